@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# corebox: one static multi-call binary and the same tools as single static binaries.
+# A tool is a folder libbpf-tools/AREA/TOOL with TOOL.bpf.c, TOOL.h and TOOL.cpp; nothing lists it.
+
+ARCH     ?= x86_64
+BUILD    ?= build
+PREFIX   ?= /usr/local
+V        ?= 0
+CXX      ?= g++
+CLANG    ?= clang
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+STRIP    ?= strip
+LLVM_STRIP ?= llvm-strip
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+BPF_ARCH_x86_64 := x86
+BPF_ARCH_arm64  := arm64
+
+CXXFLAGS ?= -O2
+CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections \
+            -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wcast-qual
+CPPFLAGS += -Icommon
+LDFLAGS  += -static -no-pie -Wl,--gc-sections
+LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
+BPFFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH_$(ARCH)) \
+            -Ivmlinux/$(ARCH) -Icommon -Wall -Wextra -Werror -Wno-unused-parameter \
+            -Wno-missing-declarations -Wno-compare-distinct-pointer-types
+
+tool_dirs   := $(patsubst %/,%,$(dir $(wildcard libbpf-tools/*/*/*.bpf.c)))
+tools       := $(notdir $(tool_dirs))
+tool_objs   := $(tools:%=$(BUILD)/tools/%.o)
+kit_srcs    := $(filter-out common/main.cpp common/symbols/%,$(wildcard common/*/*.cpp)) $(wildcard libbpf-tools/*/*.cpp)
+kit_objs    := $(kit_srcs:%.cpp=$(BUILD)/kit/%.o)
+main_obj    := $(BUILD)/kit/common/main.o
+single      := $(tools:%=$(BUILD)/bin/%)
+
+vpath %.bpf.c $(tool_dirs)
+vpath %.cpp   $(tool_dirs)
+
+.PHONY: all tools corebox
+all: corebox tools
+corebox: $(BUILD)/corebox
+tools: $(single)
+
+# Where folder and file are not of one name, or two tools have one name, the build would guess.
+$(foreach d,$(tool_dirs),$(if $(wildcard $d/$(notdir $d).bpf.c),,$(error $d has no $(notdir $d).bpf.c)))
+$(if $(filter-out $(words $(sort $(tools))),$(words $(tools))),$(error two tools have one name))
+
+$(BUILD)/bpf/%.bpf.o: %.bpf.c
+	$(say) BPF $*
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -I$(<D) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $(@:.o=.raw.o)
+	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.raw.o)
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp
+	$(Q)mv $@.tmp $@
+
+$(BUILD)/tools/%.o: %.cpp $(BUILD)/skel/%.skel.h
+	$(say) CXX $*
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) -I$(<D)/.. $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(BUILD)/kit/%.o: %.cpp
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(BUILD)/libkit.a: $(kit_objs)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/corebox: $(main_obj) $(tool_objs) $(BUILD)/libkit.a
+	$(say) LINK $@
+	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@.debug
+	$(Q)$(STRIP) -o $@ $@.debug
+
+$(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(LDFLAGS) -s $^ $(LDLIBS) -o $@
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+-include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(tools:%=$(BUILD)/bpf/%.bpf.d)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who is traced; zero means "no restriction". Constant at load time, so unused tests vanish. */
+#pragma once
+#include "abi/types.h"
+
+enum filter_kind {
+	FILTER_PID = 1,
+	FILTER_TID = 2,
+	FILTER_TREE = 3,
+};
+
+struct task_filter {
+	__u64 cgroup;      /* cgroup v2 id: this cgroup and all below it */
+	__u32 pid;         /* process (tgid) */
+	__u32 tid;         /* thread */
+	__u32 uid;         /* with by_uid */
+	__u32 self;        /* the tool's own process, never traced */
+	__u32 pidns;       /* inum of the tool's PID namespace, unless it is the initial one: then */
+			   /* pid, tid, self and all ids in events are of that namespace */
+	__u32 ppid;        /* parent process */
+	__u8 by_uid;
+	__u8 by_pid_list;  /* cb_filter_ids holds FILTER_PID keys */
+	__u8 by_tid_list;
+	__u8 by_tree;      /* cb_filter_ids holds the FILTER_TREE keys of a command's processes */
+	__u8 by_cgroup_map; /* --cgroupmap */
+	__u8 by_mntns_map;  /* --mntnsmap */
+	char comm[COMM_LEN];
+};
+
+/* Key of cb_filter_ids. */
+#define FILTER_KEY(kind, id) ((__u64)(kind) << 32 | (__u32)(id))

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A directory on its way to user space: its names from the deepest up, each with its NUL. */
+#pragma once
+#include "abi/types.h"
+
+#define PATH_NAME_LEN 256  /* NAME_MAX and the NUL */
+#define PATH_WALK_LEN 4096 /* bytes of names at most */
+#define PATH_WALK_STEPS 128 /* names and mounts crossed at most */

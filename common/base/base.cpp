@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+
+namespace corebox
+{
+
+void fail(std::string_view attempted, int code, std::string_view hint)
+{
+    std::string message(attempted);
+    if (code != 0)
+        message += cat(": ", strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code));
+    if (!hint.empty())
+        message += cat(": ", hint);
+    throw Failure{Exit::cannot_run, std::move(message)};
+}
+
+void fail_usage(std::string message) { throw Failure{Exit::usage, std::move(message)}; }
+
+std::optional<std::string> read_file(const std::string& path)
+{
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return std::nullopt;
+    std::string text;
+    for (std::size_t chunk = 4096;; chunk *= 2) {
+        const std::size_t used = text.size();
+        text.resize(used + chunk);
+        const ssize_t n = ::read(fd.get(), text.data() + used, chunk);
+        text.resize(used + (n > 0 ? std::size_t(n) : 0));
+        if (n < 0 && errno != EINTR)
+            return std::nullopt;
+        if (n == 0)
+            return text;
+    }
+}
+
+std::optional<std::string_view> status_field(std::string_view text, std::string_view key)
+{
+    while (!text.empty()) {
+        const auto end = text.find('\n');
+        const auto line = text.substr(0, end);
+        if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ':') {
+            const auto at = line.find_first_not_of(" \t", key.size() + 1);
+            return at == line.npos ? std::string_view{} : line.substr(at);
+        }
+        text = end == text.npos ? std::string_view{} : text.substr(end + 1);
+    }
+    return std::nullopt;
+}
+
+std::string errno_name(int code)
+{
+    const char* name = strerrorname_np(code);
+    return name ? name : cat('E', code);
+}
+
+} // namespace corebox

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Paths that the kernel side sends as names from the deepest up (bpf/path.bpf.h).
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace corebox
+{
+
+// The directory of `walk` with `path` below it, built in `out`; the result is valid as long as
+// `out` is. A walk that was cut short begins with ".../" instead of "/".
+std::string_view join_walk(std::string& out, std::string_view walk, std::string_view path);
+
+} // namespace corebox

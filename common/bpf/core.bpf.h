@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What every BPF file includes: types, helpers, licence, the exact account. 5.10+. */
+#pragma once
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi/account.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Memory-mapped into user space: reading it costs no system call. */
+struct cpu_account cb_account[ACCOUNT_CPUS] __attribute__((aligned(64)));
+
+static __always_inline struct cpu_account *account(void)
+{
+	return &cb_account[bpf_get_smp_processor_id() & (ACCOUNT_CPUS - 1)];
+}
+
+static __always_inline void count_filtered(void)
+{
+	__sync_fetch_and_add(&account()->filtered, 1);
+}
+
+static __always_inline void count_lost_map(void)
+{
+	__sync_fetch_and_add(&account()->lost_map, 1);
+}
+
+#define HASH_MAP(name, key_type, value_type, entries)  \
+	struct {                                           \
+		__uint(type, BPF_MAP_TYPE_HASH);               \
+		__uint(max_entries, entries);                  \
+		__type(key, key_type);                         \
+		__type(value, value_type);                     \
+	} name SEC(".maps")

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Including this file gives a tool the task filter and with it its options: user space finds
+ * rodata->cb_filter. Test the task that the event is about: filter_current() where that is the
+ * running one, filter_task() where it is not (the woken task, the issuer). 5.10+. */
+#pragma once
+#include "bpf/task.bpf.h"
+
+/* FILTER_KEY(kind, id) of every listed process and thread and of the traced command's tree. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u8);
+} cb_filter_ids SEC(".maps");
+
+/* Pinned by the user (BCC's --cgroupmap, --mntnsmap); user space puts the pinned maps in place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u64);
+} cb_cgroup_map SEC(".maps"), cb_mntns_map SEC(".maps");
+
+#define CGROUP_MAX_DEPTH 32
+
+/* v5.10 keeps the ids of a cgroup's ancestors, 7f203bc89eb6 (v6.1) their pointers. */
+struct cgroup___pre_v6_1 {
+	__u64 ancestor_ids[1];
+} __attribute__((preserve_access_index));
+
+struct cgroup___v6_1 {
+	struct cgroup *ancestors[1];
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 cgroup_ancestor(struct cgroup *cgroup, int level)
+{
+	struct cgroup___v6_1 *now = (void *)cgroup;
+	struct cgroup___pre_v6_1 *old = (void *)cgroup;
+	struct cgroup *ancestor = NULL;
+	__u64 id = 0;
+
+	if (bpf_core_field_exists(now->ancestors)) {
+		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
+				      (void *)now + bpf_core_field_offset(now->ancestors) +
+					      level * sizeof(ancestor));
+		return BPF_CORE_READ(ancestor, kn, id);
+	}
+	bpf_probe_read_kernel(&id, sizeof(id),
+			      (void *)old + bpf_core_field_offset(old->ancestor_ids) +
+				      level * sizeof(id));
+	return id;
+}
+
+static __always_inline bool task_in_cgroup(struct task_struct *task, __u64 id)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	int depth = BPF_CORE_READ(cgroup, level);
+
+	for (int level = 0; level < CGROUP_MAX_DEPTH; level++) {
+		if (level > depth)
+			return false;
+		if (cgroup_ancestor(cgroup, level) == id)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool filter_listed(enum filter_kind kind, __u32 id)
+{
+	__u64 key = FILTER_KEY(kind, id);
+
+	return bpf_map_lookup_elem(&cb_filter_ids, &key);
+}
+
+static __always_inline bool filter_comm(const char *comm)
+{
+	for (int i = 0; i < COMM_LEN; i++) {
+		if (comm[i] != cb_filter.comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+/* The restrictions that need the task_struct. */
+static __always_inline bool filter_by_task(struct task_struct *task)
+{
+	if (cb_filter.cgroup && !task_in_cgroup(task, cb_filter.cgroup))
+		return false;
+	if (cb_filter.ppid && cb_filter.ppid != task_ppid(task))
+		return false;
+	if (cb_filter.by_cgroup_map) {
+		__u64 id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+
+		if (!bpf_map_lookup_elem(&cb_cgroup_map, &id))
+			return false;
+	}
+	if (cb_filter.by_mntns_map) {
+		__u64 id = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+
+		if (!bpf_map_lookup_elem(&cb_mntns_map, &id))
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool filter_by_ids(__u64 ids)
+{
+	if (cb_filter.pid && cb_filter.pid != ids >> 32)
+		return false;
+	if (cb_filter.tid && cb_filter.tid != (__u32)ids)
+		return false;
+	if (cb_filter.by_pid_list && !filter_listed(FILTER_PID, ids >> 32))
+		return false;
+	if (cb_filter.by_tid_list && !filter_listed(FILTER_TID, (__u32)ids))
+		return false;
+	if (cb_filter.by_tree && !filter_listed(FILTER_TREE, ids >> 32))
+		return false;
+	return true;
+}
+
+/* Whether the running task is traced. What is not is counted, the tool itself excepted. */
+static __always_inline bool filter_current(void)
+{
+	__u64 ids = current_ids();
+
+	if (ids >> 32 == cb_filter.self)
+		return false;
+	if (!filter_by_ids(ids))
+		goto filtered;
+	if (cb_filter.by_uid && cb_filter.uid != (__u32)bpf_get_current_uid_gid())
+		goto filtered;
+	if (cb_filter.comm[0]) {
+		char comm[COMM_LEN];
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		if (!filter_comm(comm))
+			goto filtered;
+	}
+	if ((cb_filter.cgroup || cb_filter.ppid || cb_filter.by_cgroup_map ||
+	     cb_filter.by_mntns_map) &&
+	    !filter_by_task((struct task_struct *)bpf_get_current_task()))
+		goto filtered;
+	return true;
+filtered:
+	count_filtered();
+	return false;
+}
+
+/* The same for any task; does not count, since a tool may ask twice for one event. */
+static __always_inline bool filter_task(struct task_struct *task)
+{
+	__u64 ids = task_ids(task);
+
+	if (ids >> 32 == cb_filter.self || !filter_by_ids(ids))
+		return false;
+	if (cb_filter.by_uid && cb_filter.uid != BPF_CORE_READ(task, cred, uid.val))
+		return false;
+	if (cb_filter.comm[0]) {
+		char comm[COMM_LEN];
+
+		BPF_CORE_READ_STR_INTO(&comm, task, comm);
+		if (!filter_comm(comm))
+			return false;
+	}
+	return filter_by_task(task);
+}
+
+/* `-- command`: its process is put into the map before it runs; its children follow here.
+ * raw_tp: same arguments on every kernel, and no BTF needed. Loaded with by_tree only. */
+SEC("raw_tp/sched_process_fork")
+int cb_tree_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	__u64 key = FILTER_KEY(FILTER_TREE, task_tgid(child));
+	__u8 one = 1;
+
+	if (filter_listed(FILTER_TREE, task_tgid(parent)) &&
+	    bpf_map_update_elem(&cb_filter_ids, &key, &one, BPF_ANY))
+		count_lost_map();
+	return 0;
+}
+
+SEC("raw_tp/sched_process_free")
+int cb_tree_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u64 key;
+
+	/* A thread's end is not the process's; the leader is freed last or was replaced by exec. */
+	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+		return 0;
+	key = FILTER_KEY(FILTER_TREE, task_tgid(task));
+	bpf_map_delete_elem(&cb_filter_ids, &key);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Identity of a task, as the tool's own PID namespace sees it. 5.10+. */
+#pragma once
+#include "abi/filter.h"
+#include "bpf/core.bpf.h"
+
+const volatile struct task_filter cb_filter = {};
+
+#define PID_NS_MAX_LEVEL 32 /* MAX_PID_NS_LEVEL, linux/pid_namespace.h */
+
+/* The number of a `struct pid` in the tool's PID namespace, 0 if it has none there. */
+static __always_inline __u32 pid_in_namespace(struct pid *pid)
+{
+	__u32 depth = BPF_CORE_READ(pid, level);
+	struct upid upid;
+
+	/* numbers[] is declared with one element on 5.10 and with none later: index by hand. */
+	for (__u32 level = 1; level <= PID_NS_MAX_LEVEL && level <= depth; level++) {
+		if (bpf_probe_read_kernel(&upid, sizeof(upid),
+					  (void *)pid + bpf_core_field_offset(pid->numbers) +
+						  level * sizeof(upid)))
+			return 0;
+		if (BPF_CORE_READ(upid.ns, ns.inum) == cb_filter.pidns)
+			return upid.nr;
+	}
+	return 0;
+}
+
+/* tgid << 32 | tid of any task. */
+static __always_inline __u64 task_ids(struct task_struct *task)
+{
+	if (!cb_filter.pidns)
+		return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+	return (__u64)pid_in_namespace(BPF_CORE_READ(task, group_leader, thread_pid)) << 32 |
+	       pid_in_namespace(BPF_CORE_READ(task, thread_pid));
+}
+
+static __always_inline __u64 current_ids(void)
+{
+	if (!cb_filter.pidns)
+		return bpf_get_current_pid_tgid();
+	return task_ids((struct task_struct *)bpf_get_current_task());
+}
+
+static __always_inline __u32 task_tgid(struct task_struct *task)
+{
+	return task_ids(task) >> 32;
+}
+
+static __always_inline __u32 task_ppid(struct task_struct *task)
+{
+	return task_tgid(BPF_CORE_READ(task, real_parent));
+}

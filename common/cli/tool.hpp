@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What a tool is to the rest of the house: a constexpr description and one function.
+#pragma once
+#include "cli/option.hpp"
+#include "output/column.hpp"
+#include "probe/ladder.hpp"
+
+namespace corebox
+{
+
+struct Example {
+    std::string_view command;
+    std::string_view text;
+};
+
+struct About {
+    std::string_view name;
+    std::string_view area;
+    std::string_view summary; // one sentence, without full stop
+    std::string_view details; // a paragraph for help and man page
+    std::span<const Example> examples{};
+};
+
+// BCC's letter for an option that all tools share: {'p', "pid"}.
+struct Letter {
+    char key;
+    std::string_view name;
+};
+
+// Groups of shared options that a tool has.
+enum class Shared : std::uint8_t { none = 0, filter = 1, interval = 2, events = 4, sorted = 8 };
+constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
+constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
+
+struct Tool {
+    About about;
+    std::span<const Option> options;
+    std::span<const Option> positionals;
+    std::span<const Letter> letters;
+    std::span<const Column> columns;
+    std::span<const Need> needs;
+    Shared shared;
+    // Runs the tool; returns the exit status. `shape` is the constexpr object it was made from.
+    int (*run)(const Tool& tool, int argc, char** argv);
+    // Opens the tool's object without loading it and hands over its programs: plans can be
+    // resolved, and kernels asked, on a machine where nothing may be loaded.
+    void (*inspect)(const Tool& tool, const std::function<void(const void* progs)>& use);
+};
+
+// Every tool linked into this program, by name. Tools register by placing a Tool into the section
+// `corebox_tools`; no list is kept by hand.
+std::vector<const Tool*> all_tools();
+
+// A Tool from a shape: `[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
+// entry<kTool>();`
+template <const auto& Shape>
+consteval Tool entry()
+{
+    using S = std::remove_cvref_t<decltype(Shape)>;
+    return {.about = Shape.about,
+            .options = Shape.options,
+            .positionals = Shape.positionals,
+            .letters = Shape.letters,
+            .columns = Shape.columns.list,
+            .needs = Shape.needs,
+            .shared = S::kShared,
+            .run = [](const Tool& tool, int argc, char** argv) {
+                return Shape.run(tool, argc, argv);
+            },
+            .inspect = [](const Tool&, const std::function<void(const void*)>& use) {
+                S::inspect(use);
+            }};
+}
+
+} // namespace corebox

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel/facts.hpp"
+#include "base/text.hpp"
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <linux/capability.h>
+#include <memory>
+#include <set>
+#include <unistd.h>
+
+namespace corebox
+{
+
+std::string tracefs_path()
+{
+    // debugfs mounts it where nobody else did (before 4.1 only there).
+    for (const char* path : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"})
+        if (::access(cat(path, "/events").c_str(), F_OK) == 0)
+            return path;
+    return {};
+}
+
+Facts live_facts()
+{
+    Facts facts;
+    const std::string tracefs = tracefs_path();
+    facts.tracefs = !tracefs.empty();
+    facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+    facts.kprobes = ::access("/sys/bus/event_source/devices/kprobe", F_OK) == 0 ||
+                    (facts.tracefs && ::access(cat(tracefs, "/kprobe_events").c_str(), F_OK) == 0);
+    facts.ring_buffer = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) > 0;
+    facts.has = [tracefs](Facts::Name kind, std::string_view name) {
+        if (kind != Facts::Name::tracepoint)
+            return Answer::unknown;
+        if (tracefs.empty())
+            return Answer::no;
+        if (::access(cat(tracefs, "/events/", name, "/id").c_str(), F_OK) == 0)
+            return Answer::yes;
+        return errno == ENOENT ? Answer::no : Answer::unknown;
+    };
+    return facts;
+}
+
+Facts recorded_facts(std::string_view text)
+{
+    using Key = std::pair<Facts::Name, std::string>;
+    auto names = std::make_shared<std::set<Key>>();
+    Facts facts{.btf = false, .tracefs = false, .kprobes = false, .ring_buffer = false};
+    for (const std::string_view line : split(text, '\n')) {
+        const auto words = split(line, ' ');
+        if (words.size() == 1) {
+            facts.btf |= words[0] == "btf";
+            facts.tracefs |= words[0] == "tracefs";
+            facts.kprobes |= words[0] == "kprobes";
+            facts.ring_buffer |= words[0] == "ring_buffer";
+        } else if (words.size() == 2) {
+            const auto kind = words[0] == "function"         ? Facts::Name::btf_function
+                              : words[0] == "site"           ? Facts::Name::ftrace_site
+                              : words[0] == "btf_tracepoint" ? Facts::Name::btf_tracepoint
+                                                             : Facts::Name::tracepoint;
+            names->emplace(kind, words[1]);
+        }
+    }
+    facts.has = [names](Facts::Name kind, std::string_view name) {
+        return names->contains(Key(kind, name)) ? Answer::yes : Answer::no;
+    };
+    return facts;
+}
+
+std::string missing_capabilities()
+{
+    const auto status = read_file("/proc/self/status");
+    const auto field = status ? status_field(*status, "CapEff") : std::nullopt;
+    const auto caps = field ? to_number<std::uint64_t>(*field, 16) : std::nullopt;
+    const auto has = [&](unsigned cap) { return !caps || (*caps >> cap & 1) != 0; };
+    if (has(CAP_SYS_ADMIN))
+        return {};
+    std::string missing;
+    if (!has(CAP_BPF))
+        missing = "CAP_BPF";
+    if (!has(CAP_PERFMON))
+        missing += missing.empty() ? "CAP_PERFMON" : " and CAP_PERFMON";
+    return missing;
+}
+
+std::string lockdown_mode()
+{
+    const auto text = read_file("/sys/kernel/security/lockdown");
+    if (!text)
+        return {};
+    const auto open = text->find('['), close = text->find(']');
+    if (open == text->npos || close == text->npos)
+        return {};
+    const std::string mode = text->substr(open + 1, close - open - 1);
+    return mode == "none" ? "" : mode;
+}
+
+int tracepoint_argument(std::string_view tracepoint, std::string_view type)
+{
+    const std::unique_ptr<btf, void (*)(btf*)> kernel(btf__load_vmlinux_btf(), btf__free);
+    if (!kernel)
+        return -1;
+    const int id = btf__find_by_name_kind(kernel.get(), cat("btf_trace_", tracepoint).c_str(),
+                                          BTF_KIND_TYPEDEF);
+    if (id < 0)
+        return -1;
+    const auto* pointer = btf__type_by_id(kernel.get(), btf__type_by_id(kernel.get(), id)->type);
+    const auto* function = btf__type_by_id(kernel.get(), pointer->type);
+    for (unsigned i = 1; i < btf_vlen(function); i++) { // 0 is the probe's private data
+        const auto* argument = btf__type_by_id(kernel.get(), btf_params(function)[i].type);
+        if (!btf_is_ptr(argument))
+            continue;
+        const auto* target = btf__type_by_id(kernel.get(), argument->type);
+        if (type == btf__name_by_offset(kernel.get(), target->name_off))
+            return int(i) - 1;
+    }
+    return -1;
+}
+
+} // namespace corebox

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What a kernel offers, as a value: the running kernel's, or one recorded in a file for tests.
+// Never its version number: stable kernels and vendors backport (kernel-compat.md, trap Q).
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace corebox
+{
+
+enum class Answer : std::uint8_t { no, yes, unknown };
+
+struct Facts {
+    enum class Name : std::uint8_t {
+        btf_function,   // has a BTF id
+        ftrace_site,    // can be entered by fentry and kprobe
+        btf_tracepoint, // has a btf_trace_ typedef
+        tracepoint,     // "category/name" in tracefs
+    };
+
+    bool btf = true;         // /sys/kernel/btf/vmlinux
+    bool tracefs = true;     // mounted and readable
+    bool kprobes = true;     // CONFIG_KPROBE_EVENTS
+    bool ring_buffer = true; // BPF_MAP_TYPE_RINGBUF
+
+    // `unknown` where finding out costs more than trying.
+    std::function<Answer(Name, std::string_view)> has = [](Name, std::string_view) {
+        return Answer::unknown;
+    };
+};
+
+// The running kernel's. Cheap: no BTF is parsed, no symbol list is read.
+Facts live_facts();
+
+// Lines "btf", "tracefs", "kprobes", "ring_buffer" (the features that are there) and
+// "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint CATEGORY/NAME". What is not
+// listed is not there.
+Facts recorded_facts(std::string_view text);
+
+// Where tracefs is; empty if it is nowhere.
+std::string tracefs_path();
+
+// "CAP_BPF", "CAP_PERFMON" that this process lacks and needs for any tracing; empty if none.
+std::string missing_capabilities();
+
+// "confidentiality", "integrity" or "" from /sys/kernel/security/lockdown.
+std::string lockdown_mode();
+
+// The number of a `struct type *` argument of a raw tracepoint, from the kernel's own BTF;
+// -1 where the kernel has no such tracepoint or argument. Reads vmlinux's BTF once.
+int tracepoint_argument(std::string_view tracepoint, std::string_view type);
+
+} // namespace corebox

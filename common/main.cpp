@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The program: a tool by the name it is called by, by its first argument, or the only one linked.
+#include "cli/tool.hpp"
+#include "session/session.hpp"
+#include "version.hpp"
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// The linker's bounds of the section that tools register in.
+extern "C" const corebox::Tool __start_corebox_tools[];
+extern "C" const corebox::Tool __stop_corebox_tools[];
+
+namespace corebox
+{
+
+std::vector<const Tool*> all_tools()
+{
+    std::vector<const Tool*> tools;
+    for (const Tool* tool = __start_corebox_tools; tool != __stop_corebox_tools; tool++)
+        tools.push_back(tool);
+    std::ranges::sort(tools, {}, [](const Tool* tool) { return tool->about.name; });
+    return tools;
+}
+
+namespace
+{
+
+const Tool* find_tool(std::string_view name)
+{
+    for (const Tool* tool : all_tools())
+        if (tool->about.name == name)
+            return tool;
+    return nullptr;
+}
+
+int finish(int status)
+{
+    const bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
+    return written || errno == EPIPE ? status : int(Exit::output);
+}
+
+int list_tools()
+{
+    std::vector<const Tool*> tools = all_tools();
+    std::ranges::stable_sort(tools, {}, [](const Tool* tool) { return tool->about.area; });
+    std::string_view area;
+    for (const Tool* tool : tools) {
+        const About& about = tool->about;
+        if (about.area != area)
+            std::printf("%s%.*s\n", area.empty() ? "" : "\n", int(about.area.size()),
+                        about.area.data());
+        area = about.area;
+        std::printf("  %-15.*s %.*s\n", int(about.name.size()), about.name.data(),
+                    int(about.summary.size()), about.summary.data());
+    }
+    return finish(0);
+}
+
+int usage(FILE* out, Exit status)
+{
+    std::fputs("Usage: corebox TOOL [OPTION...]     run a tool; corebox TOOL --help tells of it\n"
+               "       corebox list                 the tools by area\n"
+               "       corebox --install DIRECTORY  make a link for each tool\n"
+               "       corebox --version\n"
+               "A link to corebox with a tool's name is that tool.\n",
+               out);
+    return finish(int(status));
+}
+
+// Links DIRECTORY/TOOL to this very file. Links that are there are replaced, other files are not.
+int install(const char* directory)
+{
+    char self[4096];
+    const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0) {
+        std::fprintf(stderr, "corebox: readlink /proc/self/exe: %s\n", std::strerror(errno));
+        return int(Exit::cannot_run);
+    }
+    self[n] = '\0';
+    for (const Tool* tool : all_tools()) {
+        const std::string link = cat(directory, "/", tool->about.name);
+        struct stat st {
+        };
+        if (::lstat(link.c_str(), &st) == 0 && S_ISLNK(st.st_mode))
+            ::unlink(link.c_str());
+        if (::symlink(self, link.c_str()) != 0) {
+            std::fprintf(stderr, "corebox: link %s: %s\n", link.c_str(), std::strerror(errno));
+            return int(Exit::cannot_run);
+        }
+    }
+    return 0;
+}
+
+int multi_call(int argc, char** argv)
+{
+    const std::string_view word = argc > 1 ? argv[1] : "";
+    if (const Tool* tool = find_tool(word))
+        return tool->run(*tool, argc - 1, argv + 1);
+    if (word == "list" || word == "--list")
+        return list_tools();
+    if (word == "--install" && argc == 3)
+        return install(argv[2]);
+    if (word == "--help" || word == "help" || word == "-h")
+        return usage(stdout, Exit::complete);
+    if (word == "--version" || word == "-V") {
+        std::printf("corebox %.*s\n", int(kVersion.size()), kVersion.data());
+        return finish(0);
+    }
+    if (!word.empty())
+        std::fprintf(stderr, "corebox: no tool '%s' (corebox list shows them)\n", argv[1]);
+    return word.empty() ? usage(stderr, Exit::usage) : int(Exit::usage);
+}
+
+} // namespace
+} // namespace corebox
+
+int main(int argc, char** argv)
+{
+    using namespace corebox;
+    if (argc == 0)
+        return int(Exit::usage);
+    const char* slash = std::strrchr(argv[0], '/');
+    const std::string_view name = slash ? slash + 1 : argv[0];
+    if (const Tool* tool = find_tool(name))
+        return tool->run(*tool, argc, argv);
+    // A single tool's binary is that tool under any other name too.
+    if (const auto tools = all_tools(); tools.size() == 1 && name != "corebox")
+        return tools[0]->run(*tools[0], argc, argv);
+    return multi_call(argc, argv);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The probe ladder. A tool names what it needs and, in order of preference, the rungs that give
+// it; which rung is taken is decided from the kernel's facts, and by the kernel itself: a rung
+// that the verifier or the attach refuses falls to the next.
+#pragma once
+#include "kernel/facts.hpp"
+#include <array>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+struct bpf_link;
+struct bpf_object;
+struct bpf_program;
+
+namespace corebox
+{
+
+struct Session;
+
+// A program of a skeleton, by its member in `progs`.
+struct Probe {
+    bpf_program* (*program)(const void* progs) = nullptr;
+    bool optional = false; // the rung stands without it (a system call that an arch lacks)
+};
+
+// Attaches a program that libbpf's bpf_program__attach() cannot (perf events); returns the links,
+// or none with errno set.
+using AttachFn = std::vector<bpf_link*> (*)(const Session&, const bpf_program*);
+
+struct Rung {
+    std::string_view name; // "fexit", "tp_btf", "tracepoint", "kprobe"; COREBOX_PROBES names it
+    std::array<Probe, 8> probes{};
+    std::string_view blind{}; // what it does not see, for --explain
+    AttachFn attach = nullptr;
+};
+
+struct Need {
+    std::string_view what; // "opens as they return"
+    std::array<Rung, 5> rungs{};
+    std::string_view option{};  // needed only if this long option is given ("!name": not given)
+    bool optional = false;      // the tool runs without it
+    std::string_view without{}; // what is then not seen
+};
+
+namespace detail
+{
+template <class T>
+struct ProgsOf;
+template <class Progs>
+struct ProgsOf<bpf_program * Progs::*> {
+    using type = Progs;
+};
+
+template <auto Member>
+consteval Probe probe(bool optional)
+{
+    return {[](const void* progs) -> bpf_program* {
+                using Progs = typename ProgsOf<decltype(Member)>::type;
+                return static_cast<const Progs*>(progs)->*Member;
+            },
+            optional};
+}
+} // namespace detail
+
+// rung<&Progs::enter, &Progs::leave>("kprobe"): all of them together.
+template <auto... Members>
+consteval Rung rung(std::string_view name, std::string_view blind = {}, AttachFn attach = nullptr)
+{
+    return {name, {detail::probe<Members>(false)...}, blind, attach};
+}
+
+// rung_any<...>("tracepoint"): those that the kernel has, at least one.
+template <auto... Members>
+consteval Rung rung_any(std::string_view name, std::string_view blind = {})
+{
+    return {name, {detail::probe<Members>(true)...}, blind, nullptr};
+}
+
+// Why a program cannot be used, by its name: learned when the kernel refused it.
+using Refusals = std::map<std::string, std::string, std::less<>>;
+
+struct Step {
+    const Need* need;
+    const Rung* rung;
+    bool taken;
+    std::string reason; // why not, or empty
+};
+
+struct Plan {
+    std::vector<Step> steps;         // every rung that was looked at, in order
+    std::vector<bpf_program*> load;  // all others are not loaded
+    std::vector<const Rung*> rungs;  // taken; beside `load`
+    const Need* unmet = nullptr;     // the first need that no rung satisfies
+
+    // One line a need: what was taken, what was passed over and why, what is not seen.
+    std::string explain() const;
+};
+
+// `forced` is COREBOX_PROBES: of a need's rungs only the named ones, where it has one of them.
+Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
+             const Refusals& refused, const std::function<bool(std::string_view)>& given,
+             std::string_view forced);
+
+// What stands against a section ("fexit/vfs_read") on a kernel with these facts; empty: nothing
+// known.
+std::string obstacle(std::string_view section, const Facts& facts);
+
+} // namespace corebox

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// From a skeleton to attached programs: open, configure, resolve the ladder, load, attach; where
+// the kernel refuses a program, remember that and begin again with the next rung.
+#pragma once
+#include "abi/event.h"
+#include "session/account.hpp"
+#include "session/loop.hpp"
+#include <bpf/libbpf.h>
+#include <concepts>
+#include <memory>
+
+namespace corebox
+{
+
+template <class S>
+concept Skel = requires(S* s, const bpf_object_open_opts* o) {
+    { S::open(o) } -> std::same_as<S*>;
+    { S::load(s) } -> std::same_as<int>;
+    S::destroy(s);
+    { s->obj } -> std::convertible_to<bpf_object*>;
+    s->bss->cb_account;
+};
+
+// What a BPF file includes decides what its tool offers.
+template <class S>
+concept HasFilter = requires(S* s) { s->rodata->cb_filter; };
+template <class S>
+concept HasEvents = requires(S* s) { s->maps.cb_events; };
+template <class S>
+concept HasConfig = requires(S* s) { s->rodata->cfg; };
+template <class S>
+concept HasGeneration = requires(S* s) { s->bss->cb_generation; };
+
+struct DestroyLink {
+    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using Link = std::unique_ptr<bpf_link, DestroyLink>;
+
+// The part of launching that is the same for every skeleton.
+class Launcher
+{
+public:
+    // Fails where nothing can be traced at all (capabilities); raises RLIMIT_MEMLOCK, which
+    // kernels before 5.11 count BPF maps against.
+    Launcher(const Session& session, const Command& command);
+
+    const Facts& facts() const { return facts_; }
+    const Plan& plan() const { return plan_; }
+    bool perf_buffer() const { return perf_buffer_; }
+
+    // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.
+    void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
+                        bpf_program* fork, bpf_program* free);
+    void prepare_events(bpf_map* events, event_config& config);
+    // Resolves the ladder, and sets which programs are loaded.
+    void choose(std::span<const Need> needs, const void* progs, bpf_object* object);
+    // After load: true if it worked; false: a program was refused, begin again. Fails where
+    // nothing can be done.
+    bool loaded(int result, bpf_object* object);
+    void fill_filter(bpf_map* ids, const task_filter& filter);
+    bool attach();
+
+    std::vector<Link> take_links() { return std::move(links_); }
+    std::vector<const bpf_program*> programs() const;
+
+private:
+    bool refuse(std::string_view program, std::string reason);
+
+    const Session& session_;
+    const Command& command_;
+    Facts facts_;
+    Refusals refused_;
+    Plan plan_;
+    std::vector<Link> links_;
+    std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
+    std::string forced_;
+    bool perf_buffer_ = false;
+};
+
+template <Skel S>
+struct Attachment {
+    struct Destroy {
+        void operator()(S* s) const { S::destroy(s); }
+    };
+    std::unique_ptr<S, Destroy> skeleton;
+    std::vector<Link> links; // destroyed first: no program runs on freed maps
+    bool perf_buffer = false;
+    std::vector<const bpf_program*> programs;
+
+    S* operator->() const { return skeleton.get(); }
+    void detach() { links.clear(); }
+    std::span<const cpu_account> account() const { return skeleton->bss->cb_account; }
+};
+
+// `configure(S&)` sets rodata and map sizes before load; it may be called more than once.
+template <Skel S, class Configure>
+Attachment<S> launch(const Session& session, const Command& command, std::span<const Need> needs,
+                     Configure&& configure)
+{
+    Launcher launcher(session, command);
+    task_filter filter{};
+    if constexpr (HasFilter<S>)
+        filter = make_filter(session, command.pid());
+    for (;;) {
+        Attachment<S> a;
+        a.skeleton.reset(S::open(nullptr));
+        if (!a.skeleton)
+            fail("open the BPF object", errno);
+        S& s = *a.skeleton;
+        if constexpr (HasFilter<S>) {
+            s.rodata->cb_filter = filter;
+            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map,
+                                    s.maps.cb_mntns_map, filter, s.progs.cb_tree_fork,
+                                    s.progs.cb_tree_free);
+        }
+        if constexpr (HasEvents<S>)
+            launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
+        configure(s);
+        launcher.choose(needs, &s.progs, s.obj);
+        if (!launcher.loaded(S::load(&s), s.obj))
+            continue;
+        if constexpr (HasFilter<S>)
+            launcher.fill_filter(s.maps.cb_filter_ids, filter);
+        if (!launcher.attach())
+            continue;
+        a.links = launcher.take_links();
+        a.perf_buffer = launcher.perf_buffer();
+        a.programs = launcher.programs();
+        return a;
+    }
+}
+
+// Says that the tool is attached: to --ready-fd, to the user, and --explain.
+void announce(const Session& session, const Plan& plan);
+
+} // namespace corebox

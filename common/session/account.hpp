@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The exact account of a run: seen = printed + filtered + lost.
+#pragma once
+#include "abi/account.h"
+#include "session/session.hpp"
+
+struct bpf_program;
+
+namespace corebox
+{
+
+struct Lost {
+    std::uint64_t ring = 0;    // no room in the ring or perf buffer
+    std::uint64_t map = 0;     // a hash map was full
+    std::uint64_t stack = 0;   // no stack id
+    std::uint64_t skipped = 0; // the kernel did not run the program: it was already running there
+    std::uint64_t cut = 0;     // unread when the tool had to end at once
+
+    std::uint64_t total() const { return ring + map + stack + skipped + cut; }
+    bool operator==(const Lost&) const = default;
+};
+
+class Account
+{
+public:
+    Account(const Session& session, std::span<const cpu_account> kernel,
+            std::vector<const bpf_program*> programs);
+
+    // What the shape reports: rows printed (or, in aggregates, events counted) and what user space
+    // filtered.
+    std::uint64_t printed = 0;
+    std::uint64_t filtered = 0;
+
+    // Tells of new losses, at most once a second: a line on stderr, a record in JSON.
+    void report_losses(Output& output);
+
+    // The account itself; returns the exit status that follows from it.
+    Exit finish(Output& output);
+
+    Lost lost() const;
+
+private:
+    std::uint64_t kernel_filtered() const;
+
+    const Session& session_;
+    std::span<const cpu_account> kernel_;
+    std::vector<const bpf_program*> programs_;
+    Lost told_{};
+    std::uint64_t told_ns_ = 0;
+};
+
+} // namespace corebox

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "session/loop.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+namespace corebox
+{
+namespace
+{
+
+constexpr int kPollMs = 100;
+
+enum What : std::uint64_t { kData, kSignal, kInterval, kDuration, kTarget, kOutput };
+
+sigset_t ending_signals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&set, s);
+    return set;
+}
+
+Fd timer(Seconds every, bool repeat)
+{
+    Fd fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    const auto ns = every.count();
+    const timespec t{time_t(ns / 1'000'000'000), long(ns % 1'000'000'000)};
+    const itimerspec spec{repeat ? t : timespec{}, t};
+    if (!fd || timerfd_settime(fd.get(), 0, &spec, nullptr) != 0)
+        fail("timerfd", errno);
+    return fd;
+}
+
+} // namespace
+
+Command::Command(const Session& session)
+{
+    if (session.command.empty())
+        return;
+    int go[2];
+    if (::pipe2(go, O_CLOEXEC) != 0)
+        fail("pipe", errno);
+    pid_ = ::fork();
+    if (pid_ < 0)
+        fail("fork", errno);
+    if (pid_ == 0) {
+        ::close(go[1]);
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        char byte;
+        // The other end closes without a byte when the tool could not start.
+        if (::read(go[0], &byte, 1) != 1)
+            ::_exit(127);
+        ::prctl(PR_SET_PDEATHSIG, 0);
+        ::execvp(session.command[0], session.command.data());
+        const int code = errno;
+        say(session.tool, cat("run ", session.command[0], ": ", strerrordesc_np(code)));
+        ::_exit(code == ENOENT ? 127 : 126);
+    }
+    ::close(go[0]);
+    go_ = Fd(go[1]);
+}
+
+Command::~Command()
+{
+    if (pid_ == 0)
+        return;
+    go_ = Fd();
+    ::waitpid(pid_, nullptr, WNOHANG);
+}
+
+void Command::start()
+{
+    if (pid_ == 0)
+        return;
+    if (::write(go_.get(), "", 1) != 1)
+        fail("start the command", errno);
+    go_ = Fd();
+}
+
+Loop::Loop(const Session& session, const Command& command, int data_fd)
+    : epoll_(epoll_create1(EPOLL_CLOEXEC))
+{
+    const sigset_t set = ending_signals();
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!epoll_ || !signals_)
+        fail("epoll", errno);
+    watch(signals_.get(), EPOLLIN, kSignal);
+    if (data_fd >= 0) {
+        watch(data_fd, EPOLLIN, kData);
+        timeout_ms_ = kPollMs;
+    }
+    if (session.interval.count()) {
+        interval_ = timer(session.interval, true);
+        watch(interval_.get(), EPOLLIN, kInterval);
+    }
+    if (session.duration.count()) {
+        duration_ = timer(session.duration, false);
+        watch(duration_.get(), EPOLLIN, kDuration);
+    }
+    std::vector<std::uint32_t> pids = session.pids;
+    if (command.pid())
+        pids = {command.pid()};
+    for (const auto pid : pids) {
+        // One of several targets may end; the run ends with the last.
+        if (Fd fd(int(::syscall(SYS_pidfd_open, pid, 0))); fd) {
+            watch(fd.get(), EPOLLIN, kTarget | std::uint64_t(fd.get()) << 32);
+            targets_.push_back(std::move(fd));
+        }
+    }
+    threads_ = session.tids;
+    if (!threads_.empty())
+        timeout_ms_ = kPollMs;
+    // A reader that goes away shows as an error on the pipe, even while nothing is written. A file
+    // cannot be watched and cannot go away.
+    epoll_event event{.events = EPOLLERR, .data = {.u64 = kOutput}};
+    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, STDOUT_FILENO, &event);
+}
+
+Loop::~Loop()
+{
+    const sigset_t set = ending_signals();
+    sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+void Loop::watch(int fd, std::uint32_t events, std::uint64_t what)
+{
+    epoll_event event{.events = events, .data = {.u64 = what}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+        fail("epoll_ctl", errno);
+}
+
+Loop::Wake Loop::wait(int timeout_ms)
+{
+    epoll_event events[8];
+    const int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
+    if (n < 0 && errno != EINTR)
+        fail("epoll_wait", errno);
+    Wake wake = Wake::data;
+    for (int i = 0; i < n; i++) {
+        const std::uint64_t what = events[i].data.u64;
+        switch (What(what & 0xffffffff)) {
+        case kData:
+            break;
+        case kInterval: {
+            std::uint64_t expirations;
+            if (::read(interval_.get(), &expirations, sizeof expirations) > 0 &&
+                wake == Wake::data)
+                wake = Wake::tick;
+            break;
+        }
+        case kTarget:
+            std::erase_if(targets_, [&](const Fd& fd) {
+                return std::uint64_t(fd.get()) == what >> 32;
+            });
+            if (targets_.empty())
+                wake = Wake::stop;
+            break;
+        case kSignal: {
+            // The user asks again: leave at once, whatever is still to print.
+            signalfd_siginfo info;
+            while (::read(signals_.get(), &info, sizeof info) > 0)
+                continue;
+            const sigset_t set = ending_signals();
+            sigprocmask(SIG_UNBLOCK, &set, nullptr);
+            wake = Wake::stop;
+            break;
+        }
+        case kDuration:
+        case kOutput:
+            wake = Wake::stop;
+            break;
+        }
+    }
+    if (!threads_.empty() && n == 0) {
+        std::erase_if(threads_, [](std::uint32_t tid) {
+            return ::access(cat("/proc/", tid).c_str(), F_OK) != 0;
+        });
+        if (threads_.empty())
+            wake = Wake::stop;
+    }
+    return wake;
+}
+
+} // namespace corebox

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Waiting: for data, for the next interval, for the end. One epoll, no signal handlers.
+#pragma once
+#include "base/fd.hpp"
+#include "session/session.hpp"
+
+namespace corebox
+{
+
+// The process of `-- command`: forked before the probes are loaded, so that the filter knows its
+// PID; it runs the command only once they are attached.
+class Command
+{
+public:
+    explicit Command(const Session& session); // forks if there is a command
+    ~Command();                               // a command that was never started is ended
+    Command(const Command&) = delete;
+    Command& operator=(const Command&) = delete;
+
+    std::uint32_t pid() const { return std::uint32_t(pid_); } // 0: no command
+    void start();                                             // lets it exec
+
+private:
+    int pid_ = 0;
+    Fd go_;
+};
+
+class Loop
+{
+public:
+    // What ended the wait. `data`: records may wait; `tick`: an interval is over; `stop`: the run
+    // ends (signal, closed pipe, --duration, death of the target).
+    enum class Wake : std::uint8_t { data, tick, stop };
+
+    // From here on SIGINT, SIGTERM, SIGHUP are taken by the loop. `data_fd`: epoll-able, or -1.
+    // With `data_fd`, wait() returns every 100 ms at the latest, since the kernel side wakes its
+    // reader rarely.
+    Loop(const Session& session, const Command& command, int data_fd);
+    ~Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    Wake wait() { return wait(timeout_ms_); }
+    Wake poll() { return wait(0); } // without waiting
+
+private:
+    Wake wait(int timeout_ms);
+    void watch(int fd, std::uint32_t events, std::uint64_t what);
+
+    Fd epoll_, signals_, interval_, duration_;
+    std::vector<Fd> targets_;
+    std::vector<std::uint32_t> threads_; // -t: polled, a thread has no pidfd before 6.9
+    int timeout_ms_ = -1;
+};
+
+} // namespace corebox

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "session/session.hpp"
+#include <new>
+#include <unistd.h>
+
+namespace corebox
+{
+
+void say(const Tool& tool, std::string_view text)
+{
+    const std::string line = cat(tool.about.name, ": ", text, "\n");
+    // One write, so that lines of several processes do not mix. Nothing is to be done if it fails.
+    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+int guarded(const Tool& tool, const std::function<Exit()>& body)
+try {
+    return int(body());
+} catch (const Failure& failure) {
+    say(tool, failure.status == Exit::usage ? cat(failure.message, " (see --help)")
+                                            : failure.message);
+    return int(failure.status);
+} catch (const std::bad_alloc&) {
+    say(tool, "out of memory");
+    return int(Exit::cannot_run);
+}
+
+} // namespace corebox

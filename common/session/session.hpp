@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One run of one tool: what the user asked for, in the terms of the kit.
+#pragma once
+#include "abi/filter.h"
+#include "base/error.hpp"
+#include "cli/tool.hpp"
+#include "output/output.hpp"
+#include <set>
+
+namespace corebox
+{
+
+struct Session {
+    explicit Session(const Tool& t) : tool(t) {}
+
+    const Tool& tool;
+
+    // Options that tools share.
+    std::vector<std::uint32_t> pids, tids;
+    std::uint32_t ppid = 0;
+    User user;
+    char comm[COMM_LEN] = {};
+    std::string_view cgroup, cgroup_map, mntns_map;
+    Seconds duration{0}, interval{0};
+    std::uint64_t count = 0;       // rows of a stream, intervals of the others; 0: no limit
+    std::uint32_t buffer_kib = 0, buffer_pages = 0; // one or the other
+    std::uint32_t rows = 0;        // of a top tool
+    Format format = Format::text;
+    std::string_view columns, sort;
+    int ready_fd = -1;
+    bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
+    std::vector<char*> command; // after "--", with its terminating null
+
+    std::set<std::string_view> given_names;
+    bool given(std::string_view long_name) const { return given_names.contains(long_name); }
+    OutputOptions output_options() const;
+    std::uint32_t buffer_bytes() const { return buffer_pages ? buffer_pages << 12 : buffer_kib << 10; }
+};
+
+// Parses argv (argp); --help, --usage, --version and --schema print and end the process with
+// status 0. Fails with a usage error, one line. `options` is the tool's own struct.
+void parse_command_line(Session& session, void* options, int argc, char** argv);
+
+// --schema: the tool's declaration as JSON.
+std::string schema(const Tool& tool);
+
+// The kernel-side filter for what was asked; fails where a PID, cgroup or map does not exist.
+// `tree_root` is the process of `-- command`, 0 if there is none.
+task_filter make_filter(const Session& session, std::uint32_t tree_root);
+
+// Runs `body` and turns a Failure into one line on stderr and its exit status.
+int guarded(const Tool& tool, const std::function<Exit()>& body);
+
+// One line "tool: text" on stderr.
+void say(const Tool& tool, std::string_view text);
+
+} // namespace corebox

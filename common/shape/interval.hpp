@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What the aggregating shapes (histogram, top, counters, stacks) share: a report each interval and
+// one at the end, and aggregates in the kernel that are read without losing a count.
+#pragma once
+#include "probe/launch.hpp"
+#include <cstddef>
+
+namespace corebox
+{
+
+// Which half of an aggregate the kernel side fills (cb_generation in bpf/hist.bpf.h and
+// bpf/top.bpf.h). Keys begin with the number of their generation.
+class Generations
+{
+public:
+    explicit Generations(__u32& live) : live_(live) {}
+
+    // Turns the kernel side to the other half and waits until no program can still write to the
+    // old one, whose number is returned.
+    __u32 flip();
+
+private:
+    __u32& live_;
+};
+
+// Removes and returns all entries of a generation: each the key, then the value (of a per-CPU map:
+// the values of all possible CPUs, each padded to 8 bytes), packed one after the other. The map is
+// read in batches where the kernel can (5.6+).
+class Entries
+{
+public:
+    Entries(bpf_map* map, __u32 generation);
+
+    std::size_t size() const { return bytes_.size() / stride_; }
+    // Valid as long as this object.
+    template <class Key>
+    const Key& key(std::size_t i) const
+    {
+        return *reinterpret_cast<const Key*>(bytes_.data() + i * stride_);
+    }
+    // The value of each CPU, or the one value of a map that has one for all.
+    template <class Value, class Use>
+    void values(std::size_t i, Use&& use) const
+    {
+        for (std::size_t cpu = 0; cpu < cpus_; cpu++)
+            use(*reinterpret_cast<const Value*>(bytes_.data() + i * stride_ + key_size_ +
+                                                cpu * value_size_));
+    }
+
+private:
+    void read_batches(int fd, __u32 generation);
+    void read_one_by_one(int fd, __u32 generation);
+    void keep(const std::byte* key, const std::byte* value);
+    void remove(int fd);
+
+    std::size_t key_size_; // padded to 8
+    std::size_t map_key_size_;
+    std::size_t value_size_, cpus_;
+    std::size_t stride_;
+    std::vector<std::byte> bytes_;
+};
+
+// Waits and reports: `report(last)` at each interval and, with what the last one has measured so
+// far, at the end. --count is the number of reports.
+class IntervalRun
+{
+public:
+    using Report = std::function<void(Output& output, bool last)>;
+
+    IntervalRun(const Session& session, std::span<const Column> columns, Account& account);
+
+    Output& output() { return output_; }
+
+    // `detach` is called before the last report when the run is ended from outside, so that the
+    // report is whole.
+    Exit run(Command& command, const std::function<void()>& detach, const Report& report);
+
+private:
+    const Session& session_;
+    Output output_;
+    Account& account_;
+};
+
+} // namespace corebox

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/stream.hpp"
+
+namespace corebox
+{
+
+StreamRun::StreamRun(const Session& session, std::span<const Column> columns, Account& account,
+                     Decode decode, void* context)
+    : session_(session), output_(session.output_options(), columns), account_(account),
+      decode_(decode), context_(context)
+{
+}
+
+void StreamRun::on_record(void* self, const void* record, std::size_t size) noexcept
+{
+    auto& run = *static_cast<StreamRun*>(self);
+    const void* row = run.full_ ? nullptr : run.decode_(run.context_, record, size);
+    if (!row) {
+        run.account_.filtered++;
+        return;
+    }
+    run.output_.row(row);
+    run.account_.printed++;
+    run.full_ = run.account_.printed == run.session_.count;
+}
+
+Exit StreamRun::run(bpf_map* events, bool perf, Command& command,
+                    const std::function<void()>& detach)
+{
+    EventReader reader(events, perf, session_.buffer_bytes(), on_record, this);
+    Loop loop(session_, command, reader.epoll_fd());
+    output_.header();
+    output_.flush();
+    command.start();
+    bool more = false;
+    for (bool stop = false; !stop && !full_ && output_.state() == Output::State::open;) {
+        stop = (more ? loop.poll() : loop.wait()) == Loop::Wake::stop;
+        more = reader.consume();
+        output_.flush();
+        account_.report_losses(output_);
+    }
+    detach();
+    while (reader.consume())
+        continue;
+    return account_.finish(output_);
+}
+
+} // namespace corebox
