@@ -2,12 +2,7 @@
 /* Histograms keyed by a struct, one a CPU: no contention, and an exact sum and maximum. 5.10+. */
 #pragma once
 #include "abi/hist.h"
-#include "bpf/core.bpf.h"
-
-/* Which half of an aggregate is being filled; user space flips it, waits until no program can
- * still use the old value, and then drains that half: nothing is lost between two intervals.
- * Keys of aggregates carry it. */
-__u32 cb_generation = 0;
+#include "bpf/aggregate.bpf.h"
 
 #define HIST_MAP(name, key_type, entries)                \
 	struct {                                         \

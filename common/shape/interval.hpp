@@ -8,8 +8,8 @@
 namespace corebox
 {
 
-// Which half of an aggregate the kernel side fills (cb_generation in bpf/hist.bpf.h and
-// bpf/top.bpf.h). Keys begin with the number of their generation.
+// Which half of an aggregate the kernel side fills (cb_generation in
+// bpf/aggregate.bpf.h). Keys begin with the number of their generation.
 class Generations
 {
 public:
