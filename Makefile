@@ -36,7 +36,7 @@ BPFFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH_$(ARCH)) \
 tool_dirs   := $(patsubst %/,%,$(dir $(wildcard libbpf-tools/*/*/*.bpf.c)))
 tools       := $(notdir $(tool_dirs))
 tool_objs   := $(tools:%=$(BUILD)/tools/%.o)
-kit_srcs    := $(filter-out common/main.cpp common/symbols/%,$(wildcard common/*/*.cpp)) $(wildcard libbpf-tools/*/*.cpp)
+kit_srcs    := $(filter-out common/main.cpp,$(wildcard common/*/*.cpp)) $(wildcard libbpf-tools/*/*.cpp)
 kit_objs    := $(kit_srcs:%.cpp=$(BUILD)/kit/%.o)
 main_obj    := $(BUILD)/kit/common/main.o
 single      := $(tools:%=$(BUILD)/bin/%)
@@ -93,3 +93,4 @@ $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
 .DELETE_ON_ERROR:
 
 -include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(tools:%=$(BUILD)/bpf/%.bpf.d)
+-include tests/unit/unit.mk tests/guest/tests.mk

@@ -40,6 +40,9 @@ constexpr Option kIntervalOperands[] = {
     opt<&Session::interval>(0, "interval", "INTERVAL", "Seconds between two reports, 0.5 is valid"),
     opt<&Session::count>(0, "count", "COUNT", "Reports to print", kPositive),
 };
+constexpr Option kDurationOperand[] = {
+    opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, 0.5 is valid"),
+};
 constexpr Option kCommonOptions[] = {
     opt<&Session::duration>(0, "duration", "SECONDS", "End after this time"),
     opt<&Session::count>(0, "count", "N", "End after so many rows or reports", kPositive),
@@ -213,26 +216,28 @@ constexpr const char* kGroupTitles[] = {"Options:", "Who is traced:", "", "Commo
 void parse_command_line(Session& session, void* options, int argc, char** argv)
 {
     const Tool& tool = session.tool;
+    session.options = options;
     Parser parser{.session = session, .entries = option_entries(session, options), .operands = {}, .error = {}};
     for (const Option& o : tool.positionals)
         parser.operands.emplace_back(&o, options);
     if (has(tool.shared, Shared::interval))
         for (const Option& o : kIntervalOperands)
             parser.operands.emplace_back(&o, &session);
+    if (has(tool.shared, Shared::duration))
+        for (const Option& o : kDurationOperand)
+            parser.operands.emplace_back(&o, &session);
 
     // Everything behind "--" is the command. BCC's scripts spell long options with underscores.
+    // Options keep views of their values, so words are changed where they are.
     int end = 1;
-    std::vector<std::string> spelled;
-    spelled.reserve(std::size_t(argc));
     std::vector<char*> words{argv[0]};
     for (; end < argc && std::string_view(argv[end]) != "--" &&
-                       std::string_view(argv[end]) != "--exec"; end++) {
-        std::string& word = spelled.emplace_back(argv[end]);
+           std::string_view(argv[end]) != "--exec";
+         end++) {
+        const std::string_view word = argv[end];
         if (word.starts_with("--"))
-            std::replace(word.begin(), word.begin() + std::ptrdiff_t(std::min(word.find('='),
-                                                                              word.size())),
-                         '_', '-');
-        words.push_back(word.data());
+            std::replace(argv[end], argv[end] + std::min(word.find('='), word.size()), '_', '-');
+        words.push_back(argv[end]);
     }
     if (end < argc) {
         session.command.assign(argv + end + 1, argv + argc);
@@ -361,6 +366,8 @@ std::string schema(const Tool& tool)
     std::ranges::for_each(tool.positionals, operand);
     if (has(tool.shared, Shared::interval))
         std::ranges::for_each(kIntervalOperands, operand);
+    if (has(tool.shared, Shared::duration))
+        std::ranges::for_each(kDurationOperand, operand);
     out += ']';
     put_json_key(out, "columns");
     out += '[';

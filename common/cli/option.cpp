@@ -11,8 +11,9 @@ namespace detail
 std::string must_be_number(const Range& range, std::int64_t type_min, std::uint64_t type_max)
 {
     const std::int64_t low = std::max(range.min, type_min);
-    const std::uint64_t high = std::min(std::uint64_t(std::max<std::int64_t>(range.max, 0)), type_max);
-    return cat("a number from ", low, " to ", high);
+    if (range.max < 0 || std::uint64_t(range.max) <= type_max)
+        return cat("a number from ", low, " to ", range.max);
+    return cat("a number from ", low, " to ", type_max);
 }
 
 std::string parse_seconds(std::string_view s, Seconds& out)

@@ -8,6 +8,7 @@
 #include <limits>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 namespace corebox
 {
@@ -55,8 +56,7 @@ std::string parse_value(std::string_view s, T& out, const Range& range)
 {
     const auto n = to_number<T>(s);
     constexpr auto kMax = std::uint64_t(std::numeric_limits<T>::max());
-    if (!n || (*n >= 0 ? std::uint64_t(*n) > std::uint64_t(range.max) : false) ||
-        (range.max < 0) || (range.min > 0 && std::uint64_t(*n) < std::uint64_t(range.min)))
+    if (!n || std::cmp_less(*n, range.min) || std::cmp_greater(*n, range.max))
         return must_be_number(range, std::int64_t(std::numeric_limits<T>::min()), kMax);
     out = *n;
     return {};

@@ -28,7 +28,7 @@ struct Letter {
 };
 
 // Groups of shared options that a tool has.
-enum class Shared : std::uint8_t { none = 0, filter = 1, interval = 2, events = 4, sorted = 8 };
+enum class Shared : std::uint8_t { none = 0, filter = 1, interval = 2, events = 4, sorted = 8, duration = 16 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel/facts.hpp"
+#include "base/fd.hpp"
 #include "base/text.hpp"
+#include "kernel/btf.hpp"
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <cerrno>
 #include <linux/capability.h>
+#include <linux/perf_event.h>
 #include <memory>
 #include <set>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace corebox
@@ -21,6 +26,25 @@ std::string tracefs_path()
     return {};
 }
 
+namespace
+{
+
+// Virtual machines often have no counter (ENOENT).
+Answer counts_cycles()
+{
+    perf_event_attr attr{};
+    attr.type = PERF_TYPE_HARDWARE;
+    attr.size = sizeof attr;
+    attr.config = PERF_COUNT_HW_CPU_CYCLES;
+    attr.disabled = 1;
+    const Fd fd(int(::syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)));
+    if (fd)
+        return Answer::yes;
+    return errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV ? Answer::no : Answer::unknown;
+}
+
+} // namespace
+
 Facts live_facts()
 {
     Facts facts;
@@ -31,6 +55,8 @@ Facts live_facts()
                     (facts.tracefs && ::access(cat(tracefs, "/kprobe_events").c_str(), F_OK) == 0);
     facts.ring_buffer = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) > 0;
     facts.has = [tracefs](Facts::Name kind, std::string_view name) {
+        if (kind == Facts::Name::perf_event && name == "cycles")
+            return counts_cycles();
         if (kind != Facts::Name::tracepoint)
             return Answer::unknown;
         if (tracefs.empty())
@@ -58,6 +84,7 @@ Facts recorded_facts(std::string_view text)
             const auto kind = words[0] == "function"         ? Facts::Name::btf_function
                               : words[0] == "site"           ? Facts::Name::ftrace_site
                               : words[0] == "btf_tracepoint" ? Facts::Name::btf_tracepoint
+                              : words[0] == "perf_event"     ? Facts::Name::perf_event
                                                              : Facts::Name::tracepoint;
             names->emplace(kind, words[1]);
         }
@@ -98,24 +125,10 @@ std::string lockdown_mode()
 
 int tracepoint_argument(std::string_view tracepoint, std::string_view type)
 {
-    const std::unique_ptr<btf, void (*)(btf*)> kernel(btf__load_vmlinux_btf(), btf__free);
-    if (!kernel)
-        return -1;
-    const int id = btf__find_by_name_kind(kernel.get(), cat("btf_trace_", tracepoint).c_str(),
-                                          BTF_KIND_TYPEDEF);
-    if (id < 0)
-        return -1;
-    const auto* pointer = btf__type_by_id(kernel.get(), btf__type_by_id(kernel.get(), id)->type);
-    const auto* function = btf__type_by_id(kernel.get(), pointer->type);
-    for (unsigned i = 1; i < btf_vlen(function); i++) { // 0 is the probe's private data
-        const auto* argument = btf__type_by_id(kernel.get(), btf_params(function)[i].type);
-        if (!btf_is_ptr(argument))
-            continue;
-        const auto* target = btf__type_by_id(kernel.get(), argument->type);
-        if (type == btf__name_by_offset(kernel.get(), target->name_off))
-            return int(i) - 1;
-    }
-    return -1;
+    const KernelBtf kernel;
+    KernelBtf::Name name{BTF_KIND_TYPEDEF, cat("btf_trace_", tracepoint)};
+    kernel.find({&name, 1});
+    return name.ids.empty() ? -1 : kernel.pointer_argument(name.ids[0], type);
 }
 
 } // namespace corebox

@@ -18,6 +18,7 @@ struct Facts {
         ftrace_site,    // can be entered by fentry and kprobe
         btf_tracepoint, // has a btf_trace_ typedef
         tracepoint,     // "category/name" in tracefs
+        perf_event,     // a hardware event that this machine counts: "cycles"
     };
 
     bool btf = true;         // /sys/kernel/btf/vmlinux
@@ -35,7 +36,7 @@ struct Facts {
 Facts live_facts();
 
 // Lines "btf", "tracefs", "kprobes", "ring_buffer" (the features that are there) and
-// "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint CATEGORY/NAME". What is not
+// "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
 // listed is not there.
 Facts recorded_facts(std::string_view text);
 

@@ -137,10 +137,15 @@ bool escape_json(std::string& out, std::string_view s)
             out += "\\ufffd";
             lossy = true;
             at++;
-        } else if (reorders(code) && code < 0x10000) {
-            out += "\\u";
-            for (int shift = 12; shift >= 0; shift -= 4)
-                out += kHex[code >> shift & 15];
+        } else if (reorders(code)) {
+            const auto put_unit = [&](std::uint32_t unit) {
+                out += "\\u";
+                for (int shift = 12; shift >= 0; shift -= 4)
+                    out += kHex[unit >> shift & 15];
+            };
+            if (code >= 0x10000)
+                put_unit(0xd7c0 + (code >> 10)); // the surrogates' pair, RFC 8259 section 7
+            put_unit(code >= 0x10000 ? 0xdc00 | (code & 0x3ff) : code);
             at += n;
         } else {
             out.append(s.data() + at, n);

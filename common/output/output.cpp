@@ -224,6 +224,12 @@ void Output::put_plain(std::string& out, const Value& v, bool column)
     case Value::Kind::boolean:
         out += v.u ? "yes" : "no";
         break;
+    case Value::Kind::list:
+        for (std::size_t i = 0; i < v.size; i++) {
+            out += i ? ";" : "";
+            escape_text(out, v.items[i], column);
+        }
+        break;
     }
 }
 
@@ -286,6 +292,14 @@ void Output::put_json(const Value& v, const Column& c)
         break;
     case Value::Kind::since_first:
         put_plain(buffer_, v, false);
+        break;
+    case Value::Kind::list:
+        buffer_ += '[';
+        for (std::size_t i = 0; i < v.size; i++) {
+            buffer_ += i ? "," : "";
+            put_json_string(buffer_, v.items[i]);
+        }
+        buffer_ += ']';
         break;
     case Value::Kind::trusted:
     case Value::Kind::error:

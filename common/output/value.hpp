@@ -35,6 +35,11 @@ struct Hex {
 struct Trusted {
     std::string_view text;
 };
+// Several texts; JSON an array, text and CSV joined by semicolons.
+struct List {
+    const std::string_view* items;
+    std::size_t size;
+};
 struct Absent {
     std::string_view text = "-"; // what text shows; JSON null
 };
@@ -53,6 +58,7 @@ struct Value {
         since_first,
         boolean,
         absent,
+        list,
     };
 
     Kind kind;
@@ -61,6 +67,7 @@ struct Value {
         std::int64_t i;
         std::uint64_t u;
         const char* s;
+        const std::string_view* items;
     };
     std::size_t size = 0;
 
@@ -78,6 +85,7 @@ struct Value {
     constexpr Value(Fixed v) : kind(Kind::fixed), digits(std::uint8_t(v.decimals)), u(v.value) {}
     constexpr Value(Hex v) : kind(Kind::hex), u(v.value) {}
     constexpr Value(Trusted v) : kind(Kind::trusted), s(v.text.data()), size(v.text.size()) {}
+    constexpr Value(List v) : kind(Kind::list), items(v.items), size(v.size) {}
     constexpr Value(Absent v) : kind(Kind::absent), s(v.text.data()), size(v.text.size()) {}
 
     // A kernel string: at most N bytes, ended by the first NUL.

@@ -19,6 +19,8 @@ std::string obstacle(std::string_view section, const Facts& facts)
     if (kind == "fentry" || kind == "fexit" || kind == "tp_btf") {
         if (!facts.btf)
             return "no kernel BTF (CONFIG_DEBUG_INFO_BTF)";
+        if (target.empty()) // set before load
+            return {};
         if (kind == "tp_btf")
             return lacks(btf_tracepoint) ? cat("no tracepoint ", target, " in BTF") : "";
         if (lacks(btf_function))
@@ -33,6 +35,8 @@ std::string obstacle(std::string_view section, const Facts& facts)
     if (kind.starts_with("kprobe") || kind.starts_with("kretprobe")) {
         if (!facts.kprobes)
             return "no kprobes (CONFIG_KPROBE_EVENTS)";
+        if (target.empty())
+            return {};
         return lacks(ftrace_site) ? cat("no function ", target) : "";
     }
     return {};
@@ -46,6 +50,9 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
                      const Refusals& refused, std::vector<bpf_program*>& programs)
 {
     std::string last;
+    if (rung.obstacle)
+        if (std::string reason = rung.obstacle(facts); !reason.empty())
+            return reason;
     for (const Probe& p : rung.probes) {
         if (!p.program)
             break;

@@ -34,6 +34,8 @@ struct Rung {
     std::array<Probe, 8> probes{};
     std::string_view blind{}; // what it does not see, for --explain
     AttachFn attach = nullptr;
+    // What stands against it beside its programs' sections; empty: nothing known.
+    std::string (*obstacle)(const Facts&) = nullptr;
 };
 
 struct Need {
@@ -66,9 +68,10 @@ consteval Probe probe(bool optional)
 
 // rung<&Progs::enter, &Progs::leave>("kprobe"): all of them together.
 template <auto... Members>
-consteval Rung rung(std::string_view name, std::string_view blind = {}, AttachFn attach = nullptr)
+consteval Rung rung(std::string_view name, std::string_view blind = {}, AttachFn attach = nullptr,
+                    std::string (*obstacle)(const Facts&) = nullptr)
 {
-    return {name, {detail::probe<Members>(false)...}, blind, attach};
+    return {name, {detail::probe<Members>(false)...}, blind, attach, obstacle};
 }
 
 // rung_any<...>("tracepoint"): those that the kernel has, at least one.

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dirent.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -54,6 +57,35 @@ std::pair<std::string, std::string> blamed_program(std::string_view log)
     return {std::string(name), std::string(message)};
 }
 
+bool is_trace(std::string_view section)
+{
+    return section.starts_with("fentry/") || section.starts_with("fexit/") ||
+           section.starts_with("tp_btf/");
+}
+
+// The name in BTF of what a trace program attaches to.
+std::string target_name(std::string_view section)
+{
+    const auto target = section.substr(section.find('/') + 1);
+    return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
+}
+
+// Whether the BTF of a loaded module has this string: then a module may have what vmlinux has not.
+bool modules_mention(std::string_view name)
+{
+    const std::string text = cat('\0', name, '\0');
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/sys/kernel/btf"), ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+        const std::string_view file = entry->d_name;
+        if (file == "vmlinux" || file.starts_with("."))
+            continue;
+        const auto btf = read_file(cat("/sys/kernel/btf/", file));
+        if (btf && btf->find(text) != btf->npos)
+            return true;
+    }
+    return false;
+}
+
 std::string privilege_hint()
 {
     if (const auto missing = missing_capabilities(); !missing.empty())
@@ -64,6 +96,43 @@ std::string privilege_hint()
 }
 
 } // namespace
+
+void TraceHandlers::add(const Ids& ids)
+{
+    struct Kind {
+        const char* section;
+        bpf_attach_type attach;
+    };
+    for (const auto& [section, attach] : {Kind{"fentry+", BPF_TRACE_FENTRY},
+                                          Kind{"fexit+", BPF_TRACE_FEXIT},
+                                          Kind{"tp_btf+", BPF_TRACE_RAW_TP}}) {
+        libbpf_prog_handler_opts options{};
+        options.sz = sizeof options;
+        options.cookie = reinterpret_cast<long>(&ids);
+        options.prog_prepare_load_fn = [](bpf_program* program, bpf_prog_load_opts* load,
+                                          long cookie) noexcept {
+            const auto& known = *reinterpret_cast<const Ids*>(cookie);
+            const auto id = known.find(target_name(bpf_program__section_name(program)));
+            if (id == known.end())
+                return -ESRCH;
+            load->attach_btf_id = id->second;
+            bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
+            return 0;
+        };
+        // Not TRACING from the start: for that type libbpf loads the whole BTF before it asks us.
+        const int handler = libbpf_register_prog_handler(section, BPF_PROG_TYPE_KPROBE, attach,
+                                                         &options);
+        if (handler > 0)
+            handlers_.push_back(handler);
+    }
+}
+
+void TraceHandlers::remove()
+{
+    for (const int handler : handlers_)
+        libbpf_unregister_prog_handler(handler);
+    handlers_.clear();
+}
 
 Launcher::Launcher(const Session& session, const Command& command)
     : session_(session), command_(command)
@@ -77,6 +146,17 @@ Launcher::Launcher(const Session& session, const Command& command)
     facts_ = live_facts();
     if (const char* forced = std::getenv("COREBOX_PROBES"))
         forced_ = forced;
+    open_options_.sz = sizeof open_options_;
+    // COREBOX_BTF=full: libbpf's own way with BTF, should ours be wrong on some kernel.
+    const char* full = std::getenv("COREBOX_BTF");
+    if (facts_.btf && !(full && std::string_view(full) == "full")) {
+        extract_ = Fd(::memfd_create("corebox-btf", MFD_CLOEXEC));
+        extract_path_ = cat("/proc/self/fd/", extract_.get());
+        if (extract_ && ::access(extract_path_.c_str(), R_OK) == 0) {
+            open_options_.btf_custom_path = extract_path_.c_str();
+            handlers_.add(targets_);
+        }
+    }
     perf_buffer_ = !facts_.ring_buffer || forced_.find("perf_buffer") != forced_.npos;
 }
 
@@ -120,8 +200,50 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
     config.wakeup_bytes = std::min<std::uint32_t>(bytes / 4, 64 << 10);
 }
 
+// One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and
+// the types that its relocations look at.
+void Launcher::read_kernel_types(bpf_object* object)
+{
+    if (!btf_)
+        btf_ = std::make_unique<KernelBtf>();
+    std::vector<KernelBtf::Name> names = relocated_types(bpf_object__btf(object));
+    const std::size_t types = names.size();
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object)
+    {
+        const std::string_view section = bpf_program__section_name(program);
+        if (is_trace(section))
+            names.push_back({__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF
+                                                                  : BTF_KIND_FUNC),
+                             target_name(section)});
+    }
+    btf_->find(names);
+    std::vector<std::uint32_t> roots;
+    for (std::size_t i = 0; i < names.size(); i++) {
+        if (i < types)
+            roots.insert(roots.end(), names[i].ids.begin(), names[i].ids.end());
+        else if (!names[i].ids.empty())
+            targets_[names[i].name] = names[i].ids[0];
+    }
+    const auto extract = btf_->extract(roots);
+    if (::ftruncate(extract_.get(), 0) != 0 ||
+        ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
+        fail("keep the kernel's types in memory", errno);
+    facts_.has = [this, base = live_facts().has](Facts::Name kind, std::string_view name) {
+        if (kind != Facts::Name::btf_function && kind != Facts::Name::btf_tracepoint)
+            return base(kind, name);
+        const std::string full =
+            kind == Facts::Name::btf_tracepoint ? cat("btf_trace_", name) : std::string(name);
+        if (targets_.contains(full))
+            return Answer::yes;
+        return modules_mention(full) ? Answer::unknown : Answer::no;
+    };
+}
+
 void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object)
 {
+    if (open_options_.btf_custom_path && targets_.empty())
+        read_kernel_types(object);
     plan_ = resolve(
         needs, progs, facts_, refused_, [this](std::string_view name) { return session_.given(name); },
         forced_);
@@ -154,6 +276,12 @@ bool Launcher::loaded(int result, bpf_object*)
     if (result == 0)
         return true;
     const auto [program, message] = blamed_program(g_log.text);
+    // Before a rung is given up for good, libbpf has its own way with the BTF: it knows modules.
+    if (open_options_.btf_custom_path && result != -EPERM) {
+        open_options_.btf_custom_path = nullptr;
+        handlers_.remove();
+        return false;
+    }
     if (result != -EPERM && refuse(program, cat("load: ", message)))
         return false;
     if (result == -EPERM || result == -EACCES)
@@ -193,7 +321,9 @@ bool Launcher::attach()
         std::vector<bpf_link*> links;
         if (const AttachFn own = plan_.rungs[i]->attach)
             links = own(session_, program);
-        else if (bpf_link* link = bpf_program__attach(program))
+        else if (bpf_link* link = is_trace(bpf_program__section_name(program))
+                                      ? bpf_program__attach_trace(program)
+                                      : bpf_program__attach(program))
             links = {link};
         if (links.empty()) {
             const int code = errno;
@@ -222,6 +352,7 @@ void announce(const Session& session, const Plan& plan)
         std::fputs(plan.explain().c_str(), stderr);
     if (session.check)
         return;
+    hold_ending_signals();
     say(session.tool, "tracing; Ctrl-C ends");
     if (session.ready_fd >= 0) {
         if (::write(session.ready_fd, "\n", 1) != 1)

@@ -3,6 +3,8 @@
 // the kernel refuses a program, remember that and begin again with the next rung.
 #pragma once
 #include "abi/event.h"
+#include "base/fd.hpp"
+#include "kernel/btf.hpp"
 #include "session/account.hpp"
 #include "session/loop.hpp"
 #include <bpf/libbpf.h>
@@ -36,6 +38,24 @@ struct DestroyLink {
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
+// Our loading of fentry, fexit and tp_btf programs in place of libbpf's, which parses all of
+// vmlinux's BTF to find one id. Registered as long as this object is.
+class TraceHandlers
+{
+public:
+    TraceHandlers() = default;
+    ~TraceHandlers() { remove(); }
+    TraceHandlers(const TraceHandlers&) = delete;
+    TraceHandlers& operator=(const TraceHandlers&) = delete;
+
+    using Ids = std::map<std::string, std::uint32_t, std::less<>>;
+    void add(const Ids& ids); // `ids` outlives the handlers
+    void remove();
+
+private:
+    std::vector<int> handlers_;
+};
+
 // The part of launching that is the same for every skeleton.
 class Launcher
 {
@@ -54,6 +74,8 @@ public:
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded.
     void choose(std::span<const Need> needs, const void* progs, bpf_object* object);
+    // What to open the object with; the path in it is filled by choose().
+    const bpf_object_open_opts* open_options() const { return &open_options_; }
     // After load: true if it worked; false: a program was refused, begin again. Fails where
     // nothing can be done.
     bool loaded(int result, bpf_object* object);
@@ -65,6 +87,7 @@ public:
 
 private:
     bool refuse(std::string_view program, std::string reason);
+    void read_kernel_types(bpf_object* object);
 
     const Session& session_;
     const Command& command_;
@@ -74,6 +97,12 @@ private:
     std::vector<Link> links_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
+    std::unique_ptr<KernelBtf> btf_;  // while launching
+    std::map<std::string, std::uint32_t, std::less<>> targets_; // BTF ids of attach targets
+    Fd extract_;                      // raw BTF for libbpf's relocations
+    std::string extract_path_;
+    bpf_object_open_opts open_options_{};
+    TraceHandlers handlers_;
     bool perf_buffer_ = false;
 };
 
@@ -103,7 +132,7 @@ Attachment<S> launch(const Session& session, const Command& command, std::span<c
         filter = make_filter(session, command.pid());
     for (;;) {
         Attachment<S> a;
-        a.skeleton.reset(S::open(nullptr));
+        a.skeleton.reset(S::open(launcher.open_options()));
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;

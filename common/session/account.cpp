@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/account.hpp"
 #include "base/text.hpp"
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <cstring>
@@ -33,6 +34,21 @@ std::string describe(const Lost& lost)
     add(lost.skipped, "nested");
     add(lost.cut, "unread at the end");
     return causes.empty() ? cat(lost.total(), " lost") : cat(lost.total(), " lost (", causes, ")");
+}
+
+// The option that gives more room where it is short.
+std::string hint(const Tool& tool, const Lost& lost)
+{
+    const auto own = [&](std::string_view name) {
+        return std::ranges::find(tool.options, name, &Option::name) != tool.options.end();
+    };
+    if (lost.ring && has(tool.shared, Shared::events))
+        return "; see --buffer-size";
+    if (lost.stack && own("stack-storage-size"))
+        return "; see --stack-storage-size";
+    if (lost.map && own("hash-storage-size"))
+        return "; see --hash-storage-size";
+    return {};
 }
 
 void put_lost(std::string& out, const Lost& lost)
@@ -85,7 +101,7 @@ void Account::report_losses(Output& output)
     if (lost == told_)
         return;
     told_ = lost;
-    say(session_.tool, cat(describe(lost), " so far; see --buffer-size"));
+    say(session_.tool, cat(describe(lost), " so far", hint(session_.tool, lost)));
     if (session_.format != Format::json)
         return;
     output.text() += "{\"lost\":{";

@@ -45,6 +45,12 @@ Fd timer(Seconds every, bool repeat)
 
 } // namespace
 
+void hold_ending_signals()
+{
+    const sigset_t set = ending_signals();
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 Command::Command(const Session& session)
 {
     if (session.command.empty())
@@ -92,9 +98,9 @@ void Command::start()
 Loop::Loop(const Session& session, const Command& command, int data_fd)
     : epoll_(epoll_create1(EPOLL_CLOEXEC))
 {
-    const sigset_t set = ending_signals();
-    sigprocmask(SIG_BLOCK, &set, nullptr);
+    hold_ending_signals();
     std::signal(SIGPIPE, SIG_IGN);
+    const sigset_t set = ending_signals();
     signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!epoll_ || !signals_)
         fail("epoll", errno);
@@ -121,6 +127,8 @@ Loop::Loop(const Session& session, const Command& command, int data_fd)
             targets_.push_back(std::move(fd));
         }
     }
+    // They existed when the filter was made.
+    targets_gone_ = !pids.empty() && targets_.empty();
     threads_ = session.tids;
     if (!threads_.empty())
         timeout_ms_ = kPollMs;
@@ -145,6 +153,8 @@ void Loop::watch(int fd, std::uint32_t events, std::uint64_t what)
 
 Loop::Wake Loop::wait(int timeout_ms)
 {
+    if (targets_gone_)
+        return Wake::stop;
     epoll_event events[8];
     const int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
     if (n < 0 && errno != EINTR)

@@ -25,6 +25,10 @@ private:
     Fd go_;
 };
 
+// Blocks SIGINT, SIGTERM and SIGHUP until a Loop takes them, so that one that comes between "it is
+// attached" and the loop is an orderly end too.
+void hold_ending_signals();
+
 class Loop
 {
 public:
@@ -49,6 +53,7 @@ private:
 
     Fd epoll_, signals_, interval_, duration_;
     std::vector<Fd> targets_;
+    bool targets_gone_ = false; // all ended before they could be watched
     std::vector<std::uint32_t> threads_; // -t: polled, a thread has no pidfd before 6.9
     int timeout_ms_ = -1;
 };

@@ -14,6 +14,7 @@ struct Session {
     explicit Session(const Tool& t) : tool(t) {}
 
     const Tool& tool;
+    const void* options = nullptr; // the tool's own, for its callbacks that get only the session
 
     // Options that tools share.
     std::vector<std::uint32_t> pids, tids;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "symbols/demangle.hpp"
 
+#include "symbols/demangle_rust.hpp"
+
 #include <algorithm>
 #include <csetjmp>
 #include <cstdlib>
@@ -111,6 +113,8 @@ std::string rust_name(std::string_view name)
 
 std::string demangled(const char* symbol)
 {
+    if (std::optional<std::string> rust = rust_v0_name(symbol, kMaxName))
+        return *rust;
     if (symbol[0] != '_' || symbol[1] != 'Z' || std::strlen(symbol) > kMaxMangled)
         return symbol;
     Output output;

@@ -7,7 +7,7 @@
 namespace corebox
 {
 
-// The source name of a C++ (Itanium ABI) or Rust (legacy mangling) symbol; any other name as it is.
+// The source name of a C++ (Itanium ABI) or Rust symbol; any other name as it is.
 // Bounded in time and memory, for the names come from files that a traced process chose.
 std::string demangled(const char* symbol);
 

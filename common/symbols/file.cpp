@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace corebox
 {
@@ -62,14 +63,6 @@ std::optional<std::string> read_all(int fd, std::size_t limit)
     }
     text.resize(held);
     return text;
-}
-
-std::optional<std::string> read_all(const std::string& path, std::size_t limit)
-{
-    Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!file)
-        return std::nullopt;
-    return read_all(file.get(), limit);
 }
 
 } // namespace corebox

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "symbols/flame.hpp"
 
+#include "output/escape.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -74,13 +76,14 @@ constexpr std::string_view kScript = R"JS(
     return frame;
   });
   if (!frames.length) return;
+  svg.appendChild(bar);  // above the frames that scroll beneath it
   const root = frames[0];
   let focus = root;
 
   function label(frame) {
     const room = Math.floor((frame.px - 6) / charWidth);
     let shown = room < 3 ? "" : frame.name;
-    if (shown.length > room) shown = shown.slice(0, room - 2) + "..";
+    if (shown && shown.length > room) shown = shown.slice(0, room - 2) + "..";
     if (!frame.text) {
       if (!shown) return;
       frame.text = frame.g.appendChild(document.createElementNS(ns, "text"));
@@ -120,6 +123,7 @@ constexpr std::string_view kScript = R"JS(
     svg.setAttribute("viewBox", "0 0 " + width + " " + height);
     byId("barback").setAttribute("width", width);
     byId("tools").setAttribute("width", width - 2 * margin);
+    byId("legend").setAttribute("transform", "translate(" + (width - 1200) + ",0)");
     layout();
   }
 
@@ -281,11 +285,23 @@ private:
     std::unordered_map<std::uint64_t, std::uint32_t> edges_;
 };
 
+// The name as it is shown: escaped as text is, and without the two code points that are valid UTF-8
+// but not allowed in XML (U+FFFE, U+FFFF).
+std::string shown(std::string_view name)
+{
+    std::string text;
+    escape_text(text, name, false);
+    for (std::size_t at = 0; (at = text.find("\xef\xbf", at)) != std::string::npos; ++at) {
+        auto last = static_cast<unsigned char>(text[at + 2]);
+        if (last >= 0xbe)
+            text.replace(at, 3, last == 0xbe ? "\\xef\\xbf\\xbe" : "\\xef\\xbf\\xbf");
+    }
+    return text;
+}
+
 void append_markup(std::string& out, std::string_view text)
 {
-    std::string safe;
-    append_escaped(safe, text);
-    for (char c : safe) {
+    for (char c : text) {
         switch (c) {
         case '&':
             out += "&amp;";
@@ -351,26 +367,24 @@ unsigned shade_of(std::string_view name)
     return (hash ^ hash >> 16) % kShades;
 }
 
-// The first characters of `name` that have room, cut between characters.
-std::string fitting(std::string_view name, double width)
+// The first characters of a text that have room, cut between characters.
+std::string fitting(std::string_view text, double width)
 {
     auto room = static_cast<int>((width - 6) / kCharacter);
     if (room < 3)
         return {};
-    std::string safe;
-    append_escaped(safe, name);
     int characters = 0;
     std::size_t cut = 0;
-    for (std::size_t i = 0; i < safe.size(); ++i) {
-        if ((static_cast<unsigned char>(safe[i]) & 0xc0) == 0x80)
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80)
             continue;
         if (characters == room - 2)
             cut = i;
         ++characters;
     }
     if (characters <= room)
-        return safe;
-    return safe.substr(0, cut) + "..";
+        return std::string(text);
+    return std::string(text.substr(0, cut)) + "..";
 }
 
 class Writer
@@ -440,19 +454,19 @@ private:
                       "width=\"%.0f\" height=\"%d\" viewBox=\"0 0 %.0f %d\">\n",
                       kWidth, height, kWidth, height);
         out_ += "<title>";
-        append_markup(out_, options_.title);
+        append_markup(out_, shown(options_.title));
         out_ += "</title>\n<style>";
         out_ += kStyle;
         out_ += "</style>\n<g id=\"bar\"><rect id=\"barback\" class=\"bar\" x=\"0\" y=\"0\" ";
         append_format(out_, "width=\"%.0f\" height=\"%d\"/>\n", kWidth, kTop - 4);
         out_ += "<text class=\"title\" x=\"10\" y=\"24\">";
-        append_markup(out_, options_.title);
+        append_markup(out_, shown(options_.title));
         out_ += "</text>\n<text class=\"sub\" x=\"10\" y=\"42\">";
-        append_markup(out_, options_.subtitle);
+        append_markup(out_, shown(options_.subtitle));
         if (!options_.subtitle.empty())
             out_ += " · ";
         out_ += grouped(tree_.total()) + ' ';
-        append_markup(out_, options_.unit);
+        append_markup(out_, shown(options_.unit));
         out_ += "</text>\n";
         // HTML inside SVG: drawn by browsers, and by those only is there a script to serve it.
         out_ +=
@@ -480,6 +494,7 @@ private:
         constexpr Key kKeys[] = {
             {FrameKind::user, "user"}, {FrameKind::jit, "JIT"}, {FrameKind::kernel, "kernel"}};
         double x = kWidth - 220;
+        out_ += "<g id=\"legend\">\n";
         for (const Key& key : kKeys) {
             append_format(out_,
                           "<rect class=\"%c0\" x=\"%.0f\" y=\"14\" width=\"12\" height=\"12\"/>"
@@ -487,12 +502,13 @@ private:
                           class_of(key.kind), x, x + 17, key.name);
             x += 70;
         }
+        out_ += "</g>\n";
     }
 
     void frame(const Placed& placed)
     {
         const Node& node = tree_.node(placed.node);
-        std::string_view name = tree_.name(placed.node);
+        std::string name = shown(tree_.name(placed.node));
         if (name.empty())
             name = "[unknown]";
         auto total = static_cast<double>(tree_.total());
@@ -506,7 +522,7 @@ private:
                       placed.depth);
         append_markup(out_, name);
         out_ += '\n' + grouped(node.weight) + ' ';
-        append_markup(out_, options_.unit);
+        append_markup(out_, shown(options_.unit));
         append_format(out_, ", %.2f%%</title>", 100 * static_cast<double>(node.weight) / total);
         append_format(out_,
                       "<rect class=\"%c%u\" x=\"%.2f\" y=\"%d\" width=\"%.2f\" height=\"16\"/>",

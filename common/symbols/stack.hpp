@@ -24,12 +24,8 @@ struct StackFrame {
     FrameKind kind = FrameKind::user;
 };
 
-// Appends `name` such that no traced process can forge a line or a terminal sequence: control
-// characters (C0, DEL, C1, the Unicode line separators) and bytes that are not UTF-8 become \n, \t,
-// \r or \xNN. The result is valid UTF-8 and legal in XML, markup apart.
-void append_escaped(std::string& out, std::string_view name);
-
-// The same for one frame of a folded line, where ';' separates: it becomes ':'. Empty: "[unknown]".
+// Appends one frame of a folded line: escaped as text is (output/escape.hpp), and ';', which
+// separates frames, becomes ':'. Empty: "[unknown]". No traced process can forge a line or a frame.
 void append_folded_name(std::string& out, std::string_view name);
 
 struct FoldOptions {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "symbols/user.hpp"
 
+#include "base/text.hpp"
 #include "symbols/elf.hpp"
 #include "symbols/file.hpp"
 #include "symbols/perf_map.hpp"
@@ -35,8 +36,9 @@ constexpr std::uint64_t kRereadAfterNs = 100'000'000;
 constexpr std::string_view kUnknown = "[unknown]";
 constexpr std::string_view kDeleted = " (deleted)";
 
-// The root directory of processes that do not share ours, held open because /proc/PID/root ends with
-// the process. Its mount namespace too, or what is mounted below the root would vanish with it.
+// The root directory of processes that do not share ours, held open because /proc/PID/root ends
+// with the process. Its mount namespace too, or what is mounted below the root would vanish with
+// it.
 struct Root {
     Fd directory;
     Fd mounts;
@@ -148,24 +150,18 @@ bool parse_mapping(std::string_view line, Mapping& mapping, std::string_view& pa
     return true;
 }
 
-// The number behind "Name:" of /proc/PID/status, the field-th or the last one.
-std::optional<std::uint32_t> status_number(std::string_view status, std::string_view name,
+// The field-th number of a line of /proc/PID/status, or its last one if it has fewer.
+std::optional<std::uint32_t> status_number(std::string_view status, std::string_view key,
                                            std::size_t field)
 {
-    std::size_t at = status.find(name);
-    if (at == std::string_view::npos)
-        return std::nullopt;
-    std::string_view line = status.substr(at + name.size());
-    line = line.substr(0, line.find('\n'));
+    std::optional<std::string_view> value = status_field(status, key);
     std::optional<std::uint32_t> number;
-    for (std::size_t i = 0; i <= field; ++i) {
-        line.remove_prefix(std::min(line.find_first_not_of("\t "), line.size()));
-        std::uint32_t value;
-        auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
-        if (error != std::errc{})
-            break;
-        number = value;
-        line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+    if (value) {
+        for (std::string_view part : split(*value, '\t')) {
+            number = to_number<std::uint32_t>(part);
+            if (field-- == 0)
+                break;
+        }
     }
     return number;
 }
@@ -242,11 +238,17 @@ struct UserSymbols::Impl {
         context.root = known->second;
     }
 
+    static std::optional<std::string> read_maps_file(std::uint32_t pid)
+    {
+        Fd file{::open(proc_path(pid, "maps").c_str(), O_RDONLY | O_CLOEXEC)};
+        return file ? read_all(file.get(), kMaxMaps) : std::nullopt;
+    }
+
     // The text of maps, and whose it is: a leader that ended before its threads shows none.
     static std::optional<std::string> read_maps(std::uint32_t pid, std::uint32_t& whose)
     {
         whose = pid;
-        std::optional<std::string> text = read_all(proc_path(pid, "maps"), kMaxMaps);
+        std::optional<std::string> text = read_maps_file(pid);
         if (!text || !text->empty())
             return text;
         DIR* tasks = ::opendir(proc_path(pid, "task").c_str());
@@ -256,7 +258,7 @@ struct UserSymbols::Impl {
             auto thread = static_cast<std::uint32_t>(std::strtoul(entry->d_name, nullptr, 10));
             if (thread == 0 || thread == pid)
                 continue;
-            text = read_all(proc_path(thread, "maps"), kMaxMaps);
+            text = read_maps_file(thread);
             whose = thread;
             if (text && !text->empty())
                 break;
@@ -298,10 +300,10 @@ struct UserSymbols::Impl {
         find_root(*context);
         context->inner_pid = pid;
         if (generated) {
-            if (auto status = read_all(proc_path(context->proc_pid, "status"), 1 << 20)) {
+            if (auto status = read_file(proc_path(context->proc_pid, "status"))) {
                 constexpr std::size_t kLast = 64; // PID namespaces nest 32 deep at most
-                context->inner_pid = status_number(*status, "\nNStgid:", kLast).value_or(pid);
-                context->uid = status_number(*status, "\nUid:", 1).value_or(0);
+                context->inner_pid = status_number(*status, "NStgid", kLast).value_or(pid);
+                context->uid = status_number(*status, "Uid", 1).value_or(0);
             }
         }
         merge(process, std::move(fresh));
@@ -363,7 +365,7 @@ struct UserSymbols::Impl {
         Fd fd = open_regular(proc_path(context.proc_pid, range), &info);
         if (fd && same())
             return fd;
-        if (mapping.deleted)
+        if (mapping.deleted || (!context.own_mounts && !context.root))
             return {};
 
         // In our mount namespace the kernel shows paths from our own root, also of a process in a
@@ -413,11 +415,11 @@ struct UserSymbols::Impl {
         if (auto known = by_build_id.find(id); !id.empty() && known != by_build_id.end()) {
             return binary = known->second;
         }
-        const std::shared_ptr<const Root>& root = mapping.context->root;
+        int root = root_directory(*mapping.context);
         auto open = [&](const std::string& path) {
-            Fd debug = open_regular_in(root ? root->fd.get() : -1, path);
+            Fd debug = open_regular_in(root, path);
             // Containers seldom bring debug files; the host may have them. Build ids tell.
-            return debug || !root ? std::move(debug) : open_regular(path);
+            return debug || root < 0 ? std::move(debug) : open_regular(path);
         };
         binary = std::make_shared<Binary>(*file, *mapping.path, open);
         if (!id.empty())
@@ -433,7 +435,7 @@ struct UserSymbols::Impl {
             return found;
         process.perf_map_read_at = now_ns();
         struct stat info;
-        Fd file = open_regular_in(context.root ? context.root->fd.get() : -1,
+        Fd file = open_regular_in(root_directory(context),
                                   "/tmp/perf-" + std::to_string(context.inner_pid) + ".map", &info);
         if (!file)
             return std::nullopt;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "base/text.hpp"
 #include "symbols/demangle.hpp"
 #include "symbols/elf.hpp"
 #include "symbols/flame.hpp"
@@ -19,8 +20,10 @@
 #include <fstream>
 #include <lzma.h>
 #include <random>
+#include <sched.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -274,32 +277,14 @@ bool is_clean(std::string_view text)
             return false;
         if (point >= 0xd800 && point <= 0xdfff)
             return false;
-        if (point == 0xfffe || point == 0xffff || point == 0x2028 || point == 0x2029)
+        if (point == 0x2028 || point == 0x2029)
             return false;
         i += length;
     }
     return true;
 }
 
-TEST(Escape, KeepsTextAndShowsTheRest)
-{
-    auto escaped = [](std::string_view name) {
-        std::string out;
-        append_escaped(out, name);
-        return out;
-    };
-    EXPECT_EQ(escaped("plain <T*>::f(int&)"), "plain <T*>::f(int&)");
-    EXPECT_EQ(escaped("Grüße €"), "Grüße €");
-    EXPECT_EQ(escaped("😀"), "😀");
-    EXPECT_EQ(escaped("a\nb\tc\rd\x1b[2J\x7f"), "a\\nb\\tc\\rd\\x1b[2J\\x7f");
-    EXPECT_EQ(escaped(std::string_view("nul\0end", 7)), "nul\\x00end");
-    EXPECT_EQ(escaped("\xff\xc0\x80"), "\\xff\\xc0\\x80");
-    EXPECT_EQ(escaped("\xc2\x9b"), "\\xc2\\x9b") << "CSI as one C1 character";
-    EXPECT_EQ(escaped("cut \xe2\x82"), "cut \\xe2\\x82");
-    EXPECT_EQ(escaped("\xed\xa0\x80"), "\\xed\\xa0\\x80") << "surrogate";
-}
-
-TEST(Escape, HoldsForAnyBytes)
+TEST(Fold, IsCleanForAnyBytes)
 {
     std::mt19937 random(7);
     for (int i = 0; i < 20000; ++i) {
@@ -345,6 +330,50 @@ TEST(Demangle, CxxAndRust)
               "<alloc::string::String as core::fmt::Debug>::fmt");
     EXPECT_EQ(demangled("_ZN4fake4hash3h12E"), "fake::hash::h12");
     EXPECT_EQ(demangled("_Zbroken"), "_Zbroken");
+}
+
+TEST(Demangle, RustV0)
+{
+    EXPECT_EQ(demangled("_RNvCs15kBYyAo9fc_7mycrate7example"), "mycrate::example");
+    EXPECT_EQ(demangled("_RNvMsr_NtCs3ssYzQotkvD_3std4pathNtB5_7PathBuf3newCs15kBYyAo9fc_7mycrate"),
+              "<std::path::PathBuf>::new");
+    EXPECT_EQ(demangled("_RNCNvCs15kBYyAo9fc_7mycrate3foos_0B3_"), "mycrate::foo::{closure#1}");
+    EXPECT_EQ(demangled("_RINvNtC3std3mem8align_ofRShE"), "std::mem::align_of::<&[u8]>");
+    EXPECT_EQ(demangled("_RNvXC1aINtB2_3BoxDNtB2_5TraitEL_ENtB2_4Drop4drop"),
+              "<a::Box<dyn a::Trait> as a::Drop>::drop");
+    EXPECT_EQ(demangled("_RINvC1a1fKj1f_KlnA_Kb1_AhKj4_E"), "_RINvC1a1fKj1f_KlnA_Kb1_AhKj4_E")
+        << "numbers are written in lower case";
+    EXPECT_EQ(demangled("_RINvC1a1fKj1f_Klna_Kb1_Ahj4_E"), "a::f::<31, -10, true, [u8; 4]>");
+    EXPECT_EQ(demangled("_RNvC1au5gdel_9mai"), "_RNvC1au5gdel_9mai");
+    EXPECT_EQ(demangled("_RNqCs4fqI2P2rA04_11utf8_identsu30____7hkackfecea1cbdathfdh9hlq6y"),
+              "utf8_idents::\u10e1\u10d0\u10ed\u10db\u10d4\u10da\u10d0\u10d3_"
+              "\u10d2\u10d4\u10db\u10e0\u10d8\u10d4\u10da\u10d8_\u10e1\u10d0\u10d3"
+              "\u10d8\u10da\u10d8");
+    EXPECT_EQ(demangled("_RNvC1a1f.llvm.8134"), "a::f");
+    EXPECT_EQ(demangled("_RNvB_1f"), "_RNvB_1f") << "a reference to itself";
+    EXPECT_EQ(demangled("_REALLY_c_function"), "_REALLY_c_function");
+    // Tuples of tuples, each level naming the one before twice.
+    std::string doubling = "_RINvC1a1fTuuE";
+    std::string previous = "7_"; // position of the first tuple
+    auto base62 = [](std::size_t number) {
+        constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        std::string text;
+        for (std::size_t rest = number - 1;; rest /= 62) {
+            text.insert(text.begin(), kDigits[rest % 62]);
+            if (rest < 62)
+                break;
+        }
+        return text + "_";
+    };
+    for (int i = 0; i < 40; ++i) {
+        std::size_t start = doubling.size() - 2;
+        doubling += "TB" + previous + "B" + previous + "E";
+        previous = base62(start);
+    }
+    std::string unfolded = demangled((doubling + "E").c_str());
+    EXPECT_TRUE(unfolded.starts_with("a::f::<((), ()), (((), ()), ((), ()))"))
+        << unfolded.substr(0, 80);
+    EXPECT_LT(unfolded.size(), 3000u);
 }
 
 TEST(Demangle, IsBounded)
@@ -761,6 +790,8 @@ TEST_F(Programs, DebugLinkIsFollowedAndChecked)
     }
 }
 
+std::string contents(const std::string& path) { return read_file(path).value_or(""); }
+
 std::string xz(const std::string& bytes)
 {
     std::string packed(lzma_stream_buffer_bound(bytes.size()), '\0');
@@ -773,13 +804,11 @@ std::string xz(const std::string& bytes)
     return packed;
 }
 
-std::string content(const std::string& path) { return read_all(path, 64 << 20).value_or(""); }
-
 TEST_F(Programs, MiniDebugInfoIsUnpacked)
 {
     build("mini", "-pie -fPIE");
     run("objcopy -S --keep-symbol=hidden_work --only-keep-debug " + in("mini") + " " + in("syms"));
-    std::ofstream(in("syms.xz"), std::ios::binary) << xz(content(in("syms")));
+    std::ofstream(in("syms.xz"), std::ios::binary) << xz(contents(in("syms")));
     run("strip " + in("mini"));
     run("objcopy --add-section .gnu_debugdata=" + in("syms.xz") + " " + in("mini"));
     {
@@ -788,7 +817,7 @@ TEST_F(Programs, MiniDebugInfoIsUnpacked)
         EXPECT_EQ(symbols.lookup(child.pid(), child.hidden).name, "hidden_work");
     }
     // Broken compressed data costs the names, nothing else.
-    std::string broken = content(in("syms.xz"));
+    std::string broken = contents(in("syms.xz"));
     for (std::size_t i = 40; i < broken.size(); i += 13)
         broken[i] = static_cast<char>(broken[i] ^ 0x55);
     std::ofstream(in("syms.xz"), std::ios::binary) << broken;
@@ -860,41 +889,69 @@ TEST_F(Programs, WithHostileNamesAreFound)
     EXPECT_EQ(frame.object, name);
 }
 
-TEST_F(Programs, BelowAnotherRootAreFoundThere)
+// Runs the program of a process that first has itself put elsewhere, until it has told its address
+// and was remembered; then looks it up.
+UserFrame frame_of_ended(UserSymbols& symbols, const std::string& program, auto&& move_away)
 {
-    if (::geteuid() != 0)
-        GTEST_SKIP() << "needs chroot";
-    build("inside", "-static");
-    run("mkdir " + in("root") + " && mv " + in("inside") + " " + in("root/inside"));
     int to[2], from[2];
-    ASSERT_EQ(::pipe2(to, O_CLOEXEC), 0);
-    ASSERT_EQ(::pipe2(from, O_CLOEXEC), 0);
+    EXPECT_EQ(::pipe2(to, O_CLOEXEC), 0);
+    EXPECT_EQ(::pipe2(from, O_CLOEXEC), 0);
     pid_t pid = ::fork();
     if (pid == 0) {
         ::dup2(to[0], 0);
         ::dup2(from[1], 1);
-        if (::chroot(in("root").c_str()) == 0 && ::chdir("/") == 0)
-            ::execl("/inside", "/inside", nullptr);
+        if (move_away())
+            ::execl(program.c_str(), program.c_str(), nullptr);
         ::_exit(127);
     }
     ::close(to[0]);
     ::close(from[1]);
     char line[128] = {};
-    ASSERT_GT(::read(from[0], line, sizeof line - 1), 0);
     unsigned long hidden = 0;
-    ASSERT_EQ(std::sscanf(line, "%lx", &hidden), 1);
-    UserSymbols symbols;
+    EXPECT_GT(::read(from[0], line, sizeof line - 1), 0);
+    EXPECT_EQ(std::sscanf(line, "%lx", &hidden), 1);
     symbols.remember(static_cast<std::uint32_t>(pid));
+    ::close(from[0]);
     ::close(to[1]);
     ::waitpid(pid, nullptr, 0);
-    // Ended: only the root directory that was held open leads to the file.
-    EXPECT_EQ(symbols.lookup(static_cast<std::uint32_t>(pid), hidden).name, "hidden_work");
+    return symbols.lookup(static_cast<std::uint32_t>(pid), hidden);
+}
+
+TEST_F(Programs, InAChrootAreFound)
+{
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "needs chroot";
+    build("inside", "-static");
+    run("mkdir " + in("root") + " && mv " + in("inside") + " " + in("root/inside"));
+    UserSymbols symbols;
+    auto frame = frame_of_ended(
+        symbols, "/inside", [&] { return ::chroot(in("root").c_str()) == 0 && ::chdir("/") == 0; });
+    EXPECT_EQ(frame.name, "hidden_work");
+    EXPECT_EQ(frame.object, in("root/inside"));
+}
+
+TEST_F(Programs, InAnotherMountNamespaceAreFoundThoughItHasEnded)
+{
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "needs unshare";
+    build("inside", "-static");
+    run("mkdir " + in("mounted"));
+    UserSymbols symbols;
+    // The file is on a file system that exists in that namespace only.
+    auto frame = frame_of_ended(symbols, in("mounted/inside"), [&] {
+        return ::unshare(CLONE_NEWNS) == 0 &&
+               ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+               ::mount("none", in("mounted").c_str(), "tmpfs", 0, nullptr) == 0 &&
+               std::system(("cp " + in("inside") + " " + in("mounted/inside")).c_str()) == 0;
+    });
+    EXPECT_NE(::access(in("mounted/inside").c_str(), F_OK), 0);
+    EXPECT_EQ(frame.name, "hidden_work");
 }
 
 TEST_F(Programs, DamagedInAnyByteAreSurvived)
 {
     build("victim", "-pie -fPIE");
-    std::string good = content(in("victim"));
+    std::string good = contents(in("victim"));
     ASSERT_GT(good.size(), sizeof(Elf64_Ehdr));
     std::mt19937 random(11);
     auto try_file = [&](const std::string& bytes) {
@@ -1176,7 +1233,8 @@ TEST(FlameGraph, NamesAreTextWhateverTheyHold)
 {
     std::string hostile = "</title></g><script>alert(1)</script>";
     std::string svg = flame({{{process("a\"b'c&d]]>"), user(hostile)}, 3},
-                             {{process(std::string_view("\x1b[2J\n\xff\0x", 8)), user("")}, 2}},
+                             {{process(std::string_view("\x1b[2J\n\xff\0x", 8)), user("")}, 2},
+                             {{process("not\xef\xbf\xbfXML \\ \xef\xbf\xbd")}, 2}},
                             {.title = "<b>&\"title\"", .subtitle = "<i>", .unit = "<u>"});
     Xml xml(svg);
     auto root = xml.parse();
@@ -1187,6 +1245,7 @@ TEST(FlameGraph, NamesAreTextWhateverTheyHold)
     EXPECT_GT(bar(bars, hostile).width, 0);
     EXPECT_GT(bar(bars, "a\"b'c&d]]>").width, 0);
     EXPECT_GT(bar(bars, "\\x1b[2J\\n\\xff\\x00x").width, 0);
+    EXPECT_GT(bar(bars, "not\\xef\\xbf\\xbfXML \\\\ \xef\xbf\xbd").width, 0);
     EXPECT_GT(bar(bars, "[unknown]").width, 0);
     EXPECT_EQ(svg.find("<script>alert"), std::string::npos);
     EXPECT_TRUE(is_clean([&] {

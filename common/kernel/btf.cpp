@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel/btf.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include <algorithm>
+#include <array>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unordered_map>
+
+namespace corebox
+{
+
+struct KernelBtf::Type : btf_type {
+};
+
+namespace
+{
+
+// Size of what follows a btf_type (linux/btf.h).
+std::size_t tail_size(const btf_type* t)
+{
+    const std::size_t n = btf_vlen(t);
+    switch (btf_kind(t)) {
+    case BTF_KIND_INT:
+    case BTF_KIND_VAR:
+    case BTF_KIND_DECL_TAG:
+        return 4;
+    case BTF_KIND_ARRAY:
+        return sizeof(struct btf_array);
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION:
+        return n * sizeof(btf_member);
+    case BTF_KIND_ENUM:
+        return n * sizeof(struct btf_enum);
+    case BTF_KIND_ENUM64:
+        return n * 12;
+    case BTF_KIND_FUNC_PROTO:
+        return n * sizeof(btf_param);
+    case BTF_KIND_DATASEC:
+        return n * sizeof(btf_var_secinfo);
+    default:
+        return 0;
+    }
+}
+
+// Anonymous memory, all pages at once: a page fault costs more than filling the page.
+std::span<std::byte> map_pages(std::size_t size)
+{
+    void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return p == MAP_FAILED ? std::span<std::byte>{}
+                           : std::span<std::byte>{static_cast<std::byte*>(p), size};
+}
+
+// As a BPF object, in one call: 5.11+, CAP_SYS_ADMIN. vmlinux's is the first that was made.
+std::span<std::byte> read_by_id()
+{
+    __u32 id = 0;
+    if (bpf_btf_get_next_id(0, &id) != 0)
+        return {};
+    const Fd fd(bpf_btf_get_fd_by_id(id));
+    char name[16] = {};
+    bpf_btf_info info{};
+    info.name = reinterpret_cast<__u64>(name);
+    info.name_len = sizeof name;
+    __u32 size = sizeof info;
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0 || !info.kernel_btf ||
+        std::string_view(name) != "vmlinux")
+        return {};
+    const auto pages = map_pages(info.btf_size);
+    if (pages.empty())
+        return {};
+    bpf_btf_info data{};
+    data.btf = reinterpret_cast<__u64>(pages.data());
+    data.btf_size = __u32(pages.size());
+    size = sizeof data;
+    if (bpf_obj_get_info_by_fd(fd.get(), &data, &size) == 0)
+        return pages;
+    ::munmap(pages.data(), pages.size());
+    return {};
+}
+
+std::span<std::byte> read_from_sysfs()
+{
+    const Fd fd(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+    struct stat st {
+    };
+    if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_size == 0)
+        return {};
+    const auto pages = map_pages(std::size_t(st.st_size));
+    std::size_t have = 0;
+    while (have < pages.size()) {
+        const ssize_t n = ::read(fd.get(), pages.data() + have, pages.size() - have);
+        if (n <= 0)
+            break;
+        have += std::size_t(n);
+    }
+    if (have == pages.size())
+        return pages;
+    if (!pages.empty())
+        ::munmap(pages.data(), pages.size());
+    return {};
+}
+
+// Few of the kernel's 100 000 names are looked for: their first bytes tell most others apart.
+class Prefilter
+{
+public:
+    void add(std::string_view name) { set_[slot(name.data())] = true; }
+    bool may_have(const char* name) const { return set_[slot(name)]; }
+
+private:
+    static std::size_t slot(const char* s)
+    {
+        const std::uint32_t a = std::uint8_t(s[0]);
+        const std::uint32_t b = a ? std::uint8_t(s[1]) : 0;
+        const std::uint32_t c = b ? std::uint8_t(s[2]) : 0;
+        const std::uint32_t d = c ? std::uint8_t(s[3]) : 0;
+        return (a | b << 8 | c << 16 | d << 24) * 2654435761u >> 19;
+    }
+    std::array<bool, 8192> set_{};
+};
+
+std::uint32_t kind_class(std::uint32_t kind)
+{
+    return kind == BTF_KIND_ENUM64 ? std::uint32_t(BTF_KIND_ENUM) : kind;
+}
+
+} // namespace
+
+KernelBtf::KernelBtf() : mapped_(true)
+{
+    auto pages = read_by_id();
+    if (pages.empty())
+        pages = read_from_sysfs();
+    raw_ = pages;
+    index();
+}
+
+KernelBtf::KernelBtf(std::span<const std::byte> raw) : raw_(raw) { index(); }
+
+KernelBtf::~KernelBtf()
+{
+    if (mapped_ && !raw_.empty())
+        ::munmap(const_cast<std::byte*>(raw_.data()), raw_.size());
+}
+
+void KernelBtf::index()
+{
+    btf_header header{};
+    if (raw_.size() < sizeof header)
+        return;
+    std::memcpy(&header, raw_.data(), sizeof header);
+    const std::size_t types = std::size_t(header.hdr_len) + header.type_off;
+    const std::size_t end = types + header.type_len;
+    strings_ = std::size_t(header.hdr_len) + header.str_off;
+    strings_size_ = header.str_len;
+    if (header.magic != BTF_MAGIC || end > raw_.size() || strings_ + strings_size_ > raw_.size() ||
+        strings_size_ == 0 || raw_[strings_ + strings_size_ - 1] != std::byte{0} || types % 4 != 0)
+        return;
+    offsets_.reserve(header.type_len / 32);
+    for (std::size_t at = types; at < end;) {
+        const auto* t = reinterpret_cast<const btf_type*>(raw_.data() + at);
+        offsets_.push_back(std::uint32_t(at));
+        at += at + sizeof(btf_type) <= end ? sizeof(btf_type) + tail_size(t) : raw_.size();
+        if (at > end)
+            offsets_.clear(); // malformed
+    }
+}
+
+const KernelBtf::Type* KernelBtf::type(std::uint32_t id) const
+{
+    if (id == 0 || id > offsets_.size())
+        return nullptr;
+    return reinterpret_cast<const Type*>(raw_.data() + offsets_[id - 1]);
+}
+
+std::string_view KernelBtf::name(std::uint32_t offset) const
+{
+    return offset < strings_size_ ? reinterpret_cast<const char*>(raw_.data()) + strings_ + offset
+                                  : "";
+}
+
+void KernelBtf::find(std::span<Name> names) const
+{
+    Prefilter filter;
+    std::unordered_map<std::string_view, std::vector<Name*>> by_name;
+    for (Name& n : names) {
+        filter.add(n.name);
+        by_name[n.name].push_back(&n);
+    }
+    const char* strings = reinterpret_cast<const char*>(raw_.data()) + strings_;
+    for (std::uint32_t id = 1; id <= offsets_.size(); id++) {
+        const Type* t = type(id);
+        if (t->name_off == 0 || t->name_off >= strings_size_ ||
+            !filter.may_have(strings + t->name_off))
+            continue;
+        const auto found = by_name.find(strings + t->name_off);
+        if (found == by_name.end())
+            continue;
+        for (Name* n : found->second)
+            if (kind_class(btf_kind(t)) == kind_class(n->kind))
+                n->ids.push_back(id);
+    }
+}
+
+namespace
+{
+
+// Builds raw BTF type by type.
+class Extract
+{
+public:
+    std::uint32_t string(std::string_view s)
+    {
+        if (s.empty())
+            return 0;
+        const auto [known, is_new] = offsets_.try_emplace(s, std::uint32_t(strings_.size()));
+        if (is_new) {
+            strings_ += s;
+            strings_ += '\0';
+        }
+        return known->second;
+    }
+
+    void put(const void* data, std::size_t size)
+    {
+        const auto* bytes = static_cast<const std::byte*>(data);
+        types_.insert(types_.end(), bytes, bytes + size);
+    }
+
+    std::vector<std::byte> finish() const
+    {
+        btf_header header{};
+        header.magic = BTF_MAGIC;
+        header.version = BTF_VERSION;
+        header.hdr_len = sizeof header;
+        header.type_len = __u32(types_.size());
+        header.str_off = header.type_len;
+        header.str_len = __u32(strings_.size());
+        std::vector<std::byte> out(sizeof header + types_.size() + strings_.size());
+        std::memcpy(out.data(), &header, sizeof header);
+        std::memcpy(out.data() + sizeof header, types_.data(), types_.size());
+        std::memcpy(out.data() + sizeof header + types_.size(), strings_.data(), strings_.size());
+        return out;
+    }
+
+private:
+    std::vector<std::byte> types_;
+    std::string strings_ = std::string(1, '\0');
+    std::unordered_map<std::string_view, std::uint32_t> offsets_;
+};
+
+} // namespace
+
+std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) const
+{
+    std::unordered_map<std::uint32_t, std::uint32_t> numbers; // kernel's id -> ours
+    std::vector<std::uint32_t> order;
+    const auto number = [&](std::uint32_t id) -> std::uint32_t {
+        if (!type(id))
+            return 0;
+        const auto [known, is_new] = numbers.try_emplace(id, std::uint32_t(order.size() + 1));
+        if (is_new)
+            order.push_back(id);
+        return known->second;
+    };
+    for (const std::uint32_t id : roots)
+        number(id);
+
+    Extract out;
+    for (std::size_t i = 0; i < order.size(); i++) {
+        const Type* t = type(order[i]);
+        btf_type copy = *t;
+        copy.name_off = out.string(name(t->name_off));
+        const auto* tail = reinterpret_cast<const std::byte*>(t + 1);
+        const std::size_t size = tail_size(t);
+        switch (btf_kind(t)) {
+        case BTF_KIND_PTR:
+            copy.type = 0;
+            break;
+        case BTF_KIND_TYPEDEF:
+        case BTF_KIND_VOLATILE:
+        case BTF_KIND_CONST:
+        case BTF_KIND_RESTRICT:
+        case BTF_KIND_TYPE_TAG:
+            copy.type = number(t->type);
+            break;
+        case BTF_KIND_FUNC_PROTO: // behind a typedef only: of no use to a relocation
+            copy.info = __u32(BTF_KIND_FUNC_PROTO) << 24;
+            copy.type = 0;
+            out.put(&copy, sizeof copy);
+            continue;
+        default:
+            break;
+        }
+        out.put(&copy, sizeof copy);
+        switch (btf_kind(t)) {
+        case BTF_KIND_ARRAY: {
+            struct btf_array array;
+            std::memcpy(&array, tail, sizeof array);
+            array.type = number(array.type);
+            array.index_type = number(array.index_type);
+            out.put(&array, sizeof array);
+            break;
+        }
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+            for (std::size_t m = 0; m < btf_vlen(t); m++) {
+                btf_member member;
+                std::memcpy(&member, tail + m * sizeof member, sizeof member);
+                member.name_off = out.string(name(member.name_off));
+                member.type = number(member.type);
+                out.put(&member, sizeof member);
+            }
+            break;
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64: {
+            const std::size_t each = size / std::max<std::size_t>(btf_vlen(t), 1);
+            for (std::size_t v = 0; v < btf_vlen(t); v++) {
+                __u32 words[3];
+                std::memcpy(words, tail + v * each, each);
+                words[0] = out.string(name(words[0]));
+                out.put(words, each);
+            }
+            break;
+        }
+        default:
+            out.put(tail, size);
+        }
+    }
+    return out.finish();
+}
+
+int KernelBtf::pointer_argument(std::uint32_t typedef_id, std::string_view wanted) const
+{
+    const Type* t = type(typedef_id);
+    for (int hops = 0; t && hops < 4 && btf_kind(t) != BTF_KIND_FUNC_PROTO; hops++)
+        t = type(t->type);
+    if (!t || btf_kind(t) != BTF_KIND_FUNC_PROTO)
+        return -1;
+    const btf_param* params = btf_params(t);
+    for (unsigned i = 1; i < btf_vlen(t); i++) { // 0 is the probe's private data
+        const Type* pointer = type(params[i].type);
+        const Type* target =
+            pointer && btf_kind(pointer) == BTF_KIND_PTR ? type(pointer->type) : nullptr;
+        if (target && name(target->name_off) == wanted)
+            return int(i) - 1;
+    }
+    return -1;
+}
+
+std::vector<KernelBtf::Name> relocated_types(const btf* object)
+{
+    std::vector<KernelBtf::Name> names;
+    for (__u32 id = 1; id < btf__type_cnt(object); id++) {
+        const btf_type* t = btf__type_by_id(object, id);
+        switch (btf_kind(t)) {
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64:
+        case BTF_KIND_TYPEDEF:
+            break;
+        default:
+            continue;
+        }
+        std::string_view name = btf__name_by_offset(object, t->name_off);
+        name = name.substr(0, name.find("___"));
+        if (!name.empty())
+            names.push_back({kind_class(btf_kind(t)), std::string(name)});
+    }
+    std::ranges::sort(names, [](const auto& a, const auto& b) {
+        return std::pair(a.kind, std::string_view(a.name)) <
+               std::pair(b.kind, std::string_view(b.name));
+    });
+    const auto same = std::ranges::unique(names, [](const auto& a, const auto& b) {
+        return a.kind == b.kind && a.name == b.name;
+    });
+    names.erase(same.begin(), same.end());
+    return names;
+}
+
+} // namespace corebox

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/counters.bpf.h"
+#include "vfsstat.h"
+
+#ifndef VARIANT
+#define VARIANT 2
+#endif
+__u64 self_task;
+
+static __always_inline int count(enum vfs_call call)
+{
+#if VARIANT == 1
+	if (bpf_get_current_task() == self_task)
+		return 0;
+#elif VARIANT == 2
+	if (!filter_current())
+		return 0;
+#endif
+	counters_add(call, 1);
+	return 0;
+}
+
+/* The programs that count the calls of one kernel function. */
+#define COUNT(call, function)                         \
+	SEC("fentry/" #function)                      \
+	int BPF_PROG(fentry_##function)               \
+	{                                             \
+		return count(call);                   \
+	}                                             \
+	SEC("kprobe/" #function)                      \
+	int kprobe_##function(struct pt_regs *ctx)    \
+	{                                             \
+		return count(call);                   \
+	}
+
+COUNT(VFS_READ, vfs_read)
+COUNT(VFS_READ, vfs_readv)
+COUNT(VFS_WRITE, vfs_write)
+COUNT(VFS_WRITE, vfs_writev)
+COUNT(VFS_CREATE, vfs_create)
+COUNT(VFS_UNLINK, security_inode_unlink)
+COUNT(VFS_MKDIR, security_inode_mkdir)
+COUNT(VFS_RMDIR, security_inode_rmdir)
+
+/* fsync(2) and fdatasync(2) have no VFS function below them that is not inlined on some kernel:
+ * vfs_fsync_range() fires for half of them on 5.10 and 6.1, for none on 7.2. */
+COUNT(VFS_FSYNC, do_fsync)
+COUNT(VFS_FSYNC, __x64_sys_fsync)
+COUNT(VFS_FSYNC, __x64_sys_fdatasync)
+
+SEC("tracepoint/syscalls/sys_enter_fsync")
+int enter_fsync(void *ctx)
+{
+	return count(VFS_FSYNC);
+}
+
+SEC("tracepoint/syscalls/sys_enter_fdatasync")
+int enter_fdatasync(void *ctx)
+{
+	return count(VFS_FSYNC);
+}
+
+/* FMODE_CREATED, linux/fs.h, v4.19 to v7.2: this open has made the file. security_inode_create()
+ * would also see each O_CREAT of an old file whose name is not cached. */
+#define FMODE_CREATED 0x100000
+
+static __always_inline int count_open(bool created)
+{
+	count(VFS_OPEN);
+	if (created)
+		count(VFS_CREATE);
+	return 0;
+}
+
+/* Below vfs_open(), and below what opens without it: O_TMPFILE, file systems with an atomic_open()
+ * of their own. */
+SEC("fentry/do_dentry_open")
+int BPF_PROG(fentry_do_dentry_open, struct file *file)
+{
+	return count_open(file->f_mode & FMODE_CREATED);
+}
+
+SEC("kprobe/do_dentry_open")
+int BPF_KPROBE(kprobe_do_dentry_open, struct file *file)
+{
+	return count_open(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Runs inside a guest whose clock counts instructions (scripts/vm --icount): what a tool adds to
+// each operation of a workload, what it costs to start, how much memory it takes and what it
+// loses. Prints one JSON object a measurement; scripts/bench makes the table.
+//
+// usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <functional>
+#include <sched.h>
+#include <signal.h>
+#include <string>
+#include <string_view>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <thread>
+#include <time.h>
+#include <unistd.h>
+#include <vector>
+
+namespace
+{
+
+constexpr const char* kOutput = "/tmp/bench.out";
+constexpr const char* kErrors = "/tmp/bench.err";
+
+[[noreturn]] void die(const std::string& what)
+{
+    std::fprintf(stderr, "bench: %s: %s\n", what.c_str(), std::strerror(errno));
+    std::exit(1);
+}
+
+std::uint64_t now_ns()
+{
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
+}
+
+void sleep_ms(unsigned ms) { ::usleep(ms * 1000); }
+
+std::string slurp(const std::string& path)
+{
+    std::string text;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return text;
+    char block[65536];
+    for (ssize_t n; (n = ::read(fd, block, sizeof block)) > 0;)
+        text.append(block, std::size_t(n));
+    ::close(fd);
+    return text;
+}
+
+// CPU time of all threads of a process.
+std::uint64_t cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    timespec t{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        return 0;
+    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
+}
+
+std::uint64_t status_kib(pid_t pid, std::string_view key)
+{
+    const std::string text = slurp("/proc/" + std::to_string(pid) + "/status");
+    const auto at = text.find(key);
+    return at == text.npos ? 0 : std::strtoull(text.c_str() + at + key.size() + 1, nullptr, 10);
+}
+
+// Resident pages of mapped BPF maps: the event buffers' own memory.
+std::uint64_t ring_kib(pid_t pid)
+{
+    const std::string text = slurp("/proc/" + std::to_string(pid) + "/smaps");
+    std::uint64_t total = 0;
+    bool ring = false;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        const std::string_view line(text.data() + at, end - at);
+        at = end + 1;
+        if (line.find('-') < 17 && line.find(" r") != line.npos)
+            ring = line.find("bpf") != line.npos || line.find("perf_event") != line.npos;
+        else if (ring && line.starts_with("Rss:"))
+            total += std::strtoull(line.data() + 4, nullptr, 10);
+    }
+    return total;
+}
+
+// What a workload does between two looks at the clock.
+using Workload = std::function<void(unsigned count)>;
+
+void open_missing(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (::open("/no/such/file", O_RDONLY) >= 0)
+            die("open of a missing file succeeded");
+}
+
+void read_file(unsigned count)
+{
+    static const int fd = [] {
+        const int f = ::open("/tmp/bench.data", O_RDWR | O_CREAT | O_TRUNC, 0644);
+        std::vector<char> page(4096, 'x');
+        if (f < 0 || ::write(f, page.data(), page.size()) != 4096)
+            die("write /tmp/bench.data");
+        return f;
+    }();
+    char page[4096];
+    for (unsigned i = 0; i < count; i++)
+        if (::pread(fd, page, sizeof page, 0) != sizeof page)
+            die("read");
+}
+
+void run_true(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const pid_t pid = ::vfork();
+        if (pid == 0) {
+            ::execl("/t/nothing", "nothing", "one", "two", "three", nullptr);
+            ::_exit(127);
+        }
+        int status = 0;
+        if (::waitpid(pid, &status, 0) != pid || status != 0)
+            die("run /t/nothing");
+    }
+}
+
+void direct_read(unsigned count)
+{
+    static void* page = std::aligned_alloc(4096, 4096);
+    static const int fd = ::open("/dev/nullb0", O_RDONLY | O_DIRECT);
+    if (fd < 0)
+        die("open /dev/nullb0");
+    for (unsigned i = 0; i < count; i++)
+        if (::pread(fd, page, 4096, off_t(i % 1024) * 4096) != 4096)
+            die("read /dev/nullb0");
+}
+
+// Two processes hand a byte back and forth: two switches an operation.
+void switch_tasks(unsigned count)
+{
+    int to[2], from[2];
+    if (::pipe(to) != 0 || ::pipe(from) != 0)
+        die("pipe");
+    const pid_t pid = ::fork();
+    char byte = 0;
+    if (pid == 0) {
+        for (unsigned i = 0; i < count; i++)
+            if (::read(to[0], &byte, 1) != 1 || ::write(from[1], &byte, 1) != 1)
+                ::_exit(1);
+        ::_exit(0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (::write(to[1], &byte, 1) != 1 || ::read(from[0], &byte, 1) != 1)
+            die("hand over a byte");
+    ::waitpid(pid, nullptr, 0);
+    for (const int fd : {to[0], to[1], from[0], from[1]})
+        ::close(fd);
+}
+
+// COUNT milliseconds of computing, for samplers.
+void compute(unsigned count)
+{
+    volatile std::uint64_t x = 0;
+    for (std::uint64_t i = 0; i < std::uint64_t(count) * 1'000'000 / 8; i++)
+        x = x + i;
+}
+
+struct Named {
+    std::string_view name;
+    void (*run)(unsigned);
+};
+constexpr Named kWorkloads[] = {
+    {"open", open_missing},  {"read", read_file},      {"exec", run_true},
+    {"block", direct_read},  {"switch", switch_tasks}, {"compute", compute},
+};
+
+struct Measured {
+    std::uint64_t elapsed_ns, tail_cpu_ns;
+};
+
+// The workload's time, and what `pid` (0: nobody) still computes afterwards to catch up.
+Measured measure(const Named& workload, unsigned count, pid_t pid)
+{
+    workload.run(std::min(count, 50u)); // caches warm, lazily made things made
+    sleep_ms(300);
+    const std::uint64_t start = now_ns();
+    workload.run(count);
+    const std::uint64_t end = now_ns();
+    const std::uint64_t busy = pid ? cpu_ns(pid) : 0;
+    sleep_ms(500);
+    return {end - start, pid ? cpu_ns(pid) - busy : 0};
+}
+
+unsigned long lines_of(const char* path)
+{
+    const std::string text = slurp(path);
+    return (unsigned long)std::ranges::count(text, '\n');
+}
+
+// The sum of N in "lost N events" and "N lost" lines.
+unsigned long lost_of(const char* path)
+{
+    const std::string text = slurp(path);
+    unsigned long lost = 0;
+    for (std::size_t at = 0; (at = text.find("ost ", at)) != text.npos; at += 4)
+        lost += std::strtoul(text.c_str() + at + 4, nullptr, 10);
+    const auto account = text.rfind(" lost");
+    if (account != text.npos) {
+        const auto space = text.rfind(' ', account - 1);
+        lost += std::strtoul(text.c_str() + space + 1, nullptr, 10);
+    }
+    return lost;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    if (argc < 7 || std::string_view(argv[5]) != "--") {
+        std::fputs("usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...\n", stderr);
+        return 1;
+    }
+    const auto workload = std::ranges::find(kWorkloads, std::string_view(argv[2]), &Named::name);
+    if (workload == std::end(kWorkloads))
+        die("no such workload");
+    const unsigned count = unsigned(std::strtoul(argv[3], nullptr, 10));
+    const Measured alone = measure(*workload, count, 0);
+
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        for (const auto& [path, fd] : {std::pair{kOutput, 1}, std::pair{kErrors, 2}}) {
+            const int file = ::open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+            ::dup2(file, fd);
+        }
+        ::execvp(argv[6], argv + 6);
+        ::_exit(127);
+    }
+    // Attached once it has slept for a while without computing. The emulator skips idle time.
+    std::uint64_t startup = 0;
+    for (unsigned calm = 0, waited = 0; calm < 3; waited++) {
+        sleep_ms(500);
+        const std::uint64_t cpu = cpu_ns(pid);
+        calm = cpu > 0 && cpu - startup < 1'000'000 ? calm + 1 : 0;
+        startup = cpu;
+        if (waited > 200 || ::waitpid(pid, nullptr, WNOHANG) == pid) {
+            std::fputs(slurp(kErrors).c_str(), stderr);
+            die(std::string(argv[6]) + " did not start");
+        }
+    }
+    const std::uint64_t ring = ring_kib(pid), rss = status_kib(pid, "VmRSS:"),
+                        peak = status_kib(pid, "VmHWM:");
+    const unsigned long lines = lines_of(kOutput);
+    const Measured traced = measure(*workload, count, pid);
+    ::kill(pid, SIGINT);
+    ::waitpid(pid, nullptr, 0);
+    struct stat st {
+    };
+    char real[4096] = {};
+    const std::string exe = argv[6];
+    if (::readlink(exe.c_str(), real, sizeof real - 1) < 0)
+        std::strncpy(real, exe.c_str(), sizeof real - 1);
+    ::stat(real, &st);
+    const double added =
+        (double(traced.elapsed_ns + traced.tail_cpu_ns) - double(alone.elapsed_ns)) / count;
+    // The peak of loading is before the buffers are mapped; else it is what is resident now.
+    const std::uint64_t memory = std::max(peak > rss ? peak : 0, rss > ring ? rss - ring : 0);
+    std::printf("{\"tool\":\"%s\",\"label\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
+                "\"added_ns\":%.1f,\"startup_ms\":%.2f,\"memory_kib\":%llu,\"ring_kib\":%llu,"
+                "\"size\":%lld,\"lines\":%lu,\"lost\":%lu}\n",
+                argv[1], argv[4], count, double(alone.elapsed_ns) / count, added,
+                double(startup) / 1e6, (unsigned long long)memory, (unsigned long long)ring,
+                (long long)st.st_size, lines_of(kOutput) - lines,
+                lost_of(kErrors));
+    return 0;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <csignal>
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+int main(int argc, char** argv)
+{
+    testing::InitGoogleTest(&argc, argv);
+    // The tools that are started here inherit none of what the caller ignored or blocked.
+    for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP})
+        std::signal(signal, SIG_DFL);
+    if (::access("/.vm/config", F_OK) != 0) {
+        std::fputs("guest_tests: not in a guest of scripts/vm; run scripts/test\n", stderr);
+        return 125;
+    }
+    return RUN_ALL_TESTS();
+}

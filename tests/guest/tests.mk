@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The guest tests: one static program of all tests/guest/*.cpp.
+guest_test_objs := $(patsubst %.cpp,$(BUILD)/tests/obj/%.o,$(wildcard tests/guest/*.cpp))
+
+.PHONY: guest-tests
+guest-tests: $(BUILD)/tests/guest_tests
+
+# -O1: half of the compile time of -O2, and nothing here is hot.
+$(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -Itests/guest $(CXXFLAGS) -O1 -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(BUILD)/tests/guest_tests: $(guest_test_objs)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(LDFLAGS) -s $^ -lgtest $(LDLIBS) -o $@
+
+-include $(guest_test_objs:.o=.d)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The unit tests: every tests/unit/*_test.cpp in one program, linked with the kit and with all tools
+# (their declarations and plans are tested too). It loads nothing into the kernel and needs no root.
+
+unit_srcs := $(wildcard tests/unit/*.cpp)
+unit_objs := $(unit_srcs:%.cpp=$(BUILD)/%.o)
+# What the kit's library does not hold yet is linked as objects.
+unit_kit  := $(filter-out $(kit_objs) $(main_obj),$(patsubst %.cpp,$(BUILD)/kit/%.o,$(wildcard common/*/*.cpp)))
+
+.PHONY: test-unit
+test-unit: $(BUILD)/tests/unit_tests
+	$(Q)$< --gtest_brief=1
+
+$(BUILD)/tests/unit/%.o: tests/unit/%.cpp
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' $(filter-out -Wcast-qual -Wshadow,$(CXXFLAGS)) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(BUILD)/tests/unit_tests: $(unit_objs) $(unit_kit) $(tool_objs) $(BUILD)/libkit.a
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(LDFLAGS) $^ -lgtest_main -lgmock -lgtest $(LDLIBS) -o $@
+
+-include $(unit_objs:.o=.d) $(unit_kit:.o=.d)
