@@ -94,3 +94,82 @@ $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
 
 -include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(tools:%=$(BUILD)/bpf/%.bpf.d)
 -include tests/unit/unit.mk tests/guest/tests.mk
+
+# The bench's own programs: static, they run in the guest.
+$(BUILD)/bench/bench: tests/bench/bench.cpp
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) -static -MMD -MP -MF $@.d $< -o $@
+
+$(BUILD)/bench/nothing: tests/bench/nothing.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -static $< -o $@
+
+# What a developer and a packager call.
+.PHONY: test bench demo install man new fmt lint clean
+test:
+	$(Q)+BUILD=$(BUILD) scripts/test
+
+bench:
+	$(Q)+BUILD=$(BUILD) scripts/bench
+
+demo: corebox
+	$(Q)BUILD=$(BUILD) scripts/demo --run
+
+# make new TOOL=area/name SHAPE=stream
+new:
+	$(Q)scripts/new-tool $(or $(TOOL),$(error say TOOL=area/name)) $(or $(SHAPE),stream)
+
+# Man pages: the tool's declaration, told by the program itself, and its TOOL.md.
+man_pages := $(tools:%=$(BUILD)/man/%.8) $(BUILD)/man/corebox.8
+man: $(man_pages)
+
+$(BUILD)/man/corebox.8: $(BUILD)/corebox
+	@mkdir -p $(@D)
+	$(Q)$< man > $@
+
+.SECONDEXPANSION:
+$(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libbpf-tools/*/%/TOOL.md)
+	@mkdir -p $(@D)
+	$(Q)$< man $* $(filter %.md,$^) > $@
+
+install: corebox man
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/corebox $(DESTDIR)$(PREFIX)/sbin/corebox
+	for tool in $(tools); do ln -sf corebox $(DESTDIR)$(PREFIX)/sbin/$$tool; done
+	install -m 644 $(man_pages) $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(BUILD)/corebox completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
+	for tool in $(tools); do \
+	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool; done
+
+# BPF files are in kernel style, which this clang-format does not know.
+cxx_files := $(wildcard common/*.[ch]pp common/*/*.[ch]pp libbpf-tools/*/*.[ch]pp \
+                        libbpf-tools/*/*/*.[ch]pp tests/*/*.[ch]pp)
+fmt:
+	$(Q)clang-format -i $(cxx_files)
+
+lint: compile_commands.json $(BUILD)/corebox
+	$(Q)BUILD=$(BUILD) scripts/lint $(cxx_files)
+
+# For editors and clang-tidy; made from the same flags as the build.
+comma := ,
+cdb    = $(file >>$@,{"directory": "$(CURDIR)"$(comma) "file": "$1"$(comma) "command": "$2 -c $1"}$3)
+compile_commands.json: Makefile $(cxx_files)
+	$(file >$@,[)
+	$(foreach f,$(kit_srcs),\
+	    $(call cdb,$f,$(CXX) $(CPPFLAGS) $(CXXFLAGS),$(comma)))
+	$(foreach f,$(wildcard tests/unit/*.cpp),\
+	    $(call cdb,$f,$(CXX) $(CPPFLAGS) -DSOURCE_DIR=__FILE__ $(CXXFLAGS),$(comma)))
+	$(foreach f,$(wildcard tests/guest/*.cpp),\
+	    $(call cdb,$f,$(CXX) $(CPPFLAGS) -Itests/guest $(CXXFLAGS),$(comma)))
+	$(foreach d,$(tool_dirs),\
+	    $(call cdb,$d/$(notdir $d).cpp,$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$d -I$d/.. $(CXXFLAGS),$(comma)))
+	$(foreach d,$(tool_dirs),\
+	    $(call cdb,$d/$(notdir $d).bpf.c,$(CLANG) $(BPFFLAGS) -I$d,$(comma)))
+	$(call cdb,common/main.cpp,$(CXX) $(CPPFLAGS) $(CXXFLAGS))
+	$(file >>$@,])
+	@:
+
+clean:
+	rm -rf $(BUILD) compile_commands.json

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The program: a tool by the name it is called by, by its first argument, or the only one linked.
+#include "cli/man.hpp"
 #include "cli/tool.hpp"
 #include "session/session.hpp"
 #include "version.hpp"
@@ -80,6 +81,19 @@ int install(const char* directory)
     return 0;
 }
 
+// corebox man TOOL [TOOL.md], corebox man, corebox completion: what `make install` installs.
+int print_man(const char* name, const char* file)
+{
+    const Tool* tool = name ? find_tool(name) : nullptr;
+    const auto text = file ? read_file(file) : std::string();
+    if ((name && !tool) || !text) {
+        std::fprintf(stderr, "corebox: man: no %s\n", tool ? file : name);
+        return int(Exit::usage);
+    }
+    std::fputs((tool ? man_page(*tool, *text) : man_page(all_tools())).c_str(), stdout);
+    return finish(0);
+}
+
 int multi_call(int argc, char** argv)
 {
     const std::string_view word = argc > 1 ? argv[1] : "";
@@ -89,6 +103,12 @@ int multi_call(int argc, char** argv)
         return list_tools();
     if (word == "--install" && argc == 3)
         return install(argv[2]);
+    if (word == "man")
+        return print_man(argc > 2 ? argv[2] : nullptr, argc > 3 ? argv[3] : nullptr);
+    if (word == "completion") {
+        std::fputs(bash_completion(all_tools()).c_str(), stdout);
+        return finish(0);
+    }
     if (word == "--help" || word == "help" || word == "-h")
         return usage(stdout, Exit::complete);
     if (word == "--version" || word == "-V") {

@@ -25,6 +25,8 @@ public:
     }
 
     int get() const { return fd_; }
+    // Hands the descriptor to a new owner.
+    int release() { return std::exchange(fd_, -1); }
     explicit operator bool() const { return fd_ >= 0; }
 
 private:

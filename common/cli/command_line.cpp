@@ -322,6 +322,29 @@ OutputOptions Session::output_options() const
             .given = [this](std::string_view name) { return given(name); }};
 }
 
+std::vector<ListedOption> listed_options(const Tool& tool)
+{
+    Session session(tool);
+    std::vector<ListedOption> list;
+    for (const Entry& e : option_entries(session, nullptr))
+        list.push_back({e.option, e.key < 0x100 ? char(e.key) : '\0',
+                        e.group == Group::filter   ? "Who is traced"
+                        : e.group == Group::common ? "Common options"
+                                                   : ""});
+    return list;
+}
+
+std::vector<const Option*> listed_operands(const Tool& tool)
+{
+    std::vector<const Option*> list;
+    for (const Option& o : tool.positionals)
+        list.push_back(&o);
+    if (has(tool.shared, Shared::interval))
+        for (const Option& o : kIntervalOperands)
+            list.push_back(&o);
+    return list;
+}
+
 std::string schema(const Tool& tool)
 {
     std::string out = "{";

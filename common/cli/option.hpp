@@ -120,6 +120,30 @@ struct MemberOf<Member Owner::*> {
     using type = Member;
 };
 
+// What flag(), opt() and choice() store with. Owner is a parameter of its own because GCC 12 gives
+// templates external linkage whose only mark of an anonymous namespace is a pointer to member:
+// the `Options::name` of two tools would be one symbol, and one tool would write into the other's
+// layout.
+template <class Owner, auto Member>
+struct Store {
+    static std::string set(void* options, std::string_view, const Range&)
+    {
+        static_cast<Owner*>(options)->*Member = true;
+        return {};
+    }
+    static std::string parse(void* options, std::string_view value, const Range& range)
+    {
+        return parse_value(value, static_cast<Owner*>(options)->*Member, range);
+    }
+    // The parser hands over the word's number instead of the word.
+    static std::string choose(void* options, std::string_view number, const Range&)
+    {
+        auto& member = static_cast<Owner*>(options)->*Member;
+        member = std::remove_reference_t<decltype(member)>(*to_number<unsigned>(number));
+        return {};
+    }
+};
+
 consteval void check_option(std::string_view name, std::string_view help)
 {
     if (name.empty() || help.empty())
@@ -143,10 +167,7 @@ consteval Option flag(char key, std::string_view name, std::string_view help,
             .name = name,
             .arg = {},
             .help = help,
-            .apply = [](void* options, std::string_view, const Range&) -> std::string {
-                static_cast<Owner*>(options)->*Member = true;
-                return {};
-            },
+            .apply = detail::Store<Owner, Member>::set,
             .alias = alias};
 }
 
@@ -174,9 +195,7 @@ consteval Option opt(char key, std::string_view name, std::string_view arg, std:
             .name = name,
             .arg = arg,
             .help = help,
-            .apply = [](void* options, std::string_view value, const Range& r) -> std::string {
-                return detail::parse_value(value, static_cast<Owner*>(options)->*Member, r);
-            },
+            .apply = detail::Store<Owner, Member>::parse,
             .range = range,
             .alias = alias,
             .values = values};
@@ -188,17 +207,12 @@ consteval Option choice(char key, std::string_view name, std::string_view words,
                         std::string_view help, std::string_view alias = {})
 {
     using Owner = typename detail::MemberOf<decltype(Member)>::owner;
-    using Type = typename detail::MemberOf<decltype(Member)>::type;
     detail::check_option(name, help);
-    // The parser hands over the word's number instead of the word.
     return {.key = key,
             .name = name,
             .arg = words,
             .help = help,
-            .apply = [](void* options, std::string_view number, const Range&) -> std::string {
-                static_cast<Owner*>(options)->*Member = Type(*to_number<unsigned>(number));
-                return {};
-            },
+            .apply = detail::Store<Owner, Member>::choose,
             .alias = alias,
             .is_choice = true};
 }

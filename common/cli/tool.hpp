@@ -32,7 +32,9 @@ enum class Shared : std::uint8_t { none = 0, filter = 1, interval = 2, events = 
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
 
-struct Tool {
+// The linker lays the tools of all object files into one array: gcc aligns an object of this size to
+// 32 or 64 bytes by itself, and only a size that is a multiple of that leaves no gaps between them.
+struct alignas(64) Tool {
     About about;
     std::span<const Option> options;
     std::span<const Option> positionals;

@@ -36,7 +36,8 @@ struct Facts {
 Facts live_facts();
 
 // Lines "btf", "tracefs", "kprobes", "ring_buffer" (the features that are there) and
-// "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
+// "function NAME", "site NAME", "btf_tracepoint NAME",
+// "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
 // listed is not there.
 Facts recorded_facts(std::string_view text);
 

@@ -55,6 +55,19 @@ consteval auto getter_row()
         return std::type_identity<
             typename GetterRow<decltype(&decltype(Get)::operator())>::type>{};
 }
+
+// Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
+template <class Row, auto Get>
+struct Getter {
+    static Value get(const void* row)
+    {
+        const Row& r = *static_cast<const Row*>(row);
+        if constexpr (std::is_member_object_pointer_v<decltype(Get)>)
+            return r.*Get;
+        else
+            return Get(r);
+    }
+};
 } // namespace detail
 
 // col<&Event::pid>("pid", "PID", 7, "Process ID"), or a captureless lambda for a derived value.
@@ -69,13 +82,7 @@ consteval Column col(std::string_view key, std::string_view header, int width,
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_')
             throw "column keys are snake_case";
     return {key, header, width, help, show,
-            [](const void* row) -> Value {
-                const Row& r = *static_cast<const Row*>(row);
-                if constexpr (std::is_member_object_pointer_v<decltype(Get)>)
-                    return r.*Get;
-                else
-                    return Get(r);
-            },
+            detail::Getter<Row, Get>::get,
             &detail::kRowTag<Row>};
 }
 

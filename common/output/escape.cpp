@@ -59,99 +59,149 @@ constexpr bool reorders(std::uint32_t c)
            (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c < 0xe0080);
 }
 
-void put_escape(std::string& out, std::uint8_t c)
+char* put(char* out, std::string_view s)
+{
+    std::memcpy(out, s.data(), s.size());
+    return out + s.size();
+}
+
+char* put_escape(char* out, std::uint8_t c)
 {
     switch (c) {
     case '\n':
-        out += "\\n";
-        return;
+        return put(out, "\\n");
     case '\t':
-        out += "\\t";
-        return;
+        return put(out, "\\t");
     case '\r':
-        out += "\\r";
-        return;
+        return put(out, "\\r");
     case '\\':
-        out += "\\\\";
-        return;
+        return put(out, "\\\\");
     default:
-        out += "\\x";
-        out += kHex[c >> 4];
-        out += kHex[c & 15];
+        out = put(out, "\\x");
+        *out++ = kHex[c >> 4];
+        *out++ = kHex[c & 15];
+        return out;
     }
+}
+
+// Whether all eight bytes are in 0x21..0x7e and none is a backslash or `special`: names of traced things mostly
+// are, and looking at each byte of them was a quarter of the cost of a row.
+bool all_plain(std::uint64_t word, std::uint8_t special)
+{
+    constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
+    const auto zero_byte = [](std::uint64_t w) { return (w - kOnes) & ~w & kHigh; };
+    return ((word | (word - kOnes * 0x21) | (word + kOnes)) & kHigh) == 0 &&
+           zero_byte(word ^ kOnes * '\\') == 0 && zero_byte(word ^ kOnes * special) == 0;
+}
+
+// Copies the plain start of `s`; the rest is for a closer look.
+char* put_plain_words(char* out, std::string_view& s, std::uint8_t special)
+{
+    while (s.size() >= 8) {
+        std::uint64_t word;
+        std::memcpy(&word, s.data(), 8);
+        if (!all_plain(word, special))
+            break;
+        std::memcpy(out, &word, 8);
+        out += 8;
+        s.remove_prefix(8);
+    }
+    if (s.size() >= 4 && s.size() < 8) { // the rest as two halves that overlap
+        std::uint32_t low, high;
+        std::memcpy(&low, s.data(), 4);
+        std::memcpy(&high, s.data() + s.size() - 4, 4);
+        if (all_plain(std::uint64_t(high) << 32 | low, special)) {
+            std::memcpy(out, &low, 4);
+            std::memcpy(out + s.size() - 4, &high, 4);
+            out += s.size();
+            s = {};
+        }
+    }
+    return out;
 }
 
 } // namespace
 
-void escape_text(std::string& out, std::string_view s, bool column)
+char* escape_text(char* out, std::string_view s, bool column, bool& plain)
 {
     const std::uint8_t stop = column ? kSpecial | kSpace : kSpecial;
-    std::size_t plain = 0;
-    while (plain < s.size() && !(kTextClass[std::uint8_t(s[plain])] & stop))
-        plain++;
-    out.append(s.data(), plain);
-    while (plain < s.size()) {
-        const auto c = std::uint8_t(s[plain]);
-        std::uint32_t code = 0;
-        if (!(kTextClass[c] & stop)) {
-            out += char(c);
-            plain++;
-        } else if (c < 0x80) {
-            put_escape(out, c);
-            plain++;
-        } else if (const auto n = utf8_sequence(s.substr(plain), &code); n && !reorders(code)) {
-            out.append(s.data() + plain, n);
-            plain += n;
-        } else {
-            put_escape(out, c);
-            plain++;
-        }
-    }
-}
-
-bool escape_json(std::string& out, std::string_view s)
-{
-    bool lossy = false;
-    std::size_t at = 0;
-    while (at < s.size()) {
-        std::size_t end = at;
-        while (end < s.size() && kJsonClass[std::uint8_t(s[end])] == kPlain)
-            end++;
-        out.append(s.data() + at, end - at);
-        if (end == s.size())
-            break;
-        at = end;
+    out = put_plain_words(out, s, '\\');
+    for (std::size_t at = 0; at < s.size();) {
         const auto c = std::uint8_t(s[at]);
         std::uint32_t code = 0;
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += char(c);
+        if (!(kTextClass[c] & stop)) {
+            *out++ = char(c);
+            at++;
+        } else if (c < 0x80) {
+            out = put_escape(out, c);
+            at++;
+        } else if (const auto n = utf8_sequence(s.substr(at), &code); n && !reorders(code)) {
+            plain = false;
+            out = put(out, s.substr(at, n));
+            at += n;
+        } else {
+            out = put_escape(out, c);
+            at++;
+        }
+    }
+    return out;
+}
+
+char* escape_json(char* out, std::string_view s, bool& lossy)
+{
+    out = put_plain_words(out, s, '"');
+    for (std::size_t at = 0; at < s.size();) {
+        const auto c = std::uint8_t(s[at]);
+        std::uint32_t code = 0;
+        if (kJsonClass[c] == kPlain) {
+            *out++ = char(c);
+            at++;
+        } else if (c == '"' || c == '\\') {
+            *out++ = '\\';
+            *out++ = char(c);
             at++;
         } else if (c < 0x80) {
             // DEL too: valid JSON, but not on a terminal.
-            out += "\\u00";
-            out += kHex[c >> 4];
-            out += kHex[c & 15];
+            out = put(out, "\\u00");
+            *out++ = kHex[c >> 4];
+            *out++ = kHex[c & 15];
             at++;
         } else if (const auto n = utf8_sequence(s.substr(at), &code); n == 0) {
-            out += "\\ufffd";
+            out = put(out, "\\ufffd");
             lossy = true;
             at++;
         } else if (reorders(code)) {
             const auto put_unit = [&](std::uint32_t unit) {
-                out += "\\u";
+                out = put(out, "\\u");
                 for (int shift = 12; shift >= 0; shift -= 4)
-                    out += kHex[unit >> shift & 15];
+                    *out++ = kHex[unit >> shift & 15];
             };
-            if (code >= 0x10000)
-                put_unit(0xd7c0 + (code >> 10)); // the surrogates' pair, RFC 8259 section 7
-            put_unit(code >= 0x10000 ? 0xdc00 | (code & 0x3ff) : code);
+            if (code >= 0x10000) // a surrogate pair, RFC 8259 section 7
+                put_unit(0xd7c0 + (code >> 10));
+            put_unit(code < 0x10000 ? code : 0xdc00 | (code & 0x3ff));
             at += n;
         } else {
-            out.append(s.data() + at, n);
+            out = put(out, s.substr(at, n));
             at += n;
         }
     }
+    return out;
+}
+
+void escape_text(std::string& out, std::string_view s, bool column)
+{
+    const std::size_t before = out.size();
+    out.resize(before + s.size() * kEscapeGrowth);
+    bool plain = true;
+    out.resize(std::size_t(escape_text(out.data() + before, s, column, plain) - out.data()));
+}
+
+bool escape_json(std::string& out, std::string_view s)
+{
+    const std::size_t before = out.size();
+    out.resize(before + s.size() * kEscapeGrowth);
+    bool lossy = false;
+    out.resize(std::size_t(escape_json(out.data() + before, s, lossy) - out.data()));
     return lossy;
 }
 

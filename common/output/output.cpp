@@ -50,6 +50,29 @@ void put_fixed(std::string& out, std::uint64_t n, unsigned decimals)
     }
 }
 
+void put_quoted(std::string& out, std::string_view s, bool column)
+{
+    out += '"';
+    for (auto end = s.find('"'); end != s.npos; end = s.find('"')) {
+        escape_text(out, s.substr(0, end), column);
+        out += "\\\"";
+        s.remove_prefix(end + 1);
+    }
+    escape_text(out, s, column);
+    out += '"';
+}
+
+void put_hex(std::string& out, std::string_view bytes)
+{
+    constexpr char kHex[] = "0123456789abcdef";
+    out += '"';
+    for (const char byte : bytes) {
+        out += kHex[std::uint8_t(byte) >> 4];
+        out += kHex[std::uint8_t(byte) & 15];
+    }
+    out += '"';
+}
+
 // Terminal cells, as far as that can be told without a table: code points.
 std::size_t cells(std::string_view s)
 {
@@ -90,10 +113,19 @@ void put_json_string(std::string& out, std::string_view s)
     out += '"';
 }
 
+namespace
+{
+// Between members: not at the start of an object or array, not twice.
+void put_json_comma(std::string& out)
+{
+    if (!out.empty() && std::string_view("{[,").find(out.back()) == std::string_view::npos)
+        out += ',';
+}
+} // namespace
+
 void put_json_key(std::string& out, std::string_view key)
 {
-    if (!out.empty() && out.back() != '{' && out.back() != '[')
-        out += ',';
+    put_json_comma(out);
     out += '"';
     out += key;
     out += "\":";
@@ -114,6 +146,7 @@ Output::Output(const OutputOptions& options, std::span<const Column> columns)
             }
             visible_.push_back(&*c);
         }
+        make_keys();
         return;
     }
     using When = Show::When;
@@ -127,6 +160,14 @@ Output::Output(const OutputOptions& options, std::span<const Column> columns)
         if (shown)
             visible_.push_back(&c);
     }
+    make_keys();
+}
+
+void Output::make_keys()
+{
+    for (const Column* c : visible_)
+        json_keys_.push_back(cat('"', c->key, "\":"));
+    grow(line_.data(), kNumberBytes);
 }
 
 void Output::header()
@@ -139,30 +180,156 @@ void Output::header()
             buffer_ += i ? "," : "";
             buffer_ += c.key;
         } else {
-            put_text(Trusted{c.header}, c, i + 1 == visible_.size());
+            const auto width = std::size_t(std::abs(c.width));
+            const std::size_t pad = c.header.size() < width ? width - c.header.size() : 0;
+            const bool last = i + 1 == visible_.size();
+            buffer_.append(c.width < 0 ? pad : 0, ' ');
+            buffer_ += c.header;
+            buffer_.append(c.width > 0 && !last ? pad : 0, ' ');
+            buffer_ += last ? "" : " ";
         }
     }
     buffer_ += '\n';
 }
 
-void Output::fields(const void* row)
+// The common kinds go through memory by hand, a few hundred instructions a row; what is rare goes
+// through the string functions below.
+char* Output::grow(char* at, std::size_t bytes)
 {
+    const auto used = std::size_t(at - line_.data());
+    line_.resize((used + bytes) * 2);
+    line_end_ = line_.data() + line_.size();
+    return line_.data() + used;
+}
+
+char* Output::put_cell(char* at, const Value& v, bool column, bool& plain)
+{
+    switch (v.kind) {
+    case Value::Kind::unsigned_int:
+        return std::to_chars(at, at + kNumberBytes, v.u).ptr;
+    case Value::Kind::signed_int:
+        return std::to_chars(at, at + kNumberBytes, v.i).ptr;
+    case Value::Kind::text:
+        return escape_text(at, v.str(), column, plain);
+    default:
+        cell_.clear();
+        put_plain(cell_, v, column);
+        plain = cells(cell_) == cell_.size();
+        at = reserve(at, cell_.size() + kNumberBytes + kMaxWidth);
+        std::memcpy(at, cell_.data(), cell_.size());
+        return at + cell_.size();
+    }
+}
+
+void Output::text_fields(const void* row)
+{
+    char* at = line_.data();
+    const std::size_t n = visible_.size();
+    for (std::size_t i = 0; i < n; i++) {
+        const Column& c = *visible_[i];
+        const bool last = i + 1 == n;
+        const Value v = c.get(row);
+        const auto width = std::size_t(c.width < 0 ? -c.width : c.width);
+        const std::size_t text = v.kind == Value::Kind::text ? v.size * kEscapeGrowth : 0;
+        at = reserve(at, text + kMaxWidth + kNumberBytes);
+        const auto before = at - line_.data();
+        bool plain = true;
+        at = put_cell(at, v, !last, plain);
+        if (last && c.width >= 0)
+            break;
+        char* const start = line_.data() + before; // the line may have moved
+        const auto bytes = std::size_t(at - start);
+        const std::size_t size = plain ? bytes : cells({start, bytes});
+        if (size < width) {
+            const std::size_t pad = width - size;
+            if (c.width < 0) {
+                std::memmove(start + pad, start, bytes);
+                std::memset(start, ' ', pad);
+            } else {
+                // In words: the line has room beyond the cell.
+                constexpr std::uint64_t kBlanks = 0x2020202020202020;
+                for (std::size_t done = 0; done < pad; done += 8)
+                    std::memcpy(at + done, &kBlanks, 8);
+            }
+            at += pad;
+        }
+        if (!last)
+            *at++ = ' ';
+    }
+    buffer_.append(line_.data(), std::size_t(at - line_.data()));
+}
+
+void Output::json_fields(const void* row)
+{
+    put_json_comma(buffer_);
+    char* at = line_.data();
+    const auto drain = [&] {
+        buffer_.append(line_.data(), std::size_t(at - line_.data()));
+        at = line_.data();
+    };
     for (std::size_t i = 0; i < visible_.size(); i++) {
         const Column& c = *visible_[i];
         const Value v = c.get(row);
-        switch (options_.format) {
-        case Format::text:
-            put_text(v, c, i + 1 == visible_.size());
+        const std::string& key = json_keys_[i];
+        const std::size_t text = v.kind == Value::Kind::text ? v.size * kEscapeGrowth : 0;
+        at = reserve(at, key.size() + text + kNumberBytes);
+        const auto put_key = [&] {
+            std::memcpy(at, key.data(), key.size());
+            at += key.size();
+        };
+        switch (v.kind) {
+        case Value::Kind::unsigned_int:
+        case Value::Kind::octal:
+        case Value::Kind::hex:
+            put_key();
+            at = std::to_chars(at, at + kNumberBytes, v.u).ptr;
             break;
-        case Format::json:
-            put_json(v, c);
+        case Value::Kind::signed_int:
+            put_key();
+            at = std::to_chars(at, at + kNumberBytes, v.i).ptr;
             break;
-        case Format::csv:
-            if (i)
-                buffer_ += ',';
-            put_csv(v);
+        case Value::Kind::wall_time:
+            put_key();
+            at = std::to_chars(at, at + kNumberBytes, clock_.wall_ns(v.u)).ptr;
             break;
+        case Value::Kind::text: {
+            char* const start = at;
+            bool lossy = false;
+            put_key();
+            *at++ = '"';
+            at = escape_json(at, v.str(), lossy);
+            *at++ = '"';
+            if (!lossy)
+                break;
+            at = start;
+            [[fallthrough]];
         }
+        default:
+            drain();
+            put_json(v, c);
+        }
+        if (i + 1 < visible_.size()) {
+            at = reserve(at, 1);
+            *at++ = ',';
+        }
+    }
+    drain();
+}
+
+void Output::fields(const void* row)
+{
+    switch (options_.format) {
+    case Format::text:
+        return text_fields(row);
+    case Format::json:
+        return json_fields(row);
+    case Format::csv:
+        break;
+    }
+    for (std::size_t i = 0; i < visible_.size(); i++) {
+        if (i)
+            buffer_ += ',';
+        put_csv(visible_[i]->get(row));
     }
 }
 
@@ -226,28 +393,17 @@ void Output::put_plain(std::string& out, const Value& v, bool column)
         break;
     case Value::Kind::list:
         for (std::size_t i = 0; i < v.size; i++) {
-            out += i ? ";" : "";
-            escape_text(out, v.items[i], column);
+            if (i)
+                escape_text(out, v.join() == List::Join::semicolon ? ";" : " ", column);
+            if (v.join() == List::Join::quoted)
+                put_quoted(out, v.items[i], column);
+            else
+                escape_text(out, v.items[i], column);
         }
+        if (v.more())
+            escape_text(out, " ...", column);
         break;
     }
-}
-
-void Output::put_text(const Value& v, const Column& c, bool last)
-{
-    const std::size_t start = buffer_.size();
-    const auto width = std::size_t(std::abs(c.width));
-    put_plain(buffer_, v, !last);
-    std::size_t size = buffer_.size() - start;
-    if (v.kind == Value::Kind::text && !last)
-        size = cells({buffer_.data() + start, size});
-    if (c.width < 0 && size < width)
-        buffer_.insert(start, width - size, ' ');
-    if (last)
-        return;
-    if (c.width > 0 && size < width)
-        buffer_.append(width - size, ' ');
-    buffer_ += ' ';
 }
 
 void Output::put_json(const Value& v, const Column& c)
@@ -273,14 +429,8 @@ void Output::put_json(const Value& v, const Column& c)
         const bool lossy = escape_json(buffer_, v.str());
         buffer_ += '"';
         if (lossy) {
-            constexpr char kHex[] = "0123456789abcdef";
             put_json_key(buffer_, cat(c.key, "_hex"));
-            buffer_ += '"';
-            for (const char byte : v.str()) {
-                buffer_ += kHex[std::uint8_t(byte) >> 4];
-                buffer_ += kHex[std::uint8_t(byte) & 15];
-            }
-            buffer_ += '"';
+            put_hex(buffer_, v.str());
         }
         break;
     }
@@ -293,14 +443,26 @@ void Output::put_json(const Value& v, const Column& c)
     case Value::Kind::since_first:
         put_plain(buffer_, v, false);
         break;
-    case Value::Kind::list:
+    case Value::Kind::list: {
+        bool lossy = false;
+        buffer_ += '[';
+        for (std::size_t i = 0; i < v.size; i++) {
+            buffer_ += i ? ",\"" : "\"";
+            lossy |= escape_json(buffer_, v.items[i]);
+            buffer_ += '"';
+        }
+        buffer_ += ']';
+        if (!lossy)
+            break;
+        put_json_key(buffer_, cat(c.key, "_hex"));
         buffer_ += '[';
         for (std::size_t i = 0; i < v.size; i++) {
             buffer_ += i ? "," : "";
-            put_json_string(buffer_, v.items[i]);
+            put_hex(buffer_, v.items[i]);
         }
         buffer_ += ']';
         break;
+    }
     case Value::Kind::trusted:
     case Value::Kind::error:
         buffer_ += '"';

@@ -60,6 +60,9 @@ public:
     // or a text line's columns without its end.
     void fields(const void* row);
 
+    // One value as text shows it, without padding.
+    void cell(const Value& v) { put_plain(buffer_, v, true); }
+
     // The buffer itself, for what is no row.
     std::string& text() { return buffer_; }
     std::span<const Column* const> columns() const { return visible_; }
@@ -78,7 +81,18 @@ public:
 private:
     static constexpr std::size_t kFlushBytes = 64 << 10;
 
-    void put_text(const Value& v, const Column& c, bool last);
+    static constexpr std::size_t kNumberBytes = 32; // room for any number
+    static constexpr std::size_t kMaxWidth = 256;   // of a column
+
+    void make_keys();
+    char* reserve(char* at, std::size_t bytes)
+    {
+        return std::size_t(line_end_ - at) >= bytes ? at : grow(at, bytes);
+    }
+    char* grow(char* at, std::size_t bytes);
+    char* put_cell(char* at, const Value& v, bool column, bool& plain);
+    void text_fields(const void* row);
+    void json_fields(const void* row);
     void put_json(const Value& v, const Column& c);
     void put_csv(const Value& v);
     void put_plain(std::string& out, const Value& v, bool column);
@@ -87,6 +101,9 @@ private:
     std::vector<const Column*> visible_;
     std::string buffer_;
     std::string cell_;
+    std::vector<char> line_; // of the row that is being made
+    char* line_end_ = nullptr;
+    std::vector<std::string> json_keys_; // "key": of each visible column
     Clock clock_;
     std::uint64_t first_ns_ = 0;
     State state_ = State::open;

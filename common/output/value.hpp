@@ -35,10 +35,14 @@ struct Hex {
 struct Trusted {
     std::string_view text;
 };
-// Several texts; JSON an array, text and CSV joined by semicolons.
+// Several texts; JSON an array.
 struct List {
+    // How text and CSV join them: "a;b", "a b", or "\"a\" \"b\"".
+    enum class Join : std::uint8_t { semicolon, blank, quoted };
     const std::string_view* items;
     std::size_t size;
+    Join join = Join::semicolon;
+    bool more = false; // there were more: text ends with "..."
 };
 struct Absent {
     std::string_view text = "-"; // what text shows; JSON null
@@ -85,7 +89,11 @@ struct Value {
     constexpr Value(Fixed v) : kind(Kind::fixed), digits(std::uint8_t(v.decimals)), u(v.value) {}
     constexpr Value(Hex v) : kind(Kind::hex), u(v.value) {}
     constexpr Value(Trusted v) : kind(Kind::trusted), s(v.text.data()), size(v.text.size()) {}
-    constexpr Value(List v) : kind(Kind::list), items(v.items), size(v.size) {}
+    constexpr Value(List v)
+        : kind(Kind::list), digits(std::uint8_t(unsigned(v.join) << 1 | v.more)), items(v.items),
+          size(v.size)
+    {
+    }
     constexpr Value(Absent v) : kind(Kind::absent), s(v.text.data()), size(v.text.size()) {}
 
     // A kernel string: at most N bytes, ended by the first NUL.
@@ -100,6 +108,8 @@ struct Value {
         return kind == Kind::text || kind == Kind::trusted || kind == Kind::absent;
     }
     constexpr std::string_view str() const { return {s, size}; }
+    constexpr List::Join join() const { return List::Join(digits >> 1); }
+    constexpr bool more() const { return digits & 1; }
 
     // Order of two values of one column.
     constexpr bool operator<(const Value& o) const

@@ -71,6 +71,13 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
     return programs.empty() ? last : std::string();
 }
 
+bool asked(std::string_view option, const std::function<bool(std::string_view)>& given)
+{
+    if (option.starts_with('!'))
+        return !given(option.substr(1));
+    return std::ranges::any_of(split(option, '|'), given);
+}
+
 } // namespace
 
 Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
@@ -83,8 +90,7 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
         return std::ranges::find(names, r.name) != names.end();
     };
     for (const Need& need : needs) {
-        if (!need.option.empty() && given(need.option.substr(need.option[0] == '!')) ==
-                                        (need.option[0] == '!'))
+        if (!need.option.empty() && !asked(need.option, given))
             continue;
         const bool force = std::ranges::any_of(need.rungs, is_forced);
         bool met = false;

@@ -41,10 +41,15 @@ struct Rung {
 struct Need {
     std::string_view what; // "opens as they return"
     std::array<Rung, 5> rungs{};
-    std::string_view option{};  // needed only if this long option is given ("!name": not given)
+    // Needed only if this long option is given ("!name": not given), or one of them ("a|b").
+    std::string_view option{};
     bool optional = false;      // the tool runs without it
     std::string_view without{}; // what is then not seen
 };
+
+// For Need::option: anything that restricts who is traced ("--": a command).
+inline constexpr std::string_view kAnyFilter =
+    "pid|tid|ppid|uid|comm|cgroup|cgroupmap|mntnsmap|--";
 
 namespace detail
 {

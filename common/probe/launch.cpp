@@ -240,12 +240,19 @@ void Launcher::read_kernel_types(bpf_object* object)
     };
 }
 
+int Launcher::argument(std::string_view tracepoint, std::string_view type) const
+{
+    const auto known = targets_.find(cat("btf_trace_", tracepoint));
+    return btf_ && known != targets_.end() ? btf_->pointer_argument(known->second, type)
+                                           : tracepoint_argument(tracepoint, type);
+}
+
 void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object)
 {
     if (open_options_.btf_custom_path && targets_.empty())
         read_kernel_types(object);
     plan_ = resolve(
-        needs, progs, facts_, refused_, [this](std::string_view name) { return session_.given(name); },
+        needs, progs, facts_, refused_, [this](std::string_view name) { return session_.given(name) || (name == "--" && command_.pid()); },
         forced_);
     if (plan_.unmet) {
         std::string tried;
@@ -337,28 +344,14 @@ bool Launcher::attach()
         for (bpf_link* link : links)
             links_.emplace_back(link);
     }
-    announce(session_, plan_);
+    if (session_.explain)
+        std::fputs(plan_.explain().c_str(), stderr);
     return true;
 }
 
 std::vector<const bpf_program*> Launcher::programs() const
 {
     return {plan_.load.begin(), plan_.load.end()};
-}
-
-void announce(const Session& session, const Plan& plan)
-{
-    if (session.explain)
-        std::fputs(plan.explain().c_str(), stderr);
-    if (session.check)
-        return;
-    hold_ending_signals();
-    say(session.tool, "tracing; Ctrl-C ends");
-    if (session.ready_fd >= 0) {
-        if (::write(session.ready_fd, "\n", 1) != 1)
-            fail(cat("--ready-fd ", session.ready_fd), errno);
-        ::close(session.ready_fd);
-    }
 }
 
 } // namespace corebox

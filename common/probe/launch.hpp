@@ -74,6 +74,8 @@ public:
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded.
     void choose(std::span<const Need> needs, const void* progs, bpf_object* object);
+    // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
+    int argument(std::string_view tracepoint, std::string_view type) const;
     // What to open the object with; the path in it is filled by choose().
     const bpf_object_open_opts* open_options() const { return &open_options_; }
     // After load: true if it worked; false: a program was refused, begin again. Fails where
@@ -121,10 +123,14 @@ struct Attachment {
     std::span<const cpu_account> account() const { return skeleton->bss->cb_account; }
 };
 
-// `configure(S&)` sets rodata and map sizes before load; it may be called more than once.
-template <Skel S, class Configure>
+// `configure(S&)` sets rodata and map sizes before load, `open_buffers(S&, perf_buffer)` opens what
+// reads the maps before the first program can fill them, `resolved(S&, launcher)` sets, between the
+// two, what follows from what the kernel offers; all may be called more than once.
+template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
+          class Resolved = void (*)(S&, const Launcher&)>
 Attachment<S> launch(const Session& session, const Command& command, std::span<const Need> needs,
-                     Configure&& configure)
+                     Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
+                     Resolved&& resolved = [](S&, const Launcher&) {})
 {
     Launcher launcher(session, command);
     task_filter filter{};
@@ -146,10 +152,12 @@ Attachment<S> launch(const Session& session, const Command& command, std::span<c
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
         launcher.choose(needs, &s.progs, s.obj);
+        resolved(s, std::as_const(launcher));
         if (!launcher.loaded(S::load(&s), s.obj))
             continue;
         if constexpr (HasFilter<S>)
             launcher.fill_filter(s.maps.cb_filter_ids, filter);
+        open_buffers(s, launcher.perf_buffer());
         if (!launcher.attach())
             continue;
         a.links = launcher.take_links();
@@ -158,8 +166,5 @@ Attachment<S> launch(const Session& session, const Command& command, std::span<c
         return a;
     }
 }
-
-// Says that the tool is attached: to --ready-fd, to the user, and --explain.
-void announce(const Session& session, const Plan& plan);
 
 } // namespace corebox

@@ -3,6 +3,7 @@
 // traced, and the user hears it at once.
 #include "base/fd.hpp"
 #include "session/session.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -44,6 +45,13 @@ std::uint64_t cgroup_id(std::string_view path)
 }
 
 } // namespace
+
+bool is_filtered(const Session& session)
+{
+    return !session.command.empty() ||
+           std::ranges::any_of(split(kAnyFilter, '|'),
+                               [&](std::string_view option) { return session.given(option); });
+}
 
 task_filter make_filter(const Session& session, std::uint32_t tree_root)
 {

@@ -45,12 +45,6 @@ Fd timer(Seconds every, bool repeat)
 
 } // namespace
 
-void hold_ending_signals()
-{
-    const sigset_t set = ending_signals();
-    sigprocmask(SIG_BLOCK, &set, nullptr);
-}
-
 Command::Command(const Session& session)
 {
     if (session.command.empty())
@@ -98,9 +92,9 @@ void Command::start()
 Loop::Loop(const Session& session, const Command& command, int data_fd)
     : epoll_(epoll_create1(EPOLL_CLOEXEC))
 {
-    hold_ending_signals();
-    std::signal(SIGPIPE, SIG_IGN);
     const sigset_t set = ending_signals();
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
     signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!epoll_ || !signals_)
         fail("epoll", errno);
@@ -136,6 +130,13 @@ Loop::Loop(const Session& session, const Command& command, int data_fd)
     // cannot be watched and cannot go away.
     epoll_event event{.events = EPOLLERR, .data = {.u64 = kOutput}};
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, STDOUT_FILENO, &event);
+
+    say(session.tool, "tracing; Ctrl-C ends");
+    if (session.ready_fd >= 0) {
+        if (::write(session.ready_fd, "\n", 1) != 1)
+            fail(cat("--ready-fd ", session.ready_fd), errno);
+        ::close(session.ready_fd);
+    }
 }
 
 Loop::~Loop()

@@ -25,10 +25,6 @@ private:
     Fd go_;
 };
 
-// Blocks SIGINT, SIGTERM and SIGHUP until a Loop takes them, so that one that comes between "it is
-// attached" and the loop is an orderly end too.
-void hold_ending_signals();
-
 class Loop
 {
 public:
@@ -36,7 +32,9 @@ public:
     // ends (signal, closed pipe, --duration, death of the target).
     enum class Wake : std::uint8_t { data, tick, stop };
 
-    // From here on SIGINT, SIGTERM, SIGHUP are taken by the loop. `data_fd`: epoll-able, or -1.
+    // Made once all is attached and the buffers are open: it watches for the end of the targets,
+    // takes SIGINT, SIGTERM and SIGHUP from here on, and then tells the user and --ready-fd that
+    // the tool traces. Whoever waited for that may at once end the target or the tool. `data_fd`: epoll-able, or -1.
     // With `data_fd`, wait() returns every 100 ms at the latest, since the kernel side wakes its
     // reader rarely.
     Loop(const Session& session, const Command& command, int data_fd);

@@ -45,9 +45,21 @@ void parse_command_line(Session& session, void* options, int argc, char** argv);
 // --schema: the tool's declaration as JSON.
 std::string schema(const Tool& tool);
 
+// What the command line takes, as man pages and completions show it.
+struct ListedOption {
+    const Option* option;
+    char letter; // 0: none
+    std::string_view group; // title; empty: the tool's own
+};
+std::vector<ListedOption> listed_options(const Tool& tool);
+std::vector<const Option*> listed_operands(const Tool& tool);
+
 // The kernel-side filter for what was asked; fails where a PID, cgroup or map does not exist.
 // `tree_root` is the process of `-- command`, 0 if there is none.
 task_filter make_filter(const Session& session, std::uint32_t tree_root);
+
+// Whether anything restricts who is traced.
+bool is_filtered(const Session& session);
 
 // Runs `body` and turns a Failure into one line on stderr and its exit status.
 int guarded(const Tool& tool, const std::function<Exit()>& body);

@@ -18,7 +18,15 @@ public:
     using Sink = void (*)(void* context, const void* record, std::size_t size) noexcept;
 
     // `bytes`: size of the perf buffer of each CPU, 0 for the default; a ring's was set before load.
-    EventReader(bpf_map* events, bool perf, unsigned bytes, Sink sink, void* context);
+    // A perf buffer takes records only once this is open, so it is opened before the programs are
+    // attached; who gets the records may be told later, but before consume().
+    EventReader(bpf_map* events, bool perf, unsigned bytes, Sink sink = nullptr,
+                void* context = nullptr);
+    void deliver_to(Sink sink, void* context)
+    {
+        sink_ = sink;
+        context_ = context;
+    }
     ~EventReader();
     EventReader(const EventReader&) = delete;
     EventReader& operator=(const EventReader&) = delete;

@@ -24,10 +24,9 @@ void StreamRun::on_record(void* self, const void* record, std::size_t size) noex
     run.full_ = run.account_.printed == run.session_.count;
 }
 
-Exit StreamRun::run(bpf_map* events, bool perf, Command& command,
-                    const std::function<void()>& detach)
+Exit StreamRun::run(EventReader& reader, Command& command, const std::function<void()>& detach)
 {
-    EventReader reader(events, perf, session_.buffer_bytes(), on_record, this);
+    reader.deliver_to(on_record, this);
     Loop loop(session_, command, reader.epoll_fd());
     output_.header();
     output_.flush();

@@ -20,7 +20,7 @@ public:
 
     // Until the end: reads, prints, tells of losses. `detach` is called once before the last
     // reading, so that everything the probes sent is accounted for.
-    Exit run(bpf_map* events, bool perf, Command& command, const std::function<void()>& detach);
+    Exit run(EventReader& reader, Command& command, const std::function<void()>& detach);
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
@@ -72,12 +72,18 @@ struct Stream {
                 Row row{};
             } context{*this, o};
             Command command(session);
-            auto a = launch<S>(session, command, needs, [&](S& s) {
-                if (setup)
-                    setup(s, o, session);
-                if constexpr (HasConfig<S>)
-                    s.rodata->cfg = o;
-            });
+            std::optional<EventReader> reader;
+            auto a = launch<S>(
+                session, command, needs,
+                [&](S& s) {
+                    if (setup)
+                        setup(s, o, session);
+                    if constexpr (HasConfig<S>)
+                        s.rodata->cfg = o;
+                },
+                [&](S& s, bool perf) {
+                    reader.emplace(s.maps.cb_events, perf, session.buffer_bytes());
+                });
             if (session.check)
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
@@ -88,7 +94,7 @@ struct Stream {
                     return x.stream.decode(x.row, x.options, record, size) ? &x.row : nullptr;
                 },
                 &context);
-            return run.run(a->maps.cb_events, a.perf_buffer, command, [&] { a.detach(); });
+            return run.run(*reader, command, [&] { a.detach(); });
         });
     }
 };

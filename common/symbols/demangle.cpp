@@ -46,6 +46,10 @@ void take_piece(const char* piece, std::size_t size, void* opaque)
 bool demangle_into(Output& output, const char* symbol)
 {
     if (__gcclibcxx_demangle_callback == nullptr) {
+        constexpr std::ptrdiff_t kMaxSubstitutions = 16; // 2^8 times the name at most
+        std::string_view name(symbol);
+        if (std::ranges::count(name, '_') > kMaxSubstitutions)
+            return false;
         int status = 0;
         char* whole = abi::__cxa_demangle(symbol, nullptr, nullptr, &status);
         if (whole == nullptr)

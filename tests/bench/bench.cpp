@@ -3,7 +3,8 @@
 // each operation of a workload, what it costs to start, how much memory it takes and what it
 // loses. Prints one JSON object a measurement; scripts/bench makes the table.
 //
-// usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...
+// usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...     measures, in a guest
+//        bench --table                                     standard input's measurements as Markdown
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -14,6 +15,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <sched.h>
 #include <signal.h>
 #include <string>
@@ -120,18 +124,22 @@ void read_file(unsigned count)
             die("read");
 }
 
-void run_true(unsigned count)
+void run_once()
 {
-    for (unsigned i = 0; i < count; i++) {
-        const pid_t pid = ::vfork();
-        if (pid == 0) {
-            ::execl("/t/nothing", "nothing", "one", "two", "three", nullptr);
-            ::_exit(127);
-        }
-        int status = 0;
-        if (::waitpid(pid, &status, 0) != pid || status != 0)
-            die("run /t/nothing");
+    const pid_t pid = ::vfork();
+    if (pid == 0) {
+        ::execl("/t/nothing", "nothing", "one", "two", "three", nullptr);
+        ::_exit(127);
     }
+    int status = 0;
+    if (::waitpid(pid, &status, 0) != pid || status != 0)
+        die("run /t/nothing");
+}
+
+void run_nothing(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        run_once();
 }
 
 void direct_read(unsigned count)
@@ -180,7 +188,7 @@ struct Named {
     void (*run)(unsigned);
 };
 constexpr Named kWorkloads[] = {
-    {"open", open_missing},  {"read", read_file},      {"exec", run_true},
+    {"open", open_missing},  {"read", read_file},      {"exec", run_nothing},
     {"block", direct_read},  {"switch", switch_tasks}, {"compute", compute},
 };
 
@@ -222,10 +230,71 @@ unsigned long lost_of(const char* path)
     return lost;
 }
 
+// "1 234.5" with `decimals`, "–" for what was not measured.
+std::string number(const nlohmann::json& run, const char* key, int decimals, double scale = 1)
+{
+    if (!run.contains(key))
+        return "–";
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", decimals, run[key].get<double>() / scale);
+    return text;
+}
+
+std::string ratio(const nlohmann::json& ours, const nlohmann::json& theirs, const char* key)
+{
+    if (!ours.contains(key) || !theirs.contains(key) || theirs[key].get<double>() <= 0)
+        return "–";
+    char text[64];
+    std::snprintf(text, sizeof text, "**%.2f**", ours[key].get<double>() / theirs[key].get<double>());
+    return text;
+}
+
+int table()
+{
+    std::vector<std::string> order;
+    std::map<std::string, std::map<std::string, nlohmann::json>> runs;
+    std::string text;
+    char block[65536];
+    for (ssize_t n; (n = ::read(0, block, sizeof block)) > 0;)
+        text.append(block, std::size_t(n));
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        const std::string line = text.substr(at, end - at);
+        at = end + 1;
+        if (!line.starts_with("{\"tool\""))
+            continue;
+        const auto run = nlohmann::json::parse(line);
+        const std::string tool = run["tool"];
+        if (!runs.contains(tool))
+            order.push_back(tool);
+        runs[tool][run["label"]] = run;
+    }
+    std::puts("| tool | operation | alone ns | added ns: ours | theirs | ratio | start-up ms: ours | "
+              "theirs | ratio | memory MiB: ours | theirs | ratio | lost: ours | theirs |");
+    std::puts("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for (const std::string& tool : order) {
+        const nlohmann::json &ours = runs[tool]["ours"], &theirs = runs[tool]["theirs"];
+        const std::string operation = ours.value("workload", "");
+        std::printf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
+                    tool.c_str(), operation.c_str(), number(ours, "alone_ns", 0).c_str(),
+                    number(ours, "added_ns", 0).c_str(), number(theirs, "added_ns", 0).c_str(),
+                    ratio(ours, theirs, "added_ns").c_str(), number(ours, "startup_ms", 1).c_str(),
+                    number(theirs, "startup_ms", 1).c_str(),
+                    ratio(ours, theirs, "startup_ms").c_str(),
+                    number(ours, "memory_kib", 1, 1024).c_str(),
+                    number(theirs, "memory_kib", 1, 1024).c_str(),
+                    ratio(ours, theirs, "memory_kib").c_str(), number(ours, "lost", 0).c_str(),
+                    number(theirs, "lost", 0).c_str());
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv)
 {
+    if (argc == 2 && std::string_view(argv[1]) == "--table")
+        return table();
     if (argc < 7 || std::string_view(argv[5]) != "--") {
         std::fputs("usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...\n", stderr);
         return 1;
@@ -263,23 +332,15 @@ int main(int argc, char** argv)
     const Measured traced = measure(*workload, count, pid);
     ::kill(pid, SIGINT);
     ::waitpid(pid, nullptr, 0);
-    struct stat st {
-    };
-    char real[4096] = {};
-    const std::string exe = argv[6];
-    if (::readlink(exe.c_str(), real, sizeof real - 1) < 0)
-        std::strncpy(real, exe.c_str(), sizeof real - 1);
-    ::stat(real, &st);
     const double added =
         (double(traced.elapsed_ns + traced.tail_cpu_ns) - double(alone.elapsed_ns)) / count;
     // The peak of loading is before the buffers are mapped; else it is what is resident now.
     const std::uint64_t memory = std::max(peak > rss ? peak : 0, rss > ring ? rss - ring : 0);
-    std::printf("{\"tool\":\"%s\",\"label\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
+    std::printf("{\"tool\":\"%s\",\"label\":\"%s\",\"workload\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
                 "\"added_ns\":%.1f,\"startup_ms\":%.2f,\"memory_kib\":%llu,\"ring_kib\":%llu,"
-                "\"size\":%lld,\"lines\":%lu,\"lost\":%lu}\n",
-                argv[1], argv[4], count, double(alone.elapsed_ns) / count, added,
+                "\"lines\":%lu,\"lost\":%lu}\n",
+                argv[1], argv[4], argv[2], count, double(alone.elapsed_ns) / count, added,
                 double(startup) / 1e6, (unsigned long long)memory, (unsigned long long)ring,
-                (long long)st.st_size, lines_of(kOutput) - lines,
-                lost_of(kErrors));
+                lines_of(kOutput) - lines, lost_of(kErrors));
     return 0;
 }

@@ -9,7 +9,9 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <stdexcept>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -128,6 +130,13 @@ pid_t spawn(const std::vector<std::string>& argv, const Environment& env,
     ::execvp(words[0], words.data());
     dprintf(2, "exec %s: %s\n", words[0], strerrordesc_np(errno));
     ::_exit(127);
+}
+
+// How many failures the current test has up to now; successes are not kept.
+int test_parts()
+{
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    return test ? test->result()->total_part_count() : 0;
 }
 
 void parse(Result& result)
@@ -289,6 +298,7 @@ Child::Child(std::function<void()> work)
     if (pid_ == 0) {
         ::close(go[1]);
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        const int failures = test_parts();
         char byte;
         if (::read(go[0], &byte, 1) != 1)
             ::_exit(125);
@@ -297,7 +307,7 @@ Child::Child(std::function<void()> work)
         } catch (const std::exception& error) {
             ADD_FAILURE() << "child: " << error.what();
         }
-        const int status = ::testing::Test::HasFailure() ? 1 : 0;
+        const int status = test_parts() > failures ? 1 : 0;
         std::fflush(nullptr);
         ::_exit(status);
     }
@@ -331,6 +341,49 @@ int Child::wait()
         give_up("the child still ran after two minutes");
     }
     return reap(pid);
+}
+
+Gate::Gate()
+{
+    if (::pipe2(fds_, O_CLOEXEC) != 0)
+        give_up("pipe", errno);
+}
+
+Gate::~Gate()
+{
+    ::close(fds_[0]);
+    ::close(fds_[1]);
+}
+
+void Gate::open() const
+{
+    if (::write(fds_[1], "", 1) != 1)
+        give_up("open the gate", errno);
+}
+
+void Gate::wait() const
+{
+    pollfd p{fds_[0], POLLIN, 0};
+    char byte;
+    if (::poll(&p, 1, 2 * kLimitMs) != 1 || ::read(fds_[0], &byte, 1) != 1)
+        give_up("the gate stayed shut");
+}
+
+void in_namespaces(int flags, const std::function<void()>& work)
+{
+    Child outer([&] {
+        if (::unshare(flags | CLONE_NEWNS) != 0)
+            give_up("unshare", errno);
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+            give_up("make mounts private", errno);
+        Child inner([&] {
+            if ((flags & CLONE_NEWPID) && ::mount("proc", "/proc", "proc", 0, nullptr) != 0)
+                give_up("mount proc", errno);
+            work();
+        });
+        inner.go_wait();
+    });
+    outer.go_wait();
 }
 
 TempDir::TempDir(const std::string& parent) : path_(parent + "/testXXXXXX")

@@ -101,6 +101,28 @@ private:
     int go_ = -1;
 };
 
+// Lets one process wait for another: open() lets one wait() pass, in any of the processes that came
+// from the one that made it.
+class Gate
+{
+public:
+    Gate();
+    ~Gate();
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    void open() const;
+    void wait() const; // throws after two minutes
+
+private:
+    int fds_[2];
+};
+
+// Runs `work` as the first process of new namespaces (CLONE_NEW..., CLONE_NEWNS always among them:
+// what is mounted there does not spread), with its own /proc if CLONE_NEWPID is among them. An
+// EXPECT that fails in it fails the test.
+void in_namespaces(int flags, const std::function<void()>& work);
+
 // A directory of its own under `parent`, removed with all that is in it.
 class TempDir
 {

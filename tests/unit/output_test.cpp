@@ -187,9 +187,6 @@ TEST(OutputCsv, KeysAsHeaderRawTimesQuotedText)
               "pid,comm,path,lat_ms\n42,\"my prog\",\"a,\"\"b\"\"\\n\",1.234\n");
 }
 
-struct Any {
-    static constexpr Row kRow{};
-};
 constexpr Column kKinds[] = {
     col<[](const Row&) { return true; }>("yes", "YES", 4, "x"),
     col<[](const Row&) -> Value { return Absent{}; }>("none", "NONE", 5, "x"),

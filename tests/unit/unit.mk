@@ -14,7 +14,7 @@ test-unit: $(BUILD)/tests/unit_tests
 $(BUILD)/tests/unit/%.o: tests/unit/%.cpp
 	$(say) CXX $<
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CPPFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' $(filter-out -Wcast-qual -Wshadow,$(CXXFLAGS)) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)$(CXX) $(CPPFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' $(filter-out -Wcast-qual -Wshadow,$(CXXFLAGS)) -Wno-missing-field-initializers -O1 -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 $(BUILD)/tests/unit_tests: $(unit_objs) $(unit_kit) $(tool_objs) $(BUILD)/libkit.a
 	$(say) LINK $@

@@ -46,6 +46,8 @@ constexpr std::uint32_t kLargeFile = 0100000;
 
 constexpr bool creates(const open_event& e) { return e.flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)); }
 
+constexpr bool known(const Row& r) { return r.event->ret != OPEN_RESULT_UNKNOWN; }
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return SinceFirst{r.event->time_ns}; }>("since_s", "TIME(s)", 14, "Seconds since the first event", with("timestamp")),
     col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8, "Time of the return", kJsonOnly),
@@ -53,9 +55,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID", without("tid")),
     col<[](const Row& r) { return r.event->tid; }>("tid", "TID", 7, "Thread ID", with("tid")),
     col<[](const Row& r) -> Value { return r.event->comm; }>("comm", "COMM", 16, "Command name of the thread"),
-    col<[](const Row& r) { return r.event->ret < 0 ? -1 : r.event->ret; }>("fd", "FD", 4, "File descriptor, -1 on failure"),
-    col<[](const Row& r) { return r.event->ret < 0 ? -r.event->ret : 0; }>("err", "ERR", 4, "errno, 0 on success"),
-    col<[](const Row& r) { return Errno{r.event->ret < 0 ? -r.event->ret : 0}; }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
+    col<[](const Row& r) -> Value { return known(r) ? Value(r.event->ret < 0 ? -1 : r.event->ret) : Value(Absent{"?"}); }>("fd", "FD", 4, "File descriptor, -1 on failure"),
+    col<[](const Row& r) -> Value { return known(r) ? Value(r.event->ret < 0 ? -r.event->ret : 0) : Value(Absent{"?"}); }>("err", "ERR", 4, "errno, 0 on success"),
+    col<[](const Row& r) -> Value { return known(r) ? Value(Errno{r.event->ret < 0 ? -r.event->ret : 0}) : Value(Absent{"?"}); }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<[](const Row& r) { return Octal{r.event->flags & ~kLargeFile, 8}; }>("flags", "FLAGS", 8, "Flags of open(2), octal", with("extended-fields")),
     col<[](const Row& r) -> Value { return creates(*r.event) ? Value(Octal{r.event->mode, 4}) : Value(Absent{"n/a"}); }>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields")),
     col<&Row::path>("path", "PATH", 0, "Path as given to the call, full with -F"),
@@ -68,6 +70,11 @@ constexpr Need kNeeds[] = {
                &Progs::enter_openat, &Progs::leave_openat, &Progs::enter_openat2,
                &Progs::leave_openat2>("tracepoint"),
       rung<&Progs::open_kprobe, &Progs::open_kretprobe>("kprobe")}},
+    {.what = "opens by io_uring",
+     .rungs = {rung<&Progs::uring_fentry, &Progs::uring_fexit>("fexit"),
+               rung<&Progs::uring_kprobe, &Progs::uring_kretprobe>("kprobe")},
+     .optional = true,
+     .without = "IORING_OP_OPENAT and IORING_OP_OPENAT2"},
 };
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t)

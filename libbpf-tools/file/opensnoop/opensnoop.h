@@ -8,6 +8,8 @@ struct open_config {
 	bool full_path;
 };
 
+#define OPEN_RESULT_UNKNOWN (-0x7fffffff) /* io_uring before 5.19, from a worker thread */
+
 struct open_event {
 	__u64 time_ns;
 	__u32 pid, tid, uid;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sums by stack: bpf/stacks.bpf.h fills them, shape/stacks.hpp prints them. */
+#pragma once
+#include "abi/types.h"
+
+#define STACK_DEPTH 127        /* frames, kernel.perf_event_max_stack unless the user changed it */
+#define STACK_STORAGE 16384    /* stacks */
+#define STACK_SPILL_SHARE 4    /* stacks per room in the second map */
+#define STACK_HASH_STORAGE 40960 /* keys */
+
+#define STACK_NONE (-14)       /* -EFAULT: there is no such stack; what bpf_get_stackid() says */
+#define STACK_SPILLED (1 << 30) /* bit of a stack id: it lies in the second map */
+
+struct stacks_config {
+	__u8 kernel, user; /* which stacks are taken */
+	__u8 threads;      /* threads of a process are told apart */
+};
+
+struct stack_key {
+	__u32 generation;
+	__u32 pid;
+	__u32 tid; /* 0 unless threads are told apart */
+	__s32 kernel, user; /* stack ids; negative: an errno, STACK_NONE or the stack was lost */
+	char comm[COMM_LEN];
+};
+
+struct stack_value {
+	__u64 events;
+	__u64 total; /* of what the tool adds up beside; 0 where it only counts */
+};

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cli/man.hpp"
+#include "session/session.hpp"
+#include "version.hpp"
+#include <algorithm>
+
+namespace corebox
+{
+namespace
+{
+
+// Text as roff shows it literally. `verbatim`: code, where quotes and dashes must stay what they
+// are when copied from a terminal.
+std::string roff(std::string_view s, bool verbatim)
+{
+    std::string out;
+    bool line_start = true;
+    for (const char c : s) {
+        if (line_start && (c == '.' || c == '\''))
+            out += "\\&";
+        line_start = c == '\n';
+        if (c == '\\')
+            out += "\\e";
+        else if (c == '-' && verbatim)
+            out += "\\-";
+        else if (c == '\'' && verbatim)
+            out += "\\(aq";
+        else if (c == '`')
+            out += "\\(ga";
+        else if (c == '^')
+            out += "\\(ha";
+        else if (c == '~')
+            out += "\\(ti";
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string bold(std::string_view s) { return cat("\\fB", roff(s, true), "\\fR"); }
+
+// The marks inside a line of Markdown.
+std::string inline_marks(std::string_view s)
+{
+    std::string out;
+    while (!s.empty()) {
+        const auto at = s.find_first_of("`*");
+        out += roff(s.substr(0, at), false);
+        if (at == s.npos)
+            break;
+        s.remove_prefix(at);
+        const std::string_view mark = s.starts_with("**") ? "**" : s.substr(0, 1);
+        const auto end = s.find(mark, mark.size());
+        const bool is_mark = end != s.npos && end > mark.size() && s[mark.size()] != ' ';
+        if (!is_mark) {
+            out += roff(s.substr(0, 1), false);
+            s.remove_prefix(1);
+            continue;
+        }
+        const auto inner = s.substr(mark.size(), end - mark.size());
+        out += mark == "*" ? cat("\\fI", roff(inner, false), "\\fR") : bold(inner);
+        s.remove_prefix(end + mark.size());
+    }
+    return out;
+}
+
+// A section of the Markdown text, without its heading.
+std::string_view section(std::string_view markdown, std::string_view title)
+{
+    const std::string heading = cat("## ", title, "\n");
+    const auto at = markdown.starts_with(heading) ? 0 : markdown.find(cat("\n", heading));
+    if (at == markdown.npos)
+        return {};
+    const auto text = markdown.substr(markdown.find('\n', at + 1) + 1);
+    return text.substr(0, text.find("\n## ") == text.npos ? text.npos : text.find("\n## ") + 1);
+}
+
+// roff has no blank lines: a request ends each paragraph.
+std::string blocks(std::string_view markdown)
+{
+    std::string out;
+    enum class In { nothing, paragraph, item, code, fence } in = In::nothing;
+    int blank = 0;
+    const auto leave_code = [&] {
+        if (in == In::code || in == In::fence)
+            out += ".EE\n.RE\n";
+    };
+    const auto code_line = [&](std::string_view line) {
+        out += std::string(std::size_t(blank), '\n');
+        blank = 0;
+        out += cat(roff(line, true), "\n");
+    };
+    for (const std::string_view line : split(markdown, '\n')) {
+        const bool fence = line.starts_with("```");
+        if (in == In::fence && !fence) {
+            code_line(line);
+            continue;
+        }
+        if (fence) {
+            leave_code();
+            const bool opens = in != In::fence;
+            out += opens ? ".PP\n.RS 4\n.EX\n" : "";
+            in = opens ? In::fence : In::nothing;
+            blank = 0;
+            continue;
+        }
+        if (line.empty()) {
+            blank++;
+            continue;
+        }
+        // An indented line continues a list's item, unless it is deeper or there was a blank line.
+        const bool indented = line.starts_with("    ") || line.starts_with("\t");
+        if (indented && (in == In::code || in == In::nothing || blank)) {
+            if (in != In::code) {
+                out += ".PP\n.RS 4\n.EX\n";
+                blank = 0;
+            }
+            in = In::code;
+            code_line(line.substr(line[0] == '\t' ? 1 : 4));
+            continue;
+        }
+        leave_code();
+        const auto text = line.substr(std::min(line.find_first_not_of(' '), line.size()));
+        if (line.starts_with("### ")) {
+            out += cat(".SS ", inline_marks(line.substr(4)), "\n");
+            in = In::nothing;
+        } else if (text.starts_with("- ")) {
+            out += cat(".IP \\(bu 2\n", inline_marks(text.substr(2)), "\n");
+            in = In::item;
+        } else {
+            if (in == In::nothing || in == In::code || in == In::fence || blank)
+                out += ".PP\n";
+            in = blank || in != In::item ? In::paragraph : In::item;
+            out += cat(inline_marks(text), "\n");
+        }
+        blank = 0;
+    }
+    leave_code();
+    return out;
+}
+
+void put_section(std::string& out, std::string_view title, std::string_view roff_text)
+{
+    if (roff_text.empty())
+        return;
+    // The request behind a heading makes the paragraph itself; mandoc calls a second one useless.
+    if (roff_text.starts_with(".PP\n"))
+        roff_text.remove_prefix(4);
+    out += cat(".SH ", title, "\n", roff_text);
+}
+
+std::string sentence(std::string_view s)
+{
+    return s.empty() || s.ends_with('.') || s.ends_with('?') ? inline_marks(s) : cat(inline_marks(s), ".");
+}
+
+std::string synopsis(const Tool& tool)
+{
+    std::string out = cat(bold(tool.about.name), " [\\fIOPTION\\fR]...");
+    const auto operands = listed_operands(tool);
+    for (const Option* o : operands)
+        out += cat(" [\\fI", roff(o->arg, false), "\\fR");
+    out += std::string(operands.size(), ']');
+    if (has(tool.shared, Shared::filter))
+        out += " [\\-\\- \\fICOMMAND\\fR...]";
+    return cat(out, "\n");
+}
+
+std::string options(const Tool& tool)
+{
+    std::string out;
+    std::string_view group;
+    const auto put = [&](const ListedOption& l) {
+        const Option& o = *l.option;
+        if (l.group != group)
+            out += cat(".SS ", l.group, "\n");
+        group = l.group;
+        out += ".TP\n";
+        if (l.letter)
+            out += cat(bold(cat("-", l.letter)), ", ");
+        out += bold(cat("--", o.name));
+        if (!o.arg.empty())
+            out += cat("=\\fI", roff(o.arg, true), "\\fR");
+        out += cat("\n", sentence(o.help), "\n");
+        if (!o.alias.empty())
+            out += cat("Also ", bold(cat("--", o.alias)), ".\n");
+    };
+    // The tool's own come first, wherever the parser keeps them.
+    const auto list = listed_options(tool);
+    for (const std::string_view wanted : {"", "Who is traced", "Common options"})
+        for (const ListedOption& l : list)
+            if (l.group == wanted)
+                put(l);
+    for (const Option* o : listed_operands(tool))
+        out.insert(0, cat(".TP\n\\fI", roff(o->arg, false), "\\fR\n", sentence(o->help), "\n"));
+    return out;
+}
+
+std::string columns(const Tool& tool)
+{
+    std::string out;
+    for (const Column& c : tool.columns) {
+        out += cat(".TP\n", bold(c.header), " (", roff(c.key, true), ")\n", sentence(c.help), "\n");
+        using When = Show::When;
+        if (c.show.when == When::with || c.show.when == When::costly)
+            out += cat("Shown with ", bold(cat("--", c.show.option)), ".\n");
+        if (c.show.when == When::without)
+            out += cat("Not shown with ", bold(cat("--", c.show.option)), ".\n");
+        if (c.show.when == When::json)
+            out += cat("In JSON and CSV; text shows it with ", bold("--columns"), ".\n");
+    }
+    if (!out.empty())
+        out += ".PP\nThe name in parentheses is the key in JSON, the heading in CSV, and the word "
+               "for \\fB\\-\\-columns\\fR.\n";
+    return out;
+}
+
+std::string examples(const Tool& tool, std::string_view written)
+{
+    std::string out;
+    for (const Example& e : tool.about.examples)
+        out += cat(".TP\n", bold(e.command), "\n", sentence(e.text), "\n");
+    return out + blocks(written);
+}
+
+std::string kernel_support(const Tool& tool, std::string_view written)
+{
+    std::string out;
+    for (const Need& need : tool.needs) {
+        std::string rungs;
+        for (const Rung& rung : need.rungs)
+            if (!rung.name.empty())
+                rungs += cat(rungs.empty() ? "" : ", else ", roff(rung.name, true));
+        out += cat(out.empty() ? "Probes, the first that the kernel has:\n" : "", ".IP \\(bu 2\n",
+                   sentence(cat(need.what, ": ", rungs)), "\n");
+        if (need.optional)
+            out += cat("Not seen without it: ", sentence(need.without), "\n");
+    }
+    if (!out.empty())
+        out += cat(".PP\n", bold("--explain"), " says which were taken, and why not the others.\n");
+    return out + blocks(written);
+}
+
+constexpr std::string_view kExitStatus = ".TP\n0\nRan, and every event is accounted for.\n"
+                                         ".TP\n1\nThe command line is wrong.\n"
+                                         ".TP\n2\nCannot run here; one line says what is missing.\n"
+                                         ".TP\n3\nRan, but events were lost; the account says how "
+                                         "many, and why.\n"
+                                         ".TP\n4\nThe output could not be written.\n";
+
+std::string title(std::string_view name)
+{
+    std::string upper(name);
+    std::ranges::transform(upper, upper.begin(),
+                           [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
+    return cat(".\\\" Made by corebox from the tool's declaration and its TOOL.md.\n.TH ",
+               roff(upper, true), " 8 \"\" \"corebox ", kVersion, "\" \"Tracing tools\"\n");
+}
+
+} // namespace
+
+std::string man_page(const Tool& tool, std::string_view markdown)
+{
+    std::string out = title(tool.about.name);
+    std::string summary(tool.about.summary);
+    if (summary.size() > 1 && summary[1] >= 'a' && summary[1] <= 'z' && summary[0] < 'a')
+        summary[0] = char(summary[0] + 32);
+    put_section(out, "NAME", cat(roff(tool.about.name, true), " \\- ", roff(summary, false), "\n"));
+    put_section(out, "SYNOPSIS", synopsis(tool));
+    const std::string described = blocks(section(markdown, "DESCRIPTION"));
+    put_section(out, "DESCRIPTION",
+                described.empty() ? cat(inline_marks(tool.about.details), "\n") : described);
+    put_section(out, "OPTIONS", options(tool));
+    put_section(out, "COLUMNS", columns(tool));
+    put_section(out, "EXAMPLES", examples(tool, section(markdown, "EXAMPLES")));
+    put_section(out, "OVERHEAD", blocks(section(markdown, "OVERHEAD")));
+    put_section(out, "KERNEL SUPPORT",
+                kernel_support(tool, section(markdown, "KERNEL SUPPORT")));
+    put_section(out, "EXIT STATUS", kExitStatus);
+    const std::string see = blocks(section(markdown, "SEE ALSO"));
+    put_section(out, "SEE ALSO", see.empty() ? "\\fBcorebox\\fR(8)\n" : see);
+    return out;
+}
+
+std::string man_page(std::span<const Tool* const> tools)
+{
+    std::string out = title("corebox");
+    put_section(out, "NAME", "corebox \\- tracing tools in one file\n");
+    put_section(out, "SYNOPSIS",
+                "\\fBcorebox\\fR \\fITOOL\\fR [\\fIOPTION\\fR]...\n.br\n"
+                "\\fBcorebox list\\fR\n.br\n"
+                "\\fBcorebox \\-\\-install\\fR \\fIDIRECTORY\\fR\n");
+    put_section(out, "DESCRIPTION",
+                "Runs a tool; called by a tool's name, through a link, it is that tool.\n"
+                "\\fBlist\\fR shows the tools by area,\n"
+                "\\fB\\-\\-install\\fR makes a link for each in a directory.\n"
+                "Every tool has a man page of its name, and \\fB\\-\\-help\\fR.\n");
+    std::string list;
+    for (const Tool* tool : tools)
+        list += cat(".TP\n", bold(tool->about.name), "(8)\n", sentence(tool->about.summary), "\n");
+    put_section(out, "TOOLS", list);
+    put_section(out, "ENVIRONMENT",
+                ".TP\n\\fBCOREBOX_PROBES\\fR\nRungs to take where a tool has them, separated by "
+                "commas, such as kprobe or perf_buffer; for tests.\n");
+    put_section(out, "EXIT STATUS", kExitStatus);
+    return out;
+}
+
+std::string bash_completion(std::span<const Tool* const> tools)
+{
+    std::string names, cases;
+    for (const Tool* tool : tools) {
+        names += cat(names.empty() ? "" : " ", tool->about.name);
+        cases += cat("    ", tool->about.name, ")\n        options=\"");
+        for (const ListedOption& l : listed_options(*tool))
+            cases += cat("--", l.option->name, l.option->arg.empty() ? " " : "= ");
+        cases += "\"\n        keys=\"";
+        for (const Column& c : tool->columns)
+            cases += cat(c.key, " ");
+        cases += "\" ;;\n";
+    }
+    return cat("# bash completion for corebox and its tools; made by `corebox completion`\n"
+               "_corebox()\n{\n"
+               "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+               "    local tool=${COMP_WORDS[0]##*/} options='' keys=''\n"
+               "    [[ $cur == = ]] && cur=\n"
+               "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+               "    if [[ $tool == corebox ]]; then\n"
+               "        if ((COMP_CWORD == 1)); then\n"
+               "            mapfile -t COMPREPLY < <(compgen -W \"", names,
+               " list --install --help --version\" -- \"$cur\")\n"
+               "            return\n"
+               "        fi\n"
+               "        tool=${COMP_WORDS[1]}\n"
+               "    fi\n"
+               "    case $tool in\n", cases, "    esac\n"
+               "    case $prev in\n"
+               "    --columns) mapfile -t COMPREPLY < <(compgen -W \"$keys\" -- \"$cur\") ;;\n"
+               "    -p | -t | --pid | --tid | --ppid)\n"
+               "        mapfile -t COMPREPLY < <(cd /proc && compgen -W \"$(echo [0-9]*)\" -- \"$cur\") ;;\n"
+               "    -u | --uid | --user) mapfile -t COMPREPLY < <(compgen -u -- \"$cur\") ;;\n"
+               "    --cgroup) mapfile -t COMPREPLY < <(compgen -d -- \"${cur:-/sys/fs/cgroup/}\") ;;\n"
+               "    *)\n"
+               "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+               "        [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n"
+               "    esac\n"
+               "}\n"
+               "complete -o default -F _corebox corebox ", names, "\n");
+}
+
+} // namespace corebox

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Man pages and completions, from the tools' declarations.
+#pragma once
+#include "cli/tool.hpp"
+
+namespace corebox
+{
+
+// The page of a tool in man(7) roff. `markdown` is its hand-written TOOL.md: sections "## NAME",
+// of which DESCRIPTION, EXAMPLES, OVERHEAD, KERNEL SUPPORT and SEE ALSO are taken. Understood are
+// paragraphs, "- " lists, "### " headings, indented or fenced blocks, `code`, **bold**, *italics*.
+std::string man_page(const Tool& tool, std::string_view markdown);
+
+// corebox(8).
+std::string man_page(std::span<const Tool* const> tools);
+
+// One bash function for corebox and all links to it.
+std::string bash_completion(std::span<const Tool* const> tools);
+
+} // namespace corebox

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Shape "histogram": how often each magnitude of a value, for all or for each key.
+#pragma once
+#include "abi/hist.h"
+#include "shape/interval.hpp"
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace corebox
+{
+
+// What the slots count in, and how many raw units (those of hist.sum) one of it is.
+struct Unit {
+    std::string_view name; // "usecs"
+    std::uint64_t raw = 1; // 1000, where the raw unit is the nanosecond
+};
+
+// The values of a slot, both ends included, in the histogram's unit.
+struct Buckets {
+    std::uint64_t step = 0; // linear, slot n holds [n * step, (n + 1) * step); 0: powers of two
+
+    constexpr std::uint64_t from(unsigned slot) const
+    {
+        return step ? slot * step : slot ? 1ull << slot : 0;
+    }
+    constexpr std::uint64_t to(unsigned slot) const
+    {
+        return step ? (slot + 1) * step - 1 : (2ull << slot) - 1;
+    }
+};
+
+// One histogram of all CPUs together.
+class Distribution
+{
+public:
+    void add(const hist& part);
+
+    std::uint64_t count() const { return count_; }
+    unsigned used() const; // slots up to the last that is not empty
+    std::uint64_t slot(unsigned i) const { return slots_[i]; }
+
+    // Exact, in raw units; 0 where nothing was counted.
+    std::uint64_t sum() const { return sum_; }
+    std::uint64_t min() const { return count_ ? min_ : 0; }
+    std::uint64_t max() const { return max_; }
+    std::uint64_t average() const { return count_ ? sum_ / count_ : 0; }
+
+    // The value that `percent` of all do not exceed, in raw units. An estimate: within its slot the
+    // values are taken to be spread evenly, between min() and max().
+    std::uint64_t percentile(unsigned percent, const Buckets& buckets, const Unit& unit) const;
+
+private:
+    std::array<std::uint64_t, HIST_SLOTS> slots_{};
+    std::uint64_t count_ = 0, sum_ = 0, max_ = 0, min_ = ~0ull;
+};
+
+// The stars of a bar: `width` for the greatest count.
+std::string_view stars(std::uint64_t n, std::uint64_t greatest, unsigned width);
+
+// Writes reports: in text BCC's bars and a line with the percentiles, in JSON an object a
+// histogram, in CSV a line a bucket.
+class HistogramWriter
+{
+public:
+    HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets = {});
+
+    void header();                // CSV's
+    void begin(std::uint64_t ns); // a report of what was measured up to CLOCK_MONOTONIC `ns`
+    // `row`: the key that the columns read, null if there is but one histogram.
+    void write(const void* row, const Distribution& d);
+
+private:
+    void text(const void* row, const Distribution& d);
+    void json(const void* row, const Distribution& d);
+    void csv(const void* row, const Distribution& d);
+
+    const Session& session_;
+    Output& output_;
+    Unit unit_;
+    Buckets buckets_;
+    std::uint64_t time_ns_ = 0; // wall clock
+};
+
+// Takes the one histogram of a generation (cb_hist), leaving it empty.
+Distribution take_histogram(bpf_map* map, __u32 generation);
+
+// Whether `a` comes before `b` by the columns that are shown.
+bool row_before(std::span<const Column* const> columns, const void* a, const void* b);
+
+// What the tool's BPF file declares with HIST() and HISTS().
+template <class S>
+concept HasHist = requires(S* s) { s->maps.cb_hist; };
+template <class S>
+concept HasHists = requires(S* s) { s->maps.cb_hists; };
+
+// S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
+// derives from its type. Key: of HISTS(). Row: what the columns read, by default the key itself.
+template <Skel S, class Options, class Key, class Row = Key>
+    requires(HasHist<S> || HasHists<S>)
+struct Histogram {
+    About about;
+    std::span<const Option> options{};
+    std::span<const Option> positionals{};
+    std::span<const Letter> letters{};
+    Columns<Row> columns{}; // of the keys
+    std::span<const Need> needs;
+    Unit (*unit)(const Options&);
+    // Whether there is a histogram for each key; needed where the tool has both.
+    bool (*keyed)(const Options&) = nullptr;
+    void (*decode)(Row& row, const Options&, const Key& key) = nullptr;
+    // Before load, for each try: resolve names, size maps; and, with what the kernel offers known,
+    // what the programs have to be told of it.
+    void (*setup)(S&, Options&, const Session&) = nullptr;
+    void (*resolved)(S&, const Launcher&) = nullptr;
+
+    static constexpr Shared kShared =
+        Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
+
+    static void inspect(const std::function<void(const void*)>& use)
+    {
+        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
+        if (s)
+            use(&s->progs);
+    }
+
+    int run(const Tool& tool, int argc, char** argv) const
+    {
+        return guarded(tool, [&] {
+            Options o{};
+            Session session(tool);
+            parse_command_line(session, &o, argc, argv);
+            Command command(session);
+            const auto configure = [&](S& s) {
+                if (setup)
+                    setup(s, o, session);
+                if constexpr (HasConfig<S>)
+                    s.rodata->cfg = o;
+                if constexpr (HasHist<S> && HasHists<S>) {
+                    bpf_map__set_autocreate(s.maps.cb_hist, !keyed(o));
+                    bpf_map__set_autocreate(s.maps.cb_hists, keyed(o));
+                }
+            };
+            auto a = launch<S>(
+                session, command, needs, configure, [](S&, bool) {},
+                [&](S& s, const Launcher& launcher) {
+                    if (resolved)
+                        resolved(s, launcher);
+                });
+            if (session.check)
+                return Exit::complete;
+            Account account(session, a.account(), a.programs);
+            IntervalRun run(session, columns.list, account);
+            HistogramWriter writer(session, run.output(), unit(o));
+            Generations generations(a->bss->cb_generation);
+            writer.header();
+            run.output().flush();
+            return run.run(
+                command, [&] { a.detach(); },
+                [&](Output&, bool) {
+                    const __u32 generation = generations.flip();
+                    writer.begin(monotonic_ns());
+                    report(*a.skeleton, o, generation, run.output(), writer, account);
+                });
+        });
+    }
+
+private:
+    void report(S& s, const Options& o, __u32 generation, const Output& output,
+                HistogramWriter& writer, Account& account) const
+    {
+        const auto one = [&](const void* row, const Distribution& d) {
+            account.printed += d.count();
+            writer.write(row, d);
+        };
+        if constexpr (HasHist<S>)
+            if (!HasHists<S> || !keyed(o))
+                one(nullptr, take_histogram(s.maps.cb_hist, generation));
+        if constexpr (HasHists<S>) {
+            if (HasHist<S> && !keyed(o))
+                return;
+            const Entries entries(s.maps.cb_hists, generation);
+            std::vector<std::pair<Row, Distribution>> all(entries.size());
+            for (std::size_t i = 0; i < all.size(); i++) {
+                auto& [row, distribution] = all[i];
+                if constexpr (std::is_same_v<Row, Key>)
+                    row = entries.key<Key>(i);
+                else
+                    decode(row, o, entries.key<Key>(i));
+                entries.values<hist>(i, [&](const hist& h) { distribution.add(h); });
+            }
+            std::ranges::stable_sort(all, [&](const auto& a, const auto& b) {
+                return row_before(output.columns(), &a.first, &b.first);
+            });
+            for (const auto& [row, distribution] : all)
+                one(&row, distribution);
+        }
+    }
+};
+
+} // namespace corebox

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/stacks.hpp"
+#include "output/escape.hpp"
+#include "session/transport.hpp"
+#include "symbols/flame.hpp"
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <tuple>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+constexpr std::string_view kMissedKernel = "[Missed Kernel Stack]";
+constexpr std::string_view kMissedUser = "[Missed User Stack]";
+constexpr std::uint64_t kNoteAgainNs = 1'000'000'000;
+
+std::string hex(std::uint64_t n)
+{
+    char digits[16];
+    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
+}
+
+std::vector<StackFrame> as_stack(const Frames& frames, std::string_view missed)
+{
+    std::vector<StackFrame> stack;
+    if (frames.state == Frames::State::lost)
+        stack.push_back({missed, FrameKind::marker});
+    for (std::size_t i = 0; i < frames.names.size(); i++)
+        stack.push_back({frames.names[i], frames.kinds[i]});
+    return stack;
+}
+
+// -A in a folded line: the address is part of the name.
+std::vector<StackFrame> folded_stack(const Frames& frames, std::string_view missed)
+{
+    std::vector<StackFrame> stack = as_stack(frames, missed);
+    for (std::size_t i = 0; i < frames.details.size(); i++)
+        stack[i].name = frames.details[i];
+    return stack;
+}
+
+void append_frames(std::string& out, const Frames& frames, std::string_view missed,
+                   std::string_view suffix)
+{
+    if (frames.state == Frames::State::lost)
+        out += cat("    ", missed, "\n");
+    for (std::size_t i = 0; i < frames.names.size(); i++) {
+        out += "    ";
+        escape_text(out, frames.details.empty() ? frames.names[i] : frames.details[i], false);
+        if (frames.kinds[i] == FrameKind::kernel)
+            out += suffix;
+        out += '\n';
+    }
+}
+
+std::uint64_t max_stack()
+{
+    const auto text = read_file("/proc/sys/kernel/perf_event_max_stack");
+    const auto limit = text ? to_number<std::uint64_t>(text->substr(0, text->find('\n')))
+                            : std::nullopt;
+    return limit.value_or(STACK_DEPTH);
+}
+
+[[noreturn]] void fail_output(std::string_view path, int code)
+{
+    throw Failure{Exit::output, cat("write ", path, ": ", strerrordesc_np(code))};
+}
+
+bool write_all(int fd, std::string_view text)
+{
+    while (!text.empty()) {
+        const ssize_t n = ::write(fd, text.data(), text.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text.remove_prefix(std::size_t(n));
+    }
+    return true;
+}
+
+std::string directory_of(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    return slash == path.npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+}
+
+// The file behind links, so that a link stays one; the path itself where there is no file yet.
+std::string link_target(const std::string& path)
+{
+    const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
+    return real ? real.get() : path;
+}
+
+bool is_special(const std::string& path)
+{
+    struct stat st {
+    };
+    return ::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+// Better told now than after a minute of sampling.
+void must_be_writable(const std::string& path)
+{
+    const std::string& place = is_special(path) ? path : directory_of(link_target(path));
+    struct stat st {
+    };
+    if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+        fail_output(path, EISDIR);
+    if (::access(place.c_str(), W_OK) != 0)
+        fail_output(path, errno);
+}
+
+} // namespace
+
+void replace_file(const std::string& path, std::string_view text)
+{
+    if (is_special(path)) {
+        const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        if (!fd || !write_all(fd.get(), text))
+            fail_output(path, errno);
+        return;
+    }
+    const std::string target = link_target(path);
+    std::string temporary = cat(target, ".XXXXXX");
+    const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+    if (!fd)
+        fail_output(path, errno);
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    if (!write_all(fd.get(), text) || ::fchmod(fd.get(), 0666 & ~mask) != 0 ||
+        ::fsync(fd.get()) != 0 || ::rename(temporary.c_str(), target.c_str()) != 0) {
+        const int code = errno;
+        ::unlink(temporary.c_str());
+        fail_output(path, code);
+    }
+}
+
+Value StackRow::names(const Frames& frames)
+{
+    if (frames.state == Frames::State::lost)
+        return Absent{};
+    return List{frames.names.data(), frames.names.size()};
+}
+
+Value StackRow::details(const Frames& frames)
+{
+    if (frames.state == Frames::State::lost)
+        return Absent{};
+    return List{frames.details.data(), frames.details.size()};
+}
+
+void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
+{
+    const auto text = [](const StackRow& r) {
+        return std::tie(r.comm, r.pid, r.tid, r.user->state, r.kernel->state, r.user->names,
+                        r.kernel->names, r.user->details, r.kernel->details);
+    };
+    std::ranges::sort(rows, [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
+    std::size_t kept = 0;
+    for (const StackRow& row : rows) {
+        if (kept > 0 && text(rows[kept - 1]) == text(row)) {
+            rows[kept - 1].events += row.events;
+            rows[kept - 1].total += row.total;
+        } else {
+            rows[kept++] = row;
+        }
+    }
+    rows.resize(kept);
+    // Equal weights stay in the order of their text: two runs over the same data print the same.
+    std::ranges::stable_sort(rows, {}, [&](const StackRow& r) { return stack_weight(r, unit); });
+}
+
+void append_block(std::string& out, const StackRow& row, const StackOptions& options,
+                  const StackUnit& unit)
+{
+    append_frames(out, *row.kernel, kMissedKernel, options.annotations ? "_[k]" : "");
+    if (options.delimited && !row.kernel->names.empty() && !row.user->names.empty())
+        out += "    --\n";
+    append_frames(out, *row.user, kMissedUser, "");
+    out += "    -                ";
+    escape_text(out, row.comm, false);
+    out += options.threads ? cat(" (", row.pid, "/", row.tid, ")") : cat(" (", row.pid, ")");
+    out += cat("\n        ", stack_weight(row, unit), "\n\n");
+}
+
+void append_folded(std::string& out, const StackRow& row, const StackOptions& options,
+                   const StackUnit& unit)
+{
+    const auto user = folded_stack(*row.user, kMissedUser);
+    const auto kernel = folded_stack(*row.kernel, kMissedKernel);
+    const std::string comm = options.threads ? cat(row.comm, "-", row.pid, "/", row.tid)
+                                             : std::string(row.comm);
+    append_folded(out, comm, user, kernel, stack_weight(row, unit),
+                  {.delimiter = options.delimited, .annotate = options.annotations});
+}
+
+StackWords::StackWords(const StackOptions& options, const StackUnit& unit, UserSymbols& user,
+                       bpf_map* stacks, bpf_map* spill)
+    : options_(options), unit_(unit), symbols_(user), stacks_(stacks), spill_(spill)
+{
+}
+
+Frames StackWords::missing(std::int32_t id)
+{
+    return {.state = id == STACK_NONE ? Frames::State::none : Frames::State::lost,
+            .names = {},
+            .kinds = {},
+            .details = {}};
+}
+
+std::vector<std::uint64_t> StackWords::read(std::int32_t id) const
+{
+    bpf_map* map = id & STACK_SPILLED ? spill_ : stacks_;
+    const __u32 key = __u32(id & ~STACK_SPILLED);
+    std::vector<std::uint64_t> addresses(bpf_map__value_size(map) / sizeof(std::uint64_t));
+    if (bpf_map_lookup_elem(bpf_map__fd(map), &key, addresses.data()) != 0)
+        return {};
+    addresses.erase(std::ranges::find(addresses, 0u), addresses.end());
+    return addresses;
+}
+
+const Frames* StackWords::kernel(std::int32_t id)
+{
+    auto [at, is_new] = kernel_.try_emplace(id);
+    Frames& frames = at->second;
+    if (!is_new)
+        return &frames;
+    const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
+    if (addresses.empty()) {
+        frames = missing(id);
+        return &frames;
+    }
+    if (!kernel_symbols_)
+        kernel_symbols_ = KernelSymbols::load();
+    frames.state = Frames::State::there;
+    const std::size_t own = unit_.sampled ? 0 : kernel_symbols_->own_frames(addresses);
+    for (std::size_t i = own; i < addresses.size(); i++) {
+        const At kind = i == 0 ? At::instruction : At::return_address;
+        const auto frame = kernel_symbols_->lookup(addresses[i], kind);
+        if (!frame)
+            frames.names.push_back(keep(hex(addresses[i])));
+        else if (frame->module.empty())
+            frames.names.push_back(frame->name);
+        else
+            frames.names.push_back(keep(cat(frame->name, " [", frame->module, "]")));
+        frames.kinds.push_back(FrameKind::kernel);
+        if (options_.address) {
+            std::string detail = cat(hex(addresses[i]), " ");
+            append_kernel_frame(detail, *kernel_symbols_, addresses[i],
+                                {.offset = true, .module = true}, kind);
+            frames.details.push_back(keep(std::move(detail)));
+        }
+    }
+    return &frames;
+}
+
+const Frames* StackWords::user(std::uint32_t pid, std::int32_t id)
+{
+    auto [at, is_new] = user_.try_emplace(std::uint64_t(pid) << 32 | std::uint32_t(id));
+    Frames& frames = at->second;
+    if (!is_new)
+        return &frames;
+    const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
+    if (addresses.empty()) {
+        frames = missing(id);
+        return &frames;
+    }
+    frames.state = Frames::State::there;
+    for (std::size_t i = 0; i < addresses.size(); i++) {
+        const UserFrame frame = symbols_.lookup(pid, addresses[i],
+                                                i == 0 ? At::instruction : At::return_address);
+        frames.names.push_back(frame.name);
+        frames.kinds.push_back(frame.kind);
+        if (options_.address) {
+            std::string detail = cat(hex(addresses[i]), " ", frame.name);
+            if (frame.resolved)
+                detail += cat("+", hex(frame.offset));
+            if (!frame.object.empty())
+                detail += cat(" [", frame.object, "]");
+            frames.details.push_back(keep(std::move(detail)));
+        }
+    }
+    return &frames;
+}
+
+void check_stack_options(const StackOptions& options)
+{
+    if (options.kernel_only && options.user_only)
+        fail_usage("--kernel-stacks-only and --user-stacks-only exclude each other");
+    if (!options.flame.empty())
+        must_be_writable(std::string(options.flame));
+}
+
+void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map* sums,
+                    bpf_map* stacks, bpf_map* spill)
+{
+    config.kernel = !options.user_only;
+    config.user = !options.kernel_only;
+    config.threads = options.threads;
+    const std::uint64_t limit = max_stack();
+    if (options.depth > limit)
+        fail(cat("stacks of this kernel have at most ", limit, " frames"), 0,
+             "raise kernel.perf_event_max_stack (sysctl)");
+    const auto depth =
+        options.depth ? options.depth : std::uint32_t(std::min<std::uint64_t>(limit, STACK_DEPTH));
+    const auto size = [&](bpf_map* map, std::uint32_t entries) {
+        bpf_map__set_value_size(map, depth * std::uint32_t(sizeof(__u64)));
+        bpf_map__set_max_entries(map, entries);
+    };
+    size(stacks, options.storage);
+    size(spill, std::max(options.storage / STACK_SPILL_SHARE, 1u));
+    bpf_map__set_max_entries(sums, options.hash_storage);
+}
+
+StackRun::StackRun(const Session& session, std::span<const Column> columns,
+                   const StackOptions& options, const StackUnit& unit, std::string banner,
+                   Account& account, const Maps& maps)
+    : session_(session), options_(options), unit_(unit), banner_(std::move(banner)),
+      account_(account), maps_(maps), output_(session.output_options(), columns)
+{
+}
+
+bool StackRun::as_rows() const
+{
+    return session_.format != Format::text || !session_.columns.empty();
+}
+
+bool StackRun::as_blocks() const
+{
+    return !as_rows() && !options_.folded && options_.flame.empty();
+}
+
+void StackRun::on_task(void* self, const void* record, std::size_t) noexcept
+{
+    std::uint32_t pid;
+    std::memcpy(&pid, record, sizeof pid);
+    auto& tasks = static_cast<StackRun*>(self)->tasks_;
+    if (std::ranges::find(tasks, pid) == tasks.end())
+        tasks.push_back(pid);
+}
+
+// A process is looked at when its first stack is seen, and again, at most once a second, with
+// further new ones: it may have loaded a library or replaced its program since.
+void StackRun::remember_tasks()
+{
+    const std::uint64_t now = monotonic_ns();
+    for (const std::uint32_t pid : tasks_) {
+        auto [at, is_new] = noted_.try_emplace(pid, now);
+        if (!is_new && now - at->second < kNoteAgainNs)
+            continue;
+        at->second = now;
+        symbols_.remember(pid);
+    }
+    tasks_.clear();
+}
+
+void StackRun::report(bool last)
+{
+    Generations generations(*maps_.generation);
+    const Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
+    StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
+    std::vector<StackRow> rows;
+    rows.reserve(entries.size());
+    for (std::size_t i = 0; i < entries.size(); i++) {
+        const auto& key = entries.key<stack_key>(i);
+        StackRow row{.comm = c_str(key.comm),
+                     .pid = key.pid,
+                     .tid = key.tid,
+                     .kernel = words.kernel(key.kernel),
+                     .user = words.user(key.pid, key.user)};
+        entries.values<stack_value>(i, [&](const stack_value& value) {
+            row.events += value.events;
+            row.total += value.total;
+        });
+        // The kernel side counted these as lost.
+        const auto lost = [](std::int32_t id) { return id < 0 && id != STACK_NONE; };
+        if (!lost(key.kernel) && !lost(key.user))
+            account_.printed += row.events;
+        rows.push_back(row);
+    }
+    merge_stacks(rows, unit_);
+    print(rows);
+    if (last && !options_.flame.empty())
+        draw(rows);
+}
+
+void StackRun::print(const std::vector<StackRow>& rows)
+{
+    for (const StackRow& row : rows) {
+        if (as_rows())
+            output_.row(&row);
+        else if (options_.folded)
+            append_folded(output_.text(), row, options_, unit_);
+        else if (as_blocks())
+            append_block(output_.text(), row, options_, unit_);
+        output_.end_record();
+    }
+    output_.flush();
+}
+
+void StackRun::draw(const std::vector<StackRow>& rows) const
+{
+    std::vector<FlameStack> stacks;
+    std::deque<std::string> names;
+    std::uint64_t sum = 0;
+    for (const StackRow& row : rows) {
+        FlameStack& stack = stacks.emplace_back();
+        stack.weight = stack_weight(row, unit_);
+        sum += stack.weight;
+        std::string_view process = row.comm;
+        if (options_.threads)
+            process = names.emplace_back(cat(row.comm, "-", row.pid, "/", row.tid));
+        stack.frames.push_back({process, FrameKind::process});
+        const auto user = as_stack(*row.user, kMissedUser);
+        const auto kernel = as_stack(*row.kernel, kMissedKernel);
+        stack.frames.insert(stack.frames.end(), user.rbegin(), user.rend());
+        stack.frames.insert(stack.frames.end(), kernel.rbegin(), kernel.rend());
+    }
+    std::string svg;
+    write_flame_graph(svg,
+                      {.title = std::string(session_.tool.about.name),
+                       .subtitle = banner_,
+                       .unit = std::string(unit_.name)},
+                      stacks);
+    replace_file(std::string(options_.flame), svg);
+    say(session_.tool, cat("wrote ", options_.flame, ": ", sum, " ", unit_.name));
+}
+
+Exit StackRun::run(Command& command, const std::function<void()>& detach)
+{
+    EventReader tasks(maps_.tasks, false, 0, on_task, this);
+    Loop loop(session_, command, tasks.epoll_fd());
+    for (const std::uint32_t pid : session_.pids)
+        tasks_.push_back(pid);
+    remember_tasks();
+    if (as_rows())
+        output_.header();
+    else if (as_blocks())
+        output_.text() += cat(banner_, "\n\n");
+    output_.flush();
+    command.start();
+    std::uint64_t reports = 0;
+    for (bool more = true; more && output_.state() == Output::State::open;) {
+        const Loop::Wake wake = loop.wait();
+        while (tasks.consume())
+            remember_tasks();
+        remember_tasks();
+        account_.report_losses(output_);
+        if (wake == Loop::Wake::data)
+            continue;
+        more = wake == Loop::Wake::tick && ++reports != session_.count;
+        if (!more)
+            detach();
+        report(!more);
+        account_.report_losses(output_);
+    }
+    return account_.finish(output_);
+}
+
+} // namespace corebox

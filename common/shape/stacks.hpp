@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Shape "stacks": events, or what they are worth, summed by stack; printed as BCC does in blocks or
+// folded lines, as rows, or drawn as a flame graph.
+#pragma once
+#include "abi/stacks.h"
+#include "probe/launch.hpp"
+#include "shape/interval.hpp"
+#include "symbols/kernel.hpp"
+#include "symbols/stack.hpp"
+#include "symbols/user.hpp"
+#include <deque>
+#include <type_traits>
+#include <unordered_map>
+
+namespace corebox
+{
+
+// What the tools of this shape have in common. A tool's Options derives from it, and from nothing
+// else: options are stored through a pointer to the whole.
+struct StackOptions {
+    bool kernel_only = false, user_only = false;
+    bool delimited = false, folded = false, annotations = false, address = false;
+    bool threads = false;
+    std::uint32_t storage = STACK_STORAGE, hash_storage = STACK_HASH_STORAGE;
+    std::uint32_t depth = 0; // 0: as deep as the kernel goes, at most STACK_DEPTH
+    std::string_view flame;
+};
+
+// Rows for the tools' tables of options.
+namespace stack_option
+{
+inline constexpr Option user_only = flag<&StackOptions::user_only>(
+    'U', "user-stacks-only", "Only user stacks");
+inline constexpr Option kernel_only = flag<&StackOptions::kernel_only>(
+    'K', "kernel-stacks-only", "Only kernel stacks");
+inline constexpr Option delimited = flag<&StackOptions::delimited>(
+    'd', "delimited", "A delimiter between kernel and user stack");
+inline constexpr Option folded = flag<&StackOptions::folded>(
+    'f', "folded", "One line a stack, for flame graphs");
+inline constexpr Option annotations = flag<&StackOptions::annotations>(
+    'a', "annotations", "Append _[k] to kernel frames");
+inline constexpr Option address = flag<&StackOptions::address>(
+    'A', "address", "Addresses, offsets and objects too; stacks that differ in addresses apart");
+inline constexpr Option threads = flag<&StackOptions::threads>(
+    0, "per-thread", "Tell the threads of a process apart");
+inline constexpr Option storage = opt<&StackOptions::storage>(
+    0, "stack-storage-size", "STACKS", "Room for so many different stacks (16384)", {1, 1 << 22});
+inline constexpr Option hash_storage = opt<&StackOptions::hash_storage>(
+    0, "hash-storage-size", "KEYS",
+    "Room for so many combinations of process and stacks (40960)", {1, 1 << 24});
+inline constexpr Option depth = opt<&StackOptions::depth>(
+    0, "perf-max-stack-depth", "FRAMES", "Frames of a stack, counted from its leaf (127)",
+    {1, 4096});
+inline constexpr Option flame = opt<&StackOptions::flame>(
+    0, "flame", "FILE", "Draw a flame graph (SVG) instead of printing stacks", {}, {}, "file");
+} // namespace stack_option
+
+// One stack in words. Views live as long as the symbols they came from.
+struct Frames {
+    enum class State : std::uint8_t { there, none, lost } state = State::none;
+    std::vector<std::string_view> names; // leaf first
+    std::vector<FrameKind> kinds;
+    std::vector<std::string_view> details; // with -A: "0xffffffff81000000 name+0x1f [module]"
+
+    bool operator==(const Frames&) const = default;
+};
+
+struct StackRow {
+    std::string_view comm;
+    std::uint32_t pid = 0, tid = 0;
+    std::uint64_t events = 0, total = 0;
+    const Frames* kernel = nullptr;
+    const Frames* user = nullptr;
+
+    // A stack as a column: null where it was lost, empty where there is none.
+    static Value names(const Frames& frames);
+    static Value details(const Frames& frames);
+};
+
+// Rows for the tools' tables of columns.
+namespace stack_column
+{
+inline constexpr Column comm = col<&StackRow::comm>("comm", "COMM", 16, "Command name");
+inline constexpr Column pid = col<&StackRow::pid>("pid", "PID", 7, "Process ID");
+inline constexpr Column tid =
+    col<&StackRow::tid>("tid", "TID", 7, "Thread ID", costly("per-thread"));
+inline constexpr Column kernel = col<[](const StackRow& r) {
+    return StackRow::names(*r.kernel);
+}>("kernel", "KERNEL", 0, "Kernel functions, leaf first", without("user-stacks-only"));
+inline constexpr Column user = col<[](const StackRow& r) {
+    return StackRow::names(*r.user);
+}>("user", "USER", 0, "User functions, leaf first", without("kernel-stacks-only"));
+inline constexpr Column kernel_address = col<[](const StackRow& r) {
+    return StackRow::details(*r.kernel);
+}>("kernel_address", "KERNEL-ADDRESS", 0, "The same with addresses", costly("address"));
+inline constexpr Column user_address = col<[](const StackRow& r) {
+    return StackRow::details(*r.user);
+}>("user_address", "USER-ADDRESS", 0, "The same with addresses", costly("address"));
+} // namespace stack_column
+
+// How a tool of this shape counts.
+struct StackUnit {
+    std::string_view name = "samples"; // plural, for the flame graph
+    bool total = false;                // what is printed: stack_value::total, not ::events
+    std::uint64_t divisor = 1;         // of the total: 1000 for microseconds
+    bool sampled = false; // stacks of the interrupted code: no frames of our own on top
+};
+
+inline std::uint64_t stack_weight(const StackRow& row, const StackUnit& unit)
+{
+    return unit.total ? row.total / unit.divisor : row.events;
+}
+
+// Joins rows that read the same, and sorts them by weight, the heaviest last.
+void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit);
+
+// BCC's block: frames leaf first, process, weight, empty line.
+void append_block(std::string& out, const StackRow& row, const StackOptions& options,
+                  const StackUnit& unit);
+// BCC's folded line.
+void append_folded(std::string& out, const StackRow& row, const StackOptions& options,
+                   const StackUnit& unit);
+
+// Puts `text` in the place of the file: whole or, on failure, not at all. What is no regular file
+// (a pipe, /dev/stdout) is written to. Fails with Exit::output.
+void replace_file(const std::string& path, std::string_view text);
+
+// The stacks of map entries in words. Kernel symbols are read when the first stack needs them.
+class StackWords
+{
+public:
+    StackWords(const StackOptions& options, const StackUnit& unit, UserSymbols& user, bpf_map* stacks,
+               bpf_map* spill);
+
+    const Frames* kernel(std::int32_t id);
+    const Frames* user(std::uint32_t pid, std::int32_t id);
+
+private:
+    // Addresses leaf first; nothing where the stack cannot be read.
+    std::vector<std::uint64_t> read(std::int32_t id) const;
+    std::string_view keep(std::string text) { return arena_.emplace_back(std::move(text)); }
+    static Frames missing(std::int32_t id);
+
+    const StackOptions& options_;
+    const StackUnit& unit_;
+    UserSymbols& symbols_;
+    bpf_map* stacks_;
+    bpf_map* spill_;
+    std::optional<KernelSymbols> kernel_symbols_;
+    std::unordered_map<std::int32_t, Frames> kernel_;
+    std::unordered_map<std::uint64_t, Frames> user_;
+    std::deque<std::string> arena_;
+};
+
+// The part of the shape that does not depend on its types.
+class StackRun
+{
+public:
+    struct Maps {
+        bpf_map *sums, *stacks, *spill, *tasks;
+        __u32* generation;
+    };
+
+    StackRun(const Session& session, std::span<const Column> columns, const StackOptions& options,
+             const StackUnit& unit, std::string banner, Account& account, const Maps& maps);
+
+    Exit run(Command& command, const std::function<void()>& detach);
+
+private:
+    static void on_task(void* self, const void* record, std::size_t size) noexcept;
+    void remember_tasks();
+    void report(bool last);
+    void print(const std::vector<StackRow>& rows);
+    void draw(const std::vector<StackRow>& rows) const;
+    bool as_rows() const;
+    bool as_blocks() const;
+
+    const Session& session_;
+    const StackOptions& options_;
+    const StackUnit unit_;
+    const std::string banner_;
+    Account& account_;
+    Maps maps_;
+    Output output_;
+    UserSymbols symbols_;
+    std::vector<std::uint32_t> tasks_;                        // told by the kernel side
+    std::unordered_map<std::uint32_t, std::uint64_t> noted_; // pid -> when last, monotonic ns
+};
+
+// Fails with a usage error where options exclude each other.
+void check_stack_options(const StackOptions& options);
+// Before load: which stacks are taken, and the maps' sizes.
+void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map* sums,
+                    bpf_map* stacks, bpf_map* spill);
+
+// S: the skeleton of a BPF file that includes bpf/stacks.bpf.h. Options derives from StackOptions.
+template <Skel S, class Options>
+struct Stacks {
+    About about;
+    std::span<const Option> options{};
+    std::span<const Option> positionals{};
+    std::span<const Letter> letters{};
+    Columns<StackRow> columns;
+    std::span<const Need> needs;
+    StackUnit unit{};
+    // After parsing: what this tool's options exclude.
+    void (*check)(Options&, const Session&) = nullptr;
+    // Before load, for each try.
+    void (*setup)(S&, Options&, const Session&) = nullptr;
+    // The line above the output: "Sampling at 99 Hertz of all threads ..."
+    std::string (*banner)(const Options&, const Session&);
+
+    static constexpr Shared kShared =
+        Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none);
+
+    static void inspect(const std::function<void(const void*)>& use)
+    {
+        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
+        if (s)
+            use(&s->progs);
+    }
+
+    int run(const Tool& tool, int argc, char** argv) const
+    {
+        static_assert(std::is_base_of_v<StackOptions, Options>);
+        return guarded(tool, [&] {
+            Options o{};
+            Session session(tool);
+            parse_command_line(session, &o, argc, argv);
+            check_stack_options(o);
+            if (check)
+                check(o, session);
+            Command command(session);
+            auto a = launch<S>(session, command, needs, [&](S& s) {
+                prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
+                               s.maps.cb_stacks_spill);
+                if (setup)
+                    setup(s, o, session);
+            });
+            if (session.check)
+                return Exit::complete;
+            Account account(session, a.account(), a.programs);
+            StackRun run(session, columns.list, o, unit, banner(o, session), account,
+                         {a->maps.cb_stack_sums, a->maps.cb_stacks, a->maps.cb_stacks_spill,
+                          a->maps.cb_stack_tasks, &a->bss->cb_generation});
+            return run.run(command, [&] { a.detach(); });
+        });
+    }
+};
+
+} // namespace corebox

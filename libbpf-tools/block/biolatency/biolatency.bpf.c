@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../request_start.bpf.h"
+#include "biolatency.h"
+#include "bpf/block.bpf.h"
+#include "bpf/filter.bpf.h"
+#include "bpf/hist.bpf.h"
+
+enum issuer { WANTED = 1, UNWANTED = 2 };
+
+const volatile struct biolat_config cfg = { .unit_ns = 1000 };
+HIST()
+HISTS(struct biolat_key, 4096)
+
+static __always_inline bool on_disk(struct request *rq, bool direct)
+{
+	if (cfg.disk && request_disk(rq, direct) != cfg.disk)
+		return false;
+	return !cfg.sectors || BLOCK_READ(direct, rq, __sector) - cfg.first_sector < cfg.sectors;
+}
+
+/* A request is inserted or issued. Who issues it is the task that is first seen with it, since later
+ * on a kernel thread or an interrupt may handle it. */
+static __always_inline int begin(void *ctx, bool direct, bool issue)
+{
+	struct request *rq = request_argument(ctx);
+	struct request_start *s;
+	__u64 made = 0;
+
+	/* When it was made the kernel notes itself, unless it counts no statistics. */
+	if (cfg.queued)
+		made = BLOCK_READ(direct, rq, start_time_ns);
+	if (made && !cfg.by_issuer)
+		return 0;
+	if (!on_disk(rq, direct)) {
+		if (issue)
+			count_filtered();
+		return 0;
+	}
+	s = request_note(rq);
+	if (!s)
+		return 0;
+	if (cfg.by_issuer) {
+		if (!s->issuer)
+			s->issuer = filter_current() ? WANTED : UNWANTED;
+		if (s->issuer == UNWANTED)
+			return 0;
+	}
+	if (cfg.queued ? !s->ns : issue)
+		s->ns = made ?: bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline __u32 portable_op(__u32 op)
+{
+	if (op <= BIOLAT_DISCARD)
+		return op;
+#define OP(name)                             \
+	if (REQUEST_OP_IS(op, REQ_OP_##name)) \
+		return BIOLAT_##name;
+	OP(SECURE_ERASE)
+	OP(WRITE_ZEROES)
+	OP(ZONE_OPEN)
+	OP(ZONE_CLOSE)
+	OP(ZONE_FINISH)
+	OP(ZONE_APPEND)
+	OP(ZONE_RESET)
+	OP(ZONE_RESET_ALL)
+	OP(DRV_IN)
+	OP(DRV_OUT)
+#undef OP
+#define OLD_OP(name)                                                             \
+	if (bpf_core_enum_value_exists(enum req_opf, REQ_OP_##name##___old) &&   \
+	    op == bpf_core_enum_value(enum req_opf, REQ_OP_##name##___old))      \
+		return BIOLAT_##name;
+	OLD_OP(WRITE_SAME)
+	OLD_OP(SCSI_IN)
+	OLD_OP(SCSI_OUT)
+#undef OLD_OP
+	return BIOLAT_UNKNOWN;
+}
+
+static __always_inline void count(struct request *rq, bool direct, __u64 ns)
+{
+	struct biolat_key key = {};
+
+	if (!cfg.per_disk && !cfg.per_flags) {
+		hist_count(ns, cfg.unit_ns);
+		return;
+	}
+	if (cfg.per_disk)
+		key.disk = request_disk(rq, direct);
+	if (cfg.per_flags) {
+		__u32 flags = BLOCK_READ(direct, rq, cmd_flags);
+
+		key.flags = (flags & BIOLAT_FLAGS) | portable_op(flags & REQUEST_OP_MASK);
+	}
+	hists_count(&key, ns, cfg.unit_ns);
+}
+
+/* With the kernel's own start time: a request that is part of a flush sequence (blk-flush.c) comes
+ * here twice, when its data is written and, then without a length, when the flush behind it is
+ * done. The flush itself is a request that nobody asked for by that name. */
+static __always_inline bool is_flush_machinery(struct request *rq, bool direct, __u32 bytes)
+{
+	if (bytes)
+		return false;
+	return BLOCK_READ(direct, rq, nr_phys_segments) ||
+	       (BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK) == BIOLAT_FLUSH;
+}
+
+static __always_inline int complete(__u64 *ctx, bool direct)
+{
+	struct request *rq = (struct request *)ctx[0];
+	__u32 bytes = BLOCK_READ(direct, rq, __data_len);
+	__u64 now, start = 0;
+
+	if ((__u32)ctx[2] < bytes) /* the rest of it is still to come */
+		return 0;
+	if (cfg.queued && !cfg.by_issuer)
+		start = BLOCK_READ(direct, rq, start_time_ns);
+	if (start) {
+		if (is_flush_machinery(rq, direct, bytes))
+			return 0;
+		if (!on_disk(rq, direct)) {
+			count_filtered();
+			return 0;
+		}
+	} else {
+		struct request_start *s = request_find(rq);
+
+		if (!s)
+			return 0;
+		start = s->ns;
+		request_forget(rq, s);
+		if (!start)
+			return 0;
+	}
+	now = bpf_ktime_get_ns();
+	count(rq, direct, now > start ? now - start : 0);
+	return 0;
+}
+
+/* Merged into another request: this one ends here, unfinished. */
+static __always_inline int merge(void *ctx)
+{
+	struct request *rq = request_argument(ctx);
+	struct request_start *s = request_find(rq);
+
+	if (s)
+		request_forget(rq, s);
+	return 0;
+}
+
+#define PROGRAMS(kind, direct)                               \
+	SEC(#kind "/block_rq_insert")                        \
+	int insert_##kind(__u64 *ctx)                        \
+	{                                                    \
+		return begin(ctx, direct, false);            \
+	}                                                    \
+	SEC(#kind "/block_rq_issue")                         \
+	int issue_##kind(__u64 *ctx)                         \
+	{                                                    \
+		return begin(ctx, direct, true);             \
+	}                                                    \
+	SEC(#kind "/block_rq_complete")                      \
+	int complete_##kind(__u64 *ctx)                      \
+	{                                                    \
+		return complete(ctx, direct);                \
+	}                                                    \
+	SEC(#kind "/block_rq_merge")                         \
+	int merge_##kind(__u64 *ctx)                         \
+	{                                                    \
+		return merge(ctx);                           \
+	}
+
+PROGRAMS(tp_btf, true)
+PROGRAMS(raw_tp, false)

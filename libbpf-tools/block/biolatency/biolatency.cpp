@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "biolatency.h"
+#include "disks.hpp"
+#include "shape/histogram.hpp"
+#include "biolatency.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(biolatency_bpf::progs);
+
+struct Options : biolat_config {
+    std::string_view disk_name;
+    bool milliseconds = false;
+};
+
+struct Row {
+    std::string disk, flags;
+};
+
+constexpr Example kExamples[] = {
+    {"biolatency 1 10", "Ten histograms, one each second"},
+    {"biolatency -QD", "Time in the kernel's queues too, a histogram for each disk"},
+    {"biolatency -F -d vda1", "A histogram for each kind of request to one partition"},
+    {"biolatency --json 5", "JSON with exact counts, every 5 seconds"},
+};
+
+constexpr Option kOptions[] = {
+    show('T', "timestamp", "Print the time of day"),
+    flag<&Options::queued>('Q', "queued", "Include the time in the kernel's queues"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
+    flag<&Options::per_flags>('F', "flags", "A histogram for each set of request flags", "flag"),
+    show('e', "extension", "Print average, total and count as BCC does"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+};
+
+constexpr Letter kLetters[] = {{'c', "cgroup"}, {'j', "json"}, {'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
+        "disk", "DISK", 10, "Name of the disk", costly("disks")),
+    col<[](const Row& r) { return Value(Trusted{r.flags}); }>(
+        "flags", "FLAGS", 20, "Kind of request, its flags before it", costly("flags")),
+};
+
+constexpr Need kNeeds[] = {
+    {"requests as they are issued",
+     {rung<&Progs::issue_tp_btf>("tp_btf"), rung<&Progs::issue_raw_tp>("raw_tp")}},
+    {"requests as they complete",
+     {rung<&Progs::complete_tp_btf>("tp_btf"), rung<&Progs::complete_raw_tp>("raw_tp")}},
+    {"requests as they are queued, for their start",
+     {rung<&Progs::insert_tp_btf>("tp_btf"), rung<&Progs::insert_raw_tp>("raw_tp")},
+     "queued"},
+    {"requests as they are queued, for their issuer",
+     {rung<&Progs::insert_tp_btf>("tp_btf"), rung<&Progs::insert_raw_tp>("raw_tp")},
+     kAnyFilter},
+    {"requests that end in another",
+     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {},
+     true,
+     "that the start of a request merged into another is void"},
+};
+
+constexpr std::string_view kOps[BIOLAT_OPS] = {
+    "Read",       "Write",     "Flush",      "Discard",    "SecureErase",  "WriteSame",
+    "WriteZeros", "ZoneOpen",  "ZoneClose",  "ZoneFinish", "ZoneAppend",   "ZoneReset",
+    "ZoneResetAll", "ScsiIn", "ScsiOut",    "DrvIn",      "DrvOut",       "Unknown"};
+
+// From the lowest bit, BIOLAT_FLAGS_SHIFT, up; BCC's words.
+constexpr std::string_view kFlags[] = {"Sync",      "Metadata",  "Priority",        "NoMerge",
+                                       "Idle",      "Integrity", "ForcedUnitAccess", "PreFlush",
+                                       "ReadAhead", "Background", "NoWait"};
+static_assert(BIOLAT_FLAGS >> BIOLAT_FLAGS_SHIFT == (1u << std::size(kFlags)) - 1);
+
+std::string flag_words(std::uint32_t flags)
+{
+    std::string words;
+    for (std::size_t i = std::size(kFlags); i-- > 0;)
+        if (flags >> (BIOLAT_FLAGS_SHIFT + i) & 1)
+            words += cat(kFlags[i], "-");
+    const std::uint32_t op = flags & ((1u << BIOLAT_FLAGS_SHIFT) - 1);
+    return words += kOps[std::min<std::uint32_t>(op, BIOLAT_UNKNOWN)];
+}
+
+constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
+    .about = {.name = "biolatency",
+              .area = "block",
+              .summary = "Show the latency of block I/O as a histogram",
+              .details = "The time from when a request is issued to the device, or with -Q from "
+                         "when it was made, until it completes.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit = [](const Options& o) { return o.milliseconds ? Unit{"msecs", 1'000'000}
+                                                         : Unit{"usecs", 1'000}; },
+    .keyed = [](const Options& o) { return o.per_disk || o.per_flags; },
+    .decode =
+        [](Row& row, const Options& o, const biolat_key& key) {
+            if (o.per_disk)
+                row.disk = key.disk ? disk_name(key.disk) : "unknown";
+            if (o.per_flags)
+                row.flags = flag_words(key.flags);
+        },
+    .setup =
+        [](biolatency_bpf&, Options& o, const Session& session) {
+            o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
+            o.by_issuer = is_filtered(session);
+            if (o.disk_name.empty())
+                return;
+            const Disk disk = find_disk(o.disk_name);
+            o.disk = disk.device;
+            o.first_sector = disk.first_sector;
+            o.sectors = disk.sectors;
+        },
+    .resolved =
+        [](biolatency_bpf& s, const Launcher& launcher) {
+            s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "disks.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <dirent.h>
+#include <memory>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+constexpr unsigned kMinorBits = 20; // MINORBITS, linux/kdev_t.h
+
+std::string sysfs_of(std::string_view number) { return cat("/sys/dev/block/", number); }
+
+std::optional<std::string> line_of(const std::string& path)
+{
+    auto text = read_file(path);
+    if (text)
+        text->resize(std::min(text->find('\n'), text->size()));
+    return text;
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::uint64_t number_in(const std::string& path)
+{
+    return to_number<std::uint64_t>(line_of(path).value_or("")).value_or(0);
+}
+
+// "8:0" of what the user wrote.
+std::optional<std::string> number_of(std::string_view name)
+{
+    if (exists(sysfs_of(name)))
+        return std::string(name);
+    // In sysfs a name's slashes are exclamation marks ("cciss!c0d0").
+    std::string entry(name);
+    std::ranges::replace(entry, '/', '!');
+    if (auto number = line_of(cat("/sys/class/block/", entry, "/dev")))
+        return number;
+    struct stat st {
+    };
+    const std::string path = name.starts_with('/') ? std::string(name) : cat("/dev/", name);
+    if (::stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode))
+        return cat(major(st.st_rdev), ":", minor(st.st_rdev));
+    return std::nullopt;
+}
+
+std::string names_in(const std::string& directory)
+{
+    std::string names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
+        if (entry->d_name[0] != '.')
+            names += cat(names.empty() ? "" : ", ", std::string_view(entry->d_name));
+    return names;
+}
+
+} // namespace
+
+Disk find_disk(std::string_view name)
+{
+    const auto number = number_of(name);
+    if (!number)
+        fail(cat("no disk '", name, "'"), 0, "lsblk shows those that there are");
+    Disk disk;
+    std::string directory = sysfs_of(*number);
+    if (exists(cat(directory, "/partition"))) {
+        disk.first_sector = number_in(cat(directory, "/start"));
+        disk.sectors = number_in(cat(directory, "/size"));
+        directory += "/..";
+    }
+    const std::string whole = line_of(cat(directory, "/dev")).value_or("");
+    const auto parts = split(whole, ':');
+    if (parts.size() != 2)
+        fail(cat("read ", directory, "/dev"), errno);
+    // Drivers without a request queue handle bios as they come, or pass them on.
+    if (!exists(cat(directory, "/mq"))) {
+        const std::string below = names_in(cat(directory, "/slaves"));
+        fail(cat("'", name, "' has no request queue of its own, so there is no latency to measure"),
+             0, below.empty() ? "" : cat("the disks below it have: ", below));
+    }
+    disk.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
+                  to_number<std::uint32_t>(parts[1]).value_or(0);
+    return disk;
+}
+
+std::string disk_name(std::uint32_t device)
+{
+    const std::string number =
+        cat(device >> kMinorBits, ":", device & ((1u << kMinorBits) - 1));
+    char target[1024];
+    const ssize_t n = ::readlink(sysfs_of(number).c_str(), target, sizeof target);
+    if (n <= 0)
+        return number;
+    std::string name(target, std::size_t(n));
+    name.erase(0, name.rfind('/') + 1);
+    std::ranges::replace(name, '!', '/');
+    return name;
+}
+
+} // namespace corebox

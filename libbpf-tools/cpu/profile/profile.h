@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+struct profile_config {
+	bool include_idle;
+};

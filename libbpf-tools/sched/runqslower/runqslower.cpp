@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "runqslower.h"
+#include "shape/stream.hpp"
+#include "runqslower.skel.h"
+#include <algorithm>
+#include <bit>
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(runqslower_bpf::progs);
+
+struct Options : runq_config {
+    std::uint64_t min_us = 10'000;
+};
+
+constexpr Example kExamples[] = {
+    {"runqslower", "Waits of more than 10 ms"},
+    {"runqslower -P 100", "Of more than 100 us, and who had the CPU before"},
+    {"runqslower -p 181 0 --json", "Every wait of process 181, as JSON"},
+};
+
+constexpr Option kOptions[] = {
+    show('P', "previous", "Print the thread that ran before"),
+    opt<&Options::prefix>('c', "comm", "PREFIX", "Only commands whose name begins with PREFIX"),
+};
+
+constexpr Option kPositionals[] = {
+    opt<&Options::min_us>(0, "min-us", "MIN_US",
+                          "Only waits of more microseconds than this (default 10000; 0: all)",
+                          {0, 3'600'000'000}),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
+
+constexpr Column kColumns[] = {
+    col<[](const runq_event& e) { return WallTime{e.time_ns}; }>("time_ns", "TIME", 8,
+                                                                 "Time of the end of the wait"),
+    col<[](const runq_event& e) -> Value { return e.comm; }>("comm", "COMM", 16,
+                                                             "Command name of the thread"),
+    col<&runq_event::pid>("pid", "PID", 7, "Process ID", kJsonOnly),
+    col<&runq_event::tid>("tid", "TID", 7, "Thread ID"),
+    col<[](const runq_event& e) { return e.wait_ns / 1000; }>(
+        "lat_us", "LAT(us)", -14, "Time it waited for a CPU, in microseconds"),
+    col<&runq_event::cpu>("cpu", "CPU", 3, "CPU that it then got", kJsonOnly),
+    // The kernel's: 0 to 99 are real-time priorities 99 to 0, 100 to 139 nice -20 to 19.
+    col<&runq_event::prio>("prio", "PRIO", 4, "Its priority as the kernel counts, 120 for nice 0",
+                           kJsonOnly),
+    col<[](const runq_event& e) -> Value { return e.prev_comm; }>(
+        "prev_comm", "PREV COMM", 16, "Command name of the thread that ran before",
+        with("previous")),
+    col<&runq_event::prev_pid>("prev_pid", "PREV PID", 8, "Process ID of the thread before",
+                               kJsonOnly),
+    col<&runq_event::prev_tid>("prev_tid", "PREV TID", 8, "Thread ID of the one before",
+                               with("previous")),
+};
+
+// Switches first: of a wait whose begin is seen, the end has to be seen too, or its begin would be
+// taken for that of a later one.
+constexpr Need kNeeds[] = {
+    {"waits for a CPU",
+     {rung<&Progs::switch_tp_btf, &Progs::wakeup_tp_btf, &Progs::wakeup_new_tp_btf>("tp_btf"),
+      rung<&Progs::switch_raw_tp, &Progs::wakeup_raw_tp, &Progs::wakeup_new_raw_tp>("raw_tp")}},
+};
+
+// 2 MB; systemd's pid_max of 4194304 would ask for 32.
+constexpr std::uint32_t kMostSlots = 1 << 18;
+
+void setup(runqslower_bpf& s, Options& o, const Session&)
+{
+    std::string pid_max = read_file("/proc/sys/kernel/pid_max").value_or("");
+    pid_max.resize(std::min(pid_max.find('\n'), pid_max.size()));
+    const std::uint32_t slots = std::min(
+        std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(kMostSlots)), kMostSlots);
+    bpf_map__set_max_entries(s.maps.waiting, slots);
+    o.slot_mask = slots - 1;
+    o.prefix_len = std::uint32_t(c_str(o.prefix).size());
+    // More than MIN_US in whole microseconds.
+    o.min_ns = o.min_us ? (o.min_us + 1) * 1000 : 0;
+}
+
+bool decode(runq_event& row, const Options&, const void* record, std::size_t)
+{
+    row = *static_cast<const runq_event*>(record);
+    return true;
+}
+
+constexpr Stream<runqslower_bpf, Options, runq_event> kTool{
+    .about = {.name = "runqslower",
+              .area = "sched",
+              .summary = "Trace long waits for a CPU",
+              .details = "One line for each time that a thread, ready to run, had to wait for a CPU "
+                         "longer than MIN_US.",
+              .examples = kExamples},
+    .options = kOptions,
+    .positionals = kPositionals,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup = setup,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace
