@@ -10,3 +10,8 @@
 struct counters {
 	__u64 n[COUNTERS_MAX];
 };
+
+struct counters_config {
+	bool per_cpu; /* a slot for each CPU */
+	bool filter;  /* only the tasks of bpf/filter.bpf.h */
+};

@@ -23,4 +23,12 @@ std::string_view join_walk(std::string& out, std::string_view walk, std::string_
     return out;
 }
 
+std::string_view path_of(const path_record& record, std::string& out)
+{
+    const std::string_view path(record.data, record.path_len ? record.path_len - 1u : 0u);
+    if (record.dir_len == 0)
+        return path;
+    return join_walk(out, {record.data + record.path_len, record.dir_len}, path);
+}
+
 } // namespace corebox

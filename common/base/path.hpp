@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Paths that the kernel side sends as names from the deepest up (bpf/path.bpf.h).
 #pragma once
+#include "abi/path.h"
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,8 @@ namespace corebox
 // The directory of `walk` with `path` below it, built in `out`; the result is valid as long as
 // `out` is. A walk that was cut short begins with ".../" instead of "/".
 std::string_view join_walk(std::string& out, std::string_view walk, std::string_view path);
+
+// The path of a record, full if the kernel side sent the directory; in `out` if it had to be built.
+std::string_view path_of(const path_record& record, std::string& out);
 
 } // namespace corebox

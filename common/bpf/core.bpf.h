@@ -24,6 +24,14 @@ static __always_inline void count_filtered(void)
 	__sync_fetch_and_add(&account()->filtered, 1);
 }
 
+/* What a tool's own filter says, counted where it says no. */
+static __always_inline bool asked_for(bool yes)
+{
+	if (!yes)
+		count_filtered();
+	return yes;
+}
+
 static __always_inline void count_lost_map(void)
 {
 	__sync_fetch_and_add(&account()->lost_map, 1);

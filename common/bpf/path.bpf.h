@@ -67,3 +67,24 @@ static __always_inline void path_walk_dfd(int dfd, char *out, volatile __u16 *us
 	}
 	path_walk(path.dentry, path.mnt, out, used);
 }
+
+/* Fills *record, which is in map memory, with the path at `path` in user memory or, if `copied` is
+ * not 0, with that many bytes of a path that the kernel has copied; with `full`, a relative one
+ * gets the directory that `dfd` stands for. Returns the size of what is used. */
+static __always_inline __u64 path_record_fill(struct path_record *record, const char *path,
+					      __u32 copied, int dfd, bool full)
+{
+	long n = copied;
+
+	record->dir_len = 0;
+	if (!copied)
+		n = bpf_probe_read_user_str(record->data, PATH_LEN, path);
+	else if (copied <= PATH_LEN)
+		bpf_probe_read_kernel(record->data, copied, path);
+	if (n < 0 || n > PATH_LEN)
+		n = 0;
+	record->path_len = n;
+	if (full && n && record->data[0] != '/')
+		path_walk_dfd(dfd, record->data + n, &record->dir_len);
+	return offsetof(struct path_record, data) + n + record->dir_len;
+}

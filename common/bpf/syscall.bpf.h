@@ -4,6 +4,9 @@
 #pragma once
 #include "bpf/core.bpf.h"
 
+#define AT_FDCWD -100
+#define O_CREAT_FLAGS 01101 /* what creat(2) means: O_CREAT | O_WRONLY | O_TRUNC */
+
 struct syscall_enter {
 	__u64 common;
 	__s64 nr;
@@ -15,3 +18,27 @@ struct syscall_exit {
 	__s64 nr;
 	__s64 ret;
 };
+
+/* Arguments of a call from its entry to its return, by thread. A call that never returns (the
+ * thread was killed in it) leaves an entry that the thread id's next owner replaces. */
+#define SYSCALL_ARGS(args_type)                                                        \
+	HASH_MAP(cb_args, __u32, args_type, 16384);                                    \
+	static __always_inline void args_keep(const args_type *args)                   \
+	{                                                                              \
+		__u32 tid = bpf_get_current_pid_tgid();                                \
+                                                                                       \
+		if (bpf_map_update_elem(&cb_args, &tid, args, BPF_ANY))                \
+			count_lost_map();                                              \
+	}                                                                              \
+	/* Copies them to *args and forgets them; false: the entry was not wanted. */  \
+	static __always_inline bool args_take(args_type *args)                         \
+	{                                                                              \
+		__u32 tid = bpf_get_current_pid_tgid();                                \
+		args_type *kept = bpf_map_lookup_elem(&cb_args, &tid);                 \
+                                                                                       \
+		if (!kept)                                                             \
+			return false;                                                  \
+		*args = *kept;                                                         \
+		bpf_map_delete_elem(&cb_args, &tid);                                   \
+		return true;                                                           \
+	}

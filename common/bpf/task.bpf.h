@@ -2,6 +2,7 @@
 /* Identity of a task, as the tool's own PID namespace sees it. 5.10+. */
 #pragma once
 #include "abi/filter.h"
+#include "abi/task.h"
 #include "bpf/core.bpf.h"
 
 const volatile struct task_filter cb_filter = {};
@@ -50,4 +51,16 @@ static __always_inline __u32 task_tgid(struct task_struct *task)
 static __always_inline __u32 task_ppid(struct task_struct *task)
 {
 	return task_tgid(BPF_CORE_READ(task, real_parent));
+}
+
+/* The running task, now. */
+static __always_inline void task_info_current(struct task_info *info)
+{
+	__u64 ids = current_ids();
+
+	info->time_ns = bpf_ktime_get_ns();
+	info->pid = ids >> 32;
+	info->tid = ids;
+	info->uid = bpf_get_current_uid_gid();
+	bpf_get_current_comm(info->comm, sizeof(info->comm));
 }

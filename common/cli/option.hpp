@@ -144,6 +144,17 @@ struct Store {
     }
 };
 
+template <class Owner, auto Member, auto Parse>
+struct StoreBits {
+    static std::string parse(void* options, std::string_view value, const Range&)
+    {
+        std::uint32_t bits = 0;
+        std::string must_be = Parse(value, bits);
+        static_cast<Owner*>(options)->*Member |= bits;
+        return must_be;
+    }
+};
+
 consteval void check_option(std::string_view name, std::string_view help)
 {
     if (name.empty() || help.empty())
@@ -199,6 +210,22 @@ consteval Option opt(char key, std::string_view name, std::string_view arg, std:
             .range = range,
             .alias = alias,
             .values = values};
+}
+
+// Names of bits, again for more: Parse(name, bits) returns what it must be, or "". Any integer
+// member collects them.
+template <auto Member, auto Parse>
+consteval Option bits(char key, std::string_view name, std::string_view arg, std::string_view help,
+                      std::string_view alias = {})
+{
+    using Owner = typename detail::MemberOf<decltype(Member)>::owner;
+    detail::check_option(name, help);
+    return {.key = key,
+            .name = name,
+            .arg = arg,
+            .help = help,
+            .apply = detail::StoreBits<Owner, Member, Parse>::parse,
+            .alias = alias};
 }
 
 // One of several words, "all|reads|writes": sets the member to the place of the word in the list.

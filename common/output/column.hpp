@@ -57,21 +57,22 @@ consteval auto getter_row()
 }
 
 // Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
-template <class Row, auto Get>
+template <class Row, auto Get, auto... Path>
 struct Getter {
     static Value get(const void* row)
     {
         const Row& r = *static_cast<const Row*>(row);
         if constexpr (std::is_member_object_pointer_v<decltype(Get)>)
-            return r.*Get;
+            return ((r.*Get).*... .*Path);
         else
             return Get(r);
     }
 };
 } // namespace detail
 
-// col<&Event::pid>("pid", "PID", 7, "Process ID"), or a captureless lambda for a derived value.
-template <auto Get>
+// col<&Row::pid>("pid", "PID", 7, "Process ID"); a member of a member, col<&Row::task,
+// &task_info::pid>(...); or a captureless lambda for a derived value.
+template <auto Get, auto... Path>
 consteval Column col(std::string_view key, std::string_view header, int width,
                      std::string_view help, Show show = {})
 {
@@ -82,7 +83,7 @@ consteval Column col(std::string_view key, std::string_view header, int width,
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_')
             throw "column keys are snake_case";
     return {key, header, width, help, show,
-            detail::Getter<Row, Get>::get,
+            detail::Getter<Row, Get, Path...>::get,
             &detail::kRowTag<Row>};
 }
 

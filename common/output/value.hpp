@@ -75,6 +75,7 @@ struct Value {
     };
     std::size_t size = 0;
 
+    constexpr Value() : Value(Absent{}) {}
     constexpr Value(bool v) : kind(Kind::boolean), u(v) {}
     constexpr Value(std::signed_integral auto v) : kind(Kind::signed_int), i(v) {}
     constexpr Value(std::unsigned_integral auto v) : kind(Kind::unsigned_int), u(v) {}

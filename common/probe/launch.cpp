@@ -92,6 +92,11 @@ std::string privilege_hint()
         return cat("needs ", missing, ": run it as root, or grant them with setcap");
     if (const auto mode = lockdown_mode(); !mode.empty())
         return cat("kernel lockdown is in mode ", mode);
+    // Kernels before 5.11 count BPF maps against it, and it was to be raised.
+    rlimit locked{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
+        return cat("RLIMIT_MEMLOCK is ", locked.rlim_cur >> 10,
+                   " KiB: raise it, or grant CAP_SYS_RESOURCE");
     return "see kernel.unprivileged_bpf_disabled, LSM policy, and whether this is a container";
 }
 
@@ -282,6 +287,9 @@ bool Launcher::loaded(int result, bpf_object*)
 {
     if (result == 0)
         return true;
+    if (result == -ESRCH && !facts_.btf) // libbpf found none elsewhere either
+        fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
+             "it must be built with CONFIG_DEBUG_INFO_BTF");
     const auto [program, message] = blamed_program(g_log.text);
     // Before a rung is given up for good, libbpf has its own way with the BTF: it knows modules.
     if (open_options_.btf_custom_path && result != -EPERM) {

@@ -141,7 +141,11 @@ Loop::Loop(const Session& session, const Command& command, int data_fd)
 
 Loop::~Loop()
 {
+    // A signal that came while the run was ending asked for what was under way.
     const sigset_t set = ending_signals();
+    const timespec at_once{};
+    while (sigtimedwait(&set, nullptr, &at_once) > 0)
+        continue;
     sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 

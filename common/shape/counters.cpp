@@ -21,12 +21,14 @@ counters read_counters(std::span<const counters> slots)
     return sum;
 }
 
-CounterRow CounterIntervals::next(std::uint64_t now_ns)
+CounterRow CounterIntervals::next(std::uint64_t now_ns, const counters& own)
 {
-    const counters now = read_counters(slots_);
+    counters now = read_counters(slots_);
     CounterRow row{.time_ns = now_ns, .interval_ns = now_ns - then_ns_, .count = {}};
-    for (std::size_t i = 0; i < COUNTERS_MAX; i++)
+    for (std::size_t i = 0; i < COUNTERS_MAX; i++) {
+        now.n[i] -= own.n[i];
         row.count.n[i] = now.n[i] - then_.n[i];
+    }
     then_ = now;
     then_ns_ = now_ns;
     return row;

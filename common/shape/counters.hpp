@@ -3,6 +3,8 @@
 #pragma once
 #include "abi/counters.h"
 #include "shape/interval.hpp"
+#include <ctime>
+#include <optional>
 
 namespace corebox
 {
@@ -20,26 +22,28 @@ struct CounterRow {
 // The sum over all CPUs. The memory is shared with the kernel side, which goes on counting.
 counters read_counters(std::span<const counters> slots);
 
-// Intervals as differences of readings; the first begins with zero counters at `start_ns`.
+// Intervals as differences of readings; the first begins when this is made.
 class CounterIntervals
 {
 public:
-    CounterIntervals(std::span<const counters> slots, std::uint64_t start_ns)
-        : slots_(slots), then_ns_(start_ns)
+    // `own`: what the tool itself has caused until now, which is not to be counted.
+    CounterIntervals(std::span<const counters> slots, std::uint64_t now_ns, const counters& own)
+        : slots_(slots)
     {
+        next(now_ns, own);
     }
-    CounterRow next(std::uint64_t now_ns);
+    CounterRow next(std::uint64_t now_ns, const counters& own);
 
 private:
     std::span<const counters> slots_;
-    std::uint64_t then_ns_;
+    std::uint64_t then_ns_ = 0;
     counters then_{};
 };
 
 template <class S>
 concept HasCounters = requires(S* s) {
     s->bss->cb_counters;
-    s->rodata->cb_counters_per_cpu;
+    s->rodata->cb_counters_config;
 };
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
@@ -55,6 +59,10 @@ struct Counters {
     std::span<const Need> needs;
     // Before load, for each try.
     void (*setup)(S&, Options&, const Session&) = nullptr;
+    // What the tool itself has caused so far, the call of this function included; nullopt where that
+    // cannot be told. Without it, or where it does not know, the kernel side leaves the tool out,
+    // which costs every event the question whose it is.
+    std::optional<counters> (*own)(Options&) = nullptr;
 
     static constexpr Shared kShared =
         Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
@@ -74,8 +82,13 @@ struct Counters {
             session.interval = std::chrono::seconds(1);
             parse_command_line(session, &o, argc, argv);
             Command command(session);
+            const bool own_known = own && !is_filtered(session) && own(o).has_value();
+            const auto own_calls = [&] {
+                return own_known ? own(o).value_or(counters{}) : counters{};
+            };
             auto a = launch<S>(session, command, needs, [&](S& s) {
-                s.rodata->cb_counters_per_cpu = libbpf_num_possible_cpus() > 1;
+                s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
+                s.rodata->cb_counters_config.filter = !own_known;
                 if (setup)
                     setup(s, o, session);
                 if constexpr (HasConfig<S>)
@@ -85,13 +98,22 @@ struct Counters {
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
             IntervalRun run(session, columns.list, account);
+            // The C library reads the time zone's file when it first needs it: not while we count.
+            ::tzset();
+            counters caused = own_calls();
+            CounterIntervals intervals(a->bss->cb_counters, monotonic_ns(), caused);
             run.output().header();
             run.output().flush();
-            CounterIntervals intervals(a->bss->cb_counters, monotonic_ns());
             return run.run(
-                command, [&] { a.detach(); },
-                [&](Output& output, bool) {
-                    const CounterRow row = intervals.next(monotonic_ns());
+                command,
+                [&] {
+                    caused = own_calls(); // once detached, even asking would not be counted
+                    a.detach();
+                },
+                [&](Output& output, bool last) {
+                    if (!last)
+                        caused = own_calls();
+                    const CounterRow row = intervals.next(monotonic_ns(), caused);
                     for (const auto n : row.count.n)
                         account.printed += n;
                     output.row(&row);

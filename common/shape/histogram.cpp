@@ -245,6 +245,20 @@ Distribution take_histogram(bpf_map* map, __u32 generation)
     return all;
 }
 
+void suit_map(bpf_map* map, std::span<bpf_program* const> programs)
+{
+    // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others kernels
+    // before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility). What is
+    // allocated beforehand is so for each CPU: then for fewer keys.
+    constexpr __u32 kKeysBeforehand = 512;
+    if (std::ranges::all_of(programs, [](const bpf_program* p) {
+            return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
+        }))
+        return;
+    bpf_map__set_map_flags(map, 0);
+    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kKeysBeforehand));
+}
+
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b)
 {
     for (const Column* c : columns) {

@@ -85,6 +85,9 @@ private:
 // Takes the one histogram of a generation (cb_hist), leaving it empty.
 Distribution take_histogram(bpf_map* map, __u32 generation);
 
+// Sets how the map of HISTS() allocates, for the programs that will use it.
+void suit_map(bpf_map* map, std::span<bpf_program* const> programs);
+
 // Whether `a` comes before `b` by the columns that are shown.
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b);
 
@@ -144,6 +147,8 @@ struct Histogram {
             auto a = launch<S>(
                 session, command, needs, configure, [](S&, bool) {},
                 [&](S& s, const Launcher& launcher) {
+                    if constexpr (HasHists<S>)
+                        suit_map(s.maps.cb_hists, launcher.plan().load);
                     if (resolved)
                         resolved(s, launcher);
                 });

@@ -276,9 +276,16 @@ const Frames* StackWords::user(std::uint32_t pid, std::int32_t id)
         return &frames;
     }
     frames.state = Frames::State::there;
+    bool was_nowhere = false;
     for (std::size_t i = 0; i < addresses.size(); i++) {
         const UserFrame frame = symbols_.lookup(pid, addresses[i],
                                                 i == 0 ? At::instruction : At::return_address);
+        // Code without frame pointers leads the kernel astray: up to the last frame there may be
+        // addresses where nothing is. One says as much as a hundred.
+        const bool nowhere = !frame.resolved && frame.object.empty();
+        if (nowhere && was_nowhere && !options_.address)
+            continue;
+        was_nowhere = nowhere;
         frames.names.push_back(frame.name);
         frames.kinds.push_back(frame.kind);
         if (options_.address) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "open_flags.hpp"
-#include <fcntl.h>
 
 namespace corebox
 {
@@ -13,23 +12,35 @@ struct Name {
 };
 
 constexpr Name kNames[] = {
-    {"O_WRONLY", O_WRONLY},       {"O_RDWR", O_RDWR},           {"O_CREAT", O_CREAT},
-    {"O_EXCL", O_EXCL},           {"O_NOCTTY", O_NOCTTY},       {"O_TRUNC", O_TRUNC},
-    {"O_APPEND", O_APPEND},       {"O_NONBLOCK", O_NONBLOCK},   {"O_NDELAY", O_NONBLOCK},
-    {"O_DSYNC", O_DSYNC},         {"O_SYNC", O_SYNC},           {"O_ASYNC", O_ASYNC},
-    {"O_DIRECT", O_DIRECT},       {"O_DIRECTORY", O_DIRECTORY}, {"O_NOFOLLOW", O_NOFOLLOW},
-    {"O_NOATIME", O_NOATIME},     {"O_CLOEXEC", O_CLOEXEC},     {"O_PATH", O_PATH},
+    {"O_WRONLY", O_WRONLY},
+    {"O_RDWR", O_RDWR},
+    {"O_CREAT", O_CREAT},
+    {"O_EXCL", O_EXCL},
+    {"O_NOCTTY", O_NOCTTY},
+    {"O_TRUNC", O_TRUNC},
+    {"O_APPEND", O_APPEND},
+    {"O_NONBLOCK", O_NONBLOCK},
+    {"O_NDELAY", O_NONBLOCK},
+    {"O_DSYNC", O_DSYNC},
+    {"O_SYNC", O_SYNC},
+    {"O_ASYNC", O_ASYNC},
+    {"O_DIRECT", O_DIRECT},
+    {"O_DIRECTORY", O_DIRECTORY},
+    {"O_NOFOLLOW", O_NOFOLLOW},
+    {"O_NOATIME", O_NOATIME},
+    {"O_CLOEXEC", O_CLOEXEC},
+    {"O_PATH", O_PATH},
     {"O_TMPFILE", O_TMPFILE & ~O_DIRECTORY},
 };
 
 } // namespace
 
-std::string OpenFlag::parse(std::string_view name, OpenFlag& out)
+std::string open_flag(std::string_view name, std::uint32_t& bits)
 {
     std::string known;
     for (const Name& n : kNames) {
         if (n.name == name) {
-            out.bits = n.bits;
+            bits = n.bits;
             return {};
         }
         known += known.empty() ? "" : ", ";

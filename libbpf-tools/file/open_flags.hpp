@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Names of open(2) flags on the command line.
+// open(2) flags: their names on the command line, and what the kernel's own mean.
 #pragma once
 #include <cstdint>
+#include <fcntl.h>
 #include <string>
 #include <string_view>
 
 namespace corebox
 {
 
-struct OpenFlag {
-    std::uint32_t bits = 0;
-    // O_RDONLY is no bit and cannot be filtered for.
-    static std::string parse(std::string_view name, OpenFlag& out);
-};
+// The bits of "O_CREAT"; what the name must be if it is none. O_RDONLY is no bit.
+std::string open_flag(std::string_view name, std::uint32_t& bits);
+
+// The flags as a 64-bit process gave them: the kernel adds O_LARGEFILE, which glibc hides there.
+constexpr std::uint32_t visible_flags(std::uint32_t flags) { return flags & ~0100000u; }
+
+// Whether the call's mode argument means anything.
+constexpr bool may_create(std::uint32_t flags)
+{
+    return (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) != 0;
+}
 
 } // namespace corebox

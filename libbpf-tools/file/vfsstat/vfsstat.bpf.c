@@ -2,21 +2,10 @@
 #include "bpf/counters.bpf.h"
 #include "vfsstat.h"
 
-#ifndef VARIANT
-#define VARIANT 2
-#endif
-__u64 self_task;
-
 static __always_inline int count(enum vfs_call call)
 {
-#if VARIANT == 1
-	if (bpf_get_current_task() == self_task)
-		return 0;
-#elif VARIANT == 2
-	if (!filter_current())
-		return 0;
-#endif
-	counters_add(call, 1);
+	if (counters_wanted())
+		counters_add(call, 1);
 	return 0;
 }
 
@@ -37,6 +26,23 @@ COUNT(VFS_READ, vfs_read)
 COUNT(VFS_READ, vfs_readv)
 COUNT(VFS_WRITE, vfs_write)
 COUNT(VFS_WRITE, vfs_writev)
+
+/* The two hot calls where nobody is left out and there is one CPU: without the loads of the
+ * configuration, which are 7 of 144 instructions on 6.12. */
+SEC("fentry/vfs_read")
+int BPF_PROG(plain_vfs_read)
+{
+	__sync_fetch_and_add(&cb_counters[0].n[VFS_READ], 1);
+	return 0;
+}
+
+SEC("fentry/vfs_write")
+int BPF_PROG(plain_vfs_write)
+{
+	__sync_fetch_and_add(&cb_counters[0].n[VFS_WRITE], 1);
+	return 0;
+}
+
 COUNT(VFS_CREATE, vfs_create)
 COUNT(VFS_UNLINK, security_inode_unlink)
 COUNT(VFS_MKDIR, security_inode_mkdir)
@@ -66,9 +72,11 @@ int enter_fdatasync(void *ctx)
 
 static __always_inline int count_open(bool created)
 {
-	count(VFS_OPEN);
+	if (!counters_wanted())
+		return 0;
+	counters_add(VFS_OPEN, 1);
 	if (created)
-		count(VFS_CREATE);
+		counters_add(VFS_CREATE, 1);
 	return 0;
 }
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/top.hpp"
+#include "base/text.hpp"
+#include <algorithm>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+constexpr std::size_t kRows = 20;        // BCC's default
+constexpr std::size_t kLinesAbove = 2;   // load and header
+constexpr std::size_t kUsualLines = 24;  // of a terminal that does not know its size
+constexpr std::string_view kClear = "\x1b[H\x1b[J"; // cursor home, erase below: ECMA-48
+
+} // namespace
+
+void rank(std::vector<Ranked>& entries)
+{
+    std::ranges::sort(entries, [](const Ranked& a, const Ranked& b) {
+        return a.weight != b.weight ? a.weight > b.weight
+                                    : std::ranges::lexicographical_compare(a.key, b.key);
+    });
+}
+
+std::size_t row_limit(const Session& session, std::size_t screen_lines)
+{
+    if (session.rows)
+        return session.rows;
+    if (session.format != Format::text)
+        return ~std::size_t(0);
+    // The cursor stands below the last row.
+    return screen_lines ? std::min(kRows, std::max(screen_lines, kLinesAbove + 2) - kLinesAbove - 1)
+                        : kRows;
+}
+
+std::size_t screen_lines(const Session& session)
+{
+    if (session.no_clear || session.format != Format::text || !::isatty(STDOUT_FILENO))
+        return 0;
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row
+                                                                         : kUsualLines;
+}
+
+void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bool first,
+               bool clear)
+{
+    if (session.format != Format::text)
+        return;
+    std::string& text = output.text();
+    if (clear)
+        text += kClear;
+    else if (!first)
+        text += '\n';
+    text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
+    const auto load = read_file("/proc/loadavg");
+    text += cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-",
+                "\n");
+    output.header();
+}
+
+} // namespace corebox

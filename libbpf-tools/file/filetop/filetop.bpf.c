@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/filter.bpf.h"
+#include "bpf/top.bpf.h"
+#include "filetop.h"
+
+#define S_IFMT 0170000
+#define S_IFREG 0100000
+
+const volatile struct filetop_config cfg = {};
+TOP(struct file_key, struct file_stat, 16384)
+HASH_MAP(pending, __u64, struct file *, 16384); /* without fexit: calls under way */
+
+/* fexit programs may follow the pointers of what they are given by themselves, which costs a tenth
+ * of the helper call that others need. */
+#define GET(direct, from, member) \
+	((direct) ? (from)->member : BPF_CORE_READ(from, member))
+
+/* Counts a call that moved `ret` bytes, or failed. */
+static __always_inline void count(struct file *file, long ret, bool write, bool direct)
+{
+	struct inode *inode = GET(direct, file, f_inode);
+	__u64 ids = current_ids();
+	struct file_key key = { .tid = ids };
+	struct file_stat *s;
+	__u32 mode;
+	bool made;
+
+	mode = GET(direct, inode, i_mode);
+	if (!asked_for(cfg.all_types || (mode & S_IFMT) == S_IFREG))
+		return;
+	if (cfg.by_dir) {
+		struct dentry *dentry = GET(direct, file, f_path.dentry);
+		struct dentry *parent = GET(direct, dentry, d_parent);
+		struct inode *dir = GET(direct, parent, d_inode);
+		struct super_block *sb = GET(direct, dir, i_sb);
+
+		if (!asked_for(GET(direct, dir, i_ino) == cfg.dir_inode &&
+			       GET(direct, sb, s_dev) == cfg.dir_dev))
+			return;
+	}
+	key.inode = GET(direct, inode, i_ino);
+	{
+		struct super_block *sb = GET(direct, inode, i_sb);
+
+		key.dev = GET(direct, sb, s_dev);
+	}
+	s = top_entry(&key, &made);
+	if (!s)
+		return;
+	if (write) {
+		__sync_fetch_and_add(&s->writes, 1);
+		if (ret > 0)
+			__sync_fetch_and_add(&s->write_bytes, ret);
+	} else {
+		__sync_fetch_and_add(&s->reads, 1);
+		if (ret > 0)
+			__sync_fetch_and_add(&s->read_bytes, ret);
+	}
+	if (!made)
+		return;
+	s->pid = ids >> 32;
+	s->mode = mode;
+	bpf_get_current_comm(s->comm, sizeof(s->comm));
+	bpf_probe_read_kernel_str(s->name, sizeof(s->name),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+}
+
+SEC("fexit/vfs_read")
+int BPF_PROG(read_fexit, struct file *file, char *buf, size_t size, loff_t *pos, long ret)
+{
+	if (filter_current())
+		count(file, ret, false, true);
+	return 0;
+}
+
+SEC("fexit/vfs_write")
+int BPF_PROG(write_fexit, struct file *file, char *buf, size_t size, loff_t *pos, long ret)
+{
+	if (filter_current())
+		count(file, ret, true, true);
+	return 0;
+}
+
+SEC("fexit/vfs_readv")
+int BPF_PROG(readv_fexit, struct file *file, struct iovec *vec, long n, loff_t *pos, int flags,
+	     long ret)
+{
+	if (filter_current())
+		count(file, ret, false, true);
+	return 0;
+}
+
+SEC("fexit/vfs_writev")
+int BPF_PROG(writev_fexit, struct file *file, struct iovec *vec, long n, loff_t *pos, int flags,
+	     long ret)
+{
+	if (filter_current())
+		count(file, ret, true, true);
+	return 0;
+}
+
+/* From file to file or socket inside the kernel: a read of the one and a write of the other. */
+static __always_inline int copied(struct file *in, struct file *out, long ret)
+{
+	if (!filter_current())
+		return 0;
+	if (!cfg.no_reads)
+		count(in, ret, false, true);
+	if (out && !cfg.no_writes)
+		count(out, ret, true, true);
+	return 0;
+}
+
+/* sendfile(2); before 6.8 also copy_file_range(2) between file systems. */
+SEC("fexit/do_splice_direct")
+int BPF_PROG(splice_direct_fexit, struct file *in, loff_t *in_pos, struct file *out,
+	     loff_t *out_pos, size_t size, unsigned int flags, long ret)
+{
+	return copied(in, out, ret);
+}
+
+/* copy_file_range(2) between file systems since 6.8 (0f292086c22b). */
+SEC("fexit/splice_file_range")
+int BPF_PROG(splice_range_fexit, struct file *in, loff_t *in_pos, struct file *out,
+	     loff_t *out_pos, size_t size, long ret)
+{
+	return copied(in, out, ret);
+}
+
+/* splice(2) and sendfile(2) to a pipe, since 5.12. */
+SEC("fexit/splice_file_to_pipe")
+int BPF_PROG(splice_pipe_fexit, struct file *in, void *pipe, loff_t *offset, size_t size,
+	     unsigned int flags, long ret)
+{
+	return copied(in, NULL, ret);
+}
+
+/* The lowest rung sees the file at entry and the result at return. */
+static __always_inline int enter(struct file *file, bool write)
+{
+	__u64 call = (__u64)write << 32 | (__u32)bpf_get_current_pid_tgid();
+
+	if (filter_current() && bpf_map_update_elem(&pending, &call, &file, BPF_ANY))
+		count_lost_map();
+	return 0;
+}
+
+static __always_inline int leave(long ret, bool write)
+{
+	__u64 call = (__u64)write << 32 | (__u32)bpf_get_current_pid_tgid();
+	struct file **file = bpf_map_lookup_elem(&pending, &call);
+
+	if (!file)
+		return 0;
+	count(*file, ret, write, false);
+	bpf_map_delete_elem(&pending, &call);
+	return 0;
+}
+
+#define KPROBES(function, write)                                        \
+	SEC("kprobe/" #function)                                        \
+	int BPF_KPROBE(kprobe_##function, struct file *file)            \
+	{                                                               \
+		return enter(file, write);                              \
+	}                                                               \
+	SEC("kretprobe/" #function)                                     \
+	int BPF_KRETPROBE(kretprobe_##function, long ret)               \
+	{                                                               \
+		return leave(ret, write);                               \
+	}
+
+KPROBES(vfs_read, false)
+KPROBES(vfs_readv, false)
+KPROBES(vfs_write, true)
+KPROBES(vfs_writev, true)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/path.h"
+
+struct filetop_config {
+	__u64 dir_inode; /* with by_dir: only files whose parent is this directory */
+	__u32 dir_dev;   /* as the kernel writes it: major << 20 | minor */
+	bool by_dir;
+	bool all_types; /* not only regular files */
+	bool no_reads, no_writes;
+};
+
+struct file_key {
+	__u32 generation;
+	__u32 tid;
+	__u64 inode;
+	__u32 dev; /* of the file system, as in dir_dev */
+	__u32 unused;
+};
+
+struct file_stat {
+	__u64 reads, writes;           /* calls, failed ones too */
+	__u64 read_bytes, write_bytes; /* transferred */
+	__u32 pid;
+	__u32 mode; /* of the inode */
+	char comm[COMM_LEN];
+	char name[PATH_NAME_LEN];
+};

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What every tool does alike because the kit does it: how runs begin and end, what is said where,
+// who is traced, and what happens where something is missing. What all tools must do is asked of
+// all, the rest of opensnoop.
+#include "harness.hpp"
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <set>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+
+void open_missing(const std::string& path)
+{
+    EXPECT_EQ(::syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY), -1);
+}
+
+// A process that opens a missing file every 10 ms, until it is killed.
+std::function<void()> opening(const std::string& path = "/no/such/file")
+{
+    return [path] {
+        for (;;) {
+            open_missing(path);
+            ::usleep(10'000);
+        }
+    };
+}
+
+// Standard output of the program to come.
+BeforeExec to_file(const char* path)
+{
+    return [path] { ::dup2(::open(path, O_WRONLY), 1); };
+}
+
+void expect_one_line(const Result& result, int status, const std::string& part)
+{
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_EQ(lines(result.err).size(), 1u) << result.err;
+    EXPECT_TRUE(result.err.ends_with('\n')) << result.err;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+    EXPECT_EQ(result.out, "");
+}
+
+// "opensnoop: tracing; Ctrl-C ends" and nothing else.
+void expect_quiet(const Result& result)
+{
+    const auto said = lines(result.err);
+    ASSERT_EQ(said.size(), 1u) << result.err;
+    EXPECT_TRUE(said[0].ends_with(": tracing; Ctrl-C ends")) << said[0];
+}
+
+// --- Every tool.
+
+std::vector<std::string> tool_names()
+{
+    std::vector<std::string> names;
+    for (const std::string& line : lines(run({"list"}).out))
+        if (line.starts_with("  "))
+            names.push_back(words(line).at(0));
+    return names;
+}
+
+class EveryTool : public testing::TestWithParam<std::string>
+{
+};
+
+INSTANTIATE_TEST_SUITE_P(Tools, EveryTool, testing::ValuesIn(tool_names()), [](const auto& info) {
+    std::string name = info.param;
+    std::ranges::replace(name, '-', '_');
+    return name;
+});
+
+TEST(Kit, ListsItsTools)
+{
+    const auto names = tool_names();
+    EXPECT_GE(names.size(), 1u);
+    EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+}
+
+TEST_P(EveryTool, CanRunHere)
+{
+    const Result result = run({GetParam(), "--check"});
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, "");
+}
+
+TEST_P(EveryTool, ExplainsItsProbes)
+{
+    const Result result = run({GetParam(), "--check", "--explain"});
+    EXPECT_EQ(result.status, 0);
+    EXPECT_NE(result.err.find(": taken\n"), std::string::npos) << result.err;
+}
+
+TEST_P(EveryTool, TellsItsSchema)
+{
+    const Result result = run({GetParam(), "--schema"});
+    EXPECT_EQ(result.status, 0);
+    const Json schema = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(schema.is_object()) << result.out;
+    EXPECT_EQ(schema.at("name"), GetParam());
+    std::set<std::string> options, letters;
+    for (const Json& option : schema.at("options")) {
+        EXPECT_TRUE(options.insert(option.at("name")).second) << option;
+        if (option.contains("letter")) {
+            EXPECT_TRUE(letters.insert(option.at("letter")).second) << option;
+        }
+    }
+    for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count", "utc",
+                               "explain", "ready-fd", "verbose", "version", "help", "usage"})
+        EXPECT_TRUE(options.contains(common)) << common;
+    EXPECT_FALSE(schema.at("columns").empty());
+}
+
+TEST_P(EveryTool, HelpsAndTellsItsVersion)
+{
+    for (const char* option : {"--help", "-h", "--usage", "--version"}) {
+        // A letter may be the tool's own.
+        if (std::string_view(option) == "-h" && run({GetParam(), "--schema"}).out.find(
+                R"("name":"help","letter":"h")") == std::string::npos)
+            continue;
+        const Result result = run({GetParam(), option});
+        EXPECT_EQ(result.status, 0) << option;
+        EXPECT_NE(result.out, "") << option;
+        EXPECT_EQ(result.err, "") << option;
+        EXPECT_EQ(run({GetParam(), option}, {}, to_file("/dev/full")).status, 4) << option;
+    }
+    const std::string help = run({GetParam(), "--help"}).out;
+    EXPECT_NE(help.find("--duration"), std::string::npos);
+    for (const std::string& line : lines(help))
+        EXPECT_LE(line.size(), 110u) << line;
+}
+
+TEST_P(EveryTool, RefusesWrongUsage)
+{
+    expect_one_line(run({GetParam(), "--nonsense"}), 1, "--nonsense");
+    expect_one_line(run({GetParam(), "--duration", "0"}), 1, "duration");
+    expect_one_line(run({GetParam(), "--duration", "x"}), 1, "duration");
+    expect_one_line(run({GetParam(), "--duration"}), 1, "duration");
+    expect_one_line(run({GetParam(), "--duration", "-1"}), 1, "duration");
+    expect_one_line(run({GetParam(), "--count", "0"}), 1, "count");
+    expect_one_line(run({GetParam(), "--columns", "no-such-column"}), 1, "no-such-column");
+    expect_one_line(run({GetParam(), "--json", "--csv"}), 1, "--csv");
+    expect_one_line(run({GetParam(), "1", "2", "surplus"}), 1, "");
+    if (run({GetParam(), "--schema"}).out.find(R"("name":"INTERVAL")") != std::string::npos) {
+        expect_one_line(run({GetParam(), "0"}), 1, "INTERVAL");
+        expect_one_line(run({GetParam(), "1", "0"}), 1, "COUNT");
+        expect_one_line(run({GetParam(), "1x"}), 1, "INTERVAL");
+    }
+}
+
+TEST_P(EveryTool, EndsOnSignalsWithItsAccount)
+{
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        Tracer tracer({GetParam(), "--json"});
+        const Result result = tracer.stop(signal);
+        EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
+        expect_exact(result);
+        const auto said = lines(result.err);
+        ASSERT_EQ(said.size(), 2u) << result.err;
+        EXPECT_NE(said[1].find(" seen = "), std::string::npos) << said[1];
+        EXPECT_TRUE(said[1].ends_with(" 0 lost")) << said[1];
+    }
+}
+
+TEST_P(EveryTool, EndsAfterItsDuration)
+{
+    const auto start = std::chrono::steady_clock::now();
+    Tracer tracer({GetParam(), "--json", "--duration", "0.7"});
+    const auto attached = std::chrono::steady_clock::now();
+    const Result result = tracer.wait();
+    const auto end = std::chrono::steady_clock::now();
+    EXPECT_EQ(result.status, 0) << result.err;
+    expect_exact(result);
+    EXPECT_GE(end - start, std::chrono::milliseconds(700));
+    EXPECT_LE(end - attached, std::chrono::seconds(10));
+}
+
+TEST_P(EveryTool, TellsThatItsOutputCannotBeWritten)
+{
+    const Result result = run({GetParam(), "--json", "--duration", "0.2"}, {}, to_file("/dev/full"));
+    EXPECT_EQ(result.status, 4) << result.err;
+    const auto said = lines(result.err);
+    ASSERT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
+    EXPECT_NE(said[1].find("No space left on device"), std::string::npos) << said[1];
+}
+
+TEST_P(EveryTool, EndsQuietlyWhenItsReaderGoesAway)
+{
+    // Nobody reads from the beginning, and the tool has nothing to say: it must see it by itself.
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    Tracer tracer({GetParam()}, {}, [&] { ::dup2(fds[1], 1); });
+    ::close(fds[1]);
+    ::close(fds[0]);
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    expect_quiet(result);
+}
+
+TEST_P(EveryTool, NeedsPrivileges)
+{
+    const Result result = run({GetParam()}, {}, [] { become_user(); });
+    expect_one_line(result, 2, "CAP_BPF and CAP_PERFMON");
+    const Result half = run({GetParam()}, {}, [] { become_user({CAP_PERFMON}); });
+    expect_one_line(half, 2, "CAP_BPF");
+    EXPECT_EQ(half.err.find("CAP_PERFMON"), std::string::npos) << half.err;
+    // Help needs none.
+    EXPECT_EQ(run({GetParam(), "--help"}, {}, [] { become_user(); }).status, 0);
+}
+
+TEST_P(EveryTool, RunsWithLittleLockedMemory)
+{
+    // 5.10 counts BPF maps against RLIMIT_MEMLOCK, 64 KiB by default.
+    const rlimit small{64 << 10, 64 << 10};
+    const Result result = run({GetParam(), "--check"}, {}, [&] { ::setrlimit(RLIMIT_MEMLOCK, &small); });
+    EXPECT_EQ(result.status, 0) << result.err;
+}
+
+// --- Ends.
+
+TEST(Kit, ClosedPipeIsAQuietEnd)
+{
+    for (const char* format : {"--json", "--csv", "--utc"}) { // the last: text
+        Child busy(opening());
+        busy.go();
+        int fds[2];
+        ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+        Tracer tracer({"opensnoop", format}, {}, [&] { ::dup2(fds[1], 1); });
+        ::close(fds[1]);
+        std::string text;
+        for (char c = 0; c != '\n' && ::read(fds[0], &c, 1) == 1;)
+            text += c;
+        ::close(fds[0]); // as head -1 does
+        EXPECT_GT(text.size(), 10u);
+        const Result result = tracer.wait();
+        EXPECT_EQ(result.status, 0) << format;
+        expect_quiet(result);
+    }
+    Child busy(opening());
+    busy.go();
+    const Result piped =
+        shell("{ corebox opensnoop --json 2>/tmp/said; echo $? >/tmp/status; } | head -1; "
+              "cat /tmp/status /tmp/said; rm /tmp/status /tmp/said");
+    EXPECT_EQ(lines(piped.out).size(), 3u) << piped.out;
+    EXPECT_EQ(lines(piped.out).at(1), "0") << piped.out;
+    EXPECT_EQ(piped.err, "");
+}
+
+TEST(Kit, FullDiskEndsWhileItRuns)
+{
+    for (const char* format : {"--json", "--csv", "--utc"}) {
+        Child busy(opening());
+        busy.go();
+        const Result result = run({"opensnoop", format}, {}, to_file("/dev/full"));
+        EXPECT_EQ(result.status, 4) << result.err;
+        EXPECT_EQ(lines(result.err).size(), 2u) << result.err;
+    }
+    // A real one, with room for some.
+    TempDir dir;
+    ASSERT_EQ(::mount("tmpfs", dir.path().c_str(), "tmpfs", 0, "size=16k"), 0);
+    Child busy([] {
+        for (int i = 0; i < 2000; i++)
+            open_missing("/no/such/file");
+    });
+    const std::string file = dir / "out";
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(busy.pid())}, {}, [&] {
+        ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600), 1);
+    });
+    busy.go();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 4) << result.err;
+    EXPECT_EQ(read_file(file).size(), 16384u);
+    ::umount(dir.path().c_str());
+}
+
+TEST(Kit, DeathOfTheTargetEndsTheRun)
+{
+    Child target(opening());
+    target.go();
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(target.pid())});
+    tracer.wait_for("/no/such/file");
+    ::kill(target.pid(), SIGKILL);
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_GT(result.records.size(), 0u);
+    expect_exact(result);
+}
+
+TEST(Kit, SignalsInAFloodPrintAllThatWasSeen)
+{
+    for (const int signal : {SIGINT, SIGTERM}) {
+        Child flood([] {
+            for (;;)
+                ::syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY);
+        });
+        const pid_t pid = flood.pid();
+        Tracer tracer({"opensnoop", "--json"});
+        flood.go();
+        tracer.wait_for("/no/such/file");
+        const Result result = tracer.stop(signal);
+        const auto number = [&](const char* key) { return result.account.value(key, std::uint64_t(0)); };
+        EXPECT_EQ(number("seen"), number("printed") + number("filtered") + number("lost"));
+        EXPECT_EQ(number("printed"), result.records.size());
+        EXPECT_GT(with(result.records, "pid", pid).size(), 10u);
+        EXPECT_EQ(result.status, number("lost") ? 3 : 0);
+    }
+}
+
+TEST(Kit, SaysWhenItIsAttached)
+{
+    Tracer tracer({"opensnoop"});
+    EXPECT_EQ(tracer.err(), "opensnoop: tracing; Ctrl-C ends\n");
+    tracer.wait_for("PID"); // the header comes at once, not with the first event
+    tracer.stop();
+}
+
+TEST(Kit, ShowsAnEventWithinMoments)
+{
+    // Rare wake-ups must not mean a long wait: an idle system still shows an event at once.
+    Child one([] { open_missing("/no/such/file"); });
+    Tracer tracer({"opensnoop", "--json", "-n", "guest_tests"});
+    one.go_wait();
+    EXPECT_TRUE(wait_until([&] { return tracer.out().find("/no/such/file") != std::string::npos; },
+                           std::chrono::seconds(3)));
+    tracer.stop();
+}
+
+TEST(Kit, DoesNotTraceItself)
+{
+    Tracer tracer({"opensnoop", "--json", "--duration", "1"});
+    const pid_t self = tracer.pid();
+    const Result result = tracer.wait();
+    EXPECT_EQ(with(result.records, "pid", self).size(), 0u) << result.out;
+}
+
+TEST(Kit, LeavesNothingBehind)
+{
+    const auto programs = [] {
+        // Ids only grow; what the kernel still has is what somebody holds.
+        unsigned id = 0, n = 0;
+        union {
+            struct {
+                unsigned start, next, flags;
+            } ids;
+            char bytes[128];
+        } attr{};
+        for (attr.ids.start = 0; ::syscall(SYS_bpf, 11 /* BPF_PROG_GET_NEXT_ID */, &attr, sizeof attr) == 0;
+             attr.ids.start = id) {
+            id = attr.ids.next;
+            n++;
+        }
+        return n;
+    };
+    const unsigned before = programs();
+    {
+        Tracer tracer({"opensnoop"});
+        EXPECT_GT(programs(), before);
+        tracer.stop(SIGKILL); // however it dies
+    }
+    EXPECT_TRUE(wait_until([&] { return programs() == before; }));
+}
+
+// --- Who is traced.
+
+TEST(Kit, NoSuchProcess)
+{
+    expect_one_line(run({"opensnoop", "-p", "999999"}), 2, "999999");
+    expect_one_line(run({"opensnoop", "-t", "999999"}), 2, "999999");
+    expect_one_line(run({"opensnoop", "--ppid", "999999"}), 2, "999999");
+    expect_one_line(run({"opensnoop", "-p", "0"}), 1, "pid");
+    expect_one_line(run({"opensnoop", "-p", "1,x"}), 1, "pid");
+    expect_one_line(run({"opensnoop", "-p", "-1"}), 1, "pid");
+    expect_one_line(run({"opensnoop", "-p", ""}), 1, "pid");
+    expect_one_line(run({"opensnoop", "-p", "99999999999999999999"}), 1, "pid");
+}
+
+TEST(Kit, PidsOfItsOwnNamespace)
+{
+    TempDir dir;
+    Child outside(opening(dir / "outside"));
+    outside.go();
+    in_namespaces(CLONE_NEWPID, [&] {
+        Child child([&] { open_missing(dir / "child"); });
+        Child other([&] { open_missing(dir / "other"); });
+        EXPECT_LT(child.pid(), 10); // this namespace's, not the machine's
+        const pid_t pid = child.pid();
+        Tracer tracer({"opensnoop", "--json", "-p", to_string(pid)});
+        other.go_wait();
+        child.go_wait();
+        const Result result = tracer.wait();
+        EXPECT_EQ(result.status, 0) << result.err;
+        ASSERT_EQ(result.records.size(), 1u) << result.out;
+        EXPECT_EQ(result.records[0].at("path"), dir / "child");
+        EXPECT_EQ(result.records[0].at("pid"), pid);
+        EXPECT_EQ(result.records[0].at("tid"), pid);
+        expect_exact(result);
+
+        // Lists, threads and the command's tree go by the same numbers.
+        Child a([&] { open_missing(dir / "a"); }), b([&] { open_missing(dir / "b"); });
+        Tracer both({"opensnoop", "--json", "-p", to_string(a.pid()) + "," + to_string(b.pid())});
+        const pid_t first = a.pid(), second = b.pid();
+        a.go_wait();
+        b.go_wait();
+        const Result listed = both.wait();
+        ASSERT_EQ(listed.records.size(), 2u) << listed.out;
+        EXPECT_EQ(listed.records[0].at("pid"), first);
+        EXPECT_EQ(listed.records[1].at("pid"), second);
+
+        const Result tree = run({"opensnoop", "--json", "--", "sh", "-c", "cat " + (dir / "tree") + " 2>/dev/null; true"});
+        EXPECT_EQ(with(tree.records, "path", dir / "tree").size(), 1u) << tree.out;
+        EXPECT_EQ(with(tree.records, "path", dir / "outside").size(), 0u);
+
+        expect_one_line(run({"opensnoop", "-p", to_string(99999)}), 2, "99999");
+    });
+}
+
+// --- Where something is missing.
+
+TEST(Kit, TwoCapabilitiesAreEnough)
+{
+    // Without CAP_SYS_RESOURCE the tool cannot raise RLIMIT_MEMLOCK itself.
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    Child child([] { open_missing("/no/such/file"); });
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())}, {}, [&] {
+        ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+        become_user({CAP_BPF, CAP_PERFMON});
+    });
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.records.size(), 1u);
+    expect_exact(result);
+}
+
+TEST(Kit, LockedMemoryThatCannotBeRaisedIsNamed)
+{
+    const rlimit small{64 << 10, 64 << 10};
+    const Result result = run({"opensnoop", "--check"}, {}, [&] {
+        ::setrlimit(RLIMIT_MEMLOCK, &small);
+        become_user({CAP_BPF, CAP_PERFMON});
+    });
+    if (kernel() == "5.10") // later ones count against the cgroup
+        expect_one_line(result, 2, "RLIMIT_MEMLOCK");
+    else
+        EXPECT_EQ(result.status, 0) << result.err;
+}
+
+TEST(Kit, WithoutTracefs)
+{
+    in_namespaces(0, [] {
+        EXPECT_EQ(::umount2("/sys/kernel/tracing", MNT_DETACH), 0);
+        ::umount2("/sys/kernel/debug/tracing", MNT_DETACH);
+        EXPECT_EQ(::umount2("/sys/kernel/debug", MNT_DETACH), 0);
+        for (const char* rung : {"", "fexit", "kprobe"}) {
+            Child child([] { open_missing("/no/such/file"); });
+            Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())}, {{"COREBOX_PROBES", rung}});
+            child.go_wait();
+            EXPECT_EQ(tracer.wait().records.size(), 1u) << rung;
+        }
+        expect_one_line(run({"opensnoop"}, {{"COREBOX_PROBES", "tracepoint"}}), 2, "tracefs");
+    });
+}
+
+TEST(Kit, WithoutBtf)
+{
+    TempDir empty;
+    in_namespaces(0, [&] {
+        EXPECT_EQ(::mount(empty.path().c_str(), "/sys/kernel/btf", nullptr, MS_BIND, nullptr), 0);
+        expect_one_line(run({"opensnoop"}), 2, "BTF");
+    });
+}
+
+TEST(Kit, WithoutProc)
+{
+    in_namespaces(0, [] {
+        EXPECT_EQ(::umount2("/proc", MNT_DETACH), 0);
+        const Result result = run({"opensnoop", "--check"});
+        EXPECT_TRUE(result.status == 0 || result.status == 2) << result.err;
+        EXPECT_LE(lines(result.err).size(), 1u) << result.err;
+    });
+}
+
+// --- The program itself.
+
+TEST(Kit, NamesAndLinks)
+{
+    EXPECT_EQ(run({}).status, 1);
+    EXPECT_EQ(run({"nosuchtool"}).status, 1);
+    EXPECT_EQ(run({"--version"}).status, 0);
+    EXPECT_EQ(run({"--help"}).status, 0);
+    TempDir dir;
+    EXPECT_EQ(run({"--install", dir.path()}).status, 0);
+    for (const std::string& name : tool_names()) {
+        const Result result = shell((dir / name) + " --version");
+        EXPECT_EQ(result.status, 0) << name;
+        EXPECT_TRUE(result.out.starts_with(name + " (corebox) ")) << result.out;
+    }
+    // Again is no error; what is not a link is not overwritten.
+    EXPECT_EQ(run({"--install", dir.path()}).status, 0);
+    ::unlink((dir / "opensnoop").c_str());
+    write_file(dir / "opensnoop", "mine");
+    EXPECT_EQ(run({"--install", dir.path()}).status, 2);
+    EXPECT_EQ(read_file(dir / "opensnoop"), "mine");
+}
+
+TEST(Kit, ClosedStandardStreams)
+{
+    // What the tool opens must not become its standard output.
+    const Result result = run({"opensnoop", "--duration", "0.2"}, {}, [] { ::close(1); });
+    EXPECT_EQ(result.status, 4) << result.err;
+    const Result check = run({"opensnoop", "--check"}, {}, [] {
+        ::close(0);
+        ::close(1);
+        ::close(2);
+    });
+    EXPECT_EQ(check.status, 0);
+}
+
+} // namespace

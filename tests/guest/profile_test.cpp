@@ -1,0 +1,684 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "harness.hpp"
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <numeric>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+// What stands in the stacks, by names that nothing else has. With frame pointers, as the kernel
+// follows those; not static, so that the compiler keeps the names as they are.
+#define FRAME [[gnu::noinline, gnu::noipa, gnu::optimize("no-omit-frame-pointer", "no-optimize-sibling-calls")]]
+
+extern "C" {
+FRAME void cbtest_spin_leaf()
+{
+    for (volatile unsigned i = 0; i < 400'000; i = i + 1)
+        ;
+}
+
+// Runs for so much CPU time of the calling thread.
+FRAME void cbtest_spin(unsigned ms)
+{
+    timespec t{};
+    do {
+        cbtest_spin_leaf();
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    } while (std::uint64_t(t.tv_sec) * 1000 + std::uint64_t(t.tv_nsec) / 1'000'000 < ms);
+    asm volatile("");
+}
+
+FRAME void cbtest_read(unsigned ms)
+{
+    static char buffer[1 << 20];
+    const int fd = ::open("/dev/zero", O_RDONLY);
+    timespec t{};
+    do {
+        for (int i = 0; i < 8; i++)
+            if (::read(fd, buffer, sizeof buffer) != ssize_t(sizeof buffer))
+                std::abort();
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    } while (std::uint64_t(t.tv_sec) * 1000 + std::uint64_t(t.tv_nsec) / 1'000'000 < ms);
+    ::close(fd);
+}
+}
+
+namespace
+{
+
+using namespace corebox::test;
+
+constexpr unsigned kMs = 700; // of CPU time that a child burns
+
+void name(const char* comm) { ::prctl(PR_SET_NAME, comm); }
+
+void pin(unsigned cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof set, &set), 0);
+}
+
+std::uint64_t sum(const Records& records)
+{
+    return std::accumulate(records.begin(), records.end(), std::uint64_t(0),
+                           [](std::uint64_t n, const Json& r) {
+                               return n + r.at("count").get<std::uint64_t>();
+                           });
+}
+
+template <class Predicate>
+std::uint64_t sum_if(const Records& records, Predicate&& predicate)
+{
+    Records those;
+    std::ranges::copy_if(records, std::back_inserter(those), predicate);
+    return sum(those);
+}
+
+bool has_frame(const Json& frames, const std::string& function)
+{
+    return std::ranges::find(frames, Json(function)) != frames.end();
+}
+
+Result profile(std::vector<std::string> options, const std::function<void()>& work,
+               bool by_pid = true)
+{
+    Child child(work);
+    std::vector<std::string> argv{"profile"};
+    argv.insert(argv.end(), options.begin(), options.end());
+    if (by_pid)
+        argv.insert(argv.end(), {"-p", std::to_string(child.pid())});
+    Tracer tracer(argv);
+    child.go_wait();
+    return by_pid ? tracer.wait() : tracer.stop();
+}
+
+// The names are looked up after the process has ended: the run ends with it.
+TEST(Profile, NamesTheFunctionsOfAProcessThatEnded)
+{
+    const Result r = profile({"--json"}, [] {
+        name("spinner");
+        pin(0);
+        cbtest_spin(kMs);
+    });
+    EXPECT_EQ(r.status, 0) << r.err;
+    expect_exact(r);
+    const std::uint64_t total = sum(r.records);
+    EXPECT_EQ(r.account.at("printed"), total);
+    // 99 Hertz of its CPU time; an emulated machine loses timer interrupts, but invents none.
+    EXPECT_GE(total, 99 * kMs / 1000 / 3) << r.out;
+    EXPECT_LE(total, 99 * kMs / 1000 * 13 / 10 + 3) << r.out;
+    const auto in_leaf = sum_if(r.records, [](const Json& row) {
+        const Json& user = row.at("user");
+        return user.size() > 1 && user[0] == "cbtest_spin_leaf" && user[1] == "cbtest_spin";
+    });
+    EXPECT_GE(in_leaf * 10, total * 9) << r.out;
+    std::uint64_t before = 0;
+    for (const Json& row : r.records) {
+        EXPECT_EQ(row.at("pid"), r.records[0].at("pid"));
+        EXPECT_TRUE(row.at("comm") == "spinner" || row.at("count") == 1) << row;
+        EXPECT_LE(before, row.at("count")) << "ascending";
+        before = row.at("count");
+        EXPECT_EQ(row.size(), 5u) << row; // comm pid count user kernel
+    }
+}
+
+// Seen only by its samples: nobody named its PID, and it ends long before the report.
+TEST(Profile, NamesAShortProcessSystemWide)
+{
+    const Result r = profile({"--json", "-F", "499"},
+                             [] {
+                                 for (int i = 0; i < 3; i++) {
+                                     const pid_t pid = ::fork();
+                                     if (pid == 0) {
+                                         name("brief");
+                                         cbtest_spin(100);
+                                         ::_exit(0);
+                                     }
+                                     ::waitpid(pid, nullptr, 0);
+                                 }
+                             },
+                             false);
+    EXPECT_EQ(r.status, 0) << r.err;
+    const Records brief = with(r.records, "comm", "brief");
+    const auto named = sum_if(brief, [](const Json& row) {
+        return has_frame(row.at("user"), "cbtest_spin_leaf");
+    });
+    EXPECT_GT(sum(brief), 10u) << r.out;
+    EXPECT_GE(named * 10, sum(brief) * 8) << r.out;
+    std::set<Json> pids;
+    for (const Json& row : brief)
+        pids.insert(row.at("pid"));
+    EXPECT_EQ(pids.size(), 3u);
+}
+
+TEST(Profile, KernelStacksOfSystemCalls)
+{
+    const Result r = profile({"--json"}, [] { cbtest_read(kMs); });
+    EXPECT_EQ(r.status, 0) << r.err;
+    const auto in_read = sum_if(r.records, [](const Json& row) {
+        return has_frame(row.at("kernel"), "vfs_read") && has_frame(row.at("kernel"), "ksys_read");
+    });
+    EXPECT_GE(in_read * 10, sum(r.records) * 8) << r.out;
+    std::uint64_t called = 0;
+    for (const Json& row : r.records) {
+        const Json& kernel = row.at("kernel");
+        // BCC adds the interrupted address once more on top.
+        if (kernel.size() > 1)
+            EXPECT_NE(kernel[0], kernel[1]) << row;
+        for (const Json& frame : kernel) {
+            EXPECT_FALSE(frame.get<std::string>().starts_with("bpf_")) << row;
+            EXPECT_FALSE(frame.get<std::string>().starts_with("0x")) << row;
+        }
+        if (has_frame(kernel, "vfs_read"))
+            called += has_frame(row.at("user"), "cbtest_read") ? row.at("count").get<int>() : 0;
+    }
+    // libc's read() keeps no frame pointer but needs none: the caller is found by its own.
+    EXPECT_GT(called, 0u) << r.out;
+}
+
+TEST(Profile, UserOnlyAndKernelOnly)
+{
+    const auto work = [] { cbtest_read(kMs / 2); };
+    const Result user = profile({"--json", "-U"}, work);
+    EXPECT_GT(sum(user.records), 5u);
+    for (const Json& row : user.records) {
+        EXPECT_FALSE(row.contains("kernel"));
+        EXPECT_TRUE(row.at("user").is_array());
+    }
+    const Result kernel = profile({"--json", "-K"}, work);
+    EXPECT_GT(sum(kernel.records), 5u);
+    EXPECT_GT(count_if(kernel.records,
+                       [](const Json& row) { return has_frame(row.at("kernel"), "vfs_read"); }),
+              0u);
+    for (const Json& row : kernel.records)
+        EXPECT_FALSE(row.contains("user"));
+    const Result text = profile({"-K"}, work);
+    EXPECT_EQ(text.out.find("cbtest_"), std::string::npos) << text.out;
+    EXPECT_NE(text.out.find("\n    vfs_read\n"), std::string::npos) << text.out;
+}
+
+TEST(Profile, ThreadsByIdAndApart)
+{
+    int ids[2];
+    ASSERT_EQ(::pipe(ids), 0);
+    Child child([&] {
+        std::thread other([&] {
+            const pid_t tid = pid_t(::syscall(SYS_gettid));
+            EXPECT_EQ(::write(ids[1], &tid, sizeof tid), ssize_t(sizeof tid));
+            ::usleep(1'500'000); // until the tracer is there
+            cbtest_spin(kMs);
+        });
+        ::usleep(1'500'000);
+        cbtest_read(kMs);
+        other.join();
+    });
+    child.go();
+    pid_t tid = 0;
+    ASSERT_EQ(::read(ids[0], &tid, sizeof tid), ssize_t(sizeof tid));
+    Tracer all({"profile", "--json", "--per-thread", "-p", std::to_string(child.pid())});
+    Tracer one({"profile", "--json", "-L", std::to_string(tid)});
+    EXPECT_EQ(child.wait(), 0);
+    const Result by_tid = one.wait(), by_pid = all.wait();
+    EXPECT_GT(sum(by_tid.records), 5u);
+    for (const Json& row : by_tid.records) {
+        EXPECT_EQ(row.at("pid"), child.pid());
+        EXPECT_FALSE(has_frame(row.at("user"), "cbtest_read")) << row;
+        EXPECT_FALSE(row.contains("tid"));
+    }
+    std::map<Json, std::uint64_t> threads;
+    for (const Json& row : by_pid.records) {
+        threads[row.at("tid")] += row.at("count").get<std::uint64_t>();
+        if (has_frame(row.at("user"), "cbtest_spin_leaf"))
+            EXPECT_EQ(row.at("tid"), tid);
+        if (has_frame(row.at("user"), "cbtest_read"))
+            EXPECT_EQ(row.at("tid"), child.pid());
+    }
+    EXPECT_EQ(threads.size(), 2u);
+    EXPECT_TRUE(threads.contains(tid) && threads.contains(child.pid()));
+}
+
+TEST(Profile, IdleOnlyWhenAskedFor)
+{
+    const auto idle = [](const Json& row) { return row.at("pid") == 0; };
+    const Result without = run({"profile", "--json", "-F", "199", "1"});
+    EXPECT_EQ(without.status, 0) << without.err;
+    EXPECT_EQ(count_if(without.records, idle), 0u) << without.out;
+    const Result with_idle = run({"profile", "--json", "-I", "-F", "199", "1"});
+    EXPECT_GT(sum_if(with_idle.records, idle), 20u) << with_idle.out;
+    EXPECT_GT(count_if(with_idle.records,
+                       [](const Json& row) { return row.at("comm") == "swapper/0"; }),
+              0u);
+}
+
+TEST(Profile, RateAndPeriod)
+{
+    // All CPUs, idle too: the rate is known.
+    const auto samples = [](std::vector<std::string> options) {
+        options.insert(options.begin(), {"profile", "--json", "-I"});
+        options.insert(options.end(), "2");
+        const Result r = run(options);
+        expect_exact(r);
+        // Its own process is not shown.
+        return sum(r.records);
+    };
+    const std::uint64_t slow = samples({"-F", "49"}), fast = samples({"-F", "199"}),
+                        period = samples({"-c", "10000000"}); // 10 ms of the CPU clock
+    EXPECT_LE(slow, 49 * 2 * cpus() * 12 / 10);
+    EXPECT_GE(slow, 49 * 2 * cpus() * 4 / 10);
+    EXPECT_LE(fast, 199 * 2 * cpus() * 12 / 10);
+    EXPECT_GE(fast, 199 * 2 * cpus() * 4 / 10);
+    EXPECT_LE(period, 100 * 2 * cpus() * 12 / 10);
+    EXPECT_GE(period, 100 * 2 * cpus() * 4 / 10);
+}
+
+TEST(Profile, OneCpu)
+{
+    if (cpus() < 2)
+        GTEST_SKIP() << "one CPU";
+    const auto work = [] {
+        pin(1);
+        cbtest_spin(kMs / 2);
+    };
+    // Before it is pinned the child may run anywhere, for less than a sample.
+    EXPECT_LE(sum(profile({"--json", "-C", "0"}, work).records), 2u);
+    EXPECT_GT(sum(profile({"--json", "-C", "1"}, work).records), 8u);
+    EXPECT_EQ(lines(profile({"-C", "1"}, work).out)[0].find(" on CPU#1"),
+              lines(profile({"-C", "1"}, work).out)[0].find("... Hit") - 9);
+}
+
+TEST(Profile, SeveralProcesses)
+{
+    const auto work = [] { cbtest_spin(kMs / 2); };
+    Child a(work), b(work), c(work);
+    Tracer tracer({"profile", "--json", "-p", std::to_string(a.pid()) + "," + std::to_string(b.pid())});
+    a.go();
+    b.go();
+    c.go();
+    EXPECT_EQ(a.wait() + b.wait() + c.wait(), 0);
+    const Result r = tracer.wait();
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_GT(sum(with(r.records, "pid", a.pid())), 5u);
+    EXPECT_GT(sum(with(r.records, "pid", b.pid())), 5u);
+    EXPECT_EQ(with(r.records, "pid", a.pid()).size() + with(r.records, "pid", b.pid()).size(),
+              r.records.size());
+}
+
+TEST(Profile, CommandAndItsChildren)
+{
+    const auto work = [] { cbtest_spin(kMs); };
+    Child outsider(work);
+    outsider.go();
+    const Result r = run({"profile", "--json", "--", "sh", "-c",
+                          "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; "
+                          "dd if=/dev/zero of=/dev/null bs=1M count=300; :"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_GT(count_if(r.records, [](const Json& row) { return row.at("comm") == "dd"; }), 0u);
+    EXPECT_GT(count_if(r.records, [](const Json& row) { return row.at("comm") == "sh"; }), 0u);
+    EXPECT_EQ(with(r.records, "pid", outsider.pid()).size(), 0u);
+}
+
+std::uint64_t printed(const std::string& err)
+{
+    const auto at = err.find(" seen = ");
+    return at == err.npos ? ~0ull : std::stoull(err.substr(at + 8));
+}
+
+TEST(Profile, FoldedLines)
+{
+    const Result r = profile({"-f", "-a", "-d"}, [] {
+        name("a;b\nc \x1b[2J");
+        cbtest_read(kMs / 2);
+        cbtest_spin(kMs);
+    });
+    EXPECT_EQ(r.status, 0) << r.err;
+    std::uint64_t total = 0;
+    bool both = false;
+    for (const std::string& line : lines(r.out)) {
+        const auto space = line.rfind(' ');
+        ASSERT_NE(space, line.npos) << line;
+        total += std::stoull(line.substr(space + 1));
+        const std::string stack = line.substr(0, space);
+        // Between the clone and the prctl() it has its old name.
+        EXPECT_TRUE(stack.starts_with(R"(a:b\nc \x1b[2J)") || stack.starts_with("guest_tests"))
+            << line;
+        const auto delimiter = stack.find(";-;");
+        if (delimiter == stack.npos)
+            continue;
+        const std::string user = stack.substr(0, delimiter), kernel = stack.substr(delimiter + 2);
+        EXPECT_EQ(user.find("_[k]"), user.npos) << line;
+        EXPECT_EQ(std::ranges::count(kernel, ';'),
+                  [&] {
+                      int n = 0;
+                      for (auto at = kernel.find("_[k]"); at != kernel.npos;
+                           at = kernel.find("_[k]", at + 1))
+                          n++;
+                      return n;
+                  }())
+            << line;
+        both |= user.find(";cbtest_read") != user.npos && kernel.find(";vfs_read_[k];") != kernel.npos;
+    }
+    EXPECT_TRUE(both) << r.out;
+    EXPECT_EQ(total, printed(r.err));
+}
+
+TEST(Profile, Blocks)
+{
+    const Result r = profile({"-d"}, [] { cbtest_read(kMs); });
+    const auto all = lines(r.out);
+    ASSERT_GT(all.size(), 6u);
+    const std::string& banner = all[0];
+    EXPECT_TRUE(banner.starts_with("Sampling at 99 Hertz of PID [")) << banner;
+    EXPECT_TRUE(banner.ends_with("] by user + kernel stack... Hit Ctrl-C to end.")) << banner;
+    EXPECT_EQ(all[1], "");
+    std::uint64_t total = 0;
+    for (std::size_t i = 2; i < all.size(); i++) {
+        if (!all[i].empty())
+            continue;
+        // Above the empty line: the process, and its count.
+        EXPECT_TRUE(all[i - 2].starts_with("    -                guest_tests (")) << all[i - 2];
+        EXPECT_TRUE(all[i - 1].starts_with("        "));
+        total += std::stoull(all[i - 1]);
+    }
+    EXPECT_EQ(total, printed(r.err));
+    EXPECT_NE(r.out.find("\n    --\n"), std::string::npos);
+    EXPECT_EQ(r.out.find("\n    --\n", r.out.rfind("\n\n", r.out.size() - 3)),
+              r.out.rfind("\n    --\n"))
+        << "one delimiter a block";
+
+    const Result timed = run({"profile", "-F", "19", "-U", "0.5"});
+    EXPECT_EQ(lines(timed.out)[0],
+              "Sampling at 19 Hertz of all threads by user stack for 0.5 secs.");
+}
+
+TEST(Profile, Addresses)
+{
+    const Result r = profile({"-A"}, [] { cbtest_read(kMs / 2); });
+    EXPECT_NE(r.out.find(" vfs_read+0x"), std::string::npos) << r.out;
+    EXPECT_NE(r.out.find(" [kernel]\n"), std::string::npos) << r.out;
+    EXPECT_NE(r.out.find(" cbtest_read+0x"), std::string::npos) << r.out;
+    for (const std::string& line : lines(r.out))
+        if (line.starts_with("    ") && line[4] != ' ' && line[4] != '-')
+            EXPECT_TRUE(line.starts_with("    0x")) << line;
+    const Result json = profile({"-A", "--json"}, [] { cbtest_read(kMs / 2); });
+    for (const Json& row : json.records)
+        EXPECT_EQ(row.at("kernel").size(), row.at("kernel_address").size());
+}
+
+TEST(Profile, RowsWhenColumnsAreChosen)
+{
+    const Result r = profile({"--columns", "count,comm,user"}, [] { cbtest_spin(kMs); });
+    const auto all = lines(r.out);
+    ASSERT_GT(all.size(), 1u);
+    EXPECT_EQ(words(all[0]), (std::vector<std::string>{"COUNT", "COMM", "USER"}));
+    EXPECT_TRUE(words(all.back()).at(2).starts_with("cbtest_spin_leaf;cbtest_spin")) << all.back();
+    const Result csv = profile({"--csv"}, [] { cbtest_spin(kMs / 2); });
+    EXPECT_EQ(lines(csv.out)[0], "comm,pid,count,user,kernel");
+}
+
+TEST(Profile, JitNames)
+{
+    const Result r = profile({"--json"}, [] {
+        // mov $100000000, %eax; 1: dec %eax; jnz 1b; ret
+        constexpr unsigned char kCode[] = {0xb8, 0x00, 0xe1, 0xf5, 0x05, 0xff, 0xc8, 0x75, 0xfc, 0xc3};
+        void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ASSERT_NE(page, MAP_FAILED);
+        std::memcpy(page, kCode, sizeof kCode);
+        char line[128];
+        std::snprintf(line, sizeof line, "%lx %zx jitted loop<1>\n", (unsigned long)page, sizeof kCode);
+        const std::string map = "/tmp/perf-" + std::to_string(::getpid()) + ".map";
+        write_file(map, line);
+        for (int i = 0; i < 8; i++)
+            reinterpret_cast<void (*)()>(page)();
+        ::usleep(200'000); // the map is found while it is there
+        ::unlink(map.c_str());
+    });
+    EXPECT_GE(sum_if(r.records,
+                     [](const Json& row) {
+                         return !row.at("user").empty() && row.at("user")[0] == "jitted loop<1>";
+                     }) *
+                  10,
+              sum(r.records) * 8)
+        << r.out;
+}
+
+TEST(Profile, LostStacksAreCountedOnce)
+{
+    const Result r = profile({"--json", "--stack-storage-size", "1"}, [] {
+        cbtest_read(kMs / 2);
+        cbtest_spin(kMs);
+    });
+    EXPECT_EQ(r.status, 3) << r.err;
+    EXPECT_GT(r.account.at("lost_stack"), 0);
+    EXPECT_EQ(r.account.at("seen"), r.account.at("printed").get<std::uint64_t>() +
+                                        r.account.at("filtered").get<std::uint64_t>() +
+                                        r.account.at("lost").get<std::uint64_t>());
+    const auto missed = [](const Json& row) {
+        return row.at("user").is_null() || row.at("kernel").is_null();
+    };
+    EXPECT_EQ(sum_if(r.records, missed), r.account.at("lost_stack"));
+    EXPECT_EQ(sum(r.records) - sum_if(r.records, missed), r.account.at("printed"));
+
+    const Result text = profile({"-f", "--stack-storage-size", "1"}, [] {
+        cbtest_read(kMs / 2);
+        cbtest_spin(kMs);
+    });
+    EXPECT_NE(text.out.find("[Missed "), std::string::npos) << text.out;
+}
+
+TEST(Profile, FullHashIsCounted)
+{
+    const Result r = profile({"--json", "--hash-storage-size", "1"}, [] {
+        cbtest_read(kMs / 2);
+        cbtest_spin(kMs);
+    });
+    EXPECT_EQ(r.status, 3) << r.err;
+    EXPECT_GT(r.account.at("lost_map"), 0);
+    EXPECT_EQ(r.account.at("lost_stack"), 0);
+    EXPECT_EQ(sum(r.records), r.account.at("printed"));
+    EXPECT_LE(r.records.size(), 2u);
+}
+
+TEST(Profile, StackDepth)
+{
+    const Result r = profile({"--json", "--perf-max-stack-depth", "2"}, [] { cbtest_read(kMs); });
+    EXPECT_EQ(r.status, 0) << r.err;
+    bool cut = false;
+    for (const Json& row : r.records) {
+        EXPECT_LE(row.at("kernel").size(), 2u);
+        EXPECT_LE(row.at("user").size(), 2u);
+        cut |= row.at("kernel").size() == 2;
+    }
+    EXPECT_TRUE(cut);
+    const Result deep = run({"profile", "--perf-max-stack-depth", "128", "1"});
+    EXPECT_EQ(deep.status, 2);
+    EXPECT_NE(deep.err.find("kernel.perf_event_max_stack"), std::string::npos) << deep.err;
+}
+
+// Elements nest and end, and text has no bare '<' or '&' outside of CDATA.
+testing::AssertionResult well_formed(const std::string& xml)
+{
+    std::vector<std::string> open;
+    for (std::size_t at = 0; at < xml.size();) {
+        if (xml.compare(at, 9, "<![CDATA[") == 0) {
+            at = xml.find("]]>", at);
+            if (at == xml.npos)
+                return testing::AssertionFailure() << "CDATA without end";
+            at += 3;
+        } else if (xml[at] == '&') {
+            const std::string entity = xml.substr(at, xml.find(';', at) - at);
+            if (entity.size() > 8)
+                return testing::AssertionFailure() << "bare & at " << xml.substr(at, 20);
+            at++;
+        } else if (xml[at] == '<') {
+            const auto end = xml.find('>', at);
+            if (end == xml.npos)
+                return testing::AssertionFailure() << "tag without end";
+            const std::string tag = xml.substr(at + 1, end - at - 1);
+            at = end + 1;
+            const std::string element = tag.substr(0, tag.find_first_of(" \n/", 1));
+            if (tag[0] == '?' || tag[0] == '!' || tag.ends_with('/'))
+                continue;
+            if (tag[0] != '/') {
+                open.push_back(element);
+            } else if (open.empty() || open.back() != tag.substr(1)) {
+                return testing::AssertionFailure() << "unexpected </" << tag.substr(1);
+            } else {
+                open.pop_back();
+            }
+        } else {
+            at++;
+        }
+    }
+    return open.empty() ? testing::AssertionSuccess()
+                        : testing::AssertionFailure() << open.back() << " stays open";
+}
+
+TEST(Profile, FlameGraph)
+{
+    const auto work = [] {
+        name("<b>&\"'\n]]>x");
+        cbtest_read(kMs / 2);
+        cbtest_spin(kMs / 2);
+    };
+    TempDir dir;
+    const Result r = profile({"--flame", dir / "out.svg"}, work);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_EQ(r.out, "");
+    const std::string svg = read_file(dir / "out.svg");
+    EXPECT_TRUE(well_formed(svg));
+    EXPECT_TRUE(svg.starts_with("<?xml")) << svg.substr(0, 100);
+    for (const char* frame : {"cbtest_read", "cbtest_spin_leaf", "vfs_read"})
+        EXPECT_NE(svg.find(frame), svg.npos) << frame;
+    EXPECT_EQ(svg.find("<b>"), svg.npos);
+    EXPECT_NE(r.err.find("wrote " + (dir / "out.svg")), r.err.npos) << r.err;
+    EXPECT_EQ(shell("ls -A " + dir.path()).out, "out.svg\n"); // nothing beside it
+
+    // With -f both, and over the old file.
+    write_file(dir / "out.svg", "old");
+    const Result both = profile({"--flame", dir / "out.svg", "-f"}, work);
+    EXPECT_NE(both.out.find(";cbtest_spin;cbtest_spin_leaf"), std::string::npos) << both.out;
+    EXPECT_TRUE(well_formed(read_file(dir / "out.svg")));
+    EXPECT_GT(read_file(dir / "out.svg").size(), 1000u);
+}
+
+TEST(Profile, FlameGraphThatCannotBeWritten)
+{
+    const auto fails = [](const std::string& file) {
+        const Result r = run({"profile", "--flame", file, "0.3"});
+        EXPECT_EQ(r.status, 4) << r.err;
+        EXPECT_EQ(r.out, "");
+        EXPECT_NE(lines(r.err).back().find("write " + file + ": "), std::string::npos) << r.err;
+    };
+    fails("/dev/full");
+    fails("/no/such/directory/x.svg");
+    fails("/tmp");
+    struct stat st {
+    };
+    ASSERT_EQ(::stat("/dev/full", &st), 0);
+    EXPECT_TRUE(S_ISCHR(st.st_mode)) << "replaced by a file";
+
+    // A full disk: the old file stays, nothing is left behind.
+    TempDir dir;
+    ASSERT_EQ(::mount("tmpfs", dir.path().c_str(), "tmpfs", 0, "size=8k"), 0);
+    write_file(dir / "x.svg", "old");
+    fails(dir / "x.svg");
+    EXPECT_EQ(read_file(dir / "x.svg"), "old");
+    EXPECT_EQ(shell("ls -A " + dir.path()).out, "x.svg\n");
+    ::umount(dir.path().c_str());
+}
+
+TEST(Profile, PidNamespace)
+{
+    const Result r = shell("unshare -m -p -f --mount-proc sh -c '"
+                           "(i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done) & "
+                           "echo $! > /tmp/inner; corebox profile --json -p $! 2>&1'");
+    const Json inner = Json::parse(read_file("/tmp/inner"));
+    std::uint64_t total = 0;
+    for (const std::string& line : lines(r.out)) {
+        const Json row = Json::parse(line, nullptr, false);
+        if (!row.is_object() || !row.contains("pid"))
+            continue;
+        EXPECT_EQ(row.at("pid"), inner);
+        EXPECT_EQ(row.at("comm"), "sh");
+        total += row.at("count").get<std::uint64_t>();
+    }
+    EXPECT_LT(inner, 10);
+    EXPECT_GT(total, 5u) << r.out << r.err;
+}
+
+TEST(Profile, SignalsGiveTheReport)
+{
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        Child child([] { cbtest_spin(kMs / 2); });
+        Tracer tracer({"profile", "--json"});
+        child.go_wait();
+        const Result r = tracer.stop(signal);
+        EXPECT_EQ(r.status, 0) << r.err;
+        EXPECT_GT(sum(with(r.records, "pid", child.pid())), 5u) << r.out;
+        EXPECT_EQ(with(r.records, "pid", tracer.pid()).size(), 0u);
+        expect_exact(r);
+    }
+}
+
+TEST(Profile, WrongCommandLines)
+{
+    const auto status = [](std::vector<std::string> options) {
+        options.insert(options.begin(), "profile");
+        const Result r = run(options);
+        EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
+        EXPECT_EQ(r.out, "");
+        return r.status;
+    };
+    EXPECT_EQ(status({"-F", "0"}), 1);
+    EXPECT_EQ(status({"-c", "0"}), 1);
+    EXPECT_EQ(status({"-F", "9", "-c", "9"}), 1);
+    EXPECT_EQ(status({"-U", "-K"}), 1);
+    EXPECT_EQ(status({"0"}), 1);
+    EXPECT_EQ(status({"1", "2"}), 1);
+    EXPECT_EQ(status({"-C", "99"}), 2);
+    EXPECT_EQ(status({"-p", "999999"}), 2);
+    EXPECT_EQ(status({"-L", "999999"}), 2);
+    EXPECT_EQ(status({"-F", "1000000"}), 2); // beyond kernel.perf_event_max_sample_rate
+}
+
+TEST(Profile, LongOptions)
+{
+    // libbpf-tools' has the name with a blank at its end, and refuses it.
+    const Result r = run({"profile", "--json", "--include-idle", "--frequency", "99",
+                          "--user-stacks-only", "--delimited", "--annotations", "--cpu", "0",
+                          "--stack-storage-size", "2048", "--hash-storage-size", "1000", "0.5"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_EQ(run({"profile", "--check", "--kernel-stacks-only", "--folded", "--address",
+                   "--stack_storage_size=512"})
+                  .status,
+              0);
+}
+
+// No emulated machine has a counter of cycles: the rung says so, and cannot be forced.
+TEST(Profile, Ladder)
+{
+    const Result r = run({"profile", "--check", "--explain"});
+    EXPECT_EQ(r.status, 0);
+    EXPECT_NE(r.err.find("cycles: no hardware cycle counter"), std::string::npos) << r.err;
+    EXPECT_NE(r.err.find("cpu-clock: taken"), std::string::npos) << r.err;
+    EXPECT_EQ(run({"profile", "--check"}, {{"COREBOX_PROBES", "cpu-clock"}}).status, 0);
+    const Result forced = run({"profile", "--check"}, {{"COREBOX_PROBES", "cycles"}});
+    EXPECT_EQ(forced.status, 2);
+    EXPECT_NE(forced.err.find("cycles"), std::string::npos) << forced.err;
+}
+
+} // namespace

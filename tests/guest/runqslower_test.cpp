@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "harness.hpp"
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+using Strings = std::vector<std::string>;
+
+// The clock of the 5.10 guest ticks every 4 ms.
+constexpr unsigned kSlackUs = 10'000;
+constexpr unsigned kHogUs = 60'000;
+
+std::uint64_t now_us()
+{
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::uint64_t(t.tv_sec) * 1'000'000 + std::uint64_t(t.tv_nsec) / 1000;
+}
+
+void spin_us(std::uint64_t us)
+{
+    for (const auto end = now_us() + us; now_us() < end;)
+        continue;
+}
+
+// The last CPU: the first one serves most interrupts.
+void pin()
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpus() - 1, &set);
+    EXPECT_EQ(::sched_setaffinity(0, sizeof set, &set), 0);
+}
+
+void real_time(int priority)
+{
+    const sched_param param{priority};
+    EXPECT_EQ(::sched_setscheduler(0, SCHED_FIFO, &param), 0);
+}
+
+void name(const char* comm) { ::prctl(PR_SET_NAME, comm); }
+
+// A thread of higher priority wakes another one on its CPU and keeps the CPU for a known time: the
+// other one waits exactly that long, and whoever had the CPU before is known.
+class Contest
+{
+public:
+    explicit Contest(const char* waiter_name = "waiter-a", std::uint64_t hog_us = kHogUs)
+        : waiter([this, waiter_name] {
+              pin();
+              name(waiter_name);
+              real_time(10); // no ordinary task comes between
+              ready_.open();
+              wake_.wait();
+          }),
+          hog([this, hog_us] {
+              pin();
+              name("the-hog");
+              real_time(50);
+              ::usleep(50'000); // the waiter blocks
+              wake_.open();
+              spin_us(hog_us);
+          })
+    {
+    }
+
+    void run()
+    {
+        waiter.go();
+        ready_.wait();
+        hog.go_wait();
+        EXPECT_EQ(waiter.wait(), 0);
+    }
+
+private:
+    Gate ready_, wake_;
+
+public:
+    Child waiter, hog;
+};
+
+Records of(const Result& result, pid_t pid) { return with(result.records, "pid", pid); }
+
+// --- Each rung.
+
+class RunqslowerRung : public testing::TestWithParam<const char*>
+{
+protected:
+    Environment env() const
+    {
+        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Rungs, RunqslowerRung,
+                         testing::Values("", "tp_btf", "raw_tp", "perf_buffer"),
+                         [](const auto& info) {
+                             return std::string(*info.param ? info.param : "default");
+                         });
+
+TEST_P(RunqslowerRung, IsTheOneTaken)
+{
+    const Result result = run({"runqslower", "--check", "--explain"}, env());
+    EXPECT_EQ(result.status, 0) << result.err;
+    const std::string taken = std::string(GetParam()) == "raw_tp" ? "raw_tp" : "tp_btf";
+    EXPECT_NE(result.err.find("  " + taken + ": taken\n"), std::string::npos) << result.err;
+}
+
+TEST_P(RunqslowerRung, AWaitOfKnownLength)
+{
+    Contest contest;
+    Tracer tracer({"runqslower", "--json", to_string(kHogUs - kSlackUs)}, env());
+    contest.run();
+    const Result result = tracer.stop();
+    expect_exact(result);
+    const Records waits = of(result, contest.waiter.pid());
+    ASSERT_EQ(waits.size(), 1u) << result.out;
+    const Json& r = waits[0];
+    EXPECT_EQ(r.at("comm"), "waiter-a");
+    EXPECT_EQ(r.at("tid"), contest.waiter.pid());
+    EXPECT_GT(r.at("lat_us").get<unsigned>(), kHogUs - kSlackUs);
+    EXPECT_LT(r.at("lat_us").get<unsigned>(), 1'000'000u);
+    EXPECT_EQ(r.at("cpu"), cpus() - 1);
+    EXPECT_EQ(r.at("prio"), 99 - 10);
+    EXPECT_EQ(r.at("prev_comm"), "the-hog");
+    EXPECT_EQ(r.at("prev_pid"), contest.hog.pid());
+    EXPECT_EQ(r.at("prev_tid"), contest.hog.pid());
+    // The one that nobody can keep waiting did not wait.
+    EXPECT_TRUE(of(result, contest.hog.pid()).empty());
+}
+
+TEST_P(RunqslowerRung, ApreemptedThreadWaitsWithoutAWakeup)
+{
+    Child spinner([] {
+        pin();
+        name("spinner");
+        spin_us(400'000);
+    });
+    Child hog([] {
+        pin();
+        name("the-hog");
+        real_time(50);
+        ::usleep(100'000);
+        spin_us(kHogUs);
+    });
+    Tracer tracer({"runqslower", "--json", to_string(kHogUs - kSlackUs), "-p",
+                   to_string(spinner.pid())},
+                  env());
+    spinner.go();
+    hog.go_wait();
+    EXPECT_EQ(spinner.wait(), 0);
+    const Result result = tracer.wait();
+    expect_exact(result);
+    ASSERT_GE(result.records.size(), 1u);
+    EXPECT_GE(count_if(result.records, [](const Json& r) {
+                  return r.at("lat_us") > kHogUs - kSlackUs && r.at("comm") == "spinner";
+              }),
+              1u)
+        << result.out;
+}
+
+// Every time that the kernel itself says the process got a CPU, no more and no less.
+TEST_P(RunqslowerRung, ZeroMeansEveryWait)
+{
+    const auto slices = [](pid_t pid) { // how often it was switched in: sched_info.pcount
+        return std::stoul(words(read_file("/proc/" + to_string(pid) + "/schedstat")).at(2));
+    };
+    auto* at_end = static_cast<std::atomic<unsigned long>*>(
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    Child child([&] {
+        for (int i = 0; i < 101; i++)
+            ::usleep(1000);
+        *at_end = slices(::getpid());
+    });
+    Tracer tracer({"runqslower", "0", "--json", "-p", to_string(child.pid())}, env());
+    const unsigned long before = slices(child.pid());
+    child.go_wait();
+    const Result result = tracer.wait();
+    expect_exact(result);
+    const unsigned long ran = *at_end - before;
+    EXPECT_GE(ran, 101u);
+    EXPECT_GE(result.records.size(), ran);
+    EXPECT_LE(result.records.size(), ran + 5); // what came on its way to exit
+    for (const Json& r : result.records)
+        EXPECT_EQ(r.at("pid"), child.pid());
+}
+
+// --- What is no wait.
+
+TEST(Runqslower, SleepingIsNotWaiting)
+{
+    // Sleeps that are far longer than the threshold, with preemptions and wakeups in between.
+    Child sleeper([] {
+        pin();
+        real_time(60);
+        for (int i = 0; i < 5; i++) {
+            ::usleep(200'000);
+            spin_us(2'000);
+            ::sched_yield();
+        }
+    });
+    Child busy([] {
+        pin();
+        spin_us(1'200'000);
+    });
+    Tracer tracer({"runqslower", "--json", "100000", "-p", to_string(sleeper.pid())});
+    busy.go();
+    sleeper.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_TRUE(result.records.empty()) << result.out;
+    expect_exact(result);
+    busy.wait();
+}
+
+// A wait that ended below the threshold must not be the begin of a later one.
+TEST(Runqslower, NoStaleStartTimes)
+{
+    Child child([] {
+        pin();
+        real_time(60);
+        Gate gate;
+        for (int i = 0; i < 50; i++) {
+            gate.open(); // wakes nobody: the reader is this thread
+            gate.wait();
+        }
+        ::usleep(150'000); // a switch out that no wakeup preceded since
+        spin_us(150'000);  // on the CPU
+        ::usleep(150'000);
+    });
+    Tracer tracer({"runqslower", "--json", "100000", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_TRUE(result.records.empty()) << result.out;
+}
+
+TEST(Runqslower, Threshold)
+{
+    Contest contest;
+    Tracer tracer({"runqslower", "--json", "5000000"});
+    contest.run();
+    const Result result = tracer.stop();
+    EXPECT_TRUE(of(result, contest.waiter.pid()).empty());
+    expect_exact(result);
+
+    Contest again;
+    Tracer by_default({"runqslower", "--json", "-p", to_string(again.waiter.pid())});
+    again.run();
+    const Result shown = by_default.wait();
+    ASSERT_GE(shown.records.size(), 1u);
+    for (const Json& r : shown.records)
+        EXPECT_GT(r.at("lat_us").get<unsigned>(), 10'000u); // strictly more
+
+    for (const char* bad : {"-1", "x", "1.5", ""})
+        EXPECT_EQ(run({"runqslower", bad}).status, 1) << bad;
+    EXPECT_EQ(run({"runqslower", "1", "2"}).status, 1);
+}
+
+// --- Filters test the thread that waited, whoever is running.
+
+TEST(Runqslower, ProcessThatWaited)
+{
+    const std::string least = to_string(kHogUs - kSlackUs);
+    Contest contest;
+    Tracer waiter({"runqslower", "--json", least, "-p", to_string(contest.waiter.pid())});
+    Tracer hog({"runqslower", "--json", least, "-p", to_string(contest.hog.pid())});
+    contest.run();
+    const Result one = waiter.wait(), other = hog.wait();
+    EXPECT_EQ(one.records.size(), 1u);
+    EXPECT_TRUE(other.records.empty());
+    EXPECT_GE(other.account.at("filtered").get<int>(), 1);
+    expect_exact(one);
+    expect_exact(other);
+}
+
+TEST(Runqslower, ThreadThatWaited)
+{
+    Gate ready, wake_one, wake_two;
+    auto* tids = static_cast<std::atomic<pid_t>*>(
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    Child process([&] {
+        pin();
+        const auto thread = [&](int i, const Gate& wake) {
+            real_time(10 + i);
+            tids[i] = pid_t(::syscall(SYS_gettid));
+            wake.wait();
+        };
+        std::thread one([&] { thread(0, wake_one); }), two([&] { thread(1, wake_two); });
+        one.join();
+        two.join();
+    });
+    Child hog([&] {
+        pin();
+        real_time(50);
+        ::usleep(50'000);
+        wake_one.open();
+        wake_two.open();
+        spin_us(kHogUs);
+    });
+    process.go();
+    ASSERT_TRUE(wait_until([&] { return tids[0] && tids[1]; }));
+    Tracer tracer({"runqslower", "--json", to_string(kHogUs - kSlackUs), "-t", to_string(tids[1])});
+    hog.go_wait();
+    EXPECT_EQ(process.wait(), 0);
+    const Result result = tracer.wait();
+    ASSERT_EQ(result.records.size(), 1u) << result.out;
+    EXPECT_EQ(result.records[0].at("tid"), tids[1].load());
+    EXPECT_EQ(result.records[0].at("pid"), process.pid());
+    EXPECT_GE(result.account.at("filtered").get<int>(), 1);
+    expect_exact(result);
+}
+
+TEST(Runqslower, CommandPrefix)
+{
+    const std::string least = to_string(kHogUs - kSlackUs);
+    for (const auto& [prefix, found] : {std::pair{"waiter-", 1u}, {"waiter-a", 1u},
+                                        {"waiter-ab", 0u}, {"aiter", 0u}, {"the-hog", 0u}}) {
+        Contest contest;
+        Tracer tracer({"runqslower", "--json", "-c", prefix, least});
+        contest.run();
+        const Result result = tracer.stop();
+        EXPECT_EQ(result.records.size(), found) << prefix;
+        expect_exact(result);
+    }
+    EXPECT_EQ(run({"runqslower", "--comm", "sixteen-letters!"}).status, 1);
+}
+
+TEST(Runqslower, CommandAndItsTree)
+{
+    const Result result = run({"runqslower", "0", "--json", "--", "sh", "-c", "true; cat /dev/null"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_FALSE(result.records.empty());
+    for (const Json& r : result.records)
+        EXPECT_TRUE(r.at("comm") == "sh" || r.at("comm") == "true" || r.at("comm") == "cat" ||
+                    r.at("comm") == "corebox" || r.at("comm") == "exe" ||
+                    r.at("comm") == "runqslower")
+            << r;
+    expect_exact(result);
+}
+
+TEST(Runqslower, DoesNotShowItself)
+{
+    Child child([] {
+        for (int i = 0; i < 50; i++)
+            ::usleep(20'000);
+    });
+    Tracer tracer({"runqslower", "0", "--json"});
+    child.go_wait();
+    const pid_t self = tracer.pid();
+    const Result result = tracer.stop();
+    EXPECT_FALSE(of(result, child.pid()).empty());
+    EXPECT_TRUE(of(result, self).empty());
+    expect_exact(result);
+}
+
+// Many short waits, none lost: both sides of a pipe on one CPU.
+TEST(Runqslower, Flood)
+{
+    constexpr int kRounds = 3000;
+    Gate there, back;
+    Child ping([&] {
+        pin();
+        for (int i = 0; i < kRounds; i++) {
+            there.open();
+            back.wait();
+        }
+    });
+    Child pong([&] {
+        pin();
+        for (int i = 0; i < kRounds; i++) {
+            there.wait();
+            back.open();
+        }
+    });
+    Tracer tracer({"runqslower", "0", "--json", "-p",
+                   to_string(ping.pid()) + "," + to_string(pong.pid())});
+    pong.go();
+    ping.go_wait();
+    EXPECT_EQ(pong.wait(), 0);
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0);
+    expect_exact(result);
+    EXPECT_GE(of(result, ping.pid()).size(), std::size_t(kRounds));
+    EXPECT_GE(of(result, pong.pid()).size(), std::size_t(kRounds));
+}
+
+// --- Columns.
+
+TEST(Runqslower, TextColumns)
+{
+    const auto rows = [](const Strings& options) {
+        Contest contest;
+        Strings argv{"runqslower", "-p", to_string(contest.waiter.pid()),
+                     to_string(kHogUs - kSlackUs)};
+        argv.insert(argv.end(), options.begin(), options.end());
+        Tracer tracer(argv);
+        contest.run();
+        const Result result = tracer.wait();
+        std::vector<Strings> table;
+        for (const std::string& line : lines(result.out))
+            table.push_back(words(line));
+        EXPECT_EQ(table.size(), 2u) << result.out;
+        table.resize(2);
+        table[1].resize(std::max<std::size_t>(table[1].size(), 6));
+        table[1].push_back(to_string(contest.waiter.pid()));
+        table[1].push_back(to_string(contest.hog.pid()));
+        return table;
+    };
+    const auto plain = rows({});
+    EXPECT_EQ(plain[0], (Strings{"TIME", "COMM", "TID", "LAT(us)"}));
+    EXPECT_EQ(plain[1][1], "waiter-a");
+    EXPECT_EQ(plain[1][2], plain[1][6]);
+    EXPECT_EQ(plain[1][4], "");
+    const auto previous = rows({"-P"});
+    EXPECT_EQ(previous[0], (Strings{"TIME", "COMM", "TID", "LAT(us)", "PREV", "COMM", "PREV", "TID"}));
+    EXPECT_EQ(previous[1][4], "the-hog");
+    EXPECT_EQ(previous[1][5], previous[1][7]);
+}
+
+} // namespace
