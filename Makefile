@@ -107,14 +107,15 @@ $(BUILD)/bench/nothing: tests/bench/nothing.c
 
 # What a developer and a packager call.
 .PHONY: test bench demo install man new fmt lint clean
+export COREBOX_BUILD = $(BUILD)
 test:
-	$(Q)+BUILD=$(BUILD) scripts/test
+	+$(Q)scripts/test
 
 bench:
-	$(Q)+BUILD=$(BUILD) scripts/bench
+	+$(Q)BUILD=$(BUILD) scripts/bench
 
 demo: corebox
-	$(Q)BUILD=$(BUILD) scripts/demo --run
+	$(Q)scripts/demo --run
 
 # make new TOOL=area/name SHAPE=stream
 new:
@@ -150,7 +151,7 @@ fmt:
 	$(Q)clang-format -i $(cxx_files)
 
 lint: compile_commands.json $(BUILD)/corebox
-	$(Q)BUILD=$(BUILD) scripts/lint $(cxx_files)
+	$(Q)scripts/lint $(cxx_files)
 
 # For editors and clang-tidy; made from the same flags as the build.
 comma := ,

@@ -52,7 +52,7 @@ static __always_inline __u64 cgroup_ancestor(struct cgroup *cgroup, int level)
 	return id;
 }
 
-static __always_inline bool task_in_cgroup(struct task_struct *task, __u64 id)
+static __noinline bool task_in_cgroup(struct task_struct *task, __u64 id)
 {
 	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	int depth = BPF_CORE_READ(cgroup, level);
@@ -85,7 +85,7 @@ static __always_inline bool filter_comm(const char *comm)
 }
 
 /* The restrictions that need the task_struct. */
-static __always_inline bool filter_by_task(struct task_struct *task)
+static __noinline bool filter_by_task(struct task_struct *task)
 {
 	if (cb_filter.cgroup && !task_in_cgroup(task, cb_filter.cgroup))
 		return false;
@@ -106,19 +106,46 @@ static __always_inline bool filter_by_task(struct task_struct *task)
 	return true;
 }
 
+static __noinline bool filter_by_lists(__u64 ids)
+{
+	if (cb_filter.by_pid_list && !filter_listed(FILTER_PID, ids >> 32))
+		return false;
+	if (cb_filter.by_tid_list && !filter_listed(FILTER_TID, (__u32)ids))
+		return false;
+	return !cb_filter.by_tree || filter_listed(FILTER_TREE, ids >> 32);
+}
+
 static __always_inline bool filter_by_ids(__u64 ids)
 {
 	if (cb_filter.pid && cb_filter.pid != ids >> 32)
 		return false;
 	if (cb_filter.tid && cb_filter.tid != (__u32)ids)
 		return false;
-	if (cb_filter.by_pid_list && !filter_listed(FILTER_PID, ids >> 32))
-		return false;
-	if (cb_filter.by_tid_list && !filter_listed(FILTER_TID, (__u32)ids))
-		return false;
-	if (cb_filter.by_tree && !filter_listed(FILTER_TREE, ids >> 32))
-		return false;
+	if (cb_filter.by_pid_list || cb_filter.by_tid_list || cb_filter.by_tree)
+		return filter_by_lists(ids);
 	return true;
+}
+
+static __noinline bool filter_current_comm(void)
+{
+	char comm[COMM_LEN];
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	return filter_comm(comm);
+}
+
+static __noinline bool filter_task_comm(struct task_struct *task)
+{
+	char comm[COMM_LEN];
+
+	BPF_CORE_READ_STR_INTO(&comm, task, comm);
+	return filter_comm(comm);
+}
+
+static __always_inline bool filter_needs_task(void)
+{
+	return cb_filter.cgroup || cb_filter.ppid || cb_filter.by_cgroup_map ||
+	       cb_filter.by_mntns_map;
 }
 
 /* Whether the running task is traced. What is not is counted, the tool itself excepted. */
@@ -132,15 +159,9 @@ static __always_inline bool filter_current(void)
 		goto filtered;
 	if (cb_filter.by_uid && cb_filter.uid != (__u32)bpf_get_current_uid_gid())
 		goto filtered;
-	if (cb_filter.comm[0]) {
-		char comm[COMM_LEN];
-
-		bpf_get_current_comm(comm, sizeof(comm));
-		if (!filter_comm(comm))
-			goto filtered;
-	}
-	if ((cb_filter.cgroup || cb_filter.ppid || cb_filter.by_cgroup_map ||
-	     cb_filter.by_mntns_map) &&
+	if (cb_filter.comm[0] && !filter_current_comm())
+		goto filtered;
+	if (filter_needs_task() &&
 	    !filter_by_task((struct task_struct *)bpf_get_current_task()))
 		goto filtered;
 	return true;
@@ -158,14 +179,9 @@ static __always_inline bool filter_task(struct task_struct *task)
 		return false;
 	if (cb_filter.by_uid && cb_filter.uid != BPF_CORE_READ(task, cred, uid.val))
 		return false;
-	if (cb_filter.comm[0]) {
-		char comm[COMM_LEN];
-
-		BPF_CORE_READ_STR_INTO(&comm, task, comm);
-		if (!filter_comm(comm))
-			return false;
-	}
-	return filter_by_task(task);
+	if (cb_filter.comm[0] && !filter_task_comm(task))
+		return false;
+	return !filter_needs_task() || filter_by_task(task);
 }
 
 /* `-- command`: its process is put into the map before it runs; its children follow here.

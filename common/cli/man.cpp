@@ -151,7 +151,8 @@ void put_section(std::string& out, std::string_view title, std::string_view roff
 
 std::string sentence(std::string_view s)
 {
-    return s.empty() || s.ends_with('.') || s.ends_with('?') ? inline_marks(s) : cat(inline_marks(s), ".");
+    return s.empty() || s.ends_with('.') || s.ends_with('?') ? inline_marks(s)
+                                                             : cat(inline_marks(s), ".");
 }
 
 std::string synopsis(const Tool& tool)
@@ -274,8 +275,7 @@ std::string man_page(const Tool& tool, std::string_view markdown)
     put_section(out, "COLUMNS", columns(tool));
     put_section(out, "EXAMPLES", examples(tool, section(markdown, "EXAMPLES")));
     put_section(out, "OVERHEAD", blocks(section(markdown, "OVERHEAD")));
-    put_section(out, "KERNEL SUPPORT",
-                kernel_support(tool, section(markdown, "KERNEL SUPPORT")));
+    put_section(out, "KERNEL SUPPORT", kernel_support(tool, section(markdown, "KERNEL SUPPORT")));
     put_section(out, "EXIT STATUS", kExitStatus);
     const std::string see = blocks(section(markdown, "SEE ALSO"));
     put_section(out, "SEE ALSO", see.empty() ? "\\fBcorebox\\fR(8)\n" : see);
@@ -319,33 +319,39 @@ std::string bash_completion(std::span<const Tool* const> tools)
             cases += cat(c.key, " ");
         cases += "\" ;;\n";
     }
-    return cat("# bash completion for corebox and its tools; made by `corebox completion`\n"
-               "_corebox()\n{\n"
-               "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-               "    local tool=${COMP_WORDS[0]##*/} options='' keys=''\n"
-               "    [[ $cur == = ]] && cur=\n"
-               "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
-               "    if [[ $tool == corebox ]]; then\n"
-               "        if ((COMP_CWORD == 1)); then\n"
-               "            mapfile -t COMPREPLY < <(compgen -W \"", names,
-               " list --install --help --version\" -- \"$cur\")\n"
-               "            return\n"
-               "        fi\n"
-               "        tool=${COMP_WORDS[1]}\n"
-               "    fi\n"
-               "    case $tool in\n", cases, "    esac\n"
-               "    case $prev in\n"
-               "    --columns) mapfile -t COMPREPLY < <(compgen -W \"$keys\" -- \"$cur\") ;;\n"
-               "    -p | -t | --pid | --tid | --ppid)\n"
-               "        mapfile -t COMPREPLY < <(cd /proc && compgen -W \"$(echo [0-9]*)\" -- \"$cur\") ;;\n"
-               "    -u | --uid | --user) mapfile -t COMPREPLY < <(compgen -u -- \"$cur\") ;;\n"
-               "    --cgroup) mapfile -t COMPREPLY < <(compgen -d -- \"${cur:-/sys/fs/cgroup/}\") ;;\n"
-               "    *)\n"
-               "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
-               "        [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n"
-               "    esac\n"
-               "}\n"
-               "complete -o default -F _corebox corebox ", names, "\n");
+    return cat(
+        "# bash completion for corebox and its tools; made by `corebox completion`\n"
+        "_corebox()\n{\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "    local tool=${COMP_WORDS[0]##*/} options='' keys=''\n"
+        "    [[ $cur == = ]] && cur=\n"
+        "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+        "    if [[ $tool == corebox ]]; then\n"
+        "        if ((COMP_CWORD == 1)); then\n"
+        "            mapfile -t COMPREPLY < <(compgen -W \"",
+        names,
+        " list --install --help --version\" -- \"$cur\")\n"
+        "            return\n"
+        "        fi\n"
+        "        tool=${COMP_WORDS[1]}\n"
+        "    fi\n"
+        "    case $tool in\n",
+        cases,
+        "    esac\n"
+        "    case $prev in\n"
+        "    --columns) mapfile -t COMPREPLY < <(compgen -W \"$keys\" -- \"$cur\") ;;\n"
+        "    -p | -t | --pid | --tid | --ppid)\n"
+        "        mapfile -t COMPREPLY < <(cd /proc && compgen -W \"$(echo [0-9]*)\" -- \"$cur\") "
+        ";;\n"
+        "    -u | --uid | --user) mapfile -t COMPREPLY < <(compgen -u -- \"$cur\") ;;\n"
+        "    --cgroup) mapfile -t COMPREPLY < <(compgen -d -- \"${cur:-/sys/fs/cgroup/}\") ;;\n"
+        "    *)\n"
+        "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+        "        [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n"
+        "    esac\n"
+        "}\n"
+        "complete -o default -F _corebox corebox ",
+        names, "\n");
 }
 
 } // namespace corebox

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
 #include <unistd.h>
 
 namespace corebox
@@ -498,6 +499,13 @@ void Output::flush()
     }
     buffer_.clear();
     clock_.synchronise();
+}
+
+void Output::notice_closed()
+{
+    pollfd p{options_.fd, 0, 0};
+    if (state_ == State::open && ::poll(&p, 1, 0) == 1 && (p.revents & POLLERR))
+        state_ = State::closed;
 }
 
 } // namespace corebox

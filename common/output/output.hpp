@@ -75,6 +75,9 @@ public:
     }
     void flush();
 
+    // A reader that went away shows even if there is nothing left to write.
+    void notice_closed();
+
     State state() const { return state_; }
     int error() const { return error_; } // of the write that failed
 

@@ -132,7 +132,8 @@ std::string Plan::explain() const
             out += cat("    not seen: ", step.rung->blind, "\n");
         const bool last = &step == &steps.back() || (&step)[1].need != need;
         if (last && !step.taken)
-            out += need->optional ? cat("  none; not seen: ", need->without, "\n") : "  none\n";
+            out += step.need->optional ? cat("  none; not seen: ", step.need->without, "\n")
+                                       : "  none\n";
     }
     return out;
 }

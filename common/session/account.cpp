@@ -129,12 +129,14 @@ Exit Account::finish(Output& output)
         out += "}}\n";
     }
     output.flush();
+    output.notice_closed();
+    if (output.state() == Output::State::closed)
+        return Exit::complete; // what nobody reads is not lost
     if (output.state() == Output::State::failed)
         throw Failure{Exit::output, cat("write to standard output: ",
                                         strerrordesc_np(output.error()))};
-    if (output.state() == Output::State::open)
-        say(session_.tool, cat(seen, " seen = ", printed, " printed + ", not_asked,
-                               " filtered + ", describe(lost)));
+    say(session_.tool, cat(seen, " seen = ", printed, " printed + ", not_asked, " filtered + ",
+                           describe(lost)));
     return lost.total() ? Exit::lost : Exit::complete;
 }
 

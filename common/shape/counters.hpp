@@ -100,20 +100,23 @@ struct Counters {
             IntervalRun run(session, columns.list, account);
             // The C library reads the time zone's file when it first needs it: not while we count.
             ::tzset();
-            counters caused = own_calls();
-            CounterIntervals intervals(a->bss->cb_counters, monotonic_ns(), caused);
+            CounterIntervals intervals(a->bss->cb_counters, monotonic_ns(), own_calls());
             run.output().header();
             run.output().flush();
+            CounterRow row;
+            const auto read = [&] {
+                const counters caused = own_calls();
+                row = intervals.next(monotonic_ns(), caused);
+            };
             return run.run(
                 command,
                 [&] {
-                    caused = own_calls(); // once detached, even asking would not be counted
+                    read(); // detaching takes its time, in which ever less is counted
                     a.detach();
                 },
                 [&](Output& output, bool last) {
                     if (!last)
-                        caused = own_calls();
-                    const CounterRow row = intervals.next(monotonic_ns(), caused);
+                        read();
                     for (const auto n : row.count.n)
                         account.printed += n;
                     output.row(&row);

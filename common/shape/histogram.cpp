@@ -70,15 +70,16 @@ std::uint64_t Distribution::percentile(unsigned percent, const Buckets& buckets,
     if (count_ == 0)
         return 0;
     // The rank-th smallest value; of n values in a slot, the k-th is at (k - 1/2) / n of its width.
-    const auto rank = std::max<std::uint64_t>(1, std::uint64_t((Wide(count_) * percent + 99) / 100));
+    const auto rank =
+        std::max<std::uint64_t>(1, std::uint64_t((Wide(count_) * percent + 99) / 100));
     std::uint64_t below = 0;
     unsigned i = 0;
     while (i + 1 < HIST_SLOTS && below + slots_[i] < rank)
         below += slots_[i++];
     const Wide from = Wide(buckets.from(i)) * unit.raw;
     const Wide width = (Wide(buckets.to(i)) + 1) * unit.raw - from;
-    const Wide value =
-        from + width * (2 * Wide(rank - below) - 1) / (2 * Wide(std::max<std::uint64_t>(slots_[i], 1)));
+    const Wide value = from + width * (2 * Wide(rank - below) - 1) /
+                                  (2 * Wide(std::max<std::uint64_t>(slots_[i], 1)));
     return std::uint64_t(std::clamp<Wide>(value, min(), max_));
 }
 
@@ -247,9 +248,9 @@ Distribution take_histogram(bpf_map* map, __u32 generation)
 
 void suit_map(bpf_map* map, std::span<bpf_program* const> programs)
 {
-    // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others kernels
-    // before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility). What is
-    // allocated beforehand is so for each CPU: then for fewer keys.
+    // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others
+    // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
+    // What is allocated beforehand is so for each CPU: then for fewer keys.
     constexpr __u32 kKeysBeforehand = 512;
     if (std::ranges::all_of(programs, [](const bpf_program* p) {
             return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;

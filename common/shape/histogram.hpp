@@ -93,15 +93,20 @@ bool row_before(std::span<const Column* const> columns, const void* a, const voi
 
 // What the tool's BPF file declares with HIST() and HISTS().
 template <class S>
-concept HasHist = requires(S* s) { s->maps.cb_hist; };
+concept HasHist = requires(S* s)
+{
+    s->maps.cb_hist;
+};
 template <class S>
-concept HasHists = requires(S* s) { s->maps.cb_hists; };
+concept HasHists = requires(S* s)
+{
+    s->maps.cb_hists;
+};
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
 // derives from its type. Key: of HISTS(). Row: what the columns read, by default the key itself.
 template <Skel S, class Options, class Key, class Row = Key>
-    requires(HasHist<S> || HasHists<S>)
-struct Histogram {
+requires(HasHist<S> || HasHists<S>) struct Histogram {
     About about;
     std::span<const Option> options{};
     std::span<const Option> positionals{};

@@ -147,14 +147,14 @@ void replace_file(const std::string& path, std::string_view text)
 
 Value StackRow::names(const Frames& frames)
 {
-    if (frames.state == Frames::State::lost)
+    if (frames.state == Frames::State::lost || frames.state == Frames::State::unwanted)
         return Absent{};
     return List{frames.names.data(), frames.names.size()};
 }
 
 Value StackRow::details(const Frames& frames)
 {
-    if (frames.state == Frames::State::lost)
+    if (frames.state == Frames::State::lost || frames.state == Frames::State::unwanted)
         return Absent{};
     return List{frames.details.data(), frames.details.size()};
 }
@@ -210,9 +210,11 @@ StackWords::StackWords(const StackOptions& options, const StackUnit& unit, UserS
 {
 }
 
-Frames StackWords::missing(std::int32_t id)
+Frames StackWords::missing(std::int32_t id, bool wanted)
 {
-    return {.state = id == STACK_NONE ? Frames::State::none : Frames::State::lost,
+    return {.state = !wanted            ? Frames::State::unwanted
+                     : id == STACK_NONE ? Frames::State::none
+                                        : Frames::State::lost,
             .names = {},
             .kinds = {},
             .details = {}};
@@ -237,7 +239,7 @@ const Frames* StackWords::kernel(std::int32_t id)
         return &frames;
     const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
     if (addresses.empty()) {
-        frames = missing(id);
+        frames = missing(id, !options_.user_only);
         return &frames;
     }
     if (!kernel_symbols_)
@@ -272,7 +274,7 @@ const Frames* StackWords::user(std::uint32_t pid, std::int32_t id)
         return &frames;
     const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
     if (addresses.empty()) {
-        frames = missing(id);
+        frames = missing(id, !options_.kernel_only);
         return &frames;
     }
     frames.state = Frames::State::there;

@@ -57,7 +57,7 @@ inline constexpr Option flame = opt<&StackOptions::flame>(
 
 // One stack in words. Views live as long as the symbols they came from.
 struct Frames {
-    enum class State : std::uint8_t { there, none, lost } state = State::none;
+    enum class State : std::uint8_t { there, none, lost, unwanted } state = State::none;
     std::vector<std::string_view> names; // leaf first
     std::vector<FrameKind> kinds;
     std::vector<std::string_view> details; // with -A: "0xffffffff81000000 name+0x1f [module]"
@@ -72,7 +72,7 @@ struct StackRow {
     const Frames* kernel = nullptr;
     const Frames* user = nullptr;
 
-    // A stack as a column: null where it was lost, empty where there is none.
+    // A stack as a column: null where it was lost or not taken, empty where there is none.
     static Value names(const Frames& frames);
     static Value details(const Frames& frames);
 };
@@ -139,7 +139,7 @@ private:
     // Addresses leaf first; nothing where the stack cannot be read.
     std::vector<std::uint64_t> read(std::int32_t id) const;
     std::string_view keep(std::string text) { return arena_.emplace_back(std::move(text)); }
-    static Frames missing(std::int32_t id);
+    static Frames missing(std::int32_t id, bool wanted);
 
     const StackOptions& options_;
     const StackUnit& unit_;

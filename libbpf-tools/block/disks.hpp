@@ -14,9 +14,9 @@ struct Disk {
     std::uint64_t first_sector = 0, sectors = 0; // of a partition, in units of 512 bytes
 };
 
-// The disk named "sda", "sda1", "/dev/disk/by-id/..." or "8:0". Fails where there is none, and where
-// it is one whose I/O is never a request of its own (device mapper, md): the message names the disks
-// below it.
+// The disk named "sda", "sda1", "/dev/disk/by-id/..." or "8:0". Fails where there is none, and
+// where it is one whose I/O is never a request of its own (device mapper, md): the message names
+// the disks below it.
 Disk find_disk(std::string_view name);
 
 // "sda"; "8:0" if the disk is gone.

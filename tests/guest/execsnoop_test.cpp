@@ -116,30 +116,51 @@ TEST_P(ExecsnoopRung, IsTheOneTaken)
     EXPECT_NE(result.err.find("  " + taken + ": taken\n"), std::string::npos) << result.err;
 }
 
+// Each of `argvs` in a process of its own; the rows in that order.
+Result trace_all(const std::vector<Strings>& argvs, const Environment& env, pid_t* parent = nullptr)
+{
+    Child child([&] {
+        for (const Strings& argv : argvs)
+            spawn(kTrue, argv);
+    });
+    const std::string pid = to_string(child.pid());
+    if (parent)
+        *parent = child.pid();
+    Tracer tracer({"execsnoop", "--json", "-P", pid}, env);
+    child.go_wait();
+    Result result = tracer.stop();
+    expect_exact(result);
+    EXPECT_EQ(result.account["printed"], argvs.size());
+    EXPECT_EQ(result.records.size(), argvs.size());
+    // Perf buffers are one a CPU: their order is by time stamp only.
+    std::ranges::stable_sort(result.records, {}, [](const Json& r) {
+        return r.at("time_ns").get<std::uint64_t>();
+    });
+    return result;
+}
+
 TEST_P(ExecsnoopRung, AllArguments)
 {
-    for (const std::size_t n : {0u, 1u, 2u, 20u, 21u, 60u, 61u, 200u}) {
-        const Strings argv = numbered(n);
-        timespec before{};
-        clock_gettime(CLOCK_REALTIME, &before);
-        Child child([&] { exec(kTrue, argv); });
-        Tracer tracer({"execsnoop", "--json", "-p", to_string(child.pid())}, forced(GetParam()));
-        child.go();
-        child.wait();
-        const Result result = tracer.wait();
-        EXPECT_EQ(result.status, 0) << result.err;
-        expect_exact(result);
-        EXPECT_EQ(result.account["printed"], 1) << n;
-        ASSERT_EQ(result.records.size(), 1u) << n;
-        const Json& r = result.records[0];
-        EXPECT_EQ(r.at("args").get<Strings>(), shown(kTrue, argv));
-        if (n) { // since v5.18 no program starts without argv[0]
-            EXPECT_EQ(r.at("argv").get<Strings>(), argv);
+    std::vector<Strings> argvs;
+    for (const std::size_t n : {0u, 1u, 2u, 20u, 21u, 60u, 61u, 200u, 1000u})
+        argvs.push_back(numbered(n));
+    timespec before{};
+    clock_gettime(CLOCK_REALTIME, &before);
+    pid_t parent = 0;
+    const Result result = trace_all(argvs, forced(GetParam()), &parent);
+    ASSERT_EQ(result.records.size(), argvs.size());
+    pid_t last = parent;
+    for (std::size_t i = 0; i < argvs.size(); i++) {
+        const Json& r = result.records[i];
+        EXPECT_EQ(r.at("args").get<Strings>(), shown(kTrue, argvs[i]));
+        if (i) { // since v5.18 no program starts without argv[0]
+            EXPECT_EQ(r.at("argv").get<Strings>(), argvs[i]);
         }
         EXPECT_EQ(r.at("filename"), kTrue);
-        EXPECT_EQ(r.at("truncated"), false) << n;
-        EXPECT_EQ(r.at("pid"), child.pid());
-        EXPECT_EQ(r.at("ppid"), ::getpid());
+        EXPECT_EQ(r.at("truncated"), false) << argvs[i].size();
+        EXPECT_GT(r.at("pid"), last);
+        last = r.at("pid");
+        EXPECT_EQ(r.at("ppid"), parent);
         EXPECT_EQ(r.at("uid"), 0);
         EXPECT_EQ(r.at("ret"), 0);
         EXPECT_EQ(r.at("error"), "");
@@ -155,37 +176,31 @@ TEST_P(ExecsnoopRung, AllArguments)
 TEST_P(ExecsnoopRung, LongArguments)
 {
     const bool ring = std::string_view(GetParam()).find("perf") == std::string_view::npos;
-    const Strings short_enough{"true", std::string(24'000, 's'), "end"};
-    Result result = trace({}, [&] { exec(kTrue, short_enough); }, forced(GetParam()));
-    ASSERT_EQ(result.records.size(), 1u);
-    EXPECT_TRUE(result.records[0].at("argv").get<Strings>() == short_enough);
-    EXPECT_EQ(result.records[0].at("truncated"), false);
-
+    const Strings fits{"true", std::string(24'000, 's'), "end"};
     const Strings big{"true", "first", std::string(100'000, 'b'), "last"};
-    result = trace({}, [&] { exec(kTrue, big); }, forced(GetParam()));
-    expect_exact(result);
-    ASSERT_EQ(result.records.size(), 1u);
-    const Strings argv = result.records[0].at("argv").get<Strings>();
-    if (ring) {
-        EXPECT_TRUE(argv == big);
-        EXPECT_EQ(result.records[0].at("truncated"), false);
-    } else {
-        // A perf buffer's record is at most 64 KiB: what is there is the beginning.
-        EXPECT_EQ(result.records[0].at("truncated"), true);
-        ASSERT_EQ(argv.size(), 3u);
-        EXPECT_EQ(argv[1], "first");
-        EXPECT_GT(argv[2].size(), 20'000u);
-        EXPECT_EQ(argv[2].find_first_not_of('b'), std::string::npos);
-    }
-
     // More than any record takes.
     const Strings huge{"true", std::string(120'000, '1'), std::string(120'000, '2'),
                        std::string(120'000, '3')};
-    result = trace({}, [&] { exec(kTrue, huge); }, forced(GetParam()));
-    ASSERT_EQ(result.records.size(), 1u);
-    EXPECT_EQ(result.records[0].at("truncated"), true);
-    EXPECT_EQ(result.records[0].at("argv").size(), ring ? 4u : 2u);
-    expect_exact(result);
+    const Result result = trace_all({fits, big, huge}, forced(GetParam()));
+    ASSERT_EQ(result.records.size(), 3u);
+    const auto argv = [&](std::size_t i) { return result.records[i].at("argv").get<Strings>(); };
+    const auto cut = [&](std::size_t i) { return result.records[i].at("truncated").get<bool>(); };
+    EXPECT_TRUE(argv(0) == fits);
+    EXPECT_FALSE(cut(0));
+    if (ring) {
+        EXPECT_TRUE(argv(1) == big);
+        EXPECT_FALSE(cut(1));
+    } else {
+        // A perf buffer's record is at most 64 KiB: what is there is the beginning.
+        EXPECT_TRUE(cut(1));
+        ASSERT_EQ(argv(1).size(), 3u);
+        EXPECT_EQ(argv(1)[1], "first");
+        EXPECT_GT(argv(1)[2].size(), 20'000u);
+        EXPECT_EQ(argv(1)[2].find_first_not_of('b'), std::string::npos);
+    }
+    EXPECT_TRUE(cut(2));
+    EXPECT_EQ(argv(2).size(), ring ? 4u : 2u);
+    EXPECT_EQ(argv(2)[0], "true");
 }
 
 TEST(Execsnoop, LongArgumentsInASmallBuffer)
@@ -389,7 +404,8 @@ TEST_P(ExecsnoopFailure, Errors)
             EXPECT_EQ(exec(a.path, a.argv), a.error) << a.path;
         exec(kTrue, {"true", "at last"});
     });
-    Tracer tracer({"execsnoop", "--json", "--fails", "-p", to_string(child.pid())},
+    const pid_t pid = child.pid();
+    Tracer tracer({"execsnoop", "--json", "--fails", "-p", to_string(pid)},
                   forced(GetParam()));
     child.go_wait();
     const Result result = tracer.wait();
@@ -402,7 +418,7 @@ TEST_P(ExecsnoopFailure, Errors)
         EXPECT_EQ(r.at("ret"), -a.error);
         EXPECT_EQ(r.at("error"), strerrorname_np(a.error));
         EXPECT_EQ(r.at("comm"), "guest_tests");
-        EXPECT_EQ(r.at("pid"), child.pid());
+        EXPECT_EQ(r.at("pid"), pid);
         const bool too_big = a.error == E2BIG;
         EXPECT_EQ(r.at("truncated"), too_big) << i;
         if (!too_big) {

@@ -354,10 +354,17 @@ TEST(Opensnoop, FloodOfTwoProcesses)
     EXPECT_EQ(one.wait(), 0);
     EXPECT_EQ(two.wait(), 0);
     const Result result = tracer.wait();
-    EXPECT_EQ(result.status, 0) << result.err;
-    expect_exact(result);
-    EXPECT_EQ(with(result.records, "pid", first).size(), std::size_t(kFlood / 2));
-    EXPECT_EQ(with(result.records, "pid", second).size(), std::size_t(kFlood / 2));
+    // Where the kernel preempts itself (7.2), one process may be switched away inside the program
+    // while the other comes to it on the same CPU: the kernel then skips the program, and counts
+    // that. Nothing else may be lost, and what is lost is said.
+    const std::uint64_t nested = result.account["lost_nested"];
+    EXPECT_EQ(result.account["lost"], nested) << result.account;
+    EXPECT_EQ(result.account["seen"], kFlood);
+    EXPECT_LE(nested, 20u);
+    EXPECT_EQ(result.status, nested ? 3 : 0) << result.err;
+    EXPECT_EQ(with(result.records, "pid", first).size() +
+                  with(result.records, "pid", second).size() + nested,
+              std::size_t(kFlood));
 }
 
 // --- Who is traced.

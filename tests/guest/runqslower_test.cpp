@@ -88,6 +88,7 @@ private:
 
 public:
     Child waiter, hog;
+    const pid_t waiter_pid = waiter.pid(), hog_pid = hog.pid();
 };
 
 Records of(const Result& result, pid_t pid) { return with(result.records, "pid", pid); }
@@ -124,20 +125,20 @@ TEST_P(RunqslowerRung, AWaitOfKnownLength)
     contest.run();
     const Result result = tracer.stop();
     expect_exact(result);
-    const Records waits = of(result, contest.waiter.pid());
+    const Records waits = of(result, contest.waiter_pid);
     ASSERT_EQ(waits.size(), 1u) << result.out;
     const Json& r = waits[0];
     EXPECT_EQ(r.at("comm"), "waiter-a");
-    EXPECT_EQ(r.at("tid"), contest.waiter.pid());
+    EXPECT_EQ(r.at("tid"), contest.waiter_pid);
     EXPECT_GT(r.at("lat_us").get<unsigned>(), kHogUs - kSlackUs);
     EXPECT_LT(r.at("lat_us").get<unsigned>(), 1'000'000u);
     EXPECT_EQ(r.at("cpu"), cpus() - 1);
     EXPECT_EQ(r.at("prio"), 99 - 10);
     EXPECT_EQ(r.at("prev_comm"), "the-hog");
-    EXPECT_EQ(r.at("prev_pid"), contest.hog.pid());
-    EXPECT_EQ(r.at("prev_tid"), contest.hog.pid());
+    EXPECT_EQ(r.at("prev_pid"), contest.hog_pid);
+    EXPECT_EQ(r.at("prev_tid"), contest.hog_pid);
     // The one that nobody can keep waiting did not wait.
-    EXPECT_TRUE(of(result, contest.hog.pid()).empty());
+    EXPECT_TRUE(of(result, contest.hog_pid).empty());
 }
 
 TEST_P(RunqslowerRung, ApreemptedThreadWaitsWithoutAWakeup)
@@ -183,8 +184,9 @@ TEST_P(RunqslowerRung, ZeroMeansEveryWait)
             ::usleep(1000);
         *at_end = slices(::getpid());
     });
-    Tracer tracer({"runqslower", "0", "--json", "-p", to_string(child.pid())}, env());
-    const unsigned long before = slices(child.pid());
+    const pid_t pid = child.pid();
+    Tracer tracer({"runqslower", "0", "--json", "-p", to_string(pid)}, env());
+    const unsigned long before = slices(pid);
     child.go_wait();
     const Result result = tracer.wait();
     expect_exact(result);
@@ -193,7 +195,7 @@ TEST_P(RunqslowerRung, ZeroMeansEveryWait)
     EXPECT_GE(result.records.size(), ran);
     EXPECT_LE(result.records.size(), ran + 5); // what came on its way to exit
     for (const Json& r : result.records)
-        EXPECT_EQ(r.at("pid"), child.pid());
+        EXPECT_EQ(r.at("pid"), pid);
 }
 
 // --- What is no wait.
@@ -250,11 +252,11 @@ TEST(Runqslower, Threshold)
     Tracer tracer({"runqslower", "--json", "5000000"});
     contest.run();
     const Result result = tracer.stop();
-    EXPECT_TRUE(of(result, contest.waiter.pid()).empty());
+    EXPECT_TRUE(of(result, contest.waiter_pid).empty());
     expect_exact(result);
 
     Contest again;
-    Tracer by_default({"runqslower", "--json", "-p", to_string(again.waiter.pid())});
+    Tracer by_default({"runqslower", "--json", "-p", to_string(again.waiter_pid)});
     again.run();
     const Result shown = by_default.wait();
     ASSERT_GE(shown.records.size(), 1u);
@@ -272,10 +274,10 @@ TEST(Runqslower, ProcessThatWaited)
 {
     const std::string least = to_string(kHogUs - kSlackUs);
     Contest contest;
-    Tracer waiter({"runqslower", "--json", least, "-p", to_string(contest.waiter.pid())});
-    Tracer hog({"runqslower", "--json", least, "-p", to_string(contest.hog.pid())});
+    Tracer waiter({"runqslower", "--json", least, "-p", to_string(contest.waiter_pid)});
+    Tracer bystander({"runqslower", "--json", least, "-p", to_string(::getpid())});
     contest.run();
-    const Result one = waiter.wait(), other = hog.wait();
+    const Result one = waiter.wait(), other = bystander.stop();
     EXPECT_EQ(one.records.size(), 1u);
     EXPECT_TRUE(other.records.empty());
     EXPECT_GE(other.account.at("filtered").get<int>(), 1);
@@ -307,6 +309,7 @@ TEST(Runqslower, ThreadThatWaited)
         wake_two.open();
         spin_us(kHogUs);
     });
+    const pid_t pid = process.pid();
     process.go();
     ASSERT_TRUE(wait_until([&] { return tids[0] && tids[1]; }));
     Tracer tracer({"runqslower", "--json", to_string(kHogUs - kSlackUs), "-t", to_string(tids[1])});
@@ -315,7 +318,7 @@ TEST(Runqslower, ThreadThatWaited)
     const Result result = tracer.wait();
     ASSERT_EQ(result.records.size(), 1u) << result.out;
     EXPECT_EQ(result.records[0].at("tid"), tids[1].load());
-    EXPECT_EQ(result.records[0].at("pid"), process.pid());
+    EXPECT_EQ(result.records[0].at("pid"), pid);
     EXPECT_GE(result.account.at("filtered").get<int>(), 1);
     expect_exact(result);
 }
@@ -354,11 +357,12 @@ TEST(Runqslower, DoesNotShowItself)
         for (int i = 0; i < 50; i++)
             ::usleep(20'000);
     });
+    const pid_t pid = child.pid();
     Tracer tracer({"runqslower", "0", "--json"});
     child.go_wait();
     const pid_t self = tracer.pid();
     const Result result = tracer.stop();
-    EXPECT_FALSE(of(result, child.pid()).empty());
+    EXPECT_FALSE(of(result, pid).empty());
     EXPECT_TRUE(of(result, self).empty());
     expect_exact(result);
 }
@@ -382,16 +386,16 @@ TEST(Runqslower, Flood)
             back.open();
         }
     });
-    Tracer tracer({"runqslower", "0", "--json", "-p",
-                   to_string(ping.pid()) + "," + to_string(pong.pid())});
+    const pid_t one = ping.pid(), other = pong.pid();
+    Tracer tracer({"runqslower", "0", "--json", "-p", to_string(one) + "," + to_string(other)});
     pong.go();
     ping.go_wait();
     EXPECT_EQ(pong.wait(), 0);
     const Result result = tracer.wait();
     EXPECT_EQ(result.status, 0);
     expect_exact(result);
-    EXPECT_GE(of(result, ping.pid()).size(), std::size_t(kRounds));
-    EXPECT_GE(of(result, pong.pid()).size(), std::size_t(kRounds));
+    EXPECT_GE(of(result, one).size(), std::size_t(kRounds));
+    EXPECT_GE(of(result, other).size(), std::size_t(kRounds));
 }
 
 // --- Columns.
@@ -400,7 +404,7 @@ TEST(Runqslower, TextColumns)
 {
     const auto rows = [](const Strings& options) {
         Contest contest;
-        Strings argv{"runqslower", "-p", to_string(contest.waiter.pid()),
+        Strings argv{"runqslower", "-p", to_string(contest.waiter_pid),
                      to_string(kHogUs - kSlackUs)};
         argv.insert(argv.end(), options.begin(), options.end());
         Tracer tracer(argv);
@@ -412,8 +416,8 @@ TEST(Runqslower, TextColumns)
         EXPECT_EQ(table.size(), 2u) << result.out;
         table.resize(2);
         table[1].resize(std::max<std::size_t>(table[1].size(), 6));
-        table[1].push_back(to_string(contest.waiter.pid()));
-        table[1].push_back(to_string(contest.hog.pid()));
+        table[1].push_back(to_string(contest.waiter_pid));
+        table[1].push_back(to_string(contest.hog_pid));
         return table;
     };
     const auto plain = rows({});

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 namespace corebox
 {
@@ -37,7 +38,11 @@ constexpr Column kColumns[] = {
 };
 constexpr Example kExamples[] = {{"probe -x", "Only failures, \"quoted\""}};
 constexpr Tool kTool{
-    .about = {.name = "probe", .area = "test", .summary = "Test the command line", .details = "", .examples = kExamples},
+    .about = {.name = "probe",
+              .area = "test",
+              .summary = "Test the command line",
+              .details = "",
+              .examples = kExamples},
     .options = kOptions,
     .positionals = {},
     .letters = kLetters,
@@ -56,7 +61,7 @@ struct Parsed {
     Session session{kTool};
     std::string error; // empty: taken
 
-    explicit Parsed(std::initializer_list<const char*> words)
+    explicit Parsed(const std::vector<const char*>& words)
     {
         storage.emplace_back("probe");
         storage.insert(storage.end(), words.begin(), words.end());
@@ -137,9 +142,11 @@ TEST(CommandLine, IntervalAndCount)
     EXPECT_TRUE(mixed.options.failed);
     EXPECT_EQ(mixed.session.count, 2u);
     EXPECT_EQ(Parsed({"0"}).error, "INTERVAL must be greater than 0");
-    EXPECT_EQ(Parsed({"1", "0"}).error, "COUNT must be a number from 1 to 9223372036854775807, not '0'");
+    EXPECT_EQ(Parsed({"1", "0"}).error,
+              "COUNT must be a number from 1 to 9223372036854775807, not '0'");
     EXPECT_EQ(Parsed({"1", "2", "3"}).error, "unexpected argument '3'");
-    EXPECT_EQ(Parsed({"x"}).error, "INTERVAL must be a number of seconds such as 1 or 0.5, not 'x'");
+    EXPECT_EQ(Parsed({"x"}).error,
+              "INTERVAL must be a number of seconds such as 1 or 0.5, not 'x'");
     EXPECT_EQ(Parsed({"--duration", "0"}).error, "--duration must be greater than 0");
 }
 
@@ -160,12 +167,13 @@ TEST(CommandLine, Formats)
     EXPECT_EQ(Parsed({"--json"}).session.format, Format::json);
     EXPECT_EQ(Parsed({"--csv"}).session.format, Format::csv);
     EXPECT_EQ(Parsed({"--json", "--csv"}).error, "--json and --csv exclude each other");
-    EXPECT_EQ(Parsed({"--columns", "pid,comm"}).error, "--columns: no column 'comm'; there are pid,pid2");
+    EXPECT_EQ(Parsed({"--columns", "pid,comm"}).error,
+              "--columns: no column 'comm'; there are pid,pid2");
 }
 
 TEST(CommandLine, ErrorsAreOneLineThatNamesTheWord)
 {
-    const std::pair<std::initializer_list<const char*>, std::string_view> bad[] = {
+    const std::pair<std::vector<const char*>, std::string_view> bad[] = {
         {{"--nosuch"}, "unknown option '--nosuch'"},
         {{"-Z"}, "unknown option '-Z'"},
         {{"--name"}, "--name needs a value: TEXT"},
@@ -174,9 +182,12 @@ TEST(CommandLine, ErrorsAreOneLineThatNamesTheWord)
         {{"--name="}, "--name must be a text, not ''"},
         {{"--nice", "20"}, "--nice must be a number from -20 to 19, not '20'"},
         {{"--nice=-21"}, "--nice must be a number from -20 to 19, not '-21'"},
-        {{"-p", "0"}, "--pid must be a list, separated by commas, of: a number from 1 to 4294967295, not '0'"},
-        {{"-p", "abc"}, "--pid must be a list, separated by commas, of: a number from 1 to 4294967295, not 'abc'"},
-        {{"--comm", "sixteen-letters-"}, "--comm must be a text of 1 to 15 bytes, not 'sixteen-letters-'"},
+        {{"-p", "0"},
+         "--pid must be a list, separated by commas, of: a number from 1 to 4294967295, not '0'"},
+        {{"-p", "abc"},
+         "--pid must be a list, separated by commas, of: a number from 1 to 4294967295, not 'abc'"},
+        {{"--comm", "sixteen-letters-"},
+         "--comm must be a text of 1 to 15 bytes, not 'sixteen-letters-'"},
         {{"--uid", "no-such-user"}, "--uid must be a user name or number, not 'no-such-user'"},
         {{"--buffer-size", "3"}, "--buffer-size must be a number from 4 to 1048576, not '3'"},
     };
@@ -197,7 +208,7 @@ TEST(CommandLineDeath, InformationEndsWithStatusZero)
 {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     for (const char* word : {"--help", "-h", "--usage", "--version", "-V", "--schema"})
-        EXPECT_EXIT(Parsed({word}), testing::ExitedWithCode(0), "") << word;
+        EXPECT_EXIT(Parsed(std::vector{word}), testing::ExitedWithCode(0), "") << word;
 }
 
 TEST(Schema, IsTheDeclaration)

@@ -19,7 +19,11 @@ std::optional<std::u32string> decode_utf8(std::string_view s)
     std::u32string out;
     for (std::size_t i = 0; i < s.size();) {
         const auto lead = std::uint8_t(s[i]);
-        const std::size_t n = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+        const std::size_t n = lead < 0x80       ? 1
+                              : lead >> 5 == 6  ? 2
+                              : lead >> 4 == 14 ? 3
+                              : lead >> 3 == 30 ? 4
+                                                : 0;
         if (n == 0 || i + n > s.size())
             return std::nullopt;
         char32_t c = n == 1 ? lead : lead & (0x7f >> n);
@@ -102,9 +106,15 @@ std::vector<std::string> hostile_names()
 {
     std::mt19937 random(20240101);
     const auto below = [&](unsigned n) { return unsigned(random() % n); };
-    const char* const pieces[] = {"\x1b[31m", "\x1b]0;title\a", "\r\n", "\\n", "\\x1b", "\"", "\\",
-                                  " ",        "\xc2\x9b",       ",",    "\u202e", "\ufeff", "\xf0\x9f",
-                                  "\xc0\x80", "\xed\xa0\x80",   "\u00e9", "\u4e16", "\U0001f600"};
+    const char* const pieces[] = {"\x1b[31m",     "\x1b]0;title\a",
+                                  "\r\n",         "\\n",
+                                  "\\x1b",        "\"",
+                                  "\\",           " ",
+                                  "\xc2\x9b",     ",",
+                                  "\u202e",       "\ufeff",
+                                  "\xf0\x9f",     "\xc0\x80",
+                                  "\xed\xa0\x80", "\u00e9",
+                                  "\u4e16",       "\U0001f600"};
     std::vector<std::string> names;
     for (int i = 0; i < 20'000; i++) {
         std::string name;

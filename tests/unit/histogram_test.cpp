@@ -209,7 +209,8 @@ TEST(HistogramWriter, WideValuesWidenTheColumns)
 {
     const std::string text =
         written(Format::text, nullptr, distribution({1ull << 33}), {}, {"bytes", 1});
-    EXPECT_TRUE(text.starts_with("\n               bytes                         : count     dist"));
+    EXPECT_TRUE(
+        text.starts_with("\n               bytes                         : count     dist"));
     EXPECT_NE(text.find("\n          8589934592 -> 17179869183          : 1        "
                         "|********************|\n"),
               std::string::npos)
@@ -230,8 +231,7 @@ TEST(HistogramWriter, JsonIsExact)
     EXPECT_DOUBLE_EQ(json.at("min").get<double>(), 1.001);
     EXPECT_DOUBLE_EQ(json.at("max").get<double>(), 70.0);
     ASSERT_EQ(json.at("buckets").size(), 7u);
-    EXPECT_EQ(json.at("buckets")[6],
-              (nlohmann::json{{"from", 64}, {"to", 127}, {"count", 1}}));
+    EXPECT_EQ(json.at("buckets")[6], (nlohmann::json{{"from", 64}, {"to", 127}, {"count", 1}}));
     std::uint64_t count = 0;
     for (const auto& bucket : json.at("buckets"))
         count += bucket.at("count").get<std::uint64_t>();
@@ -240,8 +240,7 @@ TEST(HistogramWriter, JsonIsExact)
 
 TEST(HistogramWriter, JsonOfPlainNumbersHasNoDecimals)
 {
-    const std::string text =
-        written(Format::json, nullptr, distribution({3}), {}, {"bytes", 1});
+    const std::string text = written(Format::json, nullptr, distribution({3}), {}, {"bytes", 1});
     EXPECT_NE(text.find("\"sum\":3,\"avg\":3,\"min\":3,"), std::string::npos) << text;
     EXPECT_EQ(text.find("\"disk\""), std::string::npos);
 }

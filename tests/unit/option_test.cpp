@@ -21,7 +21,8 @@ TEST(OptionNumber, InclusiveRange)
     EXPECT_EQ(n, 1);
     EXPECT_EQ(parse("9", n, {1, 9}), "");
     EXPECT_EQ(n, 9);
-    for (const std::string_view bad : {"0", "10", "-1", "", "x", "1x", " 1", "1.5", "99999999999999999999"})
+    for (const std::string_view bad :
+         {"0", "10", "-1", "", "x", "1x", " 1", "1.5", "99999999999999999999"})
         EXPECT_EQ(parse(bad, n, {1, 9}), "a number from 1 to 9") << bad;
     EXPECT_EQ(n, 9); // a refused word changes nothing
 }
@@ -80,14 +81,18 @@ TEST(OptionSeconds, WithFractions)
     using std::chrono::milliseconds;
     Seconds s{};
     const std::pair<std::string_view, std::uint64_t> good[] = {
-        {"1", 1'000'000'000}, {"0.5", 500'000'000},         {".5", 500'000'000},
-        {"0", 0},             {"1.000000001", 1'000'000'001}, {"3153600000", 3'153'600'000'000'000'000}};
+        {"1", 1'000'000'000},
+        {"0.5", 500'000'000},
+        {".5", 500'000'000},
+        {"0", 0},
+        {"1.000000001", 1'000'000'001},
+        {"3153600000", 3'153'600'000'000'000'000}};
     for (const auto& [word, ns] : good) {
         EXPECT_EQ(parse(word, s), "") << word;
         EXPECT_EQ(s.count(), ns) << word;
     }
-    for (const std::string_view bad : {"", ".", "5.", "-1", "+1", "1e3", "1,5", "1.0000000001", "0.-5",
-                                       "0.+5", "3153600001", "1s", "inf", "nan", " 1"})
+    for (const std::string_view bad : {"", ".", "5.", "-1", "+1", "1e3", "1,5", "1.0000000001",
+                                       "0.-5", "0.+5", "3153600001", "1s", "inf", "nan", " 1"})
         EXPECT_EQ(parse(bad, s), "a number of seconds such as 1 or 0.5") << bad;
 }
 
@@ -113,7 +118,8 @@ TEST(OptionList, AddsUp)
     EXPECT_EQ(parse("1,2,3", pids, kPositive), "");
     EXPECT_EQ(parse("7", pids, kPositive), "");
     EXPECT_EQ(pids, (std::vector<std::uint32_t>{1, 2, 3, 7}));
-    constexpr std::string_view kMustBe = "a list, separated by commas, of: a number from 1 to 4294967295";
+    constexpr std::string_view kMustBe =
+        "a list, separated by commas, of: a number from 1 to 4294967295";
     EXPECT_EQ(parse("1,0", pids, kPositive), kMustBe);
     EXPECT_EQ(parse("1,,2", pids, kPositive), kMustBe);
     EXPECT_EQ(parse(",", pids, kPositive), kMustBe);

@@ -28,14 +28,19 @@ struct Row {
 };
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) { return SinceFirst{r.time_ns}; }>("since_s", "TIME(s)", 12, "Since the first", with("timestamp")),
+    col<[](const Row& r) { return SinceFirst{r.time_ns}; }>("since_s", "TIME(s)", 12,
+                                                            "Since the first", with("timestamp")),
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "When", kJsonOnly),
     col<&Row::pid>("pid", "PID", 7, "Process ID", without("tid")),
     col<[](const Row& r) -> Value { return r.comm; }>("comm", "COMM", 8, "Command"),
     col<&Row::ret>("ret", "RET", -4, "Result"),
     col<[](const Row& r) { return Errno{r.ret < 0 ? -r.ret : 0}; }>("error", "ERR", 7, "Name"),
-    col<[](const Row& r) { return Fixed{r.lat_us, 3}; }>("lat_ms", "LAT(ms)", -8, "Latency"),
-    col<[](const Row& r) { return Octal{r.pid, 4}; }>("mode", "MODE", 5, "Mode", costly("mode")),
+    col<[](const Row& r) {
+        return Fixed{r.lat_us, 3};
+    }>("lat_ms", "LAT(ms)", -8, "Latency"),
+    col<[](const Row& r) {
+        return Octal{r.pid, 4};
+    }>("mode", "MODE", 5, "Mode", costly("mode")),
     col<&Row::path>("path", "PATH", 0, "Path"),
 };
 
@@ -52,7 +57,8 @@ struct Rendered {
     std::string columns{};
     bool header = true;
 
-    std::string operator()(std::span<const Row> rows, std::span<const Column> table = kColumns) const
+    std::string operator()(std::span<const Row> rows,
+                           std::span<const Column> table = kColumns) const
     {
         const int fd = ::memfd_create("rows", MFD_CLOEXEC);
         {
@@ -60,9 +66,10 @@ struct Rendered {
                         .columns = columns,
                         .utc = true,
                         .fd = fd,
-                        .given = [this](std::string_view name) {
-                            return std::ranges::find(given, name) != given.end();
-                        }},
+                        .given =
+                            [this](std::string_view name) {
+                                return std::ranges::find(given, name) != given.end();
+                            }},
                        table);
             if (header)
                 out.header();
@@ -96,15 +103,15 @@ TEST(OutputText, SinceTheFirstRow)
     Row second = sample();
     second.time_ns += 1'500'000'001;
     const Row rows[] = {sample(), second};
-    EXPECT_EQ((Rendered{.columns = "since_s,pid", .header = false}(rows)),
-              "0.000000000  42\n"
-              "1.500000001  42\n");
+    EXPECT_EQ((Rendered{.columns = "since_s,pid", .header = false}(rows)), "0.000000000  42\n"
+                                                                           "1.500000001  42\n");
 }
 
 TEST(OutputText, ChosenColumnsInTheirOrder)
 {
-    EXPECT_EQ((Rendered{.columns = "path,pid,error"}(sample())), "PATH PID     ERR\n"
-                                                                 "/tmp/a\\x20file 42      ENOENT\n");
+    EXPECT_EQ((Rendered{.columns = "path,pid,error"}(sample())),
+              "PATH PID     ERR\n"
+              "/tmp/a\\x20file 42      ENOENT\n");
     EXPECT_EQ((Rendered{.columns = "pid"}(sample())), "PID\n42\n");
     EXPECT_THROW((Rendered{.columns = "pid,nosuch"}(sample())), Failure);
 }
@@ -143,7 +150,8 @@ TEST(OutputJson, KeysUnitsAndTypes)
 TEST(OutputJson, CostlyColumnsOnlyWhenAsked)
 {
     EXPECT_EQ((Rendered{.format = Format::json}(sample())).find("\"mode\""), std::string::npos);
-    EXPECT_NE((Rendered{.given = {"mode"}, .format = Format::json}(sample())).find("\"mode\":42"), std::string::npos);
+    EXPECT_NE((Rendered{.given = {"mode"}, .format = Format::json}(sample())).find("\"mode\":42"),
+              std::string::npos);
 }
 
 TEST(OutputJson, InvalidUtf8KeepsItsBytes)
@@ -194,9 +202,14 @@ constexpr Column kKinds[] = {
     col<[](const Row&) { return Trusted{"a b"}; }>("trusted", "TRUSTED", 8, "x"),
     col<[](const Row&) { return Errno{0}; }>("err", "ERR", 4, "x"),
     col<[](const Row&) { return Errno{512}; }>("kern", "KERN", 5, "x"),
-    col<[](const Row&) { return Fixed{5, 3}; }>("fixed", "FIXED", -6, "x"),
-    col<[](const Row&) { return Octal{0644, 4}; }>("octal", "OCTAL", 6, "x"),
-    col<[](const Row&) { return std::int64_t(-9223372036854775807 - 1); }>("least", "LEAST", 0, "x"),
+    col<[](const Row&) {
+        return Fixed{5, 3};
+    }>("fixed", "FIXED", -6, "x"),
+    col<[](const Row&) {
+        return Octal{0644, 4};
+    }>("octal", "OCTAL", 6, "x"),
+    col<[](const Row&) { return std::int64_t(-9223372036854775807 - 1); }>("least", "LEAST", 0,
+                                                                           "x"),
 };
 
 TEST(Output, EveryKindOfValue)

@@ -14,7 +14,8 @@ using namespace std::string_view_literals;
 
 TEST(Cat, JoinsTextAndNumbers)
 {
-    EXPECT_EQ(cat("a", 'b', 7, -7, std::string("c"), 18446744073709551615u), "ab7-7c18446744073709551615");
+    EXPECT_EQ(cat("a", 'b', 7, -7, std::string("c"), 18446744073709551615u),
+              "ab7-7c18446744073709551615");
     EXPECT_EQ(cat(), "");
 }
 
@@ -84,7 +85,8 @@ TEST(Fail, OneLineWithCauseAndHint)
         }
         return std::string();
     };
-    EXPECT_EQ(message([] { fail("open x", ENOENT, "mount it"); }), "2 open x: No such file or directory: mount it");
+    EXPECT_EQ(message([] { fail("open x", ENOENT, "mount it"); }),
+              "2 open x: No such file or directory: mount it");
     EXPECT_EQ(message([] { fail("open x", 0); }), "2 open x");
     EXPECT_EQ(message([] { fail("open x", 512); }), "2 open x: E512");
     EXPECT_EQ(message([] { fail_usage("no"); }), "1 no");
@@ -94,7 +96,7 @@ TEST(JoinWalk, NamesComeFromTheDeepestUp)
 {
     std::string out;
     EXPECT_EQ(join_walk(out, "c\0b\0a\0\0"sv, "file"), "/a/b/c/file");
-    EXPECT_EQ(join_walk(out, "\0"sv, "file"), "/file"); // the root directory
+    EXPECT_EQ(join_walk(out, "\0"sv, "file"), "/file");          // the root directory
     EXPECT_EQ(join_walk(out, "c\0b\0"sv, "x/y"), ".../b/c/x/y"); // cut short before the root
     EXPECT_EQ(join_walk(out, ""sv, "x"), ".../x");               // could not be walked
     EXPECT_EQ(join_walk(out, "a\0\0"sv, ""), "/a/");

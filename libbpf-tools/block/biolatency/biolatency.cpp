@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatency.h"
+#include "biolatency.skel.h"
 #include "disks.hpp"
 #include "shape/histogram.hpp"
-#include "biolatency.skel.h"
 
 namespace
 {
@@ -64,14 +64,14 @@ constexpr Need kNeeds[] = {
 };
 
 constexpr std::string_view kOps[BIOLAT_OPS] = {
-    "Read",       "Write",     "Flush",      "Discard",    "SecureErase",  "WriteSame",
-    "WriteZeros", "ZoneOpen",  "ZoneClose",  "ZoneFinish", "ZoneAppend",   "ZoneReset",
-    "ZoneResetAll", "ScsiIn", "ScsiOut",    "DrvIn",      "DrvOut",       "Unknown"};
+    "Read",         "Write",    "Flush",     "Discard",    "SecureErase", "WriteSame",
+    "WriteZeros",   "ZoneOpen", "ZoneClose", "ZoneFinish", "ZoneAppend",  "ZoneReset",
+    "ZoneResetAll", "ScsiIn",   "ScsiOut",   "DrvIn",      "DrvOut",      "Unknown"};
 
 // From the lowest bit, BIOLAT_FLAGS_SHIFT, up; BCC's words.
-constexpr std::string_view kFlags[] = {"Sync",      "Metadata",  "Priority",        "NoMerge",
-                                       "Idle",      "Integrity", "ForcedUnitAccess", "PreFlush",
-                                       "ReadAhead", "Background", "NoWait"};
+constexpr std::string_view kFlags[] = {
+    "Sync",     "Metadata",  "Priority",   "NoMerge", "Idle", "Integrity", "ForcedUnitAccess",
+    "PreFlush", "ReadAhead", "Background", "NoWait"};
 static_assert(BIOLAT_FLAGS >> BIOLAT_FLAGS_SHIFT == (1u << std::size(kFlags)) - 1);
 
 std::string flag_words(std::uint32_t flags)
@@ -95,8 +95,10 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .unit = [](const Options& o) { return o.milliseconds ? Unit{"msecs", 1'000'000}
-                                                         : Unit{"usecs", 1'000}; },
+    .unit =
+        [](const Options& o) {
+            return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
+        },
     .keyed = [](const Options& o) { return o.per_disk || o.per_flags; },
     .decode =
         [](Row& row, const Options& o, const biolat_key& key) {

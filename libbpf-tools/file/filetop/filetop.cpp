@@ -47,6 +47,8 @@ constexpr std::uint64_t kKiB = 1024;
 
 std::string_view type_of(std::uint32_t mode) { return S_ISREG(mode) ? "R" : S_ISSOCK(mode) ? "S" : "O"; }
 
+constexpr std::uint32_t device_major(const Row& r) { return (r.key.dev >> 20); }
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the interval", kJsonOnly),
     col<[](const Row& r) { return r.stat.pid; }>("pid", "PID", 7, "Process ID", kJsonOnly),
@@ -60,7 +62,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.stat.write_bytes; }>("write_bytes", "WBYTES", -10, "Bytes written", kJsonOnly),
     col<[](const Row& r) { return Trusted{type_of(r.stat.mode)}; }>("type", "T", 1, "R: regular file, S: socket, O: other"),
     col<[](const Row& r) { return r.key.inode; }>("inode", "INODE", 10, "Inode number", kJsonOnly),
-    col<[](const Row& r) { return r.key.dev >> 20; }>("dev_major", "MAJ", 4, "Device of the file system, major number", kJsonOnly),
+    col<[](const Row& r) { return device_major(r); }>("dev_major", "MAJ", 4, "Device of the file system, major number", kJsonOnly),
     col<[](const Row& r) { return r.key.dev & 0xfffff; }>("dev_minor", "MIN", 4, "Device of the file system, minor number", kJsonOnly),
     col<[](const Row& r) { return r.made_up.empty() ? Value(r.stat.name) : Value(std::string_view(r.made_up)); }>("file", "FILE", 0, "Name of the file, without its directory"),
 };
@@ -189,7 +191,7 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .resolved = resolved,
     .decode = decode,
     .weight = weight,
-    .events = [](const Row& row) { return row.stat.reads + row.stat.writes; },
+    .events = [](const Row& row) -> std::uint64_t { return row.stat.reads + row.stat.writes; },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
