@@ -121,7 +121,7 @@ demo: corebox
 new:
 	$(Q)scripts/new-tool $(or $(TOOL),$(error say TOOL=area/name)) $(or $(SHAPE),stream)
 
-# Man pages: the tool's declaration, told by the program itself, and its TOOL.md.
+# Man pages: the tool's declaration, told by the program itself, and the TOOL.md beside it.
 man_pages := $(tools:%=$(BUILD)/man/%.8) $(BUILD)/man/corebox.8
 man: $(man_pages)
 
@@ -130,7 +130,7 @@ $(BUILD)/man/corebox.8: $(BUILD)/corebox
 	$(Q)$< man > $@
 
 .SECONDEXPANSION:
-$(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libbpf-tools/*/%/TOOL.md)
+$(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libbpf-tools/*/$$*/$$*.md)
 	@mkdir -p $(@D)
 	$(Q)$< man $* $(filter %.md,$^) > $@
 

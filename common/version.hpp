@@ -5,4 +5,5 @@
 namespace corebox
 {
 inline constexpr std::string_view kVersion = "0.1.0";
+inline constexpr std::string_view kReleased = "2026-11-20"; // the date of man pages
 }

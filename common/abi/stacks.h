@@ -16,12 +16,23 @@ struct stacks_config {
 	__u8 threads;      /* threads of a process are told apart */
 };
 
+/* Which program a process was: an address of its first stack, which the kernel chooses at random
+ * at each exec and shows as field 28 of /proc/PID/stat. */
+#define STACK_IMAGE(start_stack) ((__u32)((start_stack) >> 4))
+
 struct stack_key {
 	__u32 generation;
 	__u32 pid;
 	__u32 tid; /* 0 unless threads are told apart */
+	__u32 image; /* 0 where there is no user stack */
 	__s32 kernel, user; /* stack ids; negative: an errno, STACK_NONE or the stack was lost */
 	char comm[COMM_LEN];
+};
+
+/* A process with a new user stack. */
+struct stack_task {
+	__u32 pid;
+	__u32 image;
 };
 
 struct stack_value {

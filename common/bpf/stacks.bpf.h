@@ -28,14 +28,14 @@ struct {
  * a value for each CPU takes 40960 allocations to start. */
 HASH_MAP(cb_stack_sums, struct stack_key, struct stack_value, STACK_HASH_STORAGE);
 
-/* PIDs with a new user stack: user space notes their mappings, for they may end before the report.
- * Where it is full a name is missed, not a sample. */
+/* Processes with a new user stack: user space notes their mappings, for they may end before the
+ * report. Where it is full a name is missed, not a sample. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 16);
 } cb_stack_tasks SEC(".maps");
 
-__u32 cb_stack_told[ACCOUNT_CPUS]; /* the last of them by CPU */
+struct stack_task cb_stack_told[ACCOUNT_CPUS]; /* the last of them by CPU */
 
 #define EEXIST 17
 
@@ -55,6 +55,12 @@ static __always_inline void take_stacks(void *ctx, struct stack_key *key)
 {
 	key->kernel = cb_stack.kernel ? stack_id(ctx, 0) : STACK_NONE;
 	key->user = cb_stack.user ? stack_id(ctx, BPF_F_USER_STACK) : STACK_NONE;
+	key->image = 0;
+	if (key->user >= 0) {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		key->image = STACK_IMAGE(BPF_CORE_READ(task, mm, start_stack));
+	}
 }
 
 static __always_inline bool stack_lost(__s32 id)
@@ -62,13 +68,16 @@ static __always_inline bool stack_lost(__s32 id)
 	return id < 0 && id != STACK_NONE;
 }
 
-static __always_inline void tell_task(__u32 pid)
+static __always_inline void tell_task(const struct stack_key *key)
 {
-	__u32 *told = &cb_stack_told[bpf_get_smp_processor_id() & (ACCOUNT_CPUS - 1)];
-	__u64 flags = *told == pid ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+	struct stack_task *told = &cb_stack_told[bpf_get_smp_processor_id() & (ACCOUNT_CPUS - 1)];
+	struct stack_task now = { .pid = key->pid, .image = key->image };
+	__u64 flags = BPF_RB_FORCE_WAKEUP;
 
-	*told = pid;
-	bpf_ringbuf_output(&cb_stack_tasks, &pid, sizeof(pid), flags);
+	if (told->pid == now.pid && told->image == now.image)
+		flags = BPF_RB_NO_WAKEUP; /* there is time */
+	*told = now;
+	bpf_ringbuf_output(&cb_stack_tasks, &now, sizeof(now), flags);
 }
 
 /* Adds one event, worth `total`, to the sums of *key, whose generation is set here. */
@@ -81,7 +90,7 @@ static __always_inline void stack_add(struct stack_key *key, __u64 total)
 	if (!sum) {
 		if (!bpf_map_update_elem(&cb_stack_sums, key, &first, BPF_NOEXIST)) {
 			if (key->user >= 0)
-				tell_task(key->pid);
+				tell_task(key);
 			goto added;
 		}
 		/* Full, or another CPU was faster. */

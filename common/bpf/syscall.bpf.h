@@ -22,7 +22,13 @@ struct syscall_exit {
 /* Arguments of a call from its entry to its return, by thread. A call that never returns (the
  * thread was killed in it) leaves an entry that the thread id's next owner replaces. */
 #define SYSCALL_ARGS(args_type)                                                        \
-	HASH_MAP(cb_args, __u32, args_type, 16384);                                    \
+	struct {                                                                       \
+		__uint(type, BPF_MAP_TYPE_HASH);                                       \
+		__uint(max_entries, 16384);                                            \
+		__uint(map_flags, BPF_F_NO_PREALLOC); /* only the lower rungs use it */ \
+		__type(key, __u32);                                                    \
+		__type(value, args_type);                                              \
+	} cb_args SEC(".maps");                                                        \
 	static __always_inline void args_keep(const args_type *args)                   \
 	{                                                                              \
 		__u32 tid = bpf_get_current_pid_tgid();                                \

@@ -149,6 +149,31 @@ void put_section(std::string& out, std::string_view title, std::string_view roff
     out += cat(".SH ", title, "\n", roff_text);
 }
 
+// Breaks long lines of prose; roff fills them again.
+std::string wrapped(std::string_view page)
+{
+    constexpr std::size_t kWidth = 78;
+    std::string out;
+    bool code = false;
+    while (!page.empty()) {
+        auto line = page.substr(0, page.find('\n'));
+        page.remove_prefix(std::min(line.size() + 1, page.size()));
+        code = line == ".EX" || (code && line != ".EE");
+        while (!code && line.size() > kWidth && line[0] != '.') {
+            const auto space = line.rfind(' ', kWidth);
+            // A line must not begin with what roff takes for a request.
+            const bool can_break = space != line.npos && space != 0 && line[space + 1] != '.' &&
+                                   line[space + 1] != '\'';
+            if (!can_break)
+                break;
+            out += cat(line.substr(0, space), "\n");
+            line.remove_prefix(space + 1);
+        }
+        out += cat(line, "\n");
+    }
+    return out;
+}
+
 std::string sentence(std::string_view s)
 {
     return s.empty() || s.ends_with('.') || s.ends_with('?') ? inline_marks(s)
@@ -255,7 +280,8 @@ std::string title(std::string_view name)
     std::ranges::transform(upper, upper.begin(),
                            [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
     return cat(".\\\" Made by corebox from the tool's declaration and its TOOL.md.\n.TH ",
-               roff(upper, true), " 8 \"\" \"corebox ", kVersion, "\" \"Tracing tools\"\n");
+               roff(upper, true), " 8 ", kReleased, " \"corebox ", kVersion,
+               "\" \"Tracing tools\"\n");
 }
 
 } // namespace
@@ -279,7 +305,7 @@ std::string man_page(const Tool& tool, std::string_view markdown)
     put_section(out, "EXIT STATUS", kExitStatus);
     const std::string see = blocks(section(markdown, "SEE ALSO"));
     put_section(out, "SEE ALSO", see.empty() ? "\\fBcorebox\\fR(8)\n" : see);
-    return out;
+    return wrapped(out);
 }
 
 std::string man_page(std::span<const Tool* const> tools)
@@ -303,7 +329,7 @@ std::string man_page(std::span<const Tool* const> tools)
                 ".TP\n\\fBCOREBOX_PROBES\\fR\nRungs to take where a tool has them, separated by "
                 "commas, such as kprobe or perf_buffer; for tests.\n");
     put_section(out, "EXIT STATUS", kExitStatus);
-    return out;
+    return wrapped(out);
 }
 
 std::string bash_completion(std::span<const Tool* const> tools)

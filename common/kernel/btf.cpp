@@ -22,31 +22,26 @@ struct KernelBtf::Type : btf_type {
 namespace
 {
 
-// Size of what follows a btf_type (linux/btf.h).
+// Size of what follows a btf_type (linux/btf.h): a fixed part and one for each of its vlen.
+struct Tail {
+    std::uint8_t fixed, each;
+};
+constexpr auto kTails = [] {
+    std::array<Tail, 32> t{};
+    t[BTF_KIND_INT] = t[BTF_KIND_VAR] = t[BTF_KIND_DECL_TAG] = {4, 0};
+    t[BTF_KIND_ARRAY] = {sizeof(struct btf_array), 0};
+    t[BTF_KIND_STRUCT] = t[BTF_KIND_UNION] = {0, sizeof(struct btf_member)};
+    t[BTF_KIND_ENUM] = {0, sizeof(struct btf_enum)};
+    t[BTF_KIND_ENUM64] = {0, 12};
+    t[BTF_KIND_FUNC_PROTO] = {0, sizeof(struct btf_param)};
+    t[BTF_KIND_DATASEC] = {0, sizeof(struct btf_var_secinfo)};
+    return t;
+}();
+
 std::size_t tail_size(const btf_type* t)
 {
-    const std::size_t n = btf_vlen(t);
-    switch (btf_kind(t)) {
-    case BTF_KIND_INT:
-    case BTF_KIND_VAR:
-    case BTF_KIND_DECL_TAG:
-        return 4;
-    case BTF_KIND_ARRAY:
-        return sizeof(struct btf_array);
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION:
-        return n * sizeof(btf_member);
-    case BTF_KIND_ENUM:
-        return n * sizeof(struct btf_enum);
-    case BTF_KIND_ENUM64:
-        return n * 12;
-    case BTF_KIND_FUNC_PROTO:
-        return n * sizeof(btf_param);
-    case BTF_KIND_DATASEC:
-        return n * sizeof(btf_var_secinfo);
-    default:
-        return 0;
-    }
+    const Tail tail = kTails[btf_kind(t)];
+    return tail.fixed + std::size_t(tail.each) * btf_vlen(t);
 }
 
 // Anonymous memory, all pages at once: a page fault costs more than filling the page.
@@ -56,6 +51,11 @@ std::span<std::byte> map_pages(std::size_t size)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     return p == MAP_FAILED ? std::span<std::byte>{}
                            : std::span<std::byte>{static_cast<std::byte*>(p), size};
+}
+
+void unmap_pages(std::span<const std::byte> pages)
+{
+    ::munmap(const_cast<std::byte*>(pages.data()), pages.size());
 }
 
 // As a BPF object, in one call: 5.11+, CAP_SYS_ADMIN. vmlinux's is the first that was made.
@@ -82,7 +82,7 @@ std::span<std::byte> read_by_id()
     size = sizeof data;
     if (bpf_obj_get_info_by_fd(fd.get(), &data, &size) == 0)
         return pages;
-    ::munmap(pages.data(), pages.size());
+    unmap_pages(pages);
     return {};
 }
 
@@ -104,7 +104,7 @@ std::span<std::byte> read_from_sysfs()
     if (have == pages.size())
         return pages;
     if (!pages.empty())
-        ::munmap(pages.data(), pages.size());
+        unmap_pages(pages);
     return {};
 }
 
@@ -112,17 +112,26 @@ std::span<std::byte> read_from_sysfs()
 class Prefilter
 {
 public:
-    void add(std::string_view name) { set_[slot(name.data())] = true; }
+    void add(std::string_view name)
+    {
+        if (name.size() >= 2) {
+            set_[slot(name.data())] = true;
+            return;
+        }
+        for (int next = 0; next < 256; next++) { // what follows the NUL is another name
+            const char text[3] = {name.empty() ? '\0' : name[0], '\0', char(next)};
+            set_[slot(text)] = true;
+        }
+    }
+    // `name` has at least three bytes, its NUL and what follows included.
     bool may_have(const char* name) const { return set_[slot(name)]; }
 
 private:
     static std::size_t slot(const char* s)
     {
-        const std::uint32_t a = std::uint8_t(s[0]);
-        const std::uint32_t b = a ? std::uint8_t(s[1]) : 0;
-        const std::uint32_t c = b ? std::uint8_t(s[2]) : 0;
-        const std::uint32_t d = c ? std::uint8_t(s[3]) : 0;
-        return (a | b << 8 | c << 16 | d << 24) * 2654435761u >> 19;
+        std::uint16_t two;
+        std::memcpy(&two, s, 2);
+        return (two | std::uint32_t(std::uint8_t(s[2])) << 16) * 2654435761u >> 19;
     }
     std::array<bool, 8192> set_{};
 };
@@ -140,45 +149,42 @@ KernelBtf::KernelBtf() : mapped_(true)
     if (pages.empty())
         pages = read_from_sysfs();
     raw_ = pages;
-    index();
+    check();
 }
 
-KernelBtf::KernelBtf(std::span<const std::byte> raw) : raw_(raw) { index(); }
+KernelBtf::KernelBtf(std::span<const std::byte> raw) : raw_(raw) { check(); }
 
 KernelBtf::~KernelBtf()
 {
     if (mapped_ && !raw_.empty())
-        ::munmap(const_cast<std::byte*>(raw_.data()), raw_.size());
+        unmap_pages(raw_);
 }
 
-void KernelBtf::index()
+void KernelBtf::check()
 {
     btf_header header{};
     if (raw_.size() < sizeof header)
         return;
     std::memcpy(&header, raw_.data(), sizeof header);
-    const std::size_t types = std::size_t(header.hdr_len) + header.type_off;
-    const std::size_t end = types + header.type_len;
+    types_ = std::size_t(header.hdr_len) + header.type_off;
+    const std::size_t end = types_ + header.type_len;
     strings_ = std::size_t(header.hdr_len) + header.str_off;
-    strings_size_ = header.str_len;
-    if (header.magic != BTF_MAGIC || end > raw_.size() || strings_ + strings_size_ > raw_.size() ||
-        strings_size_ == 0 || raw_[strings_ + strings_size_ - 1] != std::byte{0} || types % 4 != 0)
+    if (header.magic != BTF_MAGIC || end > raw_.size() ||
+        strings_ + header.str_len > raw_.size() || header.str_len < 4 ||
+        raw_[strings_ + header.str_len - 1] != std::byte{0} || types_ % 4 != 0)
         return;
-    offsets_.reserve(header.type_len / 32);
-    for (std::size_t at = types; at < end;) {
-        const auto* t = reinterpret_cast<const btf_type*>(raw_.data() + at);
-        offsets_.push_back(std::uint32_t(at));
-        at += at + sizeof(btf_type) <= end ? sizeof(btf_type) + tail_size(t) : raw_.size();
-        if (at > end)
-            offsets_.clear(); // malformed
-    }
+    strings_size_ = header.str_len;
+    types_end_ = end;
 }
 
 const KernelBtf::Type* KernelBtf::type(std::uint32_t id) const
 {
-    if (id == 0 || id > offsets_.size())
+    if (id == 0 || (id - 1) / kStep >= marks_.size())
         return nullptr;
-    return reinterpret_cast<const Type*>(raw_.data() + offsets_[id - 1]);
+    std::size_t at = marks_[(id - 1) / kStep];
+    for (std::uint32_t skip = (id - 1) % kStep; skip > 0 && at < types_end_; skip--)
+        at += sizeof(btf_type) + tail_size(reinterpret_cast<const btf_type*>(raw_.data() + at));
+    return at < types_end_ ? reinterpret_cast<const Type*>(raw_.data() + at) : nullptr;
 }
 
 std::string_view KernelBtf::name(std::uint32_t offset) const
@@ -187,7 +193,7 @@ std::string_view KernelBtf::name(std::uint32_t offset) const
                                   : "";
 }
 
-void KernelBtf::find(std::span<Name> names) const
+void KernelBtf::find(std::span<Name> names)
 {
     Prefilter filter;
     std::unordered_map<std::string_view, std::vector<Name*>> by_name;
@@ -195,18 +201,24 @@ void KernelBtf::find(std::span<Name> names) const
         filter.add(n.name);
         by_name[n.name].push_back(&n);
     }
-    const char* strings = reinterpret_cast<const char*>(raw_.data()) + strings_;
-    for (std::uint32_t id = 1; id <= offsets_.size(); id++) {
-        const Type* t = type(id);
-        if (t->name_off == 0 || t->name_off >= strings_size_ ||
-            !filter.may_have(strings + t->name_off))
+    const auto* const raw = reinterpret_cast<const char*>(raw_.data());
+    const char* const strings = raw + strings_;
+    marks_.clear();
+    std::uint32_t id = 0;
+    for (std::size_t at = types_; at + sizeof(btf_type) <= types_end_; id++) {
+        const auto* t = reinterpret_cast<const btf_type*>(raw + at);
+        if (id % kStep == 0)
+            marks_.push_back(std::uint32_t(at));
+        at += sizeof(btf_type) + tail_size(t);
+        // The last name ends with its NUL two bytes behind this bound at the latest.
+        if (t->name_off - 1 >= strings_size_ - 3 || !filter.may_have(strings + t->name_off))
             continue;
         const auto found = by_name.find(strings + t->name_off);
         if (found == by_name.end())
             continue;
         for (Name* n : found->second)
             if (kind_class(btf_kind(t)) == kind_class(n->kind))
-                n->ids.push_back(id);
+                n->ids.push_back(id + 1);
     }
 }
 

@@ -33,10 +33,10 @@ public:
     KernelBtf(const KernelBtf&) = delete;
     KernelBtf& operator=(const KernelBtf&) = delete;
 
-    bool empty() const { return offsets_.empty(); }
+    bool empty() const { return types_end_ == 0; }
 
-    // Fills `ids` of all names in one pass.
-    void find(std::span<Name> names) const;
+    // Fills `ids` of all names in one pass, in which it also learns where types are: comes first.
+    void find(std::span<Name> names);
 
     // Raw BTF with these types and all that they contain by value, which is what CO-RE relocations
     // look at: what a pointer points to is a relocation of its own, so pointers become `void *`.
@@ -48,13 +48,16 @@ public:
 
 private:
     struct Type; // btf_type
-    void index();
+    void check();
     const Type* type(std::uint32_t id) const;
     std::string_view name(std::uint32_t offset) const;
 
     std::span<const std::byte> raw_;
     bool mapped_ = false;
-    std::vector<std::uint32_t> offsets_; // of type id - 1, from the start of raw_
+    // Where every kStep-th type is, from the start of raw_: few are looked up by id.
+    static constexpr std::uint32_t kStep = 16;
+    std::vector<std::uint32_t> marks_;
+    std::size_t types_ = 0, types_end_ = 0; // 0: not BTF
     std::size_t strings_ = 0, strings_size_ = 0;
 };
 

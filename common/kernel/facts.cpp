@@ -125,7 +125,7 @@ std::string lockdown_mode()
 
 int tracepoint_argument(std::string_view tracepoint, std::string_view type)
 {
-    const KernelBtf kernel;
+    KernelBtf kernel;
     KernelBtf::Name name{BTF_KIND_TYPEDEF, cat("btf_trace_", tracepoint)};
     kernel.find({&name, 1});
     return name.ids.empty() ? -1 : kernel.pointer_argument(name.ids[0], type);

@@ -121,16 +121,15 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
 std::string Plan::explain() const
 {
     std::string out;
-    const Need* need = nullptr;
-    for (const Step& step : steps) {
-        if (step.need != need) {
-            need = step.need;
-            out += cat(need->what, ":\n");
-        }
+    for (std::size_t i = 0; i < steps.size(); i++) {
+        const Step& step = steps[i];
+        const bool first = i == 0 || steps[i - 1].need != step.need;
+        const bool last = i + 1 == steps.size() || steps[i + 1].need != step.need;
+        if (first)
+            out += cat(step.need->what, ":\n");
         out += cat("  ", step.rung->name, ": ", step.taken ? "taken" : step.reason, "\n");
         if (step.taken && !step.rung->blind.empty())
             out += cat("    not seen: ", step.rung->blind, "\n");
-        const bool last = &step == &steps.back() || (&step)[1].need != need;
         if (last && !step.taken)
             out += step.need->optional ? cat("  none; not seen: ", step.need->without, "\n")
                                        : "  none\n";

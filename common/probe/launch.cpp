@@ -254,7 +254,7 @@ int Launcher::argument(std::string_view tracepoint, std::string_view type) const
 
 void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object)
 {
-    if (open_options_.btf_custom_path && targets_.empty())
+    if (open_options_.btf_custom_path && !btf_)
         read_kernel_types(object);
     plan_ = resolve(
         needs, progs, facts_, refused_, [this](std::string_view name) { return session_.given(name) || (name == "--" && command_.pid()); },
@@ -285,8 +285,10 @@ bool Launcher::refuse(std::string_view program, std::string reason)
 
 bool Launcher::loaded(int result, bpf_object*)
 {
-    if (result == 0)
+    if (result == 0) {
+        btf_.reset(); // some megabytes that only loading needed
         return true;
+    }
     if (result == -ESRCH && !facts_.btf) // libbpf found none elsewhere either
         fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
              "it must be built with CONFIG_DEBUG_INFO_BTF");

@@ -41,7 +41,8 @@ private:
 };
 
 template <class S>
-concept HasCounters = requires(S* s) {
+concept HasCounters = requires(S* s)
+{
     s->bss->cb_counters;
     s->rodata->cb_counters_config;
 };
@@ -49,7 +50,7 @@ concept HasCounters = requires(S* s) {
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
 // derives from its type. Reports every second unless told otherwise.
 template <Skel S, class Options>
-    requires HasCounters<S>
+requires HasCounters<S>
 struct Counters {
     About about;
     std::span<const Option> options{};
@@ -59,9 +60,9 @@ struct Counters {
     std::span<const Need> needs;
     // Before load, for each try.
     void (*setup)(S&, Options&, const Session&) = nullptr;
-    // What the tool itself has caused so far, the call of this function included; nullopt where that
-    // cannot be told. Without it, or where it does not know, the kernel side leaves the tool out,
-    // which costs every event the question whose it is.
+    // What the tool itself has caused so far, the call of this function included; nullopt where
+    // that cannot be told. Without it, or where it does not know, the kernel side leaves the tool
+    // out, which costs every event the question whose it is.
     std::optional<counters> (*own)(Options&) = nullptr;
 
     static constexpr Shared kShared =

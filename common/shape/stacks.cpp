@@ -21,7 +21,7 @@ namespace
 
 constexpr std::string_view kMissedKernel = "[Missed Kernel Stack]";
 constexpr std::string_view kMissedUser = "[Missed User Stack]";
-constexpr std::uint64_t kNoteAgainNs = 1'000'000'000;
+constexpr std::uint64_t kNoteAgainNs = 100'000'000;
 
 std::string hex(std::uint64_t n)
 {
@@ -204,7 +204,58 @@ void append_folded(std::string& out, const StackRow& row, const StackOptions& op
                   {.delimiter = options.delimited, .annotate = options.annotations});
 }
 
-StackWords::StackWords(const StackOptions& options, const StackUnit& unit, UserSymbols& user,
+std::uint32_t ImageSymbols::image(std::uint32_t pid)
+{
+    const auto text = read_file(cat("/proc/", pid, "/stat"));
+    if (!text)
+        return 0;
+    // Behind the name, which may hold anything, field 3 comes first.
+    const auto fields = split(std::string_view(*text).substr(text->rfind(')') + 1), ' ');
+    constexpr std::size_t kStartStack = 28 - 2; // an empty one before the first blank
+    const auto start = fields.size() > kStartStack ? to_number<std::uint64_t>(fields[kStartStack])
+                                                   : std::nullopt;
+    return start ? STACK_IMAGE(*start) : 0;
+}
+
+std::size_t ImageSymbols::layer(stack_task task)
+{
+    auto& images = processes_[task.pid];
+    const auto known = std::ranges::find(images, task.image, &Image::image);
+    const auto index = std::size_t(known - images.begin());
+    if (known == images.end())
+        images.push_back({task.image});
+    if (layers_.size() <= index)
+        layers_.resize(index + 1);
+    return index;
+}
+
+bool ImageSymbols::note(stack_task task)
+{
+    const std::size_t index = layer(task);
+    Image& known = processes_[task.pid][index];
+    const std::uint64_t now = monotonic_ns();
+    // Again with further new stacks: it may have loaded a library or compiled code since.
+    if (known.noted_ns && now - known.noted_ns < kNoteAgainNs)
+        return false;
+    if (const std::uint32_t is = image(task.pid); is && is != task.image)
+        return true; // too late: it is another program already
+    known.noted_ns = now;
+    layers_[index].remember(task.pid);
+    return true;
+}
+
+UserFrame ImageSymbols::lookup(stack_task task, std::uint64_t address, At at)
+{
+    const std::size_t index = layer(task);
+    if (processes_[task.pid][index].noted_ns == 0) {
+        note(task);
+        if (processes_[task.pid][index].noted_ns == 0)
+            return {.name = "[unknown]", .object = {}};
+    }
+    return layers_[index].lookup(task.pid, address, at);
+}
+
+StackWords::StackWords(const StackOptions& options, const StackUnit& unit, ImageSymbols& user,
                        bpf_map* stacks, bpf_map* spill)
     : options_(options), unit_(unit), symbols_(user), stacks_(stacks), spill_(spill)
 {
@@ -266,9 +317,9 @@ const Frames* StackWords::kernel(std::int32_t id)
     return &frames;
 }
 
-const Frames* StackWords::user(std::uint32_t pid, std::int32_t id)
+const Frames* StackWords::user(stack_task task, std::int32_t id)
 {
-    auto [at, is_new] = user_.try_emplace(std::uint64_t(pid) << 32 | std::uint32_t(id));
+    auto [at, is_new] = user_.try_emplace({task.pid, task.image, id});
     Frames& frames = at->second;
     if (!is_new)
         return &frames;
@@ -280,7 +331,7 @@ const Frames* StackWords::user(std::uint32_t pid, std::int32_t id)
     frames.state = Frames::State::there;
     bool was_nowhere = false;
     for (std::size_t i = 0; i < addresses.size(); i++) {
-        const UserFrame frame = symbols_.lookup(pid, addresses[i],
+        const UserFrame frame = symbols_.lookup(task, addresses[i],
                                                 i == 0 ? At::instruction : At::return_address);
         // Code without frame pointers leads the kernel astray: up to the last frame there may be
         // addresses where nothing is. One says as much as a hundred.
@@ -351,26 +402,17 @@ bool StackRun::as_blocks() const
 
 void StackRun::on_task(void* self, const void* record, std::size_t) noexcept
 {
-    std::uint32_t pid;
-    std::memcpy(&pid, record, sizeof pid);
+    stack_task task;
+    std::memcpy(&task, record, sizeof task);
     auto& tasks = static_cast<StackRun*>(self)->tasks_;
-    if (std::ranges::find(tasks, pid) == tasks.end())
-        tasks.push_back(pid);
+    const auto same = [&](const stack_task& t) { return t.pid == task.pid && t.image == task.image; };
+    if (std::ranges::none_of(tasks, same))
+        tasks.push_back(task);
 }
 
-// A process is looked at when its first stack is seen, and again, at most once a second, with
-// further new ones: it may have loaded a library or replaced its program since.
 void StackRun::remember_tasks()
 {
-    const std::uint64_t now = monotonic_ns();
-    for (const std::uint32_t pid : tasks_) {
-        auto [at, is_new] = noted_.try_emplace(pid, now);
-        if (!is_new && now - at->second < kNoteAgainNs)
-            continue;
-        at->second = now;
-        symbols_.remember(pid);
-    }
-    tasks_.clear();
+    std::erase_if(tasks_, [&](const stack_task& task) { return symbols_.note(task); });
 }
 
 void StackRun::report(bool last)
@@ -386,7 +428,7 @@ void StackRun::report(bool last)
                      .pid = key.pid,
                      .tid = key.tid,
                      .kernel = words.kernel(key.kernel),
-                     .user = words.user(key.pid, key.user)};
+                     .user = words.user({key.pid, key.image}, key.user)};
         entries.values<stack_value>(i, [&](const stack_value& value) {
             row.events += value.events;
             row.total += value.total;
@@ -450,7 +492,7 @@ Exit StackRun::run(Command& command, const std::function<void()>& detach)
     EventReader tasks(maps_.tasks, false, 0, on_task, this);
     Loop loop(session_, command, tasks.epoll_fd());
     for (const std::uint32_t pid : session_.pids)
-        tasks_.push_back(pid);
+        tasks_.push_back({pid, ImageSymbols::image(pid)});
     remember_tasks();
     if (as_rows())
         output_.header();

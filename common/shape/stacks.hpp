@@ -9,6 +9,8 @@
 #include "symbols/stack.hpp"
 #include "symbols/user.hpp"
 #include <deque>
+#include <map>
+#include <tuple>
 #include <type_traits>
 #include <unordered_map>
 
@@ -125,15 +127,40 @@ void append_folded(std::string& out, const StackRow& row, const StackOptions& op
 // (a pipe, /dev/stdout) is written to. Fails with Exit::output.
 void replace_file(const std::string& path, std::string_view text);
 
+// User symbols of processes that may become other programs (exec) or give their number to another
+// process: a name is only ever looked up in the program that the stack was taken from.
+class ImageSymbols
+{
+public:
+    // Takes down what a process has mapped, if it still is that program; at most ten times a second
+    // for each. False: later.
+    bool note(stack_task task);
+    // What it is now; 0 where that cannot be known.
+    static std::uint32_t image(std::uint32_t pid);
+
+    UserFrame lookup(stack_task task, std::uint64_t address, At at);
+
+private:
+    struct Image {
+        std::uint32_t image;
+        std::uint64_t noted_ns = 0; // 0: never
+    };
+    std::size_t layer(stack_task task);
+
+    std::unordered_map<std::uint32_t, std::vector<Image>> processes_;
+    // A process's first program is looked up in the first, its second in the second ...
+    std::vector<UserSymbols> layers_;
+};
+
 // The stacks of map entries in words. Kernel symbols are read when the first stack needs them.
 class StackWords
 {
 public:
-    StackWords(const StackOptions& options, const StackUnit& unit, UserSymbols& user, bpf_map* stacks,
-               bpf_map* spill);
+    StackWords(const StackOptions& options, const StackUnit& unit, ImageSymbols& user,
+               bpf_map* stacks, bpf_map* spill);
 
     const Frames* kernel(std::int32_t id);
-    const Frames* user(std::uint32_t pid, std::int32_t id);
+    const Frames* user(stack_task task, std::int32_t id);
 
 private:
     // Addresses leaf first; nothing where the stack cannot be read.
@@ -143,12 +170,12 @@ private:
 
     const StackOptions& options_;
     const StackUnit& unit_;
-    UserSymbols& symbols_;
+    ImageSymbols& symbols_;
     bpf_map* stacks_;
     bpf_map* spill_;
     std::optional<KernelSymbols> kernel_symbols_;
     std::unordered_map<std::int32_t, Frames> kernel_;
-    std::unordered_map<std::uint64_t, Frames> user_;
+    std::map<std::tuple<std::uint32_t, std::uint32_t, std::int32_t>, Frames> user_;
     std::deque<std::string> arena_;
 };
 
@@ -182,9 +209,8 @@ private:
     Account& account_;
     Maps maps_;
     Output output_;
-    UserSymbols symbols_;
-    std::vector<std::uint32_t> tasks_;                        // told by the kernel side
-    std::unordered_map<std::uint32_t, std::uint64_t> noted_; // pid -> when last, monotonic ns
+    ImageSymbols symbols_;
+    std::vector<stack_task> tasks_; // told by the kernel side, to be noted
 };
 
 // Fails with a usage error where options exclude each other.

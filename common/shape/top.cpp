@@ -10,9 +10,9 @@ namespace corebox
 namespace
 {
 
-constexpr std::size_t kRows = 20;        // BCC's default
-constexpr std::size_t kLinesAbove = 2;   // load and header
-constexpr std::size_t kUsualLines = 24;  // of a terminal that does not know its size
+constexpr std::size_t kRows = 20;                   // BCC's default
+constexpr std::size_t kLinesAbove = 2;              // load and header
+constexpr std::size_t kUsualLines = 24;             // of a terminal that does not know its size
 constexpr std::string_view kClear = "\x1b[H\x1b[J"; // cursor home, erase below: ECMA-48
 
 } // namespace
@@ -57,8 +57,8 @@ void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bo
         text += '\n';
     text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
     const auto load = read_file("/proc/loadavg");
-    text += cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-",
-                "\n");
+    text +=
+        cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-", "\n");
     output.header();
 }
 

@@ -31,13 +31,16 @@ void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bo
                bool clear);
 
 template <class S>
-concept HasTop = requires(S* s) { s->maps.cb_top; };
+concept HasTop = requires(S* s)
+{
+    s->maps.cb_top;
+};
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
 // derives from its type. Row: what the columns read; has a member `time_ns`. Reports every second
 // unless told otherwise.
 template <Skel S, class Options, class Row>
-    requires HasTop<S>
+requires HasTop<S>
 struct Top {
     About about;
     std::span<const Option> options{};
@@ -99,12 +102,24 @@ struct Top {
             }
             Generations generations(a->bss->cb_generation);
             bool first = true;
+            __u32 generation = 0;
+            std::uint64_t time_ns = 0;
+            const auto end_interval = [&] {
+                generation = generations.flip();
+                time_ns = monotonic_ns();
+            };
             return run.run(
-                command, [&] { a.detach(); },
-                [&](Output& output, bool) {
-                    const Entries entries(a->maps.cb_top, generations.flip());
+                command,
+                [&] {
+                    end_interval(); // detaching takes its time, in which ever less is seen
+                    a.detach();
+                },
+                [&](Output& output, bool last) {
+                    if (!last)
+                        end_interval();
+                    const Entries entries(a->maps.cb_top, generation);
                     account.printed += report(entries, bpf_map__key_size(a->maps.cb_top), session,
-                                              o, output, first);
+                                              o, output, time_ns, first);
                     first = false;
                 });
         });
@@ -113,10 +128,10 @@ struct Top {
 private:
     // Returns how many events the entries stand for, the rows that are not printed included.
     std::uint64_t report(const Entries& entries, std::size_t key_size, const Session& session,
-                         const Options& o, Output& output, bool first) const
+                         const Options& o, Output& output, std::uint64_t time_ns, bool first) const
     {
         Row row{};
-        row.time_ns = monotonic_ns();
+        row.time_ns = time_ns;
         std::uint64_t seen = 0;
         std::vector<Ranked> ranked(entries.size());
         for (std::size_t i = 0; i < ranked.size(); i++) {

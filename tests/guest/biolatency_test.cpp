@@ -11,6 +11,7 @@
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <memory>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -211,9 +212,6 @@ TEST_P(BiolatencyRung, CountsEachRequestOnceInItsBucket)
         if (b.at("to").get<unsigned>() + clock_error_us() < kLatencyUs) {
             EXPECT_EQ(b.at("count"), 0) << b;
         }
-    if (!clock_error_us()) {
-        EXPECT_LT(h.at("p50").get<double>(), 3 * kLatencyUs);
-    }
 }
 
 TEST_P(BiolatencyRung, TellsDisksAndFlagsApart)
@@ -602,16 +600,22 @@ TEST_F(Biolatency, IntervalsLoseNothingInAFlood)
         if (keyed)
             arguments.insert(arguments.begin(), "-DF");
         const Result r = trace(arguments, [&] {
+            // One task a CPU: where the kernel preempts BPF programs (7.2), it skips, and counts as
+            // nested, those of a task that runs meanwhile.
             std::vector<std::thread> threads;
-            for (int t = 0; t < 2; t++)
-                threads.emplace_back([] {
+            for (unsigned cpu = 0; cpu < cpus(); cpu++)
+                threads.emplace_back([cpu] {
+                    cpu_set_t set;
+                    CPU_ZERO(&set);
+                    CPU_SET(cpu, &set);
+                    ASSERT_EQ(::sched_setaffinity(0, sizeof set, &set), 0);
                     const File disk(kSlow);
-                    disk.read(kReads / 2);
+                    disk.read(kReads / cpus());
                 });
             for (std::thread& t : threads)
                 t.join();
         });
-        EXPECT_EQ(total(r.records), kReads);
+        EXPECT_EQ(total(r.records), kReads / cpus() * cpus());
         EXPECT_GT(r.records.size(), 1u);
     }
     make_slow_disks();

@@ -33,8 +33,7 @@ int exec(const std::string& path, const Strings& argv)
 }
 
 // In a process of its own, to its end.
-void spawn(const std::string& path, const Strings& argv,
-           const std::function<void()>& before = {})
+void spawn(const std::string& path, const Strings& argv, const std::function<void()>& before = {})
 {
     const pid_t pid = ::fork();
     if (pid == 0) {
@@ -133,9 +132,8 @@ Result trace_all(const std::vector<Strings>& argvs, const Environment& env, pid_
     EXPECT_EQ(result.account["printed"], argvs.size());
     EXPECT_EQ(result.records.size(), argvs.size());
     // Perf buffers are one a CPU: their order is by time stamp only.
-    std::ranges::stable_sort(result.records, {}, [](const Json& r) {
-        return r.at("time_ns").get<std::uint64_t>();
-    });
+    std::ranges::stable_sort(result.records, {},
+                             [](const Json& r) { return r.at("time_ns").get<std::uint64_t>(); });
     return result;
 }
 
@@ -232,8 +230,16 @@ TEST(Execsnoop, DotsOnlyWhereSomethingIsMissing)
 
 TEST(Execsnoop, HostileArguments)
 {
-    const Strings argv{"true", "line\nbreak", "\x1b[2J", "q\"uote", "back\\slash", "", "a b",
-                       "bad\xff" "utf8", "tab\t"};
+    const Strings argv{"true",
+                       "line\nbreak",
+                       "\x1b[2J",
+                       "q\"uote",
+                       "back\\slash",
+                       "",
+                       "a b",
+                       "bad\xff"
+                       "utf8",
+                       "tab\t"};
     Strings rows = text_rows({}, [&] { exec(kTrue, argv); });
     ASSERT_EQ(rows.size(), 2u);
     EXPECT_TRUE(rows[1].ends_with(
@@ -405,8 +411,7 @@ TEST_P(ExecsnoopFailure, Errors)
         exec(kTrue, {"true", "at last"});
     });
     const pid_t pid = child.pid();
-    Tracer tracer({"execsnoop", "--json", "--fails", "-p", to_string(pid)},
-                  forced(GetParam()));
+    Tracer tracer({"execsnoop", "--json", "--fails", "-p", to_string(pid)}, forced(GetParam()));
     child.go_wait();
     const Result result = tracer.wait();
     expect_exact(result);

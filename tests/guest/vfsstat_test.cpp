@@ -65,8 +65,7 @@ protected:
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, VfsstatRung,
-                         testing::Values("", "fentry", "tracepoint", "kprobe"),
+INSTANTIATE_TEST_SUITE_P(Rungs, VfsstatRung, testing::Values("", "fentry", "tracepoint", "kprobe"),
                          [](const auto& info) -> std::string {
                              return *info.param ? info.param : "default";
                          });
@@ -144,8 +143,8 @@ TEST_P(VfsstatRung, CountsAllEightExactly)
         env());
     EXPECT_EQ(result.status, 0);
     expect_exact(result);
-    const Expected expected{{"reads", 1009},  {"writes", 503}, {"fsyncs", 11}, {"opens", 29},
-                            {"creates", 15},  {"unlinks", 11}, {"mkdirs", 5},  {"rmdirs", 3}};
+    const Expected expected{{"reads", 1009}, {"writes", 503}, {"fsyncs", 11}, {"opens", 29},
+                            {"creates", 15}, {"unlinks", 11}, {"mkdirs", 5},  {"rmdirs", 3}};
     EXPECT_EQ(totals(result.records), expected);
     ::close(fd);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatency.h"
-#include "biolatency.skel.h"
 #include "disks.hpp"
 #include "shape/histogram.hpp"
+
+#include "biolatency.skel.h"
 
 namespace
 {

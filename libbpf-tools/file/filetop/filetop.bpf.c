@@ -111,7 +111,8 @@ static __always_inline int copied(struct file *in, struct file *out, long ret)
 	return 0;
 }
 
-/* sendfile(2); before 6.8 also copy_file_range(2) between file systems. */
+/* sendfile(2), but not to a pipe; before 6.8 also copy_file_range(2), where the file system does not
+ * share blocks instead. */
 SEC("fexit/do_splice_direct")
 int BPF_PROG(splice_direct_fexit, struct file *in, loff_t *in_pos, struct file *out,
 	     loff_t *out_pos, size_t size, unsigned int flags, long ret)
@@ -119,7 +120,7 @@ int BPF_PROG(splice_direct_fexit, struct file *in, loff_t *in_pos, struct file *
 	return copied(in, out, ret);
 }
 
-/* copy_file_range(2) between file systems since 6.8 (0f292086c22b). */
+/* copy_file_range(2) since 6.8. */
 SEC("fexit/splice_file_range")
 int BPF_PROG(splice_range_fexit, struct file *in, loff_t *in_pos, struct file *out,
 	     loff_t *out_pos, size_t size, long ret)
@@ -133,6 +134,50 @@ int BPF_PROG(splice_pipe_fexit, struct file *in, void *pipe, loff_t *offset, siz
 	     unsigned int flags, long ret)
 {
 	return copied(in, NULL, ret);
+}
+
+/* cef216fc32d7 (v5.19): io_kiocb.result became io_kiocb.cqe.res. */
+struct io_kiocb___pre_v5_19 {
+	__u32 result;
+} __attribute__((preserve_access_index));
+
+#define IO_URING_F_COMPLETE_DEFER___pre_v5_19 2
+#define EAGAIN 11
+#define MAX_USER_ERRNO 512 /* beyond are codes inside the kernel: the request goes on */
+
+/* io_uring reads and writes without vfs_read(), in its caller or in one of its worker threads. When
+ * io_read() returns 0 the request is done and what it moved stands in it. Before 5.19 that is so
+ * only where completions are collected; elsewhere the request may be gone already. */
+static __always_inline int uring(struct io_kiocb *req, __u32 flags, int ret, bool write)
+{
+	struct io_kiocb___pre_v5_19 *old = (void *)req;
+
+	if (ret == -EAGAIN || ret > 0 || ret <= -MAX_USER_ERRNO || !filter_current())
+		return 0;
+	if (!bpf_core_field_exists(old->result)) {
+		if (!ret)
+			ret = req->cqe.res;
+	} else if (flags & IO_URING_F_COMPLETE_DEFER___pre_v5_19) {
+		if (!ret)
+			ret = old->result;
+	} else {
+		return 0;
+	}
+	if (!(write ? cfg.no_writes : cfg.no_reads))
+		count(req->file, ret, write, true);
+	return 0;
+}
+
+SEC("fexit/io_read")
+int BPF_PROG(uring_read_fexit, struct io_kiocb *req, __u32 flags, int ret)
+{
+	return uring(req, flags, ret, false);
+}
+
+SEC("fexit/io_write")
+int BPF_PROG(uring_write_fexit, struct io_kiocb *req, __u32 flags, int ret)
+{
+	return uring(req, flags, ret, true);
 }
 
 /* The lowest rung sees the file at entry and the result at return. */

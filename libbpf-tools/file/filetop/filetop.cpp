@@ -2,10 +2,11 @@
 #include "filetop.h"
 #include "base/fd.hpp"
 #include "shape/top.hpp"
-#include "filetop.skel.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "filetop.skel.h"
 
 namespace
 {
@@ -34,55 +35,82 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::all_types>('a', "all-files", "Also what is no regular file: sockets, pipes, devices", "all"),
-    choice<&Options::sort>('s', "sort", "all|reads|writes|rbytes|wbytes", "Sort by this, or by the sum of all"),
+    flag<&Options::all_types>('a', "all-files",
+                              "Also what is no regular file: sockets, pipes, devices", "all"),
+    choice<&Options::sort>('s', "sort", "all|reads|writes|rbytes|wbytes",
+                           "Sort by this, or by the sum of all"),
     show(0, "read-only", "Only reads"),
     show(0, "write-only", "Only writes"),
-    opt<&Options::directory>('d', "directory", "DIR", "Only files directly in this directory", {}, {}, "dir"),
+    opt<&Options::directory>('d', "directory", "DIR", "Only files directly in this directory", {},
+                             {}, "dir"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
 
 constexpr std::uint64_t kKiB = 1024;
 
-std::string_view type_of(std::uint32_t mode) { return S_ISREG(mode) ? "R" : S_ISSOCK(mode) ? "S" : "O"; }
+std::string_view type_of(std::uint32_t mode)
+{
+    return S_ISREG(mode) ? "R" : S_ISSOCK(mode) ? "S" : "O";
+}
 
 constexpr std::uint32_t device_major(const Row& r) { return (r.key.dev >> 20); }
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the interval", kJsonOnly),
+    col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                          "End of the interval", kJsonOnly),
     col<[](const Row& r) { return r.stat.pid; }>("pid", "PID", 7, "Process ID", kJsonOnly),
     col<[](const Row& r) { return r.key.tid; }>("tid", "TID", 7, "Thread ID"),
-    col<[](const Row& r) -> Value { return r.stat.comm; }>("comm", "COMM", 16, "Command name of the thread at its first access"),
+    col<[](const Row& r) -> Value { return r.stat.comm; }>(
+        "comm", "COMM", 16, "Command name of the thread at its first access"),
     col<[](const Row& r) { return r.stat.reads; }>("reads", "READS", -6, "Reads, failed ones too"),
-    col<[](const Row& r) { return r.stat.writes; }>("writes", "WRITES", -6, "Writes, failed ones too"),
+    col<[](const Row& r) { return r.stat.writes; }>("writes", "WRITES", -6,
+                                                    "Writes, failed ones too"),
     col<[](const Row& r) { return r.stat.read_bytes / kKiB; }>("read_kib", "R_Kb", -7, "KiB read"),
-    col<[](const Row& r) { return r.stat.write_bytes / kKiB; }>("write_kib", "W_Kb", -7, "KiB written"),
-    col<[](const Row& r) { return r.stat.read_bytes; }>("read_bytes", "RBYTES", -10, "Bytes read", kJsonOnly),
-    col<[](const Row& r) { return r.stat.write_bytes; }>("write_bytes", "WBYTES", -10, "Bytes written", kJsonOnly),
-    col<[](const Row& r) { return Trusted{type_of(r.stat.mode)}; }>("type", "T", 1, "R: regular file, S: socket, O: other"),
+    col<[](const Row& r) { return r.stat.write_bytes / kKiB; }>("write_kib", "W_Kb", -7,
+                                                                "KiB written"),
+    col<[](const Row& r) { return r.stat.read_bytes; }>("read_bytes", "RBYTES", -10, "Bytes read",
+                                                        kJsonOnly),
+    col<[](const Row& r) { return r.stat.write_bytes; }>("write_bytes", "WBYTES", -10,
+                                                         "Bytes written", kJsonOnly),
+    col<[](const Row& r) { return Trusted{type_of(r.stat.mode)}; }>(
+        "type", "T", 1, "R: regular file, S: socket, O: other"),
     col<[](const Row& r) { return r.key.inode; }>("inode", "INODE", 10, "Inode number", kJsonOnly),
-    col<[](const Row& r) { return device_major(r); }>("dev_major", "MAJ", 4, "Device of the file system, major number", kJsonOnly),
-    col<[](const Row& r) { return r.key.dev & 0xfffff; }>("dev_minor", "MIN", 4, "Device of the file system, minor number", kJsonOnly),
-    col<[](const Row& r) { return r.made_up.empty() ? Value(r.stat.name) : Value(std::string_view(r.made_up)); }>("file", "FILE", 0, "Name of the file, without its directory"),
+    col<[](const Row& r) { return device_major(r); }>(
+        "dev_major", "MAJ", 4, "Device of the file system, major number", kJsonOnly),
+    col<[](const Row& r) { return r.key.dev & 0xfffff; }>(
+        "dev_minor", "MIN", 4, "Device of the file system, minor number", kJsonOnly),
+    col<[](const Row& r) {
+        return r.made_up.empty() ? Value(r.stat.name) : Value(std::string_view(r.made_up));
+    }>("file", "FILE", 0, "Name of the file, without its directory"),
 };
 
-constexpr std::string_view kReadBlind = "io_uring, AIO, mmap, and what the kernel reads for itself";
-constexpr std::string_view kWriteBlind = "io_uring, AIO, mmap, splice from a pipe, and what the kernel writes for itself";
+constexpr std::string_view kReadBlind = "AIO, mmap, and what the kernel reads for itself";
+constexpr std::string_view kWriteBlind =
+    "AIO, mmap, splice from a pipe, and what the kernel writes for itself";
 
 constexpr Need kNeeds[] = {
     {"reads",
      {rung<&Progs::read_fexit, &Progs::readv_fexit>("fexit", kReadBlind),
-      rung<&Progs::kprobe_vfs_read, &Progs::kretprobe_vfs_read, &Progs::kprobe_vfs_readv, &Progs::kretprobe_vfs_readv>("kprobe", kReadBlind)},
+      rung<&Progs::kprobe_vfs_read, &Progs::kretprobe_vfs_read, &Progs::kprobe_vfs_readv,
+           &Progs::kretprobe_vfs_readv>("kprobe", kReadBlind)},
      "!write-only"},
     {"writes",
      {rung<&Progs::write_fexit, &Progs::writev_fexit>("fexit", kWriteBlind),
-      rung<&Progs::kprobe_vfs_write, &Progs::kretprobe_vfs_write, &Progs::kprobe_vfs_writev, &Progs::kretprobe_vfs_writev>("kprobe", kWriteBlind)},
+      rung<&Progs::kprobe_vfs_write, &Progs::kretprobe_vfs_write, &Progs::kprobe_vfs_writev,
+           &Progs::kretprobe_vfs_writev>("kprobe", kWriteBlind)},
      "!read-only"},
     {.what = "copies inside the kernel",
-     .rungs = {rung_any<&Progs::splice_direct_fexit, &Progs::splice_range_fexit, &Progs::splice_pipe_fexit>("fexit")},
+     .rungs = {rung_any<&Progs::splice_direct_fexit, &Progs::splice_range_fexit,
+                        &Progs::splice_pipe_fexit>("fexit")},
      .optional = true,
      .without = "sendfile, copy_file_range, splice"},
+    {.what = "reads and writes by io_uring",
+     .rungs = {rung<&Progs::uring_read_fexit, &Progs::uring_write_fexit>(
+         "fexit", "those that end later than they are begun (O_DIRECT); before 5.19, those of "
+                  "worker threads")},
+     .optional = true,
+     .without = "io_uring"},
 };
 
 // The number of the file system that a directory is on, as the kernel sees it. stat(2) would tell
@@ -141,8 +169,8 @@ void setup(filetop_bpf&, Options& o, const Session& session)
 void resolved(filetop_bpf& s, const Launcher& launcher)
 {
     bpf_map__set_autocreate(s.maps.pending, std::ranges::any_of(launcher.plan().load, [](auto* p) {
-        return bpf_program__type(p) == BPF_PROG_TYPE_KPROBE;
-    }));
+                                return bpf_program__type(p) == BPF_PROG_TYPE_KPROBE;
+                            }));
 }
 
 void decode(Row& row, const Entries& entries, std::size_t entry)

@@ -2,9 +2,10 @@
 #include "vfsstat.h"
 #include "base/fd.hpp"
 #include "shape/counters.hpp"
-#include "vfsstat.skel.h"
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "vfsstat.skel.h"
 
 namespace
 {
@@ -17,7 +18,8 @@ struct Options {
 };
 
 // The kernel's own ledger of this process counts a read or a write in the functions that this tool
-// watches (vfs_read() calls inc_syscr(), linux/sched/xacct.h); the tool opens no file while it runs.
+// watches (vfs_read() calls inc_syscr(), linux/sched/xacct.h); the tool opens no file while it
+// runs.
 std::optional<counters> own_calls(Options& o)
 {
     if (!o.io)
@@ -54,28 +56,36 @@ template <vfs_call Call>
 constexpr auto kCount = [](const CounterRow& r) { return r.count.n[Call]; };
 
 constexpr Column kColumns[] = {
-    col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the interval"),
+    col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                                 "End of the interval"),
     col<kRate<VFS_READ>>("read_per_s", "READ/s", -8, "Reads a second: read, pread, readv, preadv"),
-    col<kRate<VFS_WRITE>>("write_per_s", "WRITE/s", -8, "Writes a second: write, pwrite, writev, pwritev"),
+    col<kRate<VFS_WRITE>>("write_per_s", "WRITE/s", -8,
+                          "Writes a second: write, pwrite, writev, pwritev"),
     col<kRate<VFS_FSYNC>>("fsync_per_s", "FSYNC/s", -8, "Calls of fsync and fdatasync a second"),
     col<kRate<VFS_OPEN>>("open_per_s", "OPEN/s", -8, "Files opened a second"),
-    col<kRate<VFS_CREATE>>("create_per_s", "CREATE/s", -8, "Regular files created a second, by open or mknod"),
+    col<kRate<VFS_CREATE>>("create_per_s", "CREATE/s", -8,
+                           "Regular files created a second, by open or mknod"),
     col<kRate<VFS_UNLINK>>("unlink_per_s", "UNLINK/s", -8, "Files unlinked a second"),
     col<kRate<VFS_MKDIR>>("mkdir_per_s", "MKDIR/s", -8, "Directories made a second"),
     col<kRate<VFS_RMDIR>>("rmdir_per_s", "RMDIR/s", -8, "Directories removed a second"),
     col<kCount<VFS_READ>>("reads", "READS", -8, "Reads in the interval", kJsonOnly),
     col<kCount<VFS_WRITE>>("writes", "WRITES", -8, "Writes in the interval", kJsonOnly),
-    col<kCount<VFS_FSYNC>>("fsyncs", "FSYNCS", -8, "fsync and fdatasync in the interval", kJsonOnly),
+    col<kCount<VFS_FSYNC>>("fsyncs", "FSYNCS", -8, "fsync and fdatasync in the interval",
+                           kJsonOnly),
     col<kCount<VFS_OPEN>>("opens", "OPENS", -8, "Opens in the interval", kJsonOnly),
     col<kCount<VFS_CREATE>>("creates", "CREATES", -8, "Files created in the interval", kJsonOnly),
     col<kCount<VFS_UNLINK>>("unlinks", "UNLINKS", -8, "Files unlinked in the interval", kJsonOnly),
     col<kCount<VFS_MKDIR>>("mkdirs", "MKDIRS", -8, "Directories made in the interval", kJsonOnly),
-    col<kCount<VFS_RMDIR>>("rmdirs", "RMDIRS", -8, "Directories removed in the interval", kJsonOnly),
-    col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12, "Real length of the interval in nanoseconds", kJsonOnly),
+    col<kCount<VFS_RMDIR>>("rmdirs", "RMDIRS", -8, "Directories removed in the interval",
+                           kJsonOnly),
+    col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
+                                  "Real length of the interval in nanoseconds", kJsonOnly),
 };
 
-constexpr std::string_view kReadBlind = "io_uring, AIO, sendfile, splice, and what the kernel reads for itself";
-constexpr std::string_view kWriteBlind = "io_uring, AIO, sendfile, splice, and what the kernel writes for itself";
+constexpr std::string_view kReadBlind =
+    "io_uring, AIO, sendfile, splice, and what the kernel reads for itself";
+constexpr std::string_view kWriteBlind =
+    "io_uring, AIO, sendfile, splice, and what the kernel writes for itself";
 constexpr std::string_view kFsyncBlind = "msync, O_SYNC writes, io_uring, AIO";
 
 constexpr Need kNeeds[] = {
@@ -86,15 +96,18 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::fentry_vfs_write, &Progs::fentry_vfs_writev>("fentry", kWriteBlind),
       rung<&Progs::kprobe_vfs_write, &Progs::kprobe_vfs_writev>("kprobe", kWriteBlind)}},
     {"opens and creations by open",
-     {rung<&Progs::fentry_do_dentry_open>("fentry"), rung<&Progs::kprobe_do_dentry_open>("kprobe")}},
+     {rung<&Progs::fentry_do_dentry_open>("fentry"),
+      rung<&Progs::kprobe_do_dentry_open>("kprobe")}},
     {"creations by mknod",
      {rung<&Progs::fentry_vfs_create>("fentry"), rung<&Progs::kprobe_vfs_create>("kprobe")}},
     // The tracepoints come late: they slow down every system call of every process.
     {"fsync and fdatasync",
      {rung<&Progs::fentry_do_fsync>("fentry", kFsyncBlind),
-      rung<&Progs::fentry___x64_sys_fsync, &Progs::fentry___x64_sys_fdatasync>("fentry", kFsyncBlind),
+      rung<&Progs::fentry___x64_sys_fsync, &Progs::fentry___x64_sys_fdatasync>("fentry",
+                                                                               kFsyncBlind),
       rung<&Progs::kprobe_do_fsync>("kprobe", kFsyncBlind),
-      rung<&Progs::kprobe___x64_sys_fsync, &Progs::kprobe___x64_sys_fdatasync>("kprobe", kFsyncBlind),
+      rung<&Progs::kprobe___x64_sys_fsync, &Progs::kprobe___x64_sys_fdatasync>("kprobe",
+                                                                               kFsyncBlind),
       rung<&Progs::enter_fsync, &Progs::enter_fdatasync>("tracepoint", kFsyncBlind)}},
     {"unlink",
      {rung<&Progs::fentry_security_inode_unlink>("fentry"),
@@ -111,8 +124,9 @@ constexpr Counters<vfsstat_bpf, Options> kTool{
     .about = {.name = "vfsstat",
               .area = "file",
               .summary = "Count common calls of the virtual file system",
-              .details = "One line an interval with the calls a second: reads, writes, syncs, opens, "
-                         "and files and directories made and removed.",
+              .details =
+                  "One line an interval with the calls a second: reads, writes, syncs, opens, "
+                  "and files and directories made and removed.",
               .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,

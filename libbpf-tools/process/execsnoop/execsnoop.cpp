@@ -2,10 +2,11 @@
 #include "execsnoop.h"
 #include "base/path.hpp"
 #include "shape/stream.hpp"
-#include "execsnoop.skel.h"
 #include <algorithm>
 #include <fcntl.h>
 #include <regex.h>
+
+#include "execsnoop.skel.h"
 
 namespace
 {
@@ -76,8 +77,8 @@ constexpr Option kOptions[] = {
     show('C', "print-cpu", "Print the CPU"),
     show('M', "print-pcomm", "Print the parent's command name"),
     flag<&Options::cwd>(0, "cwd", "Print the working directory"),
-    opt<&Options::max_args>(0, "max-args", "N",
-                            "Print at most N arguments, the file name included", kPositive),
+    opt<&Options::max_args>(0, "max-args", "N", "Print at most N arguments, the file name included",
+                            kPositive),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'P', "ppid"}, {'u', "uid"}, {'c', "cgroup"}};
@@ -85,8 +86,9 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'P', "ppid"}, {'u', "uid"}, {'c', 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8,
                                                                  "Time of the exec", with("time")),
-    col<[](const Row& r) { return SinceFirst{r.event->time_ns, 3}; }>(
-        "since_s", "TIME(s)", 8, "Seconds since the first event", with("timestamp")),
+    col<[](const Row& r) {
+        return SinceFirst{r.event->time_ns, 3};
+    }>("since_s", "TIME(s)", 8, "Seconds since the first event", with("timestamp")),
     col<[](const Row& r) { return r.event->uid; }>("uid", "UID", 6, "User ID", with("print-uid")),
     col<[](const Row& r) -> Value { return r.event->comm; }>(
         "comm", "COMM", 16, "Command name; of a failed exec, the caller's"),
@@ -96,19 +98,20 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.event->ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
     col<[](const Row& r) { return r.event->cpu; }>("cpu", "CPU", 3, "CPU", with("print-cpu")),
     col<[](const Row& r) { return r.event->ret; }>("ret", "RET", 3, "0, or the negative errno"),
-    col<[](const Row& r) { return Errno{-r.event->ret}; }>("error", "ERROR", 8,
-                                                           "Name of the errno", kJsonOnly),
+    col<[](const Row& r) { return Errno{-r.event->ret}; }>("error", "ERROR", 8, "Name of the errno",
+                                                           kJsonOnly),
     col<[](const Row& r) { return std::string_view(r.filename); }>(
         "filename", "FILENAME", 32, "File that was to be executed", kJsonOnly),
-    col<[](const Row& r) { return std::string_view(r.cwd); }>(
-        "cwd", "CWD", 24, "Working directory", costly("cwd")),
-    col<[](const Row& r) { return List{r.argv.data(), r.argv.size(), List::Join::blank}; }>(
-        "argv", "ARGV", 32, "Arguments of the process, those of an interpreter included",
-        kJsonOnly),
+    col<[](const Row& r) { return std::string_view(r.cwd); }>("cwd", "CWD", 24, "Working directory",
+                                                              costly("cwd")),
+    col<[](const Row& r) {
+        return List{r.argv.data(), r.argv.size(), List::Join::blank};
+    }>("argv", "ARGV", 32, "Arguments of the process, those of an interpreter included", kJsonOnly),
     col<[](const Row& r) { return r.more; }>("truncated", "CUT", 3,
                                              "Whether there were more arguments", kJsonOnly),
-    col<[](const Row& r) { return List{r.args.data(), r.args.size(), r.join, r.more}; }>(
-        "args", "ARGS", 0, "File name and arguments; ... if there were more"),
+    col<[](const Row& r) {
+        return List{r.args.data(), r.args.size(), r.join, r.more};
+    }>("args", "ARGS", 0, "File name and arguments; ... if there were more"),
 };
 
 constexpr std::string_view kNoCaller = "failed execs of 32-bit programs and of the kernel itself";

@@ -119,7 +119,7 @@ int BPF_PROG(wakeup_tp_btf, struct task_struct *task)
 }
 
 SEC("tp_btf/sched_wakeup_new")
-int BPF_PROG(wakeup_new_tp_btf, struct task_struct *task)
+int BPF_PROG(new_tp_btf, struct task_struct *task)
 {
 	return wakeup(task, true);
 }
@@ -137,7 +137,7 @@ int BPF_PROG(wakeup_raw_tp, struct task_struct *task)
 }
 
 SEC("raw_tp/sched_wakeup_new")
-int BPF_PROG(wakeup_new_raw_tp, struct task_struct *task)
+int BPF_PROG(new_raw_tp, struct task_struct *task)
 {
 	return wakeup(task, false);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "runqslower.h"
 #include "shape/stream.hpp"
-#include "runqslower.skel.h"
 #include <algorithm>
 #include <bit>
+
+#include "runqslower.skel.h"
 
 namespace
 {
@@ -60,8 +61,8 @@ constexpr Column kColumns[] = {
 // taken for that of a later one.
 constexpr Need kNeeds[] = {
     {"waits for a CPU",
-     {rung<&Progs::switch_tp_btf, &Progs::wakeup_tp_btf, &Progs::wakeup_new_tp_btf>("tp_btf"),
-      rung<&Progs::switch_raw_tp, &Progs::wakeup_raw_tp, &Progs::wakeup_new_raw_tp>("raw_tp")}},
+     {rung<&Progs::switch_tp_btf, &Progs::wakeup_tp_btf, &Progs::new_tp_btf>("tp_btf"),
+      rung<&Progs::switch_raw_tp, &Progs::wakeup_raw_tp, &Progs::new_raw_tp>("raw_tp")}},
 };
 
 // 2 MB; systemd's pid_max of 4194304 would ask for 32.
@@ -71,8 +72,8 @@ void setup(runqslower_bpf& s, Options& o, const Session&)
 {
     std::string pid_max = read_file("/proc/sys/kernel/pid_max").value_or("");
     pid_max.resize(std::min(pid_max.find('\n'), pid_max.size()));
-    const std::uint32_t slots = std::min(
-        std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(kMostSlots)), kMostSlots);
+    const std::uint32_t slots =
+        std::min(std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(kMostSlots)), kMostSlots);
     bpf_map__set_max_entries(s.maps.waiting, slots);
     o.slot_mask = slots - 1;
     o.prefix_len = std::uint32_t(c_str(o.prefix).size());
@@ -90,8 +91,9 @@ constexpr Stream<runqslower_bpf, Options, runq_event> kTool{
     .about = {.name = "runqslower",
               .area = "sched",
               .summary = "Trace long waits for a CPU",
-              .details = "One line for each time that a thread, ready to run, had to wait for a CPU "
-                         "longer than MIN_US.",
+              .details =
+                  "One line for each time that a thread, ready to run, had to wait for a CPU "
+                  "longer than MIN_US.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+/* Options that the kernel side knows; constant at load time, so unused tests cost nothing. */
+struct @name@_config {
+	bool no_roots;
+};
+
+struct @name@_event {
+	__u64 time_ns;
+	__u32 pid;
+	char comm[COMM_LEN];
+	char dir[64];
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+/* Options that the kernel side knows; constant at load time, so unused tests cost nothing. */
+struct @name@_config {
+	bool no_roots;
+};
+
+/* What is counted, and under what; the generation is the kit's. */
+struct @name@_key {
+	__u32 generation;
+	__u32 pid;
+};
+
+struct @name@_stat {
+	__u64 changes;
+	char comm[COMM_LEN];
+};

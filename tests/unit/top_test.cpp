@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/counters.hpp"
+#include "shape/top.hpp"
+#include <gtest/gtest.h>
+
+namespace corebox
+{
+namespace
+{
+
+std::vector<std::size_t> order(std::vector<Ranked> entries)
+{
+    rank(entries);
+    std::vector<std::size_t> places;
+    for (const Ranked& r : entries)
+        places.push_back(r.entry);
+    return places;
+}
+
+using Places = std::vector<std::size_t>;
+
+TEST(Rank, PutsTheHeaviestFirst)
+{
+    EXPECT_EQ(order({{1, {}, 0}, {3, {}, 1}, {2, {}, 2}}), (Places{1, 2, 0}));
+    EXPECT_EQ(order({}), Places{});
+}
+
+// Differences that do not fit an int: what BCC's libbpf tool subtracts and returns as one.
+TEST(Rank, ComparesAll64Bits)
+{
+    EXPECT_EQ(order({{1, {}, 0}, {1ull << 32, {}, 1}, {1ull << 31, {}, 2}, {~0ull, {}, 3}}),
+              (Places{3, 1, 2, 0}));
+}
+
+TEST(Rank, OrdersEqualWeightsByKeyWhateverTheirOrderWas)
+{
+    const std::byte a[2] = {std::byte(1), std::byte(9)}, b[2] = {std::byte(2), std::byte(0)},
+                    c[2] = {std::byte(200), std::byte(0)};
+    EXPECT_EQ(order({{5, c, 0}, {5, a, 1}, {5, b, 2}}), (Places{1, 2, 0}));
+    EXPECT_EQ(order({{5, b, 2}, {5, c, 0}, {5, a, 1}}), (Places{1, 2, 0}));
+}
+
+TEST(RowLimit, Is20ForPeopleAndNoneForPrograms)
+{
+    const Tool tool{};
+    Session session(tool);
+    EXPECT_EQ(row_limit(session, 0), 20u);
+    EXPECT_EQ(row_limit(session, 24), 20u);
+    EXPECT_EQ(row_limit(session, 10), 7u); // load, header, rows, and the cursor's line
+    EXPECT_EQ(row_limit(session, 1), 1u);
+    session.format = Format::json;
+    EXPECT_EQ(row_limit(session, 0), ~std::size_t(0));
+    session.rows = 3;
+    EXPECT_EQ(row_limit(session, 0), 3u);
+    session.format = Format::text;
+    EXPECT_EQ(row_limit(session, 10), 3u); // who names a number gets it
+}
+
+TEST(CounterIntervals, AreDifferencesOverAllCpusWithoutTheToolsOwn)
+{
+    std::vector<counters> slots(4);
+    slots[0].n[2] = 100;
+    slots[3].n[2] = 20;
+    counters own{};
+    own.n[2] = 10;
+    CounterIntervals intervals(slots, 1'000'000'000, own);
+    slots[1].n[2] = 7;
+    slots[3].n[2] = 25;
+    slots[0].n[0] = 3;
+    own.n[2] = 14;
+    CounterRow row = intervals.next(3'000'000'000, own);
+    EXPECT_EQ(row.count.n[2], 8u); // 7 + 5 - 4
+    EXPECT_EQ(row.count.n[0], 3u);
+    EXPECT_EQ(row.interval_ns, 2'000'000'000u);
+    EXPECT_EQ(row.time_ns, 3'000'000'000u);
+    EXPECT_EQ(row.rate(2), 4u);
+    EXPECT_EQ(row.rate(0), 2u); // 1.5, rounded
+    row = intervals.next(3'000'000'000, own);
+    EXPECT_EQ(row.count.n[2], 0u);
+    EXPECT_EQ(row.rate(2), 0u); // no time has passed
+}
+
+TEST(CounterIntervals, RatesOfShortIntervalsAreNotCut)
+{
+    const CounterRow row{.time_ns = 0, .interval_ns = 250'000'000, .count = {{1, 1000}}};
+    EXPECT_EQ(row.rate(0), 4u);
+    EXPECT_EQ(row.rate(1), 4000u);
+}
+
+} // namespace
+} // namespace corebox
