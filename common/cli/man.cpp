@@ -195,6 +195,8 @@ std::string synopsis(const Tool& tool)
 std::string options(const Tool& tool)
 {
     std::string out;
+    for (const Option* o : listed_operands(tool))
+        out += cat(".TP\n\\fI", roff(o->arg, false), "\\fR\n", sentence(o->help), "\n");
     std::string_view group;
     const auto put = [&](const ListedOption& l) {
         const Option& o = *l.option;
@@ -217,8 +219,6 @@ std::string options(const Tool& tool)
         for (const ListedOption& l : list)
             if (l.group == wanted)
                 put(l);
-    for (const Option* o : listed_operands(tool))
-        out.insert(0, cat(".TP\n\\fI", roff(o->arg, false), "\\fR\n", sentence(o->help), "\n"));
     return out;
 }
 

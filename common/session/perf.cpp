@@ -52,8 +52,8 @@ void check_sampling(const Sampling& sampling)
             fail(cat("CPU ", *sampling.cpu, " is not online"), 0);
     }
     const auto text = read_file("/proc/sys/kernel/perf_event_max_sample_rate");
-    const auto limit = text ? to_number<std::uint64_t>(text->substr(0, text->find('\n')))
-                            : std::nullopt;
+    const auto limit =
+        text ? to_number<std::uint64_t>(text->substr(0, text->find('\n'))) : std::nullopt;
     if (limit && sampling.frequency > *limit)
         fail(cat("the kernel samples at most at ", *limit, " Hertz"), 0,
              "raise kernel.perf_event_max_sample_rate (sysctl)");

@@ -14,18 +14,19 @@ namespace corebox
 {
 
 struct Sampling {
-    std::uint64_t frequency = 0; // Hz; exclusive with period
-    std::uint64_t period = 0;    // events: cycles, or nanoseconds of the CPU clock
+    std::uint64_t frequency = 0;      // Hz; exclusive with period
+    std::uint64_t period = 0;         // events: cycles, or nanoseconds of the CPU clock
     std::optional<std::uint32_t> cpu; // only this one
     bool idle = false;                // the idle task too
 };
 
 enum class SampleSource : std::uint8_t {
-    cycles,    // hardware: interrupts where interrupts are disabled too; few virtual machines have it
+    cycles, // hardware: interrupts where interrupts are disabled too; few virtual machines have it
     cpu_clock, // a timer: everywhere
 };
 
-// Fails, with what to do, where the kernel would refuse it: CPU offline, frequency beyond its limit.
+// Fails, with what to do, where the kernel would refuse it: CPU offline, frequency beyond its
+// limit.
 void check_sampling(const Sampling& sampling);
 
 // Runs `program` at each sample. The links, or none with errno set.

@@ -65,8 +65,8 @@ void append_frames(std::string& out, const Frames& frames, std::string_view miss
 std::uint64_t max_stack()
 {
     const auto text = read_file("/proc/sys/kernel/perf_event_max_stack");
-    const auto limit = text ? to_number<std::uint64_t>(text->substr(0, text->find('\n')))
-                            : std::nullopt;
+    const auto limit =
+        text ? to_number<std::uint64_t>(text->substr(0, text->find('\n'))) : std::nullopt;
     return limit.value_or(STACK_DEPTH);
 }
 
@@ -165,7 +165,8 @@ void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
         return std::tie(r.comm, r.pid, r.tid, r.user->state, r.kernel->state, r.user->names,
                         r.kernel->names, r.user->details, r.kernel->details);
     };
-    std::ranges::sort(rows, [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
+    std::ranges::sort(rows,
+                      [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
     std::size_t kept = 0;
     for (const StackRow& row : rows) {
         if (kept > 0 && text(rows[kept - 1]) == text(row)) {
@@ -198,8 +199,8 @@ void append_folded(std::string& out, const StackRow& row, const StackOptions& op
 {
     const auto user = folded_stack(*row.user, kMissedUser);
     const auto kernel = folded_stack(*row.kernel, kMissedKernel);
-    const std::string comm = options.threads ? cat(row.comm, "-", row.pid, "/", row.tid)
-                                             : std::string(row.comm);
+    const std::string comm =
+        options.threads ? cat(row.comm, "-", row.pid, "/", row.tid) : std::string(row.comm);
     append_folded(out, comm, user, kernel, stack_weight(row, unit),
                   {.delimiter = options.delimited, .annotate = options.annotations});
 }
@@ -212,8 +213,8 @@ std::uint32_t ImageSymbols::image(std::uint32_t pid)
     // Behind the name, which may hold anything, field 3 comes first.
     const auto fields = split(std::string_view(*text).substr(text->rfind(')') + 1), ' ');
     constexpr std::size_t kStartStack = 28 - 2; // an empty one before the first blank
-    const auto start = fields.size() > kStartStack ? to_number<std::uint64_t>(fields[kStartStack])
-                                                   : std::nullopt;
+    const auto start =
+        fields.size() > kStartStack ? to_number<std::uint64_t>(fields[kStartStack]) : std::nullopt;
     return start ? STACK_IMAGE(*start) : 0;
 }
 
@@ -331,8 +332,8 @@ const Frames* StackWords::user(stack_task task, std::int32_t id)
     frames.state = Frames::State::there;
     bool was_nowhere = false;
     for (std::size_t i = 0; i < addresses.size(); i++) {
-        const UserFrame frame = symbols_.lookup(task, addresses[i],
-                                                i == 0 ? At::instruction : At::return_address);
+        const UserFrame frame =
+            symbols_.lookup(task, addresses[i], i == 0 ? At::instruction : At::return_address);
         // Code without frame pointers leads the kernel astray: up to the last frame there may be
         // addresses where nothing is. One says as much as a hundred.
         const bool nowhere = !frame.resolved && frame.object.empty();
@@ -405,7 +406,9 @@ void StackRun::on_task(void* self, const void* record, std::size_t) noexcept
     stack_task task;
     std::memcpy(&task, record, sizeof task);
     auto& tasks = static_cast<StackRun*>(self)->tasks_;
-    const auto same = [&](const stack_task& t) { return t.pid == task.pid && t.image == task.image; };
+    const auto same = [&](const stack_task& t) {
+        return t.pid == task.pid && t.image == task.image;
+    };
     if (std::ranges::none_of(tasks, same))
         tasks.push_back(task);
 }
@@ -480,7 +483,7 @@ void StackRun::draw(const std::vector<StackRow>& rows) const
     std::string svg;
     write_flame_graph(svg,
                       {.title = std::string(session_.tool.about.name),
-                       .subtitle = banner_,
+                       .subtitle = banner_.substr(0, banner_.find("... Hit Ctrl-C")),
                        .unit = std::string(unit_.name)},
                       stacks);
     replace_file(std::string(options_.flame), svg);

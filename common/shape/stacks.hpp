@@ -31,28 +31,28 @@ struct StackOptions {
 // Rows for the tools' tables of options.
 namespace stack_option
 {
-inline constexpr Option user_only = flag<&StackOptions::user_only>(
-    'U', "user-stacks-only", "Only user stacks");
-inline constexpr Option kernel_only = flag<&StackOptions::kernel_only>(
-    'K', "kernel-stacks-only", "Only kernel stacks");
-inline constexpr Option delimited = flag<&StackOptions::delimited>(
-    'd', "delimited", "A delimiter between kernel and user stack");
-inline constexpr Option folded = flag<&StackOptions::folded>(
-    'f', "folded", "One line a stack, for flame graphs");
-inline constexpr Option annotations = flag<&StackOptions::annotations>(
-    'a', "annotations", "Append _[k] to kernel frames");
+inline constexpr Option user_only =
+    flag<&StackOptions::user_only>('U', "user-stacks-only", "Only user stacks");
+inline constexpr Option kernel_only =
+    flag<&StackOptions::kernel_only>('K', "kernel-stacks-only", "Only kernel stacks");
+inline constexpr Option delimited =
+    flag<&StackOptions::delimited>('d', "delimited", "A delimiter between kernel and user stack");
+inline constexpr Option folded =
+    flag<&StackOptions::folded>('f', "folded", "One line a stack, for flame graphs");
+inline constexpr Option annotations =
+    flag<&StackOptions::annotations>('a', "annotations", "Append _[k] to kernel frames");
 inline constexpr Option address = flag<&StackOptions::address>(
     'A', "address", "Addresses, offsets and objects too; stacks that differ in addresses apart");
-inline constexpr Option threads = flag<&StackOptions::threads>(
-    0, "per-thread", "Tell the threads of a process apart");
+inline constexpr Option threads =
+    flag<&StackOptions::threads>(0, "per-thread", "Tell the threads of a process apart");
 inline constexpr Option storage = opt<&StackOptions::storage>(
     0, "stack-storage-size", "STACKS", "Room for so many different stacks (16384)", {1, 1 << 22});
 inline constexpr Option hash_storage = opt<&StackOptions::hash_storage>(
-    0, "hash-storage-size", "KEYS",
-    "Room for so many combinations of process and stacks (40960)", {1, 1 << 24});
-inline constexpr Option depth = opt<&StackOptions::depth>(
-    0, "perf-max-stack-depth", "FRAMES", "Frames of a stack, counted from its leaf (127)",
-    {1, 4096});
+    0, "hash-storage-size", "KEYS", "Room for so many combinations of process and stacks (40960)",
+    {1, 1 << 24});
+inline constexpr Option depth =
+    opt<&StackOptions::depth>(0, "perf-max-stack-depth", "FRAMES",
+                              "Frames of a stack, counted from its leaf (127)", {1, 4096});
 inline constexpr Option flame = opt<&StackOptions::flame>(
     0, "flame", "FILE", "Draw a flame graph (SVG) instead of printing stacks", {}, {}, "file");
 } // namespace stack_option
@@ -86,18 +86,16 @@ inline constexpr Column comm = col<&StackRow::comm>("comm", "COMM", 16, "Command
 inline constexpr Column pid = col<&StackRow::pid>("pid", "PID", 7, "Process ID");
 inline constexpr Column tid =
     col<&StackRow::tid>("tid", "TID", 7, "Thread ID", costly("per-thread"));
-inline constexpr Column kernel = col<[](const StackRow& r) {
-    return StackRow::names(*r.kernel);
-}>("kernel", "KERNEL", 0, "Kernel functions, leaf first", without("user-stacks-only"));
-inline constexpr Column user = col<[](const StackRow& r) {
-    return StackRow::names(*r.user);
-}>("user", "USER", 0, "User functions, leaf first", without("kernel-stacks-only"));
-inline constexpr Column kernel_address = col<[](const StackRow& r) {
-    return StackRow::details(*r.kernel);
-}>("kernel_address", "KERNEL-ADDRESS", 0, "The same with addresses", costly("address"));
-inline constexpr Column user_address = col<[](const StackRow& r) {
-    return StackRow::details(*r.user);
-}>("user_address", "USER-ADDRESS", 0, "The same with addresses", costly("address"));
+inline constexpr Column kernel = col<[](const StackRow& r) { return StackRow::names(*r.kernel); }>(
+    "kernel", "KERNEL", 0, "Kernel functions, leaf first", without("user-stacks-only"));
+inline constexpr Column user = col<[](const StackRow& r) { return StackRow::names(*r.user); }>(
+    "user", "USER", 0, "User functions, leaf first", without("kernel-stacks-only"));
+inline constexpr Column kernel_address =
+    col<[](const StackRow& r) { return StackRow::details(*r.kernel); }>(
+        "kernel_address", "KERNEL-ADDRESS", 0, "The same with addresses", costly("address"));
+inline constexpr Column user_address =
+    col<[](const StackRow& r) { return StackRow::details(*r.user); }>(
+        "user_address", "USER-ADDRESS", 0, "The same with addresses", costly("address"));
 } // namespace stack_column
 
 // How a tool of this shape counts.

@@ -144,15 +144,29 @@ void expect_sound(const Records& records)
     }
 }
 
-// biolatency --json ARGUMENTS while `work` runs in this process.
+// 7.2 preempts BPF programs, and then does not run one on a CPU where a preempted run of it has not
+// ended: it says so, the tool counts such a request as lost ("nested"), and the test begins again.
+Result unpreempted(const std::function<Result()>& measure)
+{
+    Result r = measure();
+    for (int tries = 1; tries < 5 && r.err.find(" nested") != r.err.npos; tries++) {
+        EXPECT_EQ(r.status, 3);
+        EXPECT_EQ(kernel(), "7.2") << r.err;
+        r = measure();
+    }
+    return r;
+}
+
+// biolatency --json ARGUMENTS while `work` runs.
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {})
 {
-    std::vector<std::string> argv{"biolatency", "--json"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    work();
-    const Result r = tracer.stop(SIGINT);
+    arguments.insert(arguments.begin(), {"biolatency", "--json"});
+    const Result r = unpreempted([&] {
+        Tracer tracer(arguments, env);
+        work();
+        return tracer.stop(SIGINT);
+    });
     EXPECT_EQ(r.status, 0) << r.err;
     expect_exact(r);
     EXPECT_EQ(r.account.value("printed", 0u), total(r.records));
@@ -266,34 +280,26 @@ TEST_P(BiolatencyRung, QueuedCountsTheSameRequests)
 
 TEST_P(BiolatencyRung, CountsWhatACgroupIssues)
 {
+    const Cgroup cgroup("biolatency");
     // With a scheduler requests are inserted by their issuer, but may be issued by another task.
     for (const char* scheduler : {"none", "mq-deadline"}) {
         set_queue("nullb0", "scheduler", scheduler);
-        const Cgroup cgroup("biolatency");
-        const Gate entered, go;
-        Child inside([&] {
-            cgroup.enter();
-            entered.open();
-            go.wait();
-            const File disk(kSlow);
-            disk.read(11);
-        });
-        inside.go();
-        entered.wait();
-        const Result r = trace(
-            {"-c", cgroup.path(), "-D"},
-            [&] {
-                std::thread other([] {
-                    const File disk(kSlow);
-                    disk.read(17);
-                });
-                go.open();
-                EXPECT_EQ(inside.wait(), 0);
-                other.join();
-            },
-            env());
-        EXPECT_EQ(total(r.records), 11u);
-        EXPECT_GE(r.account.at("filtered").get<unsigned>(), 17u);
+        const auto work = [&] {
+            Child inside([&] {
+                cgroup.enter();
+                const File disk(kSlow);
+                disk.read(11);
+            });
+            std::thread other([] {
+                const File disk(kSlow);
+                disk.read(17);
+            });
+            inside.go_wait();
+            other.join();
+        };
+        const Result r = trace({"-c", cgroup.path(), "-D"}, work, env());
+        EXPECT_EQ(total(r.records), 11u) << scheduler;
+        EXPECT_GE(r.account.at("filtered").get<unsigned>(), 17u) << scheduler;
     }
     set_queue("nullb0", "scheduler", "none");
 }
@@ -495,15 +501,17 @@ TEST_F(Biolatency, KindsOfRequests)
 
 TEST_F(Biolatency, PidIsTheIssuer)
 {
-    Child child([] {
-        const File disk(kSlow);
-        disk.read(8);
-    });
     const File disk(kSlow);
-    Tracer tracer({"biolatency", "--json", "-p", to_string(child.pid())});
-    disk.read(6);
-    child.go_wait();
-    const Result r = tracer.wait(); // ends with its target
+    const Result r = unpreempted([&] {
+        Child child([] {
+            const File own(kSlow);
+            own.read(8);
+        });
+        Tracer tracer({"biolatency", "--json", "-p", to_string(child.pid())});
+        disk.read(6);
+        child.go_wait();
+        return tracer.wait(); // ends with its target
+    });
     EXPECT_EQ(r.status, 0);
     EXPECT_EQ(total(r.records), 8u);
     EXPECT_GE(r.account.at("filtered").get<unsigned>(), 6u);
@@ -512,8 +520,10 @@ TEST_F(Biolatency, PidIsTheIssuer)
 
 TEST_F(Biolatency, CommandIsTheIssuer)
 {
-    const Result r = run({"biolatency", "--json", "--", "dd", "if=/dev/nullb0", "of=/dev/null",
-                          "bs=4k", "count=9", "iflag=direct"});
+    const Result r = unpreempted([] {
+        return run({"biolatency", "--json", "--", "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4k",
+                    "count=9", "iflag=direct"});
+    });
     EXPECT_EQ(r.status, 0) << r.err;
     EXPECT_EQ(total(r.records), 9u);
 }

@@ -80,7 +80,7 @@ protected:
     {
         return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
     }
-    bool ordered() const { return std::string_view(GetParam()) != "perf_buffer"; }
+    bool ordered() const { return !std::string_view(GetParam()).ends_with("perf_buffer"); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rungs, OpensnoopRung,
@@ -270,6 +270,8 @@ TEST_P(OpensnoopRung, FullPathOfRelativeNames)
     EXPECT_EQ(shown, expected);
 }
 
+// A perf buffer of 512 KiB a CPU may overflow where the host lends the reader no CPU for long; then
+// it is the account that has to be right.
 TEST_P(OpensnoopRung, FloodLosesNothing)
 {
     const Result result = trace(
@@ -279,11 +281,14 @@ TEST_P(OpensnoopRung, FloodLosesNothing)
                 ::syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY);
         },
         env());
-    EXPECT_EQ(result.status, 0) << result.err;
-    expect_exact(result);
-    EXPECT_EQ(result.account.value("printed", 0), kFlood);
-    EXPECT_EQ(result.records.size(), std::size_t(kFlood));
-    EXPECT_EQ(with(result.records, "path", "/no/such/file").size(), std::size_t(kFlood));
+    const int lost = ordered() ? 0 : result.account.value("lost_buffer", 0);
+    EXPECT_EQ(result.status, lost ? 3 : 0) << result.err;
+    EXPECT_EQ(result.account.value("seen", 0), kFlood);
+    EXPECT_EQ(result.account.value("filtered", 0), 0);
+    EXPECT_EQ(result.account.value("lost", 0), lost) << result.account;
+    EXPECT_EQ(result.account.value("printed", 0), kFlood - lost);
+    EXPECT_EQ(result.records.size(), std::size_t(kFlood - lost));
+    EXPECT_EQ(with(result.records, "path", "/no/such/file").size(), std::size_t(kFlood - lost));
 }
 
 // The tool stands still while the flood comes: what does not fit is lost, and counted to the one.

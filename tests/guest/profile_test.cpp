@@ -22,8 +22,9 @@
 #include <thread>
 #include <unistd.h>
 
-// What stands in the stacks, by names that nothing else has. Each keeps a frame pointer, as the kernel
-// follows those; and is called from one that does, for a function without one hides its caller.
+// What stands in the stacks, by names that nothing else has. Each keeps a frame pointer, as the
+// kernel follows those; and is called from one that does, for a function without one hides its
+// caller.
 #define FRAME [[gnu::noinline, gnu::noipa, gnu::optimize("no-optimize-sibling-calls")]]
 #define KEEP_FRAME asm volatile("" : : "r"(__builtin_frame_address(0)) : "memory")
 
@@ -91,10 +92,9 @@ void pin(unsigned cpu)
 
 std::uint64_t sum(const Records& records)
 {
-    return std::accumulate(records.begin(), records.end(), std::uint64_t(0),
-                           [](std::uint64_t n, const Json& r) {
-                               return n + r.at("count").get<std::uint64_t>();
-                           });
+    return std::accumulate(
+        records.begin(), records.end(), std::uint64_t(0),
+        [](std::uint64_t n, const Json& r) { return n + r.at("count").get<std::uint64_t>(); });
 }
 
 template <class Predicate>
@@ -163,24 +163,24 @@ TEST(Profile, NamesTheFunctionsOfAProcessThatEnded)
 // Seen only by its samples: nobody named its PID, and it ends long before the report.
 TEST(Profile, NamesAShortProcessSystemWide)
 {
-    const Result r = profile({"--json", "-F", "499"},
-                             [] {
-                                 for (int i = 0; i < 5; i++) {
-                                     const pid_t pid = ::fork();
-                                     if (pid == 0) {
-                                         name("brief");
-                                         cbtest_spin(100);
-                                         ::_exit(0);
-                                     }
-                                     ::waitpid(pid, nullptr, 0);
-                                 }
-                             },
-                             false);
+    const Result r = profile(
+        {"--json", "-F", "499"},
+        [] {
+            for (int i = 0; i < 5; i++) {
+                const pid_t pid = ::fork();
+                if (pid == 0) {
+                    name("brief");
+                    cbtest_spin(100);
+                    ::_exit(0);
+                }
+                ::waitpid(pid, nullptr, 0);
+            }
+        },
+        false);
     EXPECT_EQ(r.status, 0) << r.err;
     const Records brief = with(r.records, "comm", "brief");
-    const auto named = sum_if(brief, [](const Json& row) {
-        return has_frame(row.at("user"), "cbtest_spin_leaf");
-    });
+    const auto named = sum_if(
+        brief, [](const Json& row) { return has_frame(row.at("user"), "cbtest_spin_leaf"); });
     EXPECT_GT(sum(brief), 10u) << r.out;
     EXPECT_GE(named * 10, sum(brief) * 8) << r.out;
     std::set<Json> pids;
@@ -287,9 +287,9 @@ TEST(Profile, IdleOnlyWhenAskedFor)
     EXPECT_EQ(count_if(without.records, idle), 0u) << without.out;
     const Result with_idle = run({"profile", "--json", "-I", "-F", "199", "1"});
     EXPECT_GT(sum_if(with_idle.records, idle), 20u) << with_idle.out;
-    EXPECT_GT(count_if(with_idle.records,
-                       [](const Json& row) { return row.at("comm") == "swapper/0"; }),
-              0u);
+    EXPECT_GT(
+        count_if(with_idle.records, [](const Json& row) { return row.at("comm") == "swapper/0"; }),
+        0u);
 }
 
 TEST(Profile, RateAndPeriod)
@@ -333,7 +333,8 @@ TEST(Profile, SeveralProcesses)
     const auto work = [] { cbtest_spin(kMs / 2); };
     Child a(work), b(work), c(work);
     const pid_t pids[] = {a.pid(), b.pid()};
-    Tracer tracer({"profile", "--json", "-p", std::to_string(pids[0]) + "," + std::to_string(pids[1])});
+    Tracer tracer(
+        {"profile", "--json", "-p", std::to_string(pids[0]) + "," + std::to_string(pids[1])});
     a.go();
     b.go();
     c.go();
@@ -420,16 +421,14 @@ TEST(Profile, FoldedLines)
             continue;
         const std::string user = stack.substr(0, delimiter), kernel = stack.substr(delimiter + 2);
         EXPECT_EQ(user.find("_[k]"), user.npos) << line;
-        EXPECT_EQ(std::ranges::count(kernel, ';'),
-                  [&] {
-                      int n = 0;
-                      for (auto at = kernel.find("_[k]"); at != kernel.npos;
-                           at = kernel.find("_[k]", at + 1))
-                          n++;
-                      return n;
-                  }())
-            << line;
-        both |= user.find(";cbtest_read") != user.npos && kernel.find(";vfs_read_[k];") != kernel.npos;
+        EXPECT_EQ(std::ranges::count(kernel, ';'), [&] {
+            int n = 0;
+            for (auto at = kernel.find("_[k]"); at != kernel.npos; at = kernel.find("_[k]", at + 1))
+                n++;
+            return n;
+        }()) << line;
+        both |=
+            user.find(";cbtest_read") != user.npos && kernel.find(";vfs_read_[k];") != kernel.npos;
     }
     EXPECT_TRUE(both) << r.out;
     EXPECT_EQ(total, printed(r.err));
@@ -494,13 +493,15 @@ TEST(Profile, JitNames)
 {
     const Result r = profile({"--json"}, [] {
         // mov $0x100000, %eax; 1: dec %eax; jnz 1b; ret
-        constexpr unsigned char kCode[] = {0xb8, 0x00, 0x00, 0x10, 0x00, 0xff, 0xc8, 0x75, 0xfc, 0xc3};
+        constexpr unsigned char kCode[] = {0xb8, 0x00, 0x00, 0x10, 0x00,
+                                           0xff, 0xc8, 0x75, 0xfc, 0xc3};
         void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         ASSERT_NE(page, MAP_FAILED);
         std::memcpy(page, kCode, sizeof kCode);
         char line[128];
-        std::snprintf(line, sizeof line, "%lx %zx jitted loop<1>\n", (unsigned long)page, sizeof kCode);
+        std::snprintf(line, sizeof line, "%lx %zx jitted loop<1>\n", (unsigned long)page,
+                      sizeof kCode);
         const std::string map = "/tmp/perf-" + std::to_string(::getpid()) + ".map";
         write_file(map, line);
         for (const unsigned end = cbtest_ms() + kMs; cbtest_ms() < end;)

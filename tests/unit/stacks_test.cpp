@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace corebox
@@ -36,7 +37,8 @@ const Frames kNone = missing(Frames::State::none);
 const Frames kLost = missing(Frames::State::lost);
 const StackUnit kCount{};
 
-std::string block(const StackRow& row, const StackOptions& options = {}, const StackUnit& unit = kCount)
+std::string block(const StackRow& row, const StackOptions& options = {},
+                  const StackUnit& unit = kCount)
 {
     std::string out;
     append_block(out, row, options, unit);
@@ -52,7 +54,8 @@ std::string folded(const StackRow& row, const StackOptions& options = {})
 
 TEST(Stacks, Block)
 {
-    const StackRow row{.comm = "dd", .pid = 7, .tid = 9, .events = 12, .kernel = &kKernel, .user = &kUser};
+    const StackRow row{
+        .comm = "dd", .pid = 7, .tid = 9, .events = 12, .kernel = &kKernel, .user = &kUser};
     EXPECT_EQ(block(row), "    read_zero\n    vfs_read\n    leaf\n    main\n"
                           "    -                dd (7)\n        12\n\n");
     EXPECT_EQ(block(row, {.delimited = true, .annotations = true, .threads = true}),
@@ -72,7 +75,8 @@ TEST(Stacks, BlockOfWhatIsMissing)
 
 TEST(Stacks, BlockOfATotal)
 {
-    const StackRow row{.comm = "dd", .pid = 7, .events = 2, .total = 5999, .kernel = &kNone, .user = &kNone};
+    const StackRow row{
+        .comm = "dd", .pid = 7, .events = 2, .total = 5999, .kernel = &kNone, .user = &kNone};
     EXPECT_EQ(block(row, {}, {.name = "us", .total = true, .divisor = 1000}),
               "    -                dd (7)\n        5\n\n");
 }
@@ -88,7 +92,8 @@ TEST(Stacks, HostileNamesStayInTheirLine)
 
 TEST(Stacks, Folded)
 {
-    StackRow row{.comm = "dd", .pid = 7, .tid = 9, .events = 12, .kernel = &kKernel, .user = &kUser};
+    StackRow row{
+        .comm = "dd", .pid = 7, .tid = 9, .events = 12, .kernel = &kKernel, .user = &kUser};
     EXPECT_EQ(folded(row), "dd;main;leaf;vfs_read;read_zero 12\n");
     EXPECT_EQ(folded(row, {.delimited = true, .annotations = true}),
               "dd;main;leaf;-;vfs_read_[k];read_zero_[k] 12\n");
@@ -169,6 +174,7 @@ TEST(Stacks, ImageIsWhatTheProcessIs)
     EXPECT_EQ(ImageSymbols::image(std::uint32_t(child)), self);
     ::close(pipe[0]);
     ::close(pipe[1]);
+    ::waitpid(child, nullptr, 0);
     EXPECT_EQ(ImageSymbols::image(0x7fffffff), 0u);
 }
 

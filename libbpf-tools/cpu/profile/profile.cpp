@@ -26,8 +26,11 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::frequency>('F', "frequency", "HZ", "Samples a second and CPU (99)", {1, 1'000'000}),
-    opt<&Options::period>('c', "count", "N", "A sample every N cycles, or nanoseconds of the CPU clock", {1, std::int64_t(1) << 40}),
+    opt<&Options::frequency>('F', "frequency", "HZ", "Samples a second and CPU (99)",
+                             {1, 1'000'000}),
+    opt<&Options::period>('c', "count", "N",
+                          "A sample every N cycles, or nanoseconds of the CPU clock",
+                          {1, std::int64_t(1) << 40}),
     opt<&Options::cpu>('C', "cpu", "CPU", "Only this CPU", {0, 1 << 16}),
     flag<&Options::include_idle>('I', "include-idle", "Idle CPUs too"),
     stack_option::user_only,
@@ -46,20 +49,18 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {{'p', "pid"}, {'L', "tid"}};
 
 constexpr Column kColumns[] = {
-    stack_column::comm,
-    stack_column::pid,
-    stack_column::tid,
-    col<&StackRow::events>("count", "COUNT", -8, "Samples"),
-    stack_column::user,
-    stack_column::kernel,
-    stack_column::user_address,
-    stack_column::kernel_address,
+    stack_column::comm,         stack_column::pid,
+    stack_column::tid,          col<&StackRow::events>("count", "COUNT", -8, "Samples"),
+    stack_column::user,         stack_column::kernel,
+    stack_column::user_address, stack_column::kernel_address,
 };
 
 Sampling sampling(const Session& session)
 {
     const auto& o = *static_cast<const Options*>(session.options);
-    return {.frequency = o.period ? 0 : o.frequency ? o.frequency : kDefaultHertz,
+    return {.frequency = o.period      ? 0
+                         : o.frequency ? o.frequency
+                                       : kDefaultHertz,
             .period = o.period,
             .cpu = session.given("cpu") ? std::optional(o.cpu) : std::nullopt,
             .idle = o.include_idle};
@@ -74,7 +75,10 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
 constexpr Need kNeeds[] = {
     {"what the CPUs run",
      {rung<&Progs::sample_cycles>("cycles", {}, attach<SampleSource::cycles>, no_cycles),
-      rung<&Progs::sample_clock>("cpu-clock", "code that runs with interrupts disabled: its time shows where they are enabled again", attach<SampleSource::cpu_clock>)}},
+      rung<&Progs::sample_clock>(
+          "cpu-clock",
+          "code that runs with interrupts disabled: its time shows where they are enabled again",
+          attach<SampleSource::cpu_clock>)}},
 };
 
 // "PID [181]", "TID [7,9]", "make and its children", "all threads"
@@ -98,13 +102,14 @@ std::string who(const Session& session)
 std::string banner(const Options& o, const Session& session)
 {
     const Sampling s = sampling(session);
-    std::string out = cat("Sampling ", s.period ? cat("every ", s.period, " events")
-                                                : cat("at ", s.frequency, " Hertz"),
-                          " of ", who(session), " by ",
-                          o.user_only     ? "user"
-                          : o.kernel_only ? "kernel"
-                                          : "user + kernel",
-                          " stack");
+    std::string out =
+        cat("Sampling ",
+            s.period ? cat("every ", s.period, " events") : cat("at ", s.frequency, " Hertz"),
+            " of ", who(session), " by ",
+            o.user_only     ? "user"
+            : o.kernel_only ? "kernel"
+                            : "user + kernel",
+            " stack");
     if (s.cpu)
         out += cat(" on CPU#", *s.cpu);
     if (const auto ms = session.duration.count() / 1'000'000; ms)
@@ -113,11 +118,14 @@ std::string banner(const Options& o, const Session& session)
 }
 
 constexpr Stacks<profile_bpf, Options> kTool{
-    .about = {.name = "profile",
-              .area = "cpu",
-              .summary = "Profile CPU time by sampled stacks",
-              .details = "Interrupts each CPU at a fixed rate and counts what it was running: process, user and kernel stack. Prints the counts at the end, the most frequent stack last.",
-              .examples = kExamples},
+    .about =
+        {.name = "profile",
+         .area = "cpu",
+         .summary = "Profile CPU time by sampled stacks",
+         .details =
+             "Interrupts each CPU at a fixed rate and counts what it was running: process, user "
+             "and kernel stack. Prints the counts at the end, the most frequent stack last.",
+         .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Man pages and completion, made from the declarations of all tools and from hand-written text.
+#include "base/text.hpp"
+#include "cli/man.hpp"
+#include "session/session.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace corebox
+{
+namespace
+{
+
+using testing::HasSubstr;
+
+constexpr std::string_view kMarkdown = "## DESCRIPTION\n"
+                                       "\n"
+                                       "Shows `open(2)` and *what* **else**.\n"
+                                       ".hidden is no request.\n"
+                                       "\n"
+                                       "- one\n"
+                                       "  goes on\n"
+                                       "- two\n"
+                                       "\n"
+                                       "## EXAMPLES\n"
+                                       "\n"
+                                       "    # tool -x 'a\\n'\n"
+                                       "\n"
+                                       "    .second\n"
+                                       "\n"
+                                       "## SEE ALSO\n"
+                                       "\n"
+                                       "`bpf`(2)\n";
+
+TEST(ManPage, MarkdownBecomesRoff)
+{
+    const std::string page = man_page(*all_tools().front(), kMarkdown);
+    EXPECT_THAT(page, HasSubstr(".SH DESCRIPTION\n"
+                                "Shows \\fBopen(2)\\fR and \\fIwhat\\fR \\fBelse\\fR.\n"
+                                "\\&.hidden is no request.\n"
+                                ".IP \\(bu 2\none\ngoes on\n"
+                                ".IP \\(bu 2\ntwo\n"
+                                ".SH OPTIONS\n"));
+    EXPECT_THAT(page, HasSubstr(".PP\n.RS 4\n.EX\n"
+                                "# tool \\-x \\(aqa\\en\\(aq\n"
+                                "\n"
+                                "\\&.second\n"
+                                ".EE\n.RE\n"));
+    EXPECT_THAT(page, HasSubstr(".SH SEE ALSO\n\\fBbpf\\fR(2)\n"));
+}
+
+TEST(ManPage, EveryToolHasAllOfIt)
+{
+    for (const Tool* tool : all_tools()) {
+        const std::string page = man_page(*tool, "");
+        std::size_t at = 0;
+        for (const char* section : {"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COLUMNS",
+                                    "EXAMPLES", "KERNEL SUPPORT", "EXIT STATUS", "SEE ALSO"}) {
+            const auto found = page.find(cat(".SH ", section, "\n"), at);
+            EXPECT_NE(found, page.npos) << tool->about.name << ": " << section;
+            at = found;
+        }
+        for (const ListedOption& l : listed_options(*tool)) {
+            std::string name;
+            for (const char c : l.option->name)
+                name += c == '-' ? std::string("\\-") : std::string(1, c);
+            EXPECT_THAT(page, HasSubstr(cat("\\fB\\-\\-", name, "\\fR"))) << tool->about.name;
+        }
+        for (const Column& c : tool->columns)
+            EXPECT_THAT(page, HasSubstr(cat("(", c.key, ")\n"))) << tool->about.name;
+    }
+}
+
+TEST(ManPage, TheOverviewNamesEveryTool)
+{
+    const std::string page = man_page(all_tools());
+    for (const Tool* tool : all_tools())
+        EXPECT_THAT(page, HasSubstr(cat("\\fB", tool->about.name, "\\fR(8)\n")));
+}
+
+TEST(Completion, KnowsEveryToolOptionAndColumn)
+{
+    const std::string script = bash_completion(all_tools());
+    for (const Tool* tool : all_tools()) {
+        EXPECT_THAT(script, HasSubstr(cat("    ", tool->about.name, ")\n")));
+        for (const ListedOption& l : listed_options(*tool))
+            EXPECT_THAT(script,
+                        HasSubstr(cat("--", l.option->name, l.option->arg.empty() ? " " : "= ")));
+        for (const Column& c : tool->columns)
+            EXPECT_THAT(script, HasSubstr(c.key));
+    }
+}
+
+} // namespace
+} // namespace corebox
