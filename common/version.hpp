@@ -6,4 +6,4 @@ namespace corebox
 {
 inline constexpr std::string_view kVersion = "0.1.0";
 inline constexpr std::string_view kReleased = "2026-11-20"; // the date of man pages
-}
+} // namespace corebox

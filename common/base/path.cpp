@@ -7,7 +7,8 @@ namespace corebox
 std::string_view join_walk(std::string& out, std::string_view walk, std::string_view path)
 {
     // A whole walk ends with an empty name, the root.
-    const bool whole = walk == std::string_view("\0", 1) || walk.ends_with(std::string_view("\0\0", 2));
+    const bool whole =
+        walk == std::string_view("\0", 1) || walk.ends_with(std::string_view("\0\0", 2));
     out = whole ? "/" : ".../";
     if (whole)
         walk.remove_suffix(1);

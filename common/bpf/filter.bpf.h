@@ -8,8 +8,7 @@
 /* FILTER_KEY(kind, id) of every listed process and thread and of the traced command's tree. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384); /* not BPF_F_NO_PREALLOC: 5.10 warns of it, or refuses it */
 	__type(key, __u64);
 	__type(value, __u8);
 } cb_filter_ids SEC(".maps");

@@ -24,8 +24,7 @@ struct syscall_exit {
 #define SYSCALL_ARGS(args_type)                                                        \
 	struct {                                                                       \
 		__uint(type, BPF_MAP_TYPE_HASH);                                       \
-		__uint(max_entries, 16384);                                            \
-		__uint(map_flags, BPF_F_NO_PREALLOC); /* only the lower rungs use it */ \
+		__uint(max_entries, 4096);                                             \
 		__type(key, __u32);                                                    \
 		__type(value, args_type);                                              \
 	} cb_args SEC(".maps");                                                        \

@@ -17,8 +17,7 @@ struct uring_open {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 128);
 	__type(key, __u32);
 	__type(value, struct uring_open);
 } uring_opens SEC(".maps");

@@ -27,8 +27,7 @@ constexpr Option kFilterOptions[] = {
                              "file"),
 };
 constexpr Option kEventOptions[] = {
-    opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Size of the event buffer",
-                              {4, 1 << 20}),
+    opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Size of the event buffer", {4, 1 << 20}),
     opt<&Session::buffer_pages>(0, "buffer-pages", "PAGES", "The same in pages of 4 KiB",
                                 {1, 1 << 18}),
 };
@@ -147,12 +146,12 @@ std::string unknown_option(char** argv, int next, int argc, const std::vector<En
     const std::string_view word = at > 0 ? argv[at] : "";
     const auto name = word.starts_with("--") ? word.substr(2, word.find('=') - 2) : "";
     for (const Entry& e : entries) {
-        const bool is_it = !name.empty() ? e.option->name == name
-                                         : word.size() > 1 && e.key == word.back();
+        const bool is_it =
+            !name.empty() ? e.option->name == name : word.size() > 1 && e.key == word.back();
         if (is_it)
-            return e.option->arg.empty() ? cat("--", e.option->name, " takes no value")
-                                         : cat("--", e.option->name, " needs a value: ",
-                                               e.option->arg);
+            return e.option->arg.empty()
+                       ? cat("--", e.option->name, " takes no value")
+                       : cat("--", e.option->name, " needs a value: ", e.option->arg);
     }
     return cat("unknown option '", word, "'");
 }
@@ -163,8 +162,9 @@ std::string columns_help(const Tool& tool)
     if (!tool.columns.empty())
         out += "\n\nColumns:\n";
     for (const Column& c : tool.columns) {
-        out += cat("  ", c.header, std::string(c.header.size() < 12 ? 12 - c.header.size() : 1, ' '),
-                   c.help, c.key == c.header ? "" : cat(" (", c.key, ")"));
+        out +=
+            cat("  ", c.header, std::string(c.header.size() < 12 ? 12 - c.header.size() : 1, ' '),
+                c.help, c.key == c.header ? "" : cat(" (", c.key, ")"));
         if (c.show.when == Show::When::with || c.show.when == Show::When::costly)
             out += cat(", with --", c.show.option);
         if (c.show.when == Show::When::json)
@@ -217,7 +217,10 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
 {
     const Tool& tool = session.tool;
     session.options = options;
-    Parser parser{.session = session, .entries = option_entries(session, options), .operands = {}, .error = {}};
+    Parser parser{.session = session,
+                  .entries = option_entries(session, options),
+                  .operands = {},
+                  .error = {}};
     for (const Option& o : tool.positionals)
         parser.operands.emplace_back(&o, options);
     if (has(tool.shared, Shared::interval))
@@ -272,14 +275,13 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     operands += operands.empty() ? "[-- COMMAND...]" : " [-- COMMAND...]";
     if (!has(tool.shared, Shared::filter))
         operands = operands.substr(0, operands.rfind("[-- "));
-    std::string doc = cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool),
-                          examples_help(tool));
+    std::string doc =
+        cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool), examples_help(tool));
 
-    const argp definition{table.data(), on_option,    operands.c_str(), doc.c_str(),
-                          nullptr,      nullptr,      nullptr};
+    const argp definition{table.data(), on_option, operands.c_str(), doc.c_str(),
+                          nullptr,      nullptr,   nullptr};
     const int bad = argp_parse(&definition, int(words.size()) - 1, words.data(),
-                               ARGP_NO_ERRS | ARGP_NO_HELP | ARGP_NO_EXIT, nullptr,
-                               &parser);
+                               ARGP_NO_ERRS | ARGP_NO_HELP | ARGP_NO_EXIT, nullptr, &parser);
     const auto print = [&](unsigned flags) {
         // argp wraps at ARGP_HELP_FMT's rmargin; the tool's name is how it was called.
         argp_help(&definition, stdout, flags, const_cast<char*>(c_string(tool.about.name)));
@@ -292,10 +294,11 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     if (!parser.error.empty())
         fail_usage(parser.error);
     if (bad)
-        fail_usage(unknown_option(words.data(), parser.error_at, int(words.size()) - 1, parser.entries));
+        fail_usage(
+            unknown_option(words.data(), parser.error_at, int(words.size()) - 1, parser.entries));
     if (parser.version || parser.schema) {
-        const std::string text = parser.schema ? schema(tool)
-                                               : cat(tool.about.name, " (corebox) ", kVersion, "\n");
+        const std::string text =
+            parser.schema ? schema(tool) : cat(tool.about.name, " (corebox) ", kVersion, "\n");
         std::exit(std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0
                       ? int(Exit::complete)
                       : int(Exit::output));

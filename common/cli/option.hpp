@@ -21,14 +21,14 @@ struct Range {
 inline constexpr Range kPositive{1};
 
 struct Option {
-    char key;             // 0: long name only
+    char key;              // 0: long name only
     std::string_view name; // without "--"; of a positional: what it is called in messages
     std::string_view arg;  // name of its value in help; empty: a switch
     std::string_view help;
     // Stores the value; returns what it must be if it is not that ("a number from 1 to 9").
     std::string (*apply)(void* options, std::string_view value, const Range&);
     Range range{};
-    std::string_view alias{}; // the other incumbent's long name
+    std::string_view alias{};  // the other incumbent's long name
     std::string_view values{}; // what completion offers: pid, disk, cgroup, file, dir, user
     bool is_choice = false;    // `arg` is a list of words, "a|b|c"
 };
@@ -93,11 +93,8 @@ std::string parse_value(std::string_view s, char (&out)[N], const Range&)
 
 // A type that parses itself: static std::string parse(std::string_view, T& out).
 template <class T>
-    requires requires(T& out) { T::parse(std::string_view{}, out); }
-std::string parse_value(std::string_view s, T& out, const Range&)
-{
-    return T::parse(s, out);
-}
+requires requires(T& out) { T::parse(std::string_view{}, out); }
+std::string parse_value(std::string_view s, T& out, const Range&) { return T::parse(s, out); }
 
 // A list "1,2,3"; given again, the option adds to it.
 template <class T>

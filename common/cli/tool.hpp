@@ -28,12 +28,20 @@ struct Letter {
 };
 
 // Groups of shared options that a tool has.
-enum class Shared : std::uint8_t { none = 0, filter = 1, interval = 2, events = 4, sorted = 8, duration = 16 };
+enum class Shared : std::uint8_t {
+    none = 0,
+    filter = 1,
+    interval = 2,
+    events = 4,
+    sorted = 8,
+    duration = 16
+};
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
 
-// The linker lays the tools of all object files into one array: gcc aligns an object of this size to
-// 32 or 64 bytes by itself, and only a size that is a multiple of that leaves no gaps between them.
+// The linker lays the tools of all object files into one array: gcc aligns an object of this size
+// to 32 or 64 bytes by itself, and only a size that is a multiple of that leaves no gaps between
+// them.
 struct alignas(64) Tool {
     About about;
     std::span<const Option> options;
@@ -59,18 +67,22 @@ template <const auto& Shape>
 consteval Tool entry()
 {
     using S = std::remove_cvref_t<decltype(Shape)>;
-    return {.about = Shape.about,
-            .options = Shape.options,
-            .positionals = Shape.positionals,
-            .letters = Shape.letters,
-            .columns = Shape.columns.list,
-            .needs = Shape.needs,
-            .shared = S::kShared,
-            .run = [](const Tool& tool, int argc, char** argv) {
-                return Shape.run(tool, argc, argv);
-            },
-            .inspect = [](const Tool&, const std::function<void(const void*)>& use) {
-                S::inspect(use);
+    return {
+        .about = Shape.about,
+        .options = Shape.options,
+        .positionals = Shape.positionals,
+        .letters = Shape.letters,
+        .columns = Shape.columns.list,
+        .needs = Shape.needs,
+        .shared = S::kShared,
+        .run = [](const Tool& tool, int argc, char** argv) { return Shape.run(tool, argc, argv); },
+        .inspect =
+            [](const Tool&, const std::function<void(const void*)>& use) {
+                using Skeleton = typename S::Skeleton;
+                if (Skeleton* s = Skeleton::open(nullptr)) {
+                    use(&s->progs);
+                    Skeleton::destroy(s);
+                }
             }};
 }
 

@@ -169,9 +169,9 @@ void KernelBtf::check()
     types_ = std::size_t(header.hdr_len) + header.type_off;
     const std::size_t end = types_ + header.type_len;
     strings_ = std::size_t(header.hdr_len) + header.str_off;
-    if (header.magic != BTF_MAGIC || end > raw_.size() ||
-        strings_ + header.str_len > raw_.size() || header.str_len < 4 ||
-        raw_[strings_ + header.str_len - 1] != std::byte{0} || types_ % 4 != 0)
+    if (header.magic != BTF_MAGIC || end > raw_.size() || strings_ + header.str_len > raw_.size() ||
+        header.str_len < 4 || raw_[strings_ + header.str_len - 1] != std::byte{0} ||
+        types_ % 4 != 0)
         return;
     strings_size_ = header.str_len;
     types_end_ = end;
@@ -392,9 +392,8 @@ std::vector<KernelBtf::Name> relocated_types(const btf* object)
         return std::pair(a.kind, std::string_view(a.name)) <
                std::pair(b.kind, std::string_view(b.name));
     });
-    const auto same = std::ranges::unique(names, [](const auto& a, const auto& b) {
-        return a.kind == b.kind && a.name == b.name;
-    });
+    const auto same = std::ranges::unique(
+        names, [](const auto& a, const auto& b) { return a.kind == b.kind && a.name == b.name; });
     names.erase(same.begin(), same.end());
     return names;
 }

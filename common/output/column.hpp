@@ -52,8 +52,7 @@ consteval auto getter_row()
     if constexpr (std::is_member_object_pointer_v<decltype(Get)>)
         return std::type_identity<typename GetterRow<decltype(Get)>::type>{};
     else
-        return std::type_identity<
-            typename GetterRow<decltype(&decltype(Get)::operator())>::type>{};
+        return std::type_identity<typename GetterRow<decltype(&decltype(Get)::operator())>::type>{};
 }
 
 // Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
@@ -63,7 +62,7 @@ struct Getter {
     {
         const Row& r = *static_cast<const Row*>(row);
         if constexpr (std::is_member_object_pointer_v<decltype(Get)>)
-            return ((r.*Get).*... .*Path);
+            return ((r.*Get).*....*Path);
         else
             return Get(r);
     }
@@ -82,7 +81,11 @@ consteval Column col(std::string_view key, std::string_view header, int width,
     for (const char c : key)
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_')
             throw "column keys are snake_case";
-    return {key, header, width, help, show,
+    return {key,
+            header,
+            width,
+            help,
+            show,
             detail::Getter<Row, Get, Path...>::get,
             &detail::kRowTag<Row>};
 }

@@ -34,7 +34,11 @@ std::size_t utf8_sequence(std::string_view s, std::uint32_t* code)
 {
     const auto byte = [&](std::size_t i) { return std::uint8_t(s[i]); };
     const std::uint8_t first = byte(0);
-    const std::size_t n = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    const std::size_t n = first < 0xc2   ? 0
+                          : first < 0xe0 ? 2
+                          : first < 0xf0 ? 3
+                          : first < 0xf5 ? 4
+                                         : 0;
     if (n == 0 || s.size() < n)
         return 0;
     std::uint32_t c = first & (0xffu >> (n + 1));
@@ -84,8 +88,8 @@ char* put_escape(char* out, std::uint8_t c)
     }
 }
 
-// Whether all eight bytes are in 0x21..0x7e and none is a backslash or `special`: names of traced things mostly
-// are, and looking at each byte of them was a quarter of the cost of a row.
+// Whether all eight bytes are in 0x21..0x7e and none is a backslash or `special`: names of traced
+// things mostly are, and looking at each byte of them was a quarter of the cost of a row.
 bool all_plain(std::uint64_t word, std::uint8_t special)
 {
     constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;

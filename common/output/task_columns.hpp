@@ -24,15 +24,25 @@ template <auto Task>
 consteval Column since_column(Show show)
 {
     using Row = typename detail::TaskTimes<Task>::Row;
-    return {"since_s", "TIME(s)", 14, "Seconds since the first event", show,
-            detail::TaskTimes<Task>::since, &detail::kRowTag<Row>};
+    return {"since_s",
+            "TIME(s)",
+            14,
+            "Seconds since the first event",
+            show,
+            detail::TaskTimes<Task>::since,
+            &detail::kRowTag<Row>};
 }
 
 template <auto Task>
 consteval Column time_column(Show show)
 {
     using Row = typename detail::TaskTimes<Task>::Row;
-    return {"time_ns", "TIME", 8, "Time of the event", show, detail::TaskTimes<Task>::wall,
+    return {"time_ns",
+            "TIME",
+            8,
+            "Time of the event",
+            show,
+            detail::TaskTimes<Task>::wall,
             &detail::kRowTag<Row>};
 }
 

@@ -58,9 +58,8 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
             break;
         bpf_program* program = p.program(progs);
         const auto r = refused.find(std::string_view(bpf_program__name(program)));
-        std::string reason = r != refused.end()
-                                 ? r->second
-                                 : obstacle(bpf_program__section_name(program), facts);
+        std::string reason =
+            r != refused.end() ? r->second : obstacle(bpf_program__section_name(program), facts);
         if (reason.empty())
             programs.push_back(program);
         else if (!p.optional)

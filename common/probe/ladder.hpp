@@ -48,8 +48,7 @@ struct Need {
 };
 
 // For Need::option: anything that restricts who is traced ("--": a command).
-inline constexpr std::string_view kAnyFilter =
-    "pid|tid|ppid|uid|comm|cgroup|cgroupmap|mntnsmap|--";
+inline constexpr std::string_view kAnyFilter = "pid|tid|ppid|uid|comm|cgroup|cgroupmap|mntnsmap|--";
 
 namespace detail
 {
@@ -97,10 +96,10 @@ struct Step {
 };
 
 struct Plan {
-    std::vector<Step> steps;         // every rung that was looked at, in order
-    std::vector<bpf_program*> load;  // all others are not loaded
-    std::vector<const Rung*> rungs;  // taken; beside `load`
-    const Need* unmet = nullptr;     // the first need that no rung satisfies
+    std::vector<Step> steps;        // every rung that was looked at, in order
+    std::vector<bpf_program*> load; // all others are not loaded
+    std::vector<const Rung*> rungs; // taken; beside `load`
+    const Need* unmet = nullptr;    // the first need that no rung satisfies
 
     // One line a need: what was taken, what was passed over and why, what is not seen.
     std::string explain() const;

@@ -108,9 +108,9 @@ void TraceHandlers::add(const Ids& ids)
         const char* section;
         bpf_attach_type attach;
     };
-    for (const auto& [section, attach] : {Kind{"fentry+", BPF_TRACE_FENTRY},
-                                          Kind{"fexit+", BPF_TRACE_FEXIT},
-                                          Kind{"tp_btf+", BPF_TRACE_RAW_TP}}) {
+    for (const auto& [section, attach] :
+         {Kind{"fentry+", BPF_TRACE_FENTRY}, Kind{"fexit+", BPF_TRACE_FEXIT},
+          Kind{"tp_btf+", BPF_TRACE_RAW_TP}}) {
         libbpf_prog_handler_opts options{};
         options.sz = sizeof options;
         options.cookie = reinterpret_cast<long>(&ids);
@@ -125,8 +125,8 @@ void TraceHandlers::add(const Ids& ids)
             return 0;
         };
         // Not TRACING from the start: for that type libbpf loads the whole BTF before it asks us.
-        const int handler = libbpf_register_prog_handler(section, BPF_PROG_TYPE_KPROBE, attach,
-                                                         &options);
+        const int handler =
+            libbpf_register_prog_handler(section, BPF_PROG_TYPE_KPROBE, attach, &options);
         if (handler > 0)
             handlers_.push_back(handler);
     }
@@ -218,9 +218,9 @@ void Launcher::read_kernel_types(bpf_object* object)
     {
         const std::string_view section = bpf_program__section_name(program);
         if (is_trace(section))
-            names.push_back({__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF
-                                                                  : BTF_KIND_FUNC),
-                             target_name(section)});
+            names.push_back(
+                {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
+                 target_name(section)});
     }
     btf_->find(names);
     std::vector<std::uint32_t> roots;
@@ -257,7 +257,10 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     if (open_options_.btf_custom_path && !btf_)
         read_kernel_types(object);
     plan_ = resolve(
-        needs, progs, facts_, refused_, [this](std::string_view name) { return session_.given(name) || (name == "--" && command_.pid()); },
+        needs, progs, facts_, refused_,
+        [this](std::string_view name) {
+            return session_.given(name) || (name == "--" && command_.pid());
+        },
         forced_);
     if (plan_.unmet) {
         std::string tried;
@@ -303,8 +306,9 @@ bool Launcher::loaded(int result, bpf_object*)
         return false;
     if (result == -EPERM || result == -EACCES)
         fail("load the BPF programs", -result, privilege_hint());
-    fail(cat("load the BPF programs", program.empty() ? "" : cat(" (", program, ": ", message, ")")),
-         -result, session_.verbose ? "" : "--verbose prints the kernel's reasons");
+    fail(
+        cat("load the BPF programs", program.empty() ? "" : cat(" (", program, ": ", message, ")")),
+        -result, session_.verbose ? "" : "--verbose prints the kernel's reasons");
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
@@ -345,9 +349,9 @@ bool Launcher::attach()
         if (links.empty()) {
             const int code = errno;
             links_.clear();
-            if (refuse(bpf_program__name(program), cat("attach: ", strerrordesc_np(code)
-                                                                       ? strerrordesc_np(code)
-                                                                       : errno_name(code))))
+            if (refuse(bpf_program__name(program),
+                       cat("attach: ",
+                           strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code))))
                 return false;
             fail(cat("attach ", bpf_program__name(program)), code, privilege_hint());
         }

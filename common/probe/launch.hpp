@@ -15,23 +15,42 @@ namespace corebox
 {
 
 template <class S>
-concept Skel = requires(S* s, const bpf_object_open_opts* o) {
-    { S::open(o) } -> std::same_as<S*>;
-    { S::load(s) } -> std::same_as<int>;
+concept Skel = requires(S* s, const bpf_object_open_opts* o)
+{
+    {
+        S::open(o)
+        } -> std::same_as<S*>;
+    {
+        S::load(s)
+        } -> std::same_as<int>;
     S::destroy(s);
-    { s->obj } -> std::convertible_to<bpf_object*>;
+    {
+        s->obj
+        } -> std::convertible_to<bpf_object*>;
     s->bss->cb_account;
 };
 
 // What a BPF file includes decides what its tool offers.
 template <class S>
-concept HasFilter = requires(S* s) { s->rodata->cb_filter; };
+concept HasFilter = requires(S* s)
+{
+    s->rodata->cb_filter;
+};
 template <class S>
-concept HasEvents = requires(S* s) { s->maps.cb_events; };
+concept HasEvents = requires(S* s)
+{
+    s->maps.cb_events;
+};
 template <class S>
-concept HasConfig = requires(S* s) { s->rodata->cfg; };
+concept HasConfig = requires(S* s)
+{
+    s->rodata->cfg;
+};
 template <class S>
-concept HasGeneration = requires(S* s) { s->bss->cb_generation; };
+concept HasGeneration = requires(S* s)
+{
+    s->bss->cb_generation;
+};
 
 struct DestroyLink {
     void operator()(bpf_link* link) const { bpf_link__destroy(link); }
@@ -99,9 +118,9 @@ private:
     std::vector<Link> links_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
-    std::unique_ptr<KernelBtf> btf_;  // while launching
+    std::unique_ptr<KernelBtf> btf_;                            // while launching
     std::map<std::string, std::uint32_t, std::less<>> targets_; // BTF ids of attach targets
-    Fd extract_;                      // raw BTF for libbpf's relocations
+    Fd extract_;                                                // raw BTF for libbpf's relocations
     std::string extract_path_;
     bpf_object_open_opts open_options_{};
     TraceHandlers handlers_;
@@ -128,9 +147,10 @@ struct Attachment {
 // two, what follows from what the kernel offers; all may be called more than once.
 template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
           class Resolved = void (*)(S&, const Launcher&)>
-Attachment<S> launch(const Session& session, const Command& command, std::span<const Need> needs,
-                     Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
-                     Resolved&& resolved = [](S&, const Launcher&) {})
+Attachment<S> launch(
+    const Session& session, const Command& command, std::span<const Need> needs,
+    Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
+    Resolved&& resolved = [](S&, const Launcher&) {})
 {
     Launcher launcher(session, command);
     task_filter filter{};
@@ -144,9 +164,8 @@ Attachment<S> launch(const Session& session, const Command& command, std::span<c
         S& s = *a.skeleton;
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
-            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map,
-                                    s.maps.cb_mntns_map, filter, s.progs.cb_tree_fork,
-                                    s.progs.cb_tree_free);
+            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
+                                    filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
         }
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
@@ -165,6 +184,16 @@ Attachment<S> launch(const Session& session, const Command& command, std::span<c
         a.programs = launcher.programs();
         return a;
     }
+}
+
+// What every shape does before load: the tool's own setup, then its configuration.
+template <Skel S, class Options, class Setup>
+void configure(S& s, Options& options, const Session& session, Setup setup)
+{
+    if (setup)
+        setup(s, options, session);
+    if constexpr (HasConfig<S>)
+        s.rodata->cfg = options;
 }
 
 } // namespace corebox

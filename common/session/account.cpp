@@ -12,7 +12,7 @@ namespace
 {
 
 // One member summed over the CPUs. The memory is shared with the kernel: read it, do not cache it.
-std::uint64_t sum(std::span<const cpu_account> slots, __u64 cpu_account::* member)
+std::uint64_t sum(std::span<const cpu_account> slots, __u64 cpu_account::*member)
 {
     std::uint64_t total = 0;
     for (const cpu_account& slot : slots)
@@ -133,10 +133,10 @@ Exit Account::finish(Output& output)
     if (output.state() == Output::State::closed)
         return Exit::complete; // what nobody reads is not lost
     if (output.state() == Output::State::failed)
-        throw Failure{Exit::output, cat("write to standard output: ",
-                                        strerrordesc_np(output.error()))};
-    say(session_.tool, cat(seen, " seen = ", printed, " printed + ", not_asked, " filtered + ",
-                           describe(lost)));
+        throw Failure{Exit::output,
+                      cat("write to standard output: ", strerrordesc_np(output.error()))};
+    say(session_.tool,
+        cat(seen, " seen = ", printed, " printed + ", not_asked, " filtered + ", describe(lost)));
     return lost.total() ? Exit::lost : Exit::complete;
 }
 

@@ -172,15 +172,13 @@ Loop::Wake Loop::wait(int timeout_ms)
             break;
         case kInterval: {
             std::uint64_t expirations;
-            if (::read(interval_.get(), &expirations, sizeof expirations) > 0 &&
-                wake == Wake::data)
+            if (::read(interval_.get(), &expirations, sizeof expirations) > 0 && wake == Wake::data)
                 wake = Wake::tick;
             break;
         }
         case kTarget:
-            std::erase_if(targets_, [&](const Fd& fd) {
-                return std::uint64_t(fd.get()) == what >> 32;
-            });
+            std::erase_if(targets_,
+                          [&](const Fd& fd) { return std::uint64_t(fd.get()) == what >> 32; });
             if (targets_.empty())
                 wake = Wake::stop;
             break;

@@ -34,9 +34,9 @@ public:
 
     // Made once all is attached and the buffers are open: it watches for the end of the targets,
     // takes SIGINT, SIGTERM and SIGHUP from here on, and then tells the user and --ready-fd that
-    // the tool traces. Whoever waited for that may at once end the target or the tool. `data_fd`: epoll-able, or -1.
-    // With `data_fd`, wait() returns every 100 ms at the latest, since the kernel side wakes its
-    // reader rarely.
+    // the tool traces. Whoever waited for that may at once end the target or the tool. `data_fd`:
+    // epoll-able, or -1. With `data_fd`, wait() returns every 100 ms at the latest, since the
+    // kernel side wakes its reader rarely.
     Loop(const Session& session, const Command& command, int data_fd);
     ~Loop();
     Loop(const Loop&) = delete;
@@ -51,7 +51,7 @@ private:
 
     Fd epoll_, signals_, interval_, duration_;
     std::vector<Fd> targets_;
-    bool targets_gone_ = false; // all ended before they could be watched
+    bool targets_gone_ = false;          // all ended before they could be watched
     std::vector<std::uint32_t> threads_; // -t: polled, a thread has no pidfd before 6.9
     int timeout_ms_ = -1;
 };

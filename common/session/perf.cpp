@@ -14,6 +14,12 @@
 namespace corebox
 {
 
+std::optional<std::uint64_t> kernel_setting(std::string_view name)
+{
+    const auto text = read_file(cat("/proc/sys/kernel/", name));
+    return text ? to_number<std::uint64_t>(text->substr(0, text->find('\n'))) : std::nullopt;
+}
+
 std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text)
 {
     constexpr std::uint32_t kMaxCpus = 1 << 16;
@@ -51,9 +57,7 @@ void check_sampling(const Sampling& sampling)
         if (std::ranges::find(cpus, *sampling.cpu) == cpus.end())
             fail(cat("CPU ", *sampling.cpu, " is not online"), 0);
     }
-    const auto text = read_file("/proc/sys/kernel/perf_event_max_sample_rate");
-    const auto limit =
-        text ? to_number<std::uint64_t>(text->substr(0, text->find('\n'))) : std::nullopt;
+    const auto limit = kernel_setting("perf_event_max_sample_rate");
     if (limit && sampling.frequency > *limit)
         fail(cat("the kernel samples at most at ", *limit, " Hertz"), 0,
              "raise kernel.perf_event_max_sample_rate (sysctl)");
@@ -101,6 +105,13 @@ std::vector<bpf_link*> attach_sampler(const bpf_program* program, SampleSource s
         Fd fd(int(::syscall(SYS_perf_event_open, &attr, -1, int(cpu), -1, PERF_FLAG_FD_CLOEXEC)));
         if (!fd && errno == ENODEV && cpus.size() > 1) // went offline since
             continue;
+        // Debian's and Android's kernels know a level that CAP_PERFMON is not enough for.
+        if (!fd && errno == EACCES && kernel_setting("perf_event_paranoid").value_or(0) > 2) {
+            give_up(EACCES);
+            fail("sample", EACCES,
+                 "kernel.perf_event_paranoid above 2 wants CAP_SYS_ADMIN here; with 2 (sysctl) "
+                 "CAP_PERFMON is enough");
+        }
         if (!fd)
             return give_up(errno);
         bpf_link* link = bpf_program__attach_perf_event(program, fd.get());

@@ -40,6 +40,9 @@ std::string no_cycles(const Facts& facts);
 // the filter's is. Call before load.
 void preallocate(bpf_map* map, std::size_t entries);
 
+// The sysctl kernel.NAME, if it is there and not negative.
+std::optional<std::uint64_t> kernel_setting(std::string_view name);
+
 // The kernel's notation of CPU sets: "0-3,5". Nothing where it is malformed.
 std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text);
 std::vector<std::uint32_t> online_cpus();

@@ -17,8 +17,8 @@ int guarded(const Tool& tool, const std::function<Exit()>& body)
 try {
     return int(body());
 } catch (const Failure& failure) {
-    say(tool, failure.status == Exit::usage ? cat(failure.message, " (see --help)")
-                                            : failure.message);
+    say(tool,
+        failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
     return int(failure.status);
 } catch (const std::bad_alloc&) {
     say(tool, "out of memory");

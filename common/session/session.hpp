@@ -23,9 +23,9 @@ struct Session {
     char comm[COMM_LEN] = {};
     std::string_view cgroup, cgroup_map, mntns_map;
     Seconds duration{0}, interval{0};
-    std::uint64_t count = 0;       // rows of a stream, intervals of the others; 0: no limit
+    std::uint64_t count = 0; // rows of a stream, intervals of the others; 0: no limit
     std::uint32_t buffer_kib = 0, buffer_pages = 0; // one or the other
-    std::uint32_t rows = 0;        // of a top tool
+    std::uint32_t rows = 0;                         // of a top tool
     Format format = Format::text;
     std::string_view columns, sort;
     int ready_fd = -1;
@@ -35,7 +35,10 @@ struct Session {
     std::set<std::string_view> given_names;
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }
     OutputOptions output_options() const;
-    std::uint32_t buffer_bytes() const { return buffer_pages ? buffer_pages << 12 : buffer_kib << 10; }
+    std::uint32_t buffer_bytes() const
+    {
+        return buffer_pages ? buffer_pages << 12 : buffer_kib << 10;
+    }
 };
 
 // Parses argv (argp); --help, --usage, --version and --schema print and end the process with
@@ -48,7 +51,7 @@ std::string schema(const Tool& tool);
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {
     const Option* option;
-    char letter; // 0: none
+    char letter;            // 0: none
     std::string_view group; // title; empty: the tool's own
 };
 std::vector<ListedOption> listed_options(const Tool& tool);

@@ -17,9 +17,9 @@ public:
     // Called for each record; must not throw: it runs inside libbpf.
     using Sink = void (*)(void* context, const void* record, std::size_t size) noexcept;
 
-    // `bytes`: size of the perf buffer of each CPU, 0 for the default; a ring's was set before load.
-    // A perf buffer takes records only once this is open, so it is opened before the programs are
-    // attached; who gets the records may be told later, but before consume().
+    // `bytes`: size of the perf buffer of each CPU, 0 for the default; a ring's was set before
+    // load. A perf buffer takes records only once this is open, so it is opened before the programs
+    // are attached; who gets the records may be told later, but before consume().
     EventReader(bpf_map* events, bool perf, unsigned bytes, Sink sink = nullptr,
                 void* context = nullptr);
     void deliver_to(Sink sink, void* context)

@@ -65,15 +65,9 @@ struct Counters {
     // out, which costs every event the question whose it is.
     std::optional<counters> (*own)(Options&) = nullptr;
 
+    using Skeleton = S;
     static constexpr Shared kShared =
         Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
-
-    static void inspect(const std::function<void(const void*)>& use)
-    {
-        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
-        if (s)
-            use(&s->progs);
-    }
 
     int run(const Tool& tool, int argc, char** argv) const
     {
@@ -90,10 +84,7 @@ struct Counters {
             auto a = launch<S>(session, command, needs, [&](S& s) {
                 s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
                 s.rodata->cb_counters_config.filter = !own_known;
-                if (setup)
-                    setup(s, o, session);
-                if constexpr (HasConfig<S>)
-                    s.rodata->cfg = o;
+                configure(s, o, session, setup);
             });
             if (session.check)
                 return Exit::complete;

@@ -122,15 +122,9 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
 
+    using Skeleton = S;
     static constexpr Shared kShared =
         Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
-
-    static void inspect(const std::function<void(const void*)>& use)
-    {
-        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
-        if (s)
-            use(&s->progs);
-    }
 
     int run(const Tool& tool, int argc, char** argv) const
     {
@@ -139,18 +133,15 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
             Session session(tool);
             parse_command_line(session, &o, argc, argv);
             Command command(session);
-            const auto configure = [&](S& s) {
-                if (setup)
-                    setup(s, o, session);
-                if constexpr (HasConfig<S>)
-                    s.rodata->cfg = o;
+            const auto prepare = [&](S& s) {
+                configure(s, o, session, setup);
                 if constexpr (HasHist<S> && HasHists<S>) {
                     bpf_map__set_autocreate(s.maps.cb_hist, !keyed(o));
                     bpf_map__set_autocreate(s.maps.cb_hists, keyed(o));
                 }
             };
             auto a = launch<S>(
-                session, command, needs, configure, [](S&, bool) {},
+                session, command, needs, prepare, [](S&, bool) {},
                 [&](S& s, const Launcher& launcher) {
                     if constexpr (HasHists<S>)
                         suit_map(s.maps.cb_hists, launcher.plan().load);

@@ -96,8 +96,8 @@ void Entries::read_batches(int fd, __u32 generation)
 void Entries::read_one_by_one(int fd, __u32 generation)
 {
     std::vector<std::byte> key(map_key_size_), next(map_key_size_), value(value_size_ * cpus_);
-    for (bool first = true; bpf_map_get_next_key(fd, first ? nullptr : key.data(), next.data()) == 0;
-         first = false) {
+    for (bool first = true;
+         bpf_map_get_next_key(fd, first ? nullptr : key.data(), next.data()) == 0; first = false) {
         key.swap(next);
         __u32 of;
         std::memcpy(&of, key.data(), sizeof of);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/stacks.hpp"
 #include "output/escape.hpp"
+#include "session/perf.hpp"
 #include "session/transport.hpp"
 #include "symbols/flame.hpp"
 #include <algorithm>
@@ -60,14 +61,6 @@ void append_frames(std::string& out, const Frames& frames, std::string_view miss
             out += suffix;
         out += '\n';
     }
-}
-
-std::uint64_t max_stack()
-{
-    const auto text = read_file("/proc/sys/kernel/perf_event_max_stack");
-    const auto limit =
-        text ? to_number<std::uint64_t>(text->substr(0, text->find('\n'))) : std::nullopt;
-    return limit.value_or(STACK_DEPTH);
 }
 
 [[noreturn]] void fail_output(std::string_view path, int code)
@@ -368,7 +361,7 @@ void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map*
     config.kernel = !options.user_only;
     config.user = !options.kernel_only;
     config.threads = options.threads;
-    const std::uint64_t limit = max_stack();
+    const std::uint64_t limit = kernel_setting("perf_event_max_stack").value_or(STACK_DEPTH);
     if (options.depth > limit)
         fail(cat("stacks of this kernel have at most ", limit, " frames"), 0,
              "raise kernel.perf_event_max_stack (sysctl)");
@@ -442,6 +435,8 @@ void StackRun::report(bool last)
             account_.printed += row.events;
         rows.push_back(row);
     }
+    if (words.kernel_hidden())
+        say(session_.tool, "kernel functions have no names here: needs CAP_SYSLOG");
     merge_stacks(rows, unit_);
     print(rows);
     if (last && !options_.flame.empty())

@@ -159,6 +159,8 @@ public:
 
     const Frames* kernel(std::int32_t id);
     const Frames* user(stack_task task, std::int32_t id);
+    // There were kernel stacks, but the kernel does not tell us its symbols.
+    bool kernel_hidden() const { return kernel_symbols_ && kernel_symbols_->restricted(); }
 
 private:
     // Addresses leaf first; nothing where the stack cannot be read.
@@ -234,15 +236,9 @@ struct Stacks {
     // The line above the output: "Sampling at 99 Hertz of all threads ..."
     std::string (*banner)(const Options&, const Session&);
 
+    using Skeleton = S;
     static constexpr Shared kShared =
         Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none);
-
-    static void inspect(const std::function<void(const void*)>& use)
-    {
-        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
-        if (s)
-            use(&s->progs);
-    }
 
     int run(const Tool& tool, int argc, char** argv) const
     {

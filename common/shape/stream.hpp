@@ -49,15 +49,9 @@ struct Stream {
     // one record to the next.
     bool (*decode)(Row& row, const Options&, const void* record, std::size_t size);
 
+    using Skeleton = S;
     static constexpr Shared kShared =
         Shared::events | (HasFilter<S> ? Shared::filter : Shared::none);
-
-    static void inspect(const std::function<void(const void*)>& use)
-    {
-        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
-        if (s)
-            use(&s->progs);
-    }
 
     int run(const Tool& tool, int argc, char** argv) const
     {
@@ -74,13 +68,7 @@ struct Stream {
             Command command(session);
             std::optional<EventReader> reader;
             auto a = launch<S>(
-                session, command, needs,
-                [&](S& s) {
-                    if (setup)
-                        setup(s, o, session);
-                    if constexpr (HasConfig<S>)
-                        s.rodata->cfg = o;
-                },
+                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
                 [&](S& s, bool perf) {
                     reader.emplace(s.maps.cb_events, perf, session.buffer_bytes());
                 });

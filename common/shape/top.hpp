@@ -59,15 +59,9 @@ struct Top {
     std::uint64_t (*weight)(const Row&, const Options&);
     std::uint64_t (*events)(const Row&);
 
+    using Skeleton = S;
     static constexpr Shared kShared =
         Shared::interval | Shared::sorted | (HasFilter<S> ? Shared::filter : Shared::none);
-
-    static void inspect(const std::function<void(const void*)>& use)
-    {
-        const std::unique_ptr<S, typename Attachment<S>::Destroy> s(S::open(nullptr));
-        if (s)
-            use(&s->progs);
-    }
 
     int run(const Tool& tool, int argc, char** argv) const
     {
@@ -80,13 +74,7 @@ struct Top {
                 check(session);
             Command command(session);
             auto a = launch<S>(
-                session, command, needs,
-                [&](S& s) {
-                    if (setup)
-                        setup(s, o, session);
-                    if constexpr (HasConfig<S>)
-                        s.rodata->cfg = o;
-                },
+                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
                 [](S&, bool) {},
                 [&](S& s, const Launcher& launcher) {
                     if (resolved)

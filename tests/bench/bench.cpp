@@ -4,7 +4,8 @@
 // loses. Prints one JSON object a measurement; scripts/bench makes the table.
 //
 // usage: bench NAME WORKLOAD COUNT LABEL -- COMMAND...     measures, in a guest
-//        bench --table                                     standard input's measurements as Markdown
+//        bench --table                                     standard input's measurements as
+//        Markdown
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -188,8 +189,8 @@ struct Named {
     void (*run)(unsigned);
 };
 constexpr Named kWorkloads[] = {
-    {"open", open_missing},  {"read", read_file},      {"exec", run_nothing},
-    {"block", direct_read},  {"switch", switch_tasks}, {"compute", compute},
+    {"open", open_missing}, {"read", read_file},      {"exec", run_nothing},
+    {"block", direct_read}, {"switch", switch_tasks}, {"compute", compute},
 };
 
 struct Measured {
@@ -245,7 +246,8 @@ std::string ratio(const nlohmann::json& ours, const nlohmann::json& theirs, cons
     if (!ours.contains(key) || !theirs.contains(key) || theirs[key].get<double>() <= 0)
         return "–";
     char text[64];
-    std::snprintf(text, sizeof text, "**%.2f**", ours[key].get<double>() / theirs[key].get<double>());
+    std::snprintf(text, sizeof text, "**%.2f**",
+                  ours[key].get<double>() / theirs[key].get<double>());
     return text;
 }
 
@@ -269,8 +271,9 @@ int table()
             order.push_back(tool);
         runs[tool][run["label"]] = run;
     }
-    std::puts("| tool | operation | alone ns | added ns: ours | theirs | ratio | start-up ms: ours | "
-              "theirs | ratio | memory MiB: ours | theirs | ratio | lost: ours | theirs |");
+    std::puts(
+        "| tool | operation | alone ns | added ns: ours | theirs | ratio | start-up ms: ours | "
+        "theirs | ratio | memory MiB: ours | theirs | ratio | lost: ours | theirs |");
     std::puts("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (const std::string& tool : order) {
         const nlohmann::json &ours = runs[tool]["ours"], &theirs = runs[tool]["theirs"];
@@ -336,11 +339,12 @@ int main(int argc, char** argv)
         (double(traced.elapsed_ns + traced.tail_cpu_ns) - double(alone.elapsed_ns)) / count;
     // The peak of loading is before the buffers are mapped; else it is what is resident now.
     const std::uint64_t memory = std::max(peak > rss ? peak : 0, rss > ring ? rss - ring : 0);
-    std::printf("{\"tool\":\"%s\",\"label\":\"%s\",\"workload\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
-                "\"added_ns\":%.1f,\"startup_ms\":%.2f,\"memory_kib\":%llu,\"ring_kib\":%llu,"
-                "\"lines\":%lu,\"lost\":%lu}\n",
-                argv[1], argv[4], argv[2], count, double(alone.elapsed_ns) / count, added,
-                double(startup) / 1e6, (unsigned long long)memory, (unsigned long long)ring,
-                lines_of(kOutput) - lines, lost_of(kErrors));
+    std::printf(
+        "{\"tool\":\"%s\",\"label\":\"%s\",\"workload\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
+        "\"added_ns\":%.1f,\"startup_ms\":%.2f,\"memory_kib\":%llu,\"ring_kib\":%llu,"
+        "\"lines\":%lu,\"lost\":%lu}\n",
+        argv[1], argv[4], argv[2], count, double(alone.elapsed_ns) / count, added,
+        double(startup) / 1e6, (unsigned long long)memory, (unsigned long long)ring,
+        lines_of(kOutput) - lines, lost_of(kErrors));
     return 0;
 }

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <linux/capability.h>
 #include <poll.h>
-#include <stdexcept>
 #include <sched.h>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -225,9 +225,10 @@ Tracer::Tracer(std::vector<std::string> argv, Environment env, const BeforeExec&
     if (!gone)
         ::kill(pid_, SIGKILL);
     const int status = reap(pid_);
-    const std::string message = join(argv_) + (gone ? ": ended with status " + std::to_string(status)
-                                                    : std::string(": not ready")) +
-                                "\n" + content(err_);
+    const std::string message =
+        join(argv_) +
+        (gone ? ": ended with status " + std::to_string(status) : std::string(": not ready")) +
+        "\n" + content(err_);
     ::close(out_);
     ::close(err_);
     give_up(message);
@@ -528,7 +529,9 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::millisecond
 void expect_exact(const Result& result)
 {
     ASSERT_TRUE(result.account.is_object()) << result.err;
-    const auto number = [&](const char* key) { return result.account.value(key, std::uint64_t(0)); };
+    const auto number = [&](const char* key) {
+        return result.account.value(key, std::uint64_t(0));
+    };
     EXPECT_EQ(number("seen"), number("printed") + number("filtered") + number("lost"));
     EXPECT_EQ(number("lost"), 0u) << result.account.dump();
 }

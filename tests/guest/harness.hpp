@@ -22,11 +22,11 @@ using Records = std::vector<Json>;
 // How a tool ended and what it wrote. The JSON members are filled if it was run with --json; a line
 // that is no JSON object fails the test.
 struct Result {
-    int status = -1;      // exit status, 128 + signal if one killed it
+    int status = -1; // exit status, 128 + signal if one killed it
     std::string out, err;
-    Records records{};    // rows, in order
-    Json account{};       // the members of {"account":{...}}; null if there was none
-    Records losses{};     // the members of each {"lost":{...}} told while it ran
+    Records records{}; // rows, in order
+    Json account{};    // the members of {"account":{...}}; null if there was none
+    Records losses{};  // the members of each {"lost":{...}} told while it ran
 };
 
 // What a tool runs with beside its arguments.
@@ -87,8 +87,8 @@ public:
 
     pid_t pid() const { return pid_; }
     void go();
-    int wait();     // its exit status, 128 + signal; throws after two minutes
-    int go_wait()   // both; fails the test unless the work did well
+    int wait();   // its exit status, 128 + signal; throws after two minutes
+    int go_wait() // both; fails the test unless the work did well
     {
         go();
         const int status = wait();

@@ -118,8 +118,8 @@ TEST_P(EveryTool, TellsItsSchema)
             EXPECT_TRUE(letters.insert(option.at("letter")).second) << option;
         }
     }
-    for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count", "utc",
-                               "explain", "ready-fd", "verbose", "version", "help", "usage"})
+    for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count",
+                               "utc", "explain", "ready-fd", "verbose", "version", "help", "usage"})
         EXPECT_TRUE(options.contains(common)) << common;
     EXPECT_FALSE(schema.at("columns").empty());
 }
@@ -128,8 +128,9 @@ TEST_P(EveryTool, HelpsAndTellsItsVersion)
 {
     for (const char* option : {"--help", "-h", "--usage", "--version"}) {
         // A letter may be the tool's own.
-        if (std::string_view(option) == "-h" && run({GetParam(), "--schema"}).out.find(
-                R"("name":"help","letter":"h")") == std::string::npos)
+        if (std::string_view(option) == "-h" &&
+            run({GetParam(), "--schema"}).out.find(R"("name":"help","letter":"h")") ==
+                std::string::npos)
             continue;
         const Result result = run({GetParam(), option});
         EXPECT_EQ(result.status, 0) << option;
@@ -190,7 +191,8 @@ TEST_P(EveryTool, EndsAfterItsDuration)
 
 TEST_P(EveryTool, TellsThatItsOutputCannotBeWritten)
 {
-    const Result result = run({GetParam(), "--json", "--duration", "0.2"}, {}, to_file("/dev/full"));
+    const Result result =
+        run({GetParam(), "--json", "--duration", "0.2"}, {}, to_file("/dev/full"));
     EXPECT_EQ(result.status, 4) << result.err;
     const auto said = lines(result.err);
     ASSERT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
@@ -225,7 +227,8 @@ TEST_P(EveryTool, RunsWithLittleLockedMemory)
 {
     // 5.10 counts BPF maps against RLIMIT_MEMLOCK, 64 KiB by default.
     const rlimit small{64 << 10, 64 << 10};
-    const Result result = run({GetParam(), "--check"}, {}, [&] { ::setrlimit(RLIMIT_MEMLOCK, &small); });
+    const Result result =
+        run({GetParam(), "--check"}, {}, [&] { ::setrlimit(RLIMIT_MEMLOCK, &small); });
     EXPECT_EQ(result.status, 0) << result.err;
 }
 
@@ -276,9 +279,8 @@ TEST(Kit, FullDiskEndsWhileItRuns)
             open_missing("/no/such/file");
     });
     const std::string file = dir / "out";
-    Tracer tracer({"opensnoop", "--json", "-p", to_string(busy.pid())}, {}, [&] {
-        ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600), 1);
-    });
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(busy.pid())}, {},
+                  [&] { ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600), 1); });
     busy.go();
     const Result result = tracer.wait();
     EXPECT_EQ(result.status, 4) << result.err;
@@ -311,7 +313,9 @@ TEST(Kit, SignalsInAFloodPrintAllThatWasSeen)
         flood.go();
         tracer.wait_for("/no/such/file");
         const Result result = tracer.stop(signal);
-        const auto number = [&](const char* key) { return result.account.value(key, std::uint64_t(0)); };
+        const auto number = [&](const char* key) {
+            return result.account.value(key, std::uint64_t(0));
+        };
         EXPECT_EQ(number("seen"), number("printed") + number("filtered") + number("lost"));
         EXPECT_EQ(number("printed"), result.records.size());
         EXPECT_GT(with(result.records, "pid", pid).size(), 10u);
@@ -357,7 +361,8 @@ TEST(Kit, LeavesNothingBehind)
             } ids;
             char bytes[128];
         } attr{};
-        for (attr.ids.start = 0; ::syscall(SYS_bpf, 11 /* BPF_PROG_GET_NEXT_ID */, &attr, sizeof attr) == 0;
+        for (attr.ids.start = 0;
+             ::syscall(SYS_bpf, 11 /* BPF_PROG_GET_NEXT_ID */, &attr, sizeof attr) == 0;
              attr.ids.start = id) {
             id = attr.ids.next;
             n++;
@@ -419,7 +424,8 @@ TEST(Kit, PidsOfItsOwnNamespace)
         EXPECT_EQ(listed.records[0].at("pid"), first);
         EXPECT_EQ(listed.records[1].at("pid"), second);
 
-        const Result tree = run({"opensnoop", "--json", "--", "sh", "-c", "cat " + (dir / "tree") + " 2>/dev/null; true"});
+        const Result tree = run({"opensnoop", "--json", "--", "sh", "-c",
+                                 "cat " + (dir / "tree") + " 2>/dev/null; true"});
         EXPECT_EQ(with(tree.records, "path", dir / "tree").size(), 1u) << tree.out;
         EXPECT_EQ(with(tree.records, "path", dir / "outside").size(), 0u);
 
@@ -466,7 +472,8 @@ TEST(Kit, WithoutTracefs)
         EXPECT_EQ(::umount2("/sys/kernel/debug", MNT_DETACH), 0);
         for (const char* rung : {"", "fexit", "kprobe"}) {
             Child child([] { open_missing("/no/such/file"); });
-            Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())}, {{"COREBOX_PROBES", rung}});
+            Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())},
+                          {{"COREBOX_PROBES", rung}});
             child.go_wait();
             EXPECT_EQ(tracer.wait().records.size(), 1u) << rung;
         }

@@ -148,9 +148,8 @@ TEST_P(OpensnoopRung, ShowsExactlyTheOpensOfAProcess)
     ASSERT_EQ(records.size(), expected.size());
     // Perf buffers are one a CPU: their order is by time stamp only.
     if (!ordered())
-        std::ranges::stable_sort(records, {}, [](const Json& r) {
-            return r.at("time_ns").get<std::uint64_t>();
-        });
+        std::ranges::stable_sort(
+            records, {}, [](const Json& r) { return r.at("time_ns").get<std::uint64_t>(); });
     std::uint64_t last = std::uint64_t(before.tv_sec) * 1'000'000'000;
     const int a_descriptor = records[0].at("fd"); // closed each time, so always the same
     EXPECT_GT(a_descriptor, 2);
@@ -185,7 +184,8 @@ TEST_P(OpensnoopRung, SeesAllFourSystemCalls)
             how.resolve = RESOLVE_NO_SYMLINKS;
             EXPECT_GE(::syscall(SYS_open, (dir / "a").c_str(), O_WRONLY | O_CREAT, 0601), 0);
             EXPECT_GE(::syscall(SYS_creat, (dir / "b").c_str(), 0602), 0);
-            EXPECT_GE(::syscall(SYS_openat, AT_FDCWD, (dir / "c").c_str(), O_RDONLY | O_CREAT, 0603), 0);
+            EXPECT_GE(
+                ::syscall(SYS_openat, AT_FDCWD, (dir / "c").c_str(), O_RDONLY | O_CREAT, 0603), 0);
             EXPECT_GE(::syscall(SYS_openat2, AT_FDCWD, (dir / "d").c_str(), &how, sizeof how), 0);
             // What fails before the kernel has an address to read.
             EXPECT_EQ(::syscall(SYS_openat, AT_FDCWD, 8, O_RDONLY), -1);
@@ -298,7 +298,8 @@ TEST_P(OpensnoopRung, FloodOfATinyBufferIsAccountedExactly)
         for (int i = 0; i < kFlood; i++)
             ::syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY);
     });
-    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid()), "--buffer-size", "4"}, env());
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid()), "--buffer-size", "4"},
+                  env());
     tracer.kill(SIGSTOP);
     child.go_wait();
     tracer.kill(SIGCONT);
@@ -395,8 +396,8 @@ TEST(Opensnoop, PidLists)
     Child two([&] { expect_refused(dir / "two"); });
     Child three([&] { expect_refused(dir / "three"); });
     Child other([&] { expect_refused(dir / "other"); });
-    Tracer tracer({"opensnoop", "--json", "-p",
-                   to_string(one.pid()) + "," + to_string(two.pid()), "--pid=" + to_string(three.pid())});
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(one.pid()) + "," + to_string(two.pid()),
+                   "--pid=" + to_string(three.pid())});
     one.go_wait(); // the run goes on while one target lives
     other.go_wait();
     two.go_wait();
@@ -637,7 +638,8 @@ TEST(Opensnoop, MountNamespaceMap)
 TEST(Opensnoop, MapsThatAreNone)
 {
     PinnedMap narrow("narrow", 1, 4);
-    for (const std::string& path : {std::string("/sys/fs/bpf/none"), std::string("/etc/passwd"), narrow.path()})
+    for (const std::string& path :
+         {std::string("/sys/fs/bpf/none"), std::string("/etc/passwd"), narrow.path()})
         for (const char* option : {"--cgroupmap", "--mntnsmap"}) {
             const Result result = run({"opensnoop", option, path});
             EXPECT_EQ(result.status, 2) << option << path;
@@ -708,14 +710,13 @@ TEST(Opensnoop, FailedOnly)
     TempDir dir;
     write_file(dir / "file", "x");
     for (const char* rung : {"fexit", "tracepoint", "kprobe"}) {
-        const Result result = trace(
-            {"-x"},
-            [&] {
-                expect_open(dir / "file");
-                expect_refused(dir / "missing");
-                expect_open(dir / "file");
-            },
-            {{"COREBOX_PROBES", rung}});
+        const Result result = trace({"-x"},
+                                    [&] {
+                                        expect_open(dir / "file");
+                                        expect_refused(dir / "missing");
+                                        expect_open(dir / "file");
+                                    },
+                                    {{"COREBOX_PROBES", rung}});
         EXPECT_EQ(paths(result.records), Paths{dir / "missing"}) << rung;
         expect_exact(result);
     }

@@ -10,12 +10,14 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <numeric>
 #include <sched.h>
 #include <set>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -680,6 +682,49 @@ TEST(Profile, PidNamespace)
     }
     EXPECT_LT(inner, 10);
     EXPECT_GT(total, 5u) << r.out << r.err;
+}
+
+TEST(Profile, FewCapabilities)
+{
+    const auto as_user = [](bool names_too) {
+        Child child([] { cbtest_read(kMs); });
+        Tracer tracer({"profile", "--json", "-p", std::to_string(child.pid())}, {}, [&] {
+            const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY}; // 5.10 counts maps against it
+            ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+            if (names_too)
+                become_user({CAP_BPF, CAP_PERFMON, CAP_SYSLOG, CAP_SYS_PTRACE});
+            else
+                become_user({CAP_BPF, CAP_PERFMON});
+        });
+        child.go_wait();
+        Result r = tracer.wait();
+        EXPECT_EQ(r.status, 0) << r.err;
+        EXPECT_GT(sum(r.records), 5u);
+        expect_exact(r);
+        return r;
+    };
+    const auto in = [](const Result& r, const char* key, const char* function) {
+        return sum_if(r.records, [&](const Json& row) { return has_frame(row.at(key), function); });
+    };
+    // Debian: above 2 even CAP_PERFMON is refused.
+    const std::string paranoid = "/proc/sys/kernel/perf_event_paranoid";
+    const std::string was = read_file(paranoid);
+    write_file(paranoid, "3");
+    const Result refused = run({"profile", "--check"}, {}, [] {
+        become_user({CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE});
+    });
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_NE(refused.err.find("kernel.perf_event_paranoid"), std::string::npos) << refused.err;
+    EXPECT_EQ(lines(refused.err).size(), 1u) << refused.err;
+    write_file(paranoid, "2");
+    const Result few = as_user(false);
+    EXPECT_EQ(in(few, "kernel", "vfs_read"), 0u) << few.out;
+    EXPECT_NE(few.err.find("CAP_SYSLOG"), std::string::npos) << few.err;
+    const Result enough = as_user(true);
+    write_file(paranoid, was);
+    EXPECT_GT(in(enough, "kernel", "vfs_read"), 5u) << enough.out;
+    EXPECT_GT(in(enough, "user", "cbtest_read"), 0u) << enough.out;
+    EXPECT_EQ(enough.err.find("CAP_SYSLOG"), std::string::npos) << enough.err;
 }
 
 TEST(Profile, SignalsGiveTheReport)
