@@ -26,7 +26,6 @@ struct Row {
 constexpr Example kExamples[] = {
     {"opensnoop -x -p 181", "Failed opens of process 181"},
     {"opensnoop -F -- make", "Every open by make and its children, with full paths"},
-    {"opensnoop --json -f O_WRONLY -f O_RDWR", "Opens for writing, as JSON"},
 };
 
 constexpr Option kOptions[] = {
