@@ -11,10 +11,9 @@ namespace
 
 // Text as roff shows it literally. `verbatim`: code, where quotes and dashes must stay what they
 // are when copied from a terminal.
-std::string roff(std::string_view s, bool verbatim)
+std::string roff(std::string_view s, bool verbatim, bool line_start = true)
 {
     std::string out;
-    bool line_start = true;
     for (const char c : s) {
         if (line_start && (c == '.' || c == '\''))
             out += "\\&";
@@ -45,7 +44,7 @@ std::string inline_marks(std::string_view s)
     std::string out;
     while (!s.empty()) {
         const auto at = s.find_first_of("`*");
-        out += roff(s.substr(0, at), false);
+        out += roff(s.substr(0, at), false, out.empty());
         if (at == s.npos)
             break;
         s.remove_prefix(at);
@@ -53,7 +52,7 @@ std::string inline_marks(std::string_view s)
         const auto end = s.find(mark, mark.size());
         const bool is_mark = end != s.npos && end > mark.size() && s[mark.size()] != ' ';
         if (!is_mark) {
-            out += roff(s.substr(0, 1), false);
+            out += roff(s.substr(0, 1), false, out.empty());
             s.remove_prefix(1);
             continue;
         }

@@ -8,9 +8,9 @@ namespace corebox
 {
 namespace detail
 {
-template <auto Task>
+// Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
+template <class Row, auto Task>
 struct TaskTimes {
-    using Row = typename GetterRow<decltype(Task)>::type;
     static Value since(const void* row) { return SinceFirst{of(row)}; }
     static Value wall(const void* row) { return WallTime{of(row)}; }
     static std::uint64_t of(const void* row)
@@ -23,26 +23,26 @@ struct TaskTimes {
 template <auto Task>
 consteval Column since_column(Show show)
 {
-    using Row = typename detail::TaskTimes<Task>::Row;
+    using Row = typename detail::GetterRow<decltype(Task)>::type;
     return {"since_s",
             "TIME(s)",
             14,
             "Seconds since the first event",
             show,
-            detail::TaskTimes<Task>::since,
+            detail::TaskTimes<Row, Task>::since,
             &detail::kRowTag<Row>};
 }
 
 template <auto Task>
 consteval Column time_column(Show show)
 {
-    using Row = typename detail::TaskTimes<Task>::Row;
+    using Row = typename detail::GetterRow<decltype(Task)>::type;
     return {"time_ns",
             "TIME",
             8,
             "Time of the event",
             show,
-            detail::TaskTimes<Task>::wall,
+            detail::TaskTimes<Row, Task>::wall,
             &detail::kRowTag<Row>};
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/counters.hpp"
+#include <algorithm>
+#include <bpf/bpf.h>
 
 namespace corebox
 {
@@ -21,12 +23,39 @@ counters read_counters(std::span<const counters> slots)
     return sum;
 }
 
-CounterRow CounterIntervals::next(std::uint64_t now_ns, const counters& own)
+SkippedCalls::SkippedCalls(std::span<const CountedCall> calls,
+                           std::vector<const bpf_program*>& programs)
+{
+    std::erase_if(programs, [&](const bpf_program* program) {
+        const std::string_view section = bpf_program__section_name(program);
+        const auto call =
+            std::ranges::find(calls, section.substr(section.find('/') + 1), &CountedCall::function);
+        if (call == calls.end())
+            return false;
+        programs_.emplace_back(program, call->counter);
+        return true;
+    });
+}
+
+counters SkippedCalls::read() const
+{
+    counters skipped{};
+    for (const auto& [program, counter] : programs_) {
+        bpf_prog_info info{};
+        __u32 size = sizeof info;
+        if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
+            skipped.n[counter] += info.recursion_misses;
+    }
+    return skipped;
+}
+
+CounterRow CounterIntervals::next(std::uint64_t now_ns, const counters& own,
+                                  const counters& skipped)
 {
     counters now = read_counters(slots_);
     CounterRow row{.time_ns = now_ns, .interval_ns = now_ns - then_ns_, .count = {}};
     for (std::size_t i = 0; i < COUNTERS_MAX; i++) {
-        now.n[i] -= own.n[i];
+        now.n[i] += skipped.n[i] - own.n[i];
         row.count.n[i] = now.n[i] - then_.n[i];
     }
     then_ = now;

@@ -166,9 +166,14 @@ TEST_P(VfsstatRung, CountsOnAllCpusAtOnce)
                 thread.join();
         },
         env());
-    expect_exact(result);
-    // Making a thread reads and opens files in some C libraries: not in a static one.
-    EXPECT_EQ(totals(result.records).at("reads"), 4 * 5003u);
+    // On a preemptible kernel (7.2) fentry programs are skipped while a task is preempted in one of
+    // them; what cannot be known to be the process's is then lost, and accounted for.
+    const auto lost = result.account.at("lost").get<std::uint64_t>();
+    EXPECT_EQ(totals(result.records).at("reads") + lost, 4 * 5003u);
+    EXPECT_EQ(result.status, lost ? 3 : 0);
+    EXPECT_EQ(lost, result.account.at("lost_nested"));
+    if (std::string_view(GetParam()) == "kprobe" || kernel() != "7.2")
+        EXPECT_EQ(lost, 0u);
     ::close(fd);
 }
 
@@ -188,6 +193,32 @@ TEST(Vfsstat, OpenWithCreateOfAnOldFileIsNoCreation)
     });
     EXPECT_EQ(totals(result.records).at("opens"), 7u);
     EXPECT_EQ(totals(result.records).at("creates"), 0u);
+}
+
+// Where nobody is filtered even those calls are known.
+TEST(Vfsstat, FloodOnAllCpusIsExactWithoutAFilter)
+{
+    constexpr std::uint64_t kReads = 8 * 10'007;
+    TempDir dir;
+    const int fd = made(dir / "file");
+    Child child([&] {
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 8; t++)
+            threads.emplace_back([&] {
+                char byte;
+                for (int i = 0; i < 10'007; i++)
+                    must(::pread(fd, &byte, 1, 0));
+            });
+        for (auto& thread : threads)
+            thread.join();
+    });
+    Tracer tracer({"vfsstat", "--json", "3600"});
+    child.go_wait();
+    const Result result = tracer.stop();
+    const std::uint64_t reads = totals(result.records).at("reads");
+    EXPECT_GE(reads, kReads);
+    EXPECT_LE(reads, kReads + 100); // the system does little
+    ::close(fd);
 }
 
 // With defaults nobody is filtered in the kernel, so this is a path of its own. On one CPU (the

@@ -63,19 +63,19 @@ TEST(CounterIntervals, AreDifferencesOverAllCpusWithoutTheToolsOwn)
     slots[3].n[2] = 20;
     counters own{};
     own.n[2] = 10;
-    CounterIntervals intervals(slots, 1'000'000'000, own);
+    CounterIntervals intervals(slots, 1'000'000'000, own, {});
     slots[1].n[2] = 7;
     slots[3].n[2] = 25;
     slots[0].n[0] = 3;
     own.n[2] = 14;
-    CounterRow row = intervals.next(3'000'000'000, own);
-    EXPECT_EQ(row.count.n[2], 8u); // 7 + 5 - 4
+    CounterRow row = intervals.next(3'000'000'000, own, {{0, 0, 100}});
+    EXPECT_EQ(row.count.n[2], 108u); // 7 + 5 - 4 + 100 skipped by the kernel
     EXPECT_EQ(row.count.n[0], 3u);
     EXPECT_EQ(row.interval_ns, 2'000'000'000u);
     EXPECT_EQ(row.time_ns, 3'000'000'000u);
-    EXPECT_EQ(row.rate(2), 4u);
+    EXPECT_EQ(row.rate(2), 54u);
     EXPECT_EQ(row.rate(0), 2u); // 1.5, rounded
-    row = intervals.next(3'000'000'000, own);
+    row = intervals.next(3'000'000'000, own, {{0, 0, 100}});
     EXPECT_EQ(row.count.n[2], 0u);
     EXPECT_EQ(row.rate(2), 0u); // no time has passed
 }

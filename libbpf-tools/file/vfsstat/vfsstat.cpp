@@ -120,6 +120,21 @@ constexpr Need kNeeds[] = {
       rung<&Progs::kprobe_security_inode_rmdir>("kprobe")}},
 };
 
+// do_dentry_open() is none of them: whether an open has created is not known without looking.
+constexpr CountedCall kCalls[] = {
+    {"vfs_read", VFS_READ},
+    {"vfs_readv", VFS_READ},
+    {"vfs_write", VFS_WRITE},
+    {"vfs_writev", VFS_WRITE},
+    {"do_fsync", VFS_FSYNC},
+    {"__x64_sys_fsync", VFS_FSYNC},
+    {"__x64_sys_fdatasync", VFS_FSYNC},
+    {"vfs_create", VFS_CREATE},
+    {"security_inode_unlink", VFS_UNLINK},
+    {"security_inode_mkdir", VFS_MKDIR},
+    {"security_inode_rmdir", VFS_RMDIR},
+};
+
 constexpr Counters<vfsstat_bpf, Options> kTool{
     .about = {.name = "vfsstat",
               .area = "file",
@@ -131,6 +146,7 @@ constexpr Counters<vfsstat_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .calls = kCalls,
     .setup =
         [](vfsstat_bpf& s, Options&, const Session&) {
             if (s.rodata->cb_counters_config.filter || s.rodata->cb_counters_config.per_cpu)
