@@ -2,6 +2,7 @@
 #include "shape/counters.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
+#include <cmath>
 
 namespace corebox
 {
@@ -11,7 +12,7 @@ std::uint64_t CounterRow::rate(std::size_t counter) const
     constexpr double kSecond = 1e9;
     if (interval_ns == 0)
         return 0;
-    return std::uint64_t(double(count.n[counter]) * kSecond / double(interval_ns) + 0.5);
+    return std::uint64_t(std::llround(double(count.n[counter]) * kSecond / double(interval_ns)));
 }
 
 counters read_counters(std::span<const counters> slots)

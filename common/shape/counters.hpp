@@ -30,8 +30,8 @@ struct CountedCall {
 
 // Calls for which the kernel did not run the program, known by its own count (recursion_misses,
 // 5.12+): it skips an fentry program on a CPU on which a task was preempted within that program,
-// until that task goes on. On preemptible kernels (x86: all from 7.0) with several busy tasks a CPU
-// that is one call of ten (7.2). Where every call counts, they are no secret and no loss.
+// until that task goes on. On a preemptible kernel (Debian's 7.2) with four busy threads a CPU
+// that was one call of twelve. Where every call counts, they are no secret and no loss.
 class SkippedCalls
 {
 public:

@@ -365,22 +365,25 @@ TEST_P(OpensnoopRung, FloodOfTwoProcesses)
                         full = result.account["lost_buffer"];
     const std::size_t shown =
         with(result.records, "pid", first).size() + with(result.records, "pid", second).size();
-    // Whatever is lost is said, to the one.
-    EXPECT_EQ(seen, std::uint64_t(kFlood)) << result.account;
-    EXPECT_EQ(shown + lost, std::uint64_t(kFlood)) << result.account;
+    // Where the kernel preempts itself (7.2), a process may be switched away inside a program of a
+    // trampoline or a tracepoint. Until it runs again, the kernel skips that program on that CPU
+    // for all others, and counts that. Only kprobes run with preemption off.
+    const std::string_view rung = GetParam();
+    if (kernel() != "7.2" || rung == "kprobe") {
+        EXPECT_EQ(nested, 0u) << result.account;
+    }
+    // Whatever is lost is said, to the one; with two programs an open, one lost twice counts twice.
+    if (rung.starts_with("tracepoint") && nested) {
+        EXPECT_GE(seen, std::uint64_t(kFlood)) << result.account;
+    } else {
+        EXPECT_EQ(seen, std::uint64_t(kFlood)) << result.account;
+        EXPECT_EQ(shown + lost, std::uint64_t(kFlood)) << result.account;
+    }
     EXPECT_EQ(result.status, lost ? 3 : 0) << result.err;
     EXPECT_EQ(lost, nested + full) << result.account;
-    if (ordered())
+    if (ordered()) {
         EXPECT_EQ(full, 0u) << result.account;
-    // Where the kernel preempts itself (7.2), a process may be switched away inside an fexit
-    // program. Until it runs again, the kernel skips the program on that CPU for all others, and
-    // counts that. Programs of kprobes and tracepoints cannot be preempted.
-    const std::string_view rung = GetParam();
-    const bool trampoline = rung == "" || rung == "fexit" || rung == "perf_buffer";
-    if (kernel() != "7.2" || !trampoline)
-        EXPECT_EQ(nested, 0u) << result.account;
-    RecordProperty("nested", int(nested));
-    std::printf("nested: %d\n", int(nested));
+    }
 }
 
 // --- Who is traced.

@@ -45,8 +45,7 @@ public:
         if (::syscall(SYS_io_uring_enter, fd_, 1, 1, IORING_ENTER_GETEVENTS, nullptr, 0) != 1)
             throw std::runtime_error("io_uring_enter");
         const unsigned head = *at(completion_, params_.cq_off.head);
-        const auto* cqes =
-            reinterpret_cast<const io_uring_cqe*>(completion_ + params_.cq_off.cqes);
+        const auto* cqes = reinterpret_cast<const io_uring_cqe*>(completion_ + params_.cq_off.cqes);
         const int result = cqes[head & *at(completion_, params_.cq_off.ring_mask)].res;
         __atomic_store_n(at(completion_, params_.cq_off.head), head + 1, __ATOMIC_RELEASE);
         return result;
