@@ -93,7 +93,7 @@ Disk find_disk(std::string_view name)
 
 std::string disk_name(std::uint32_t device)
 {
-    const std::string number = cat(device >> kMinorBits, ":", device & ((1u << kMinorBits) - 1));
+    std::string number = cat(device >> kMinorBits, ":", device & ((1u << kMinorBits) - 1));
     char target[1024];
     const ssize_t n = ::readlink(sysfs_of(number).c_str(), target, sizeof target);
     if (n <= 0)

@@ -114,7 +114,7 @@ static __always_inline int copied(struct file *in, struct file *out, long ret)
 /* sendfile(2), but not to a pipe; before 6.8 also copy_file_range(2), where the file system does not
  * share blocks instead. */
 SEC("fexit/do_splice_direct")
-int BPF_PROG(splice_direct_fexit, struct file *in, loff_t *in_pos, struct file *out,
+int BPF_PROG(splice_fexit, struct file *in, loff_t *in_pos, struct file *out,
 	     loff_t *out_pos, size_t size, unsigned int flags, long ret)
 {
 	return copied(in, out, ret);
@@ -122,7 +122,7 @@ int BPF_PROG(splice_direct_fexit, struct file *in, loff_t *in_pos, struct file *
 
 /* copy_file_range(2) since 6.8. */
 SEC("fexit/splice_file_range")
-int BPF_PROG(splice_range_fexit, struct file *in, loff_t *in_pos, struct file *out,
+int BPF_PROG(range_fexit, struct file *in, loff_t *in_pos, struct file *out,
 	     loff_t *out_pos, size_t size, long ret)
 {
 	return copied(in, out, ret);
@@ -130,7 +130,7 @@ int BPF_PROG(splice_range_fexit, struct file *in, loff_t *in_pos, struct file *o
 
 /* splice(2) and sendfile(2) to a pipe, since 5.12. */
 SEC("fexit/splice_file_to_pipe")
-int BPF_PROG(splice_pipe_fexit, struct file *in, void *pipe, loff_t *offset, size_t size,
+int BPF_PROG(pipe_fexit, struct file *in, void *pipe, loff_t *offset, size_t size,
 	     unsigned int flags, long ret)
 {
 	return copied(in, NULL, ret);
@@ -169,13 +169,13 @@ static __always_inline int uring(struct io_kiocb *req, __u32 flags, int ret, boo
 }
 
 SEC("fexit/io_read")
-int BPF_PROG(uring_read_fexit, struct io_kiocb *req, __u32 flags, int ret)
+int BPF_PROG(uring_rd_fexit, struct io_kiocb *req, __u32 flags, int ret)
 {
 	return uring(req, flags, ret, false);
 }
 
 SEC("fexit/io_write")
-int BPF_PROG(uring_write_fexit, struct io_kiocb *req, __u32 flags, int ret)
+int BPF_PROG(uring_wr_fexit, struct io_kiocb *req, __u32 flags, int ret)
 {
 	return uring(req, flags, ret, true);
 }
@@ -202,19 +202,19 @@ static __always_inline int leave(long ret, bool write)
 	return 0;
 }
 
-#define KPROBES(function, write)                                        \
+#define KPROBES(name, function, write)                                        \
 	SEC("kprobe/" #function)                                        \
-	int BPF_KPROBE(kprobe_##function, struct file *file)            \
+	int BPF_KPROBE(enter_##name, struct file *file)            \
 	{                                                               \
 		return enter(file, write);                              \
 	}                                                               \
 	SEC("kretprobe/" #function)                                     \
-	int BPF_KRETPROBE(kretprobe_##function, long ret)               \
+	int BPF_KRETPROBE(leave_##name, long ret)               \
 	{                                                               \
 		return leave(ret, write);                               \
 	}
 
-KPROBES(vfs_read, false)
-KPROBES(vfs_readv, false)
-KPROBES(vfs_write, true)
-KPROBES(vfs_writev, true)
+KPROBES(read, vfs_read, false)
+KPROBES(readv, vfs_readv, false)
+KPROBES(write, vfs_write, true)
+KPROBES(writev, vfs_writev, true)

@@ -92,21 +92,20 @@ constexpr std::string_view kWriteBlind =
 constexpr Need kNeeds[] = {
     {"reads",
      {rung<&Progs::read_fexit, &Progs::readv_fexit>("fexit", kReadBlind),
-      rung<&Progs::kprobe_vfs_read, &Progs::kretprobe_vfs_read, &Progs::kprobe_vfs_readv,
-           &Progs::kretprobe_vfs_readv>("kprobe", kReadBlind)},
+      rung<&Progs::enter_read, &Progs::leave_read, &Progs::enter_readv, &Progs::leave_readv>(
+          "kprobe", kReadBlind)},
      "!write-only"},
     {"writes",
      {rung<&Progs::write_fexit, &Progs::writev_fexit>("fexit", kWriteBlind),
-      rung<&Progs::kprobe_vfs_write, &Progs::kretprobe_vfs_write, &Progs::kprobe_vfs_writev,
-           &Progs::kretprobe_vfs_writev>("kprobe", kWriteBlind)},
+      rung<&Progs::enter_write, &Progs::leave_write, &Progs::enter_writev, &Progs::leave_writev>(
+          "kprobe", kWriteBlind)},
      "!read-only"},
     {.what = "copies inside the kernel",
-     .rungs = {rung_any<&Progs::splice_direct_fexit, &Progs::splice_range_fexit,
-                        &Progs::splice_pipe_fexit>("fexit")},
+     .rungs = {rung_any<&Progs::splice_fexit, &Progs::range_fexit, &Progs::pipe_fexit>("fexit")},
      .optional = true,
      .without = "sendfile, copy_file_range, splice"},
     {.what = "reads and writes by io_uring",
-     .rungs = {rung<&Progs::uring_read_fexit, &Progs::uring_write_fexit>(
+     .rungs = {rung<&Progs::uring_rd_fexit, &Progs::uring_wr_fexit>(
          "fexit", "those that end later than they are begun (O_DIRECT); before 5.19, those of "
                   "worker threads")},
      .optional = true,

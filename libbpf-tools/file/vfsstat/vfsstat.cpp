@@ -90,34 +90,25 @@ constexpr std::string_view kFsyncBlind = "msync, O_SYNC writes, io_uring, AIO";
 
 constexpr Need kNeeds[] = {
     {"reads",
-     {rung<&Progs::fentry_vfs_read, &Progs::fentry_vfs_readv>("fentry", kReadBlind),
-      rung<&Progs::kprobe_vfs_read, &Progs::kprobe_vfs_readv>("kprobe", kReadBlind)}},
+     {rung<&Progs::fentry_read, &Progs::fentry_readv>("fentry", kReadBlind),
+      rung<&Progs::kprobe_read, &Progs::kprobe_readv>("kprobe", kReadBlind)}},
     {"writes",
-     {rung<&Progs::fentry_vfs_write, &Progs::fentry_vfs_writev>("fentry", kWriteBlind),
-      rung<&Progs::kprobe_vfs_write, &Progs::kprobe_vfs_writev>("kprobe", kWriteBlind)}},
+     {rung<&Progs::fentry_write, &Progs::fentry_writev>("fentry", kWriteBlind),
+      rung<&Progs::kprobe_write, &Progs::kprobe_writev>("kprobe", kWriteBlind)}},
     {"opens and creations by open",
-     {rung<&Progs::fentry_do_dentry_open>("fentry"),
-      rung<&Progs::kprobe_do_dentry_open>("kprobe")}},
+     {rung<&Progs::fentry_open>("fentry"), rung<&Progs::kprobe_open>("kprobe")}},
     {"creations by mknod",
-     {rung<&Progs::fentry_vfs_create>("fentry"), rung<&Progs::kprobe_vfs_create>("kprobe")}},
+     {rung<&Progs::fentry_create>("fentry"), rung<&Progs::kprobe_create>("kprobe")}},
     // The tracepoints come late: they slow down every system call of every process.
     {"fsync and fdatasync",
-     {rung<&Progs::fentry_do_fsync>("fentry", kFsyncBlind),
-      rung<&Progs::fentry___x64_sys_fsync, &Progs::fentry___x64_sys_fdatasync>("fentry",
-                                                                               kFsyncBlind),
-      rung<&Progs::kprobe_do_fsync>("kprobe", kFsyncBlind),
-      rung<&Progs::kprobe___x64_sys_fsync, &Progs::kprobe___x64_sys_fdatasync>("kprobe",
-                                                                               kFsyncBlind),
+     {rung<&Progs::fentry_fsync>("fentry", kFsyncBlind),
+      rung<&Progs::fentry_xfsync, &Progs::fentry_xfdsync>("fentry", kFsyncBlind),
+      rung<&Progs::kprobe_fsync>("kprobe", kFsyncBlind),
+      rung<&Progs::kprobe_xfsync, &Progs::kprobe_xfdsync>("kprobe", kFsyncBlind),
       rung<&Progs::enter_fsync, &Progs::enter_fdatasync>("tracepoint", kFsyncBlind)}},
-    {"unlink",
-     {rung<&Progs::fentry_security_inode_unlink>("fentry"),
-      rung<&Progs::kprobe_security_inode_unlink>("kprobe")}},
-    {"mkdir",
-     {rung<&Progs::fentry_security_inode_mkdir>("fentry"),
-      rung<&Progs::kprobe_security_inode_mkdir>("kprobe")}},
-    {"rmdir",
-     {rung<&Progs::fentry_security_inode_rmdir>("fentry"),
-      rung<&Progs::kprobe_security_inode_rmdir>("kprobe")}},
+    {"unlink", {rung<&Progs::fentry_unlink>("fentry"), rung<&Progs::kprobe_unlink>("kprobe")}},
+    {"mkdir", {rung<&Progs::fentry_mkdir>("fentry"), rung<&Progs::kprobe_mkdir>("kprobe")}},
+    {"rmdir", {rung<&Progs::fentry_rmdir>("fentry"), rung<&Progs::kprobe_rmdir>("kprobe")}},
 };
 
 // do_dentry_open() is none of them: whether an open has created is not known without looking.
@@ -151,8 +142,8 @@ constexpr Counters<vfsstat_bpf, Options> kTool{
         [](vfsstat_bpf& s, Options&, const Session&) {
             if (s.rodata->cb_counters_config.filter || s.rodata->cb_counters_config.per_cpu)
                 return;
-            s.progs.fentry_vfs_read = s.progs.plain_vfs_read;
-            s.progs.fentry_vfs_write = s.progs.plain_vfs_write;
+            s.progs.fentry_read = s.progs.plain_vfs_read;
+            s.progs.fentry_write = s.progs.plain_vfs_write;
         },
     .own = own_calls,
 };
