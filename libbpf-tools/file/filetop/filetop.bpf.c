@@ -202,14 +202,14 @@ static __always_inline int leave(long ret, bool write)
 	return 0;
 }
 
-#define KPROBES(name, function, write)                                        \
+#define KPROBES(name, function, write)                                  \
 	SEC("kprobe/" #function)                                        \
-	int BPF_KPROBE(enter_##name, struct file *file)            \
+	int BPF_KPROBE(enter_##name, struct file *file)                 \
 	{                                                               \
 		return enter(file, write);                              \
 	}                                                               \
 	SEC("kretprobe/" #function)                                     \
-	int BPF_KRETPROBE(leave_##name, long ret)               \
+	int BPF_KRETPROBE(leave_##name, long ret)                       \
 	{                                                               \
 		return leave(ret, write);                               \
 	}
