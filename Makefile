@@ -47,18 +47,28 @@ vpath %.cpp   $(tool_dirs)
 .PHONY: all tools corebox
 all: corebox tools
 corebox: $(BUILD)/corebox
-tools: $(single)
+# Aliases (ext4slower is fsslower -t ext4) are links; the program knows their names.
+tools: $(single) $(BUILD)/corebox
+	$(Q)$(BUILD)/corebox names | while read -r name tool; do \
+	    test $$name = $$tool || ln -sf $$tool $(BUILD)/bin/$$name; done
 
 # Where folder and file are not of one name, or two tools have one name, the build would guess.
 $(foreach d,$(tool_dirs),$(if $(wildcard $d/$(notdir $d).bpf.c),,$(error $d has no $(notdir $d).bpf.c)))
 $(if $(filter-out $(words $(sort $(tools))),$(words $(tools))),$(error two tools have one name))
 
-$(BUILD)/bpf/%.bpf.o: %.bpf.c
+# Takes the line information out of BPF objects; LINES=1 leaves it in, for verifier logs.
+slim := $(if $(LINES),true,$(BUILD)/host/slim-btf)
+$(BUILD)/host/slim-btf: scripts/build/slim-btf.cpp
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lbpf -lelf -o $@
+
+$(BUILD)/bpf/%.bpf.o: %.bpf.c $(BUILD)/host/slim-btf
 	$(say) BPF $*
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -I$(<D) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $(@:.o=.raw.o)
 	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.raw.o)
 	$(Q)$(LLVM_STRIP) -g $@
+	$(Q)$(slim) $@
 
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
@@ -138,11 +148,13 @@ install: corebox man
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(BUILD)/corebox $(DESTDIR)$(PREFIX)/sbin/corebox
-	for tool in $(tools); do ln -sf corebox $(DESTDIR)$(PREFIX)/sbin/$$tool; done
+	$(BUILD)/corebox names | while read -r name tool; do \
+	    ln -sf corebox $(DESTDIR)$(PREFIX)/sbin/$$name; \
+	    test $$name = $$tool || ln -sf $$tool.8 $(DESTDIR)$(PREFIX)/share/man/man8/$$name.8; done
 	install -m 644 $(man_pages) $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(BUILD)/corebox completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
-	for tool in $(tools); do \
-	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool; done
+	$(BUILD)/corebox names | while read -r name tool; do \
+	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
 
 # BPF files are in kernel style, which this clang-format does not know.
 cxx_files := $(wildcard common/*.[ch]pp common/*/*.[ch]pp libbpf-tools/*/*.[ch]pp \

@@ -15,14 +15,6 @@ namespace corebox
 namespace
 {
 
-const Tool* find_tool(std::string_view name)
-{
-    for (const Tool* tool : all_tools())
-        if (tool->about.name == name)
-            return tool;
-    return nullptr;
-}
-
 int finish(int status)
 {
     const bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
@@ -40,8 +32,13 @@ int list_tools()
             std::printf("%s%.*s\n", area.empty() ? "" : "\n", int(about.area.size()),
                         about.area.data());
         area = about.area;
-        std::printf("  %-15.*s %.*s\n", int(about.name.size()), about.name.data(),
-                    int(about.summary.size()), about.summary.data());
+        const auto line = [](std::string_view name, std::string_view text) {
+            std::printf("  %-15.*s %.*s\n", int(name.size()), name.data(), int(text.size()),
+                        text.data());
+        };
+        line(about.name, about.summary);
+        for (const Alias& alias : about.aliases)
+            line(alias.name, cat("is ", alias_command(*tool, alias)));
     }
     return finish(0);
 }
@@ -57,6 +54,20 @@ int usage(FILE* out, Exit status)
     return finish(int(status));
 }
 
+// Every name that a link may have, with the tool's own, a line each; `make` asks.
+int print_names()
+{
+    for (const Tool* tool : all_tools()) {
+        const auto line = [&](std::string_view name) {
+            std::fputs(cat(name, " ", tool->about.name, "\n").c_str(), stdout);
+        };
+        line(tool->about.name);
+        for (const Alias& alias : tool->about.aliases)
+            line(alias.name);
+    }
+    return finish(0);
+}
+
 // Links DIRECTORY/TOOL to this very file. Links that are there are replaced, other files are not.
 int install(const char* directory)
 {
@@ -67,8 +78,14 @@ int install(const char* directory)
         return int(Exit::cannot_run);
     }
     self[n] = '\0';
+    std::vector<std::string_view> names;
     for (const Tool* tool : all_tools()) {
-        const std::string link = cat(directory, "/", tool->about.name);
+        names.push_back(tool->about.name);
+        for (const Alias& alias : tool->about.aliases)
+            names.push_back(alias.name);
+    }
+    for (const std::string_view name : names) {
+        const std::string link = cat(directory, "/", name);
         struct stat st {
         };
         if (::lstat(link.c_str(), &st) == 0 && S_ISLNK(st.st_mode))
@@ -84,7 +101,7 @@ int install(const char* directory)
 // corebox man TOOL [TOOL.md], corebox man, corebox completion: what `make install` installs.
 int print_man(const char* name, const char* file)
 {
-    const Tool* tool = name ? find_tool(name) : nullptr;
+    const Tool* tool = name ? find_tool(name).tool : nullptr;
     const auto text = file ? read_file(file) : std::string();
     if ((name && !tool) || !text) {
         std::fprintf(stderr, "corebox: man: no %s\n", tool ? file : name);
@@ -97,10 +114,12 @@ int print_man(const char* name, const char* file)
 int multi_call(int argc, char** argv)
 {
     const std::string_view word = argc > 1 ? argv[1] : "";
-    if (const Tool* tool = find_tool(word))
-        return tool->run(*tool, argc - 1, argv + 1);
+    if (const Called called = find_tool(word); called.tool)
+        return called.run(argc - 1, argv + 1);
     if (word == "list" || word == "--list")
         return list_tools();
+    if (word == "names")
+        return print_names();
     if (word == "--install" && argc == 3)
         return install(argv[2]);
     if (word == "man")
@@ -130,8 +149,8 @@ int main(int argc, char** argv)
         return int(Exit::usage);
     const char* slash = std::strrchr(argv[0], '/');
     const std::string_view name = slash ? slash + 1 : argv[0];
-    if (const Tool* tool = find_tool(name))
-        return tool->run(*tool, argc, argv);
+    if (const Called called = find_tool(name); called.tool)
+        return called.run(argc, argv);
     // A single tool's binary is that tool under any other name too.
     if (const auto tools = all_tools(); tools.size() == 1 && name != "corebox")
         return tools[0]->run(*tools[0], argc, argv);

@@ -11,5 +11,6 @@ struct cpu_account {
 	__u64 lost_ring;  /* no room in the ring or perf buffer */
 	__u64 lost_map;   /* a hash map was full */
 	__u64 lost_stack; /* no stack id: map full or two stacks with one hash */
-	__u64 unused[4];
+	__u64 lost_return; /* a call was seen to begin and never to end */
+	__u64 unused[3];
 };

@@ -27,7 +27,7 @@ std::optional<std::string> read_file(const std::string& path)
     if (!fd)
         return std::nullopt;
     std::string text;
-    for (std::size_t chunk = 4096;; chunk *= 2) {
+    for (std::size_t chunk = 4096;;) {
         const std::size_t used = text.size();
         text.resize(used + chunk);
         const ssize_t n = ::read(fd.get(), text.data() + used, chunk);
@@ -36,6 +36,9 @@ std::optional<std::string> read_file(const std::string& path)
             return std::nullopt;
         if (n == 0)
             return text;
+        // The long lists of the kernel come a page at a time, whatever the room.
+        if (std::size_t(n) == chunk && chunk < 1 << 20)
+            chunk *= 2;
     }
 }
 

@@ -29,7 +29,10 @@ std::string_view path_of(const path_record& record, std::string& out)
     const std::string_view path(record.data, record.path_len ? record.path_len - 1u : 0u);
     if (record.dir_len == 0)
         return path;
-    return join_walk(out, {record.data + record.path_len, record.dir_len}, path);
+    join_walk(out, {record.data + record.path_len, record.dir_len}, path);
+    if (record.path_len == 0 && out.size() > 1)
+        out.pop_back(); // the names were all of the path, not the directory of one
+    return out;
 }
 
 } // namespace corebox

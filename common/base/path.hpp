@@ -12,7 +12,8 @@ namespace corebox
 // `out` is. A walk that was cut short begins with ".../" instead of "/".
 std::string_view join_walk(std::string& out, std::string_view walk, std::string_view path);
 
-// The path of a record, full if the kernel side sent the directory; in `out` if it had to be built.
+// The path of a record, full if the kernel side sent the directory, or of a dentry
+// (path_record_dentry()); in `out` if it had to be built.
 std::string_view path_of(const path_record& record, std::string& out);
 
 } // namespace corebox

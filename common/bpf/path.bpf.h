@@ -4,45 +4,110 @@
 #include "abi/path.h"
 #include "bpf/core.bpf.h"
 
+/* One walk under way. It lies here, and its steps are taken by a global function, because the
+ * verifier checks such a function once, not once for each of PATH_WALK_STEPS rounds: 5.10 took
+ * seconds, under emulation, for a tool with three walks. */
+struct path_walker {
+	__u64 owner; /* who walks; 0: nobody */
+	struct dentry *dentry, *root;
+	struct mount *mount;
+	__u32 used;
+	char names[PATH_WALK_LEN];
+};
+
+/* Where the kernel preempts itself, a second program may walk on the same CPU: it takes the second. */
+#define PATH_WALKERS 2
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PATH_WALKERS);
+	__type(key, __u32);
+	__type(value, struct path_walker);
+} cb_path_walkers SEC(".maps");
+
+/* Adds a name, or goes over to the mount above; false: there is no further. */
+__noinline int path_step(__u32 slot, __u64 owner)
+{
+	struct path_walker *w = bpf_map_lookup_elem(&cb_path_walkers, &slot);
+	struct dentry *dentry, *parent;
+	__u32 at;
+	long n;
+
+	if (!w || w->owner != owner)
+		return 0;
+	dentry = w->dentry;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	at = w->used;
+	if (at > PATH_WALK_LEN - PATH_NAME_LEN - 1)
+		return 0;
+	/* What is in no directory (a memfd) has a name and is its own parent. */
+	if (dentry == w->root || (dentry == parent && at)) {
+		/* Not BPF_CORE_READ(w->mount, ...): that would relocate path_walker too. */
+		struct mount *mount = w->mount, *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount || dentry != w->root) {
+			w->names[at] = '\0';
+			w->used = at + 1;
+			return 0;
+		}
+		w->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		w->root = BPF_CORE_READ(above, mnt.mnt_root);
+		w->mount = above;
+		return 1;
+	}
+	n = bpf_probe_read_kernel_str(w->names + at, PATH_NAME_LEN,
+				      BPF_CORE_READ(dentry, d_name.name));
+	if (n <= 0)
+		return 0;
+	w->used = at + n;
+	w->dentry = parent;
+	return 1;
+}
+
 /* Writes the names of `dentry` and of what is above it, across mounts, into `out`, which has room
  * for PATH_WALK_LEN bytes, and how many bytes it wrote into *used. A walk cut short ends without
- * an empty name; a whole one ends with it.
- *
- * *used has to be in map memory, not on the stack: the verifier then knows nothing about it, finds
- * all iterations alike, and is done in milliseconds instead of seconds. */
+ * an empty name; a whole one ends with it. */
 static __always_inline void path_walk(struct dentry *dentry, struct vfsmount *vfsmount, char *out,
 				      volatile __u16 *used)
 {
 	struct mount *mount = container_of(vfsmount, struct mount, mnt);
+	__u64 owner = bpf_get_current_pid_tgid() | 1ULL << 63; /* 0 is the idle task */
+	struct path_walker *w;
+	__u32 slot = 0, n;
 
 	*used = 0;
-	for (int step = 0; step < PATH_WALK_STEPS; step++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
-		__u32 at = *used;
-		long n;
-
-		if (at > PATH_WALK_LEN - PATH_NAME_LEN - 1)
-			return;
-		if (dentry == root || dentry == parent) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-
-			if (above == mount || dentry != root) {
-				out[at] = '\0';
-				*used = at + 1;
-				return;
-			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			continue;
-		}
-		n = bpf_probe_read_kernel_str(out + at, PATH_NAME_LEN,
-					      BPF_CORE_READ(dentry, d_name.name));
-		if (n <= 0)
-			return;
-		*used = at + n;
-		dentry = parent;
+	w = bpf_map_lookup_elem(&cb_path_walkers, &slot);
+	if (w && w->owner) {
+		slot = 1;
+		w = bpf_map_lookup_elem(&cb_path_walkers, &slot);
 	}
+	if (!w || w->owner)
+		return;
+	w->owner = owner;
+	w->dentry = dentry;
+	w->root = BPF_CORE_READ(mount, mnt.mnt_root);
+	w->mount = mount;
+	w->used = 0;
+	for (int step = 0; step < PATH_WALK_STEPS && path_step(slot, owner); step++)
+		;
+	n = w->used;
+	if (n <= PATH_WALK_LEN && w->owner == owner &&
+	    !bpf_probe_read_kernel(out, n, w->names))
+		*used = n;
+	w->owner = 0;
+}
+
+/* The running task's file of a descriptor; NULL: it has none. */
+static __noinline struct file *path_file(int fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = NULL;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
 }
 
 /* The directory that a relative path given to a system call with `dfd` starts from. */
@@ -55,12 +120,8 @@ static __always_inline void path_walk_dfd(int dfd, char *out, volatile __u16 *us
 	if (dfd == -100 /* AT_FDCWD */) {
 		BPF_CORE_READ_INTO(&path, task, fs, pwd);
 	} else {
-		struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-		struct file *file = NULL;
+		struct file *file = path_file(dfd);
 
-		if (dfd < 0 || (__u32)dfd >= BPF_CORE_READ(table, max_fds))
-			return;
-		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + dfd);
 		if (!file)
 			return;
 		BPF_CORE_READ_INTO(&path, file, f_path);
@@ -68,9 +129,105 @@ static __always_inline void path_walk_dfd(int dfd, char *out, volatile __u16 *us
 	path_walk(path.dentry, path.mnt, out, used);
 }
 
+/* Before 7.0 (measured: 6.12 has it so, 7.2 not) a superblock heads a list of its mounts. */
+struct super_block___list {
+	struct list_head s_mounts;
+} __attribute__((preserve_access_index));
+
+struct mount___list {
+	struct list_head mnt_instance;
+} __attribute__((preserve_access_index));
+
+#define PATH_MOUNTS_TRIED 8
+
+/* Functions of their own: else clang moves the relocations, of which a kernel resolves one side
+ * only, out of the branch that it takes (seen on 6.12). */
+static __noinline struct mount *path_mount_chained(struct super_block *sb, struct mount *last)
+{
+	return last ? BPF_CORE_READ(last, mnt_next_for_sb) : BPF_CORE_READ(sb, s_mounts);
+}
+
+static __noinline struct mount *path_mount_listed(struct super_block *sb, struct mount *last)
+{
+	struct super_block___list *listed = (void *)sb;
+	struct mount___list *mount = (void *)last;
+	void *head = (void *)sb + bpf_core_field_offset(listed->s_mounts);
+	void *next = last ? BPF_CORE_READ(mount, mnt_instance.next) :
+			    BPF_CORE_READ(listed, s_mounts.next);
+
+	if (!next || next == head)
+		return NULL;
+	return next - bpf_core_field_offset(mount->mnt_instance);
+}
+
+/* A mount that the file system of `dentry` is seen through: one of the first few, best one of the
+ * whole file system in the running task's mount namespace, else one there, else the first. NULL: it
+ * is mounted nowhere. */
+static __noinline struct vfsmount *path_mount_of(struct dentry *dentry)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+	struct dentry *root = BPF_CORE_READ(sb, s_root);
+	struct mount *mount = NULL, *best = NULL;
+	bool here = false;
+
+	for (int i = 0; i < PATH_MOUNTS_TRIED; i++) {
+		mount = bpf_core_field_exists(mount->mnt_next_for_sb) ?
+				path_mount_chained(sb, mount) :
+				path_mount_listed(sb, mount);
+		if (!mount)
+			break;
+		if (!best)
+			best = mount;
+		if (BPF_CORE_READ(mount, mnt_ns) != ns)
+			continue;
+		if (!here)
+			best = mount;
+		here = true;
+		if (BPF_CORE_READ(mount, mnt.mnt_root) == root) {
+			best = mount;
+			break;
+		}
+	}
+	return best ? (void *)best + bpf_core_field_offset(best->mnt) : NULL;
+}
+
+/* Fills *record, which is in map memory, with the full path of a dentry: user space reads it with
+ * path_of(). `mnt` is the mount it was reached through; NULL where a hook does not tell. Returns the
+ * size of what is used. */
+static __always_inline __u64 path_record_dentry(struct path_record *record, struct dentry *dentry,
+						struct vfsmount *mnt)
+{
+	record->path_len = 0;
+	record->dir_len = 0;
+	if (!mnt)
+		mnt = path_mount_of(dentry);
+	if (mnt)
+		path_walk(dentry, mnt, record->data, &record->dir_len);
+	return offsetof(struct path_record, data) + record->dir_len;
+}
+
+/* An empty path. */
+static __always_inline __u64 path_record_none(struct path_record *record)
+{
+	record->path_len = 0;
+	record->dir_len = 0;
+	return offsetof(struct path_record, data);
+}
+
+/* Fills *record, which is in map memory, with the path of the running task's working directory;
+ * returns the size of what is used. */
+static __always_inline __u64 path_record_cwd(struct path_record *record)
+{
+	record->path_len = 0;
+	path_walk_dfd(-100 /* AT_FDCWD */, record->data, &record->dir_len);
+	return offsetof(struct path_record, data) + record->dir_len;
+}
+
 /* Fills *record, which is in map memory, with the path at `path` in user memory or, if `copied` is
- * not 0, with that many bytes of a path that the kernel has copied; with `full`, a relative one
- * gets the directory that `dfd` stands for. Returns the size of what is used. */
+ * not 0, with that many bytes of a path that the kernel has copied; with `full`, a relative one,
+ * unless empty, gets the directory that `dfd` stands for. Returns the size of what is used. */
 static __always_inline __u64 path_record_fill(struct path_record *record, const char *path,
 					      __u32 copied, int dfd, bool full)
 {
@@ -84,7 +241,7 @@ static __always_inline __u64 path_record_fill(struct path_record *record, const 
 	if (n < 0 || n > PATH_LEN)
 		n = 0;
 	record->path_len = n;
-	if (full && n && record->data[0] != '/')
+	if (full && n > 1 && record->data[0] != '/')
 		path_walk_dfd(dfd, record->data + n, &record->dir_len);
 	return offsetof(struct path_record, data) + n + record->dir_len;
 }

@@ -37,7 +37,6 @@ struct {
 
 struct stack_task cb_stack_told[ACCOUNT_CPUS]; /* the last of them by CPU */
 
-#define EEXIST 17
 
 static __always_inline __s32 stack_id(void *ctx, __u64 flags)
 {

@@ -7,6 +7,13 @@
 #define AT_FDCWD -100
 #define O_CREAT_FLAGS 01101 /* what creat(2) means: O_CREAT | O_WRONLY | O_TRUNC */
 
+/* fexit on a system call's own function has its registers and its result: one program, no map. */
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALL "__x64_sys_"
+#elif defined(__TARGET_ARCH_arm64)
+#define SYSCALL "__arm64_sys_"
+#endif
+
 struct syscall_enter {
 	__u64 common;
 	__s64 nr;
@@ -19,8 +26,8 @@ struct syscall_exit {
 	__s64 ret;
 };
 
-/* Arguments of a call from its entry to its return, by thread. A call that never returns (the
- * thread was killed in it) leaves an entry that the thread id's next owner replaces. */
+/* Arguments of a call from its entry to its return, by thread. What is left
+ * there at the end by threads that are gone are returns that were missed (shape/stream.hpp). */
 #define SYSCALL_ARGS(args_type)                                                        \
 	struct {                                                                       \
 		__uint(type, BPF_MAP_TYPE_HASH);                                       \
@@ -32,8 +39,7 @@ struct syscall_exit {
 	{                                                                              \
 		__u32 tid = bpf_get_current_pid_tgid();                                \
                                                                                        \
-		if (bpf_map_update_elem(&cb_args, &tid, args, BPF_ANY))                \
-			count_lost_map();                                              \
+		call_keep(&cb_args, &tid, args);                                       \
 	}                                                                              \
 	/* Copies them to *args and forgets them; false: the entry was not wanted. */  \
 	static __always_inline bool args_take(args_type *args)                         \

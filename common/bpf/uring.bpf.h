@@ -78,8 +78,7 @@ static __always_inline void uring_open_begin(struct io_kiocb *req, __u32 issue_f
 	o->dfd = BPF_CORE_READ(open, dfd);
 	n = bpf_probe_read_kernel_str(o->path, PATH_LEN, BPF_CORE_READ(name, name));
 	o->path_len = n < 0 ? 0 : n;
-	if (bpf_map_update_elem(&uring_opens, &tid, o, BPF_ANY))
-		count_lost_map();
+	call_keep(&uring_opens, &tid, o);
 }
 
 /* The open that io_openat2() of this task returns `ret` from, and in *result the descriptor or

@@ -39,6 +39,9 @@ constexpr Option kIntervalOperands[] = {
     opt<&Session::interval>(0, "interval", "INTERVAL", "Seconds between two reports, 0.5 is valid"),
     opt<&Session::count>(0, "count", "COUNT", "Reports to print", kPositive),
 };
+constexpr Option kEveryOption[] = {
+    opt<&Session::interval>(0, "interval", "SECONDS", "Report at each end of this time"),
+};
 constexpr Option kDurationOperand[] = {
     opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, 0.5 is valid"),
 };
@@ -67,6 +70,7 @@ struct Entry {
     void* target;
     Group group;
     int key; // argp's; letters as they are, others from 0x100
+    bool more = false; // a further letter of the option before
 };
 
 struct Parser {
@@ -177,6 +181,10 @@ std::string columns_help(const Tool& tool)
 std::string examples_help(const Tool& tool)
 {
     std::string out;
+    for (const Alias& alias : tool.about.aliases)
+        out += cat(out.empty() ? "\nOther names:\n" : "", "  ", alias.name,
+                   std::string(alias.name.size() < 17 ? 17 - alias.name.size() : 1, ' '), "is ",
+                   alias_command(tool, alias), "\n");
     if (!tool.about.examples.empty())
         out += "\nExamples:\n";
     for (const Example& e : tool.about.examples)
@@ -196,6 +204,9 @@ std::vector<Entry> option_entries(Session& session, void* options)
                 continue;
             const char key = letter(tool, o, group);
             entries.push_back({&o, target, group, key ? key : next_key++});
+            for (const Letter& l : tool.letters)
+                if (group != Group::own && l.name == o.name && l.key != key)
+                    entries.push_back({&o, target, group, l.key, true});
         }
     };
     add(tool.options, options, Group::own);
@@ -203,8 +214,14 @@ std::vector<Entry> option_entries(Session& session, void* options)
         add(kFilterOptions, &session, Group::filter);
     if (has(tool.shared, Shared::sorted))
         add(kSortedOptions, &session, Group::shared);
+    // An operand that a tool gives a letter is an option as well.
+    if (has(tool.shared, Shared::interval) &&
+        std::ranges::find(tool.letters, "interval", &Letter::name) != tool.letters.end())
+        add(std::span(kIntervalOperands).first(1), &session, Group::shared);
     if (has(tool.shared, Shared::events))
         add(kEventOptions, &session, Group::shared);
+    if (has(tool.shared, Shared::every))
+        add(kEveryOption, &session, Group::shared);
     add(kCommonOptions, &session, Group::common);
     return entries;
 }
@@ -260,6 +277,10 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
             table.push_back({nullptr, 0, nullptr, 0, kGroupTitles[int(e.group)], int(e.group) + 1});
         group = e.group;
         const Option& o = *e.option;
+        if (e.more) {
+            table.push_back({nullptr, e.key, nullptr, OPTION_ALIAS, nullptr, int(e.group) + 1});
+            continue;
+        }
         table.push_back({c_string(o.name), e.key, o.arg.empty() ? nullptr : c_string(o.arg), 0,
                          c_string(o.help), int(e.group) + 1});
         if (!o.alias.empty())
@@ -330,7 +351,8 @@ std::vector<ListedOption> listed_options(const Tool& tool)
     Session session(tool);
     std::vector<ListedOption> list;
     for (const Entry& e : option_entries(session, nullptr))
-        list.push_back({e.option, e.key < 0x100 ? char(e.key) : '\0',
+        if (!e.more)
+            list.push_back({e.option, e.key < 0x100 ? char(e.key) : '\0',
                         e.group == Group::filter   ? "Who is traced"
                         : e.group == Group::common ? "Common options"
                                                    : ""});
@@ -345,6 +367,9 @@ std::vector<const Option*> listed_operands(const Tool& tool)
     if (has(tool.shared, Shared::interval))
         for (const Option& o : kIntervalOperands)
             list.push_back(&o);
+    if (has(tool.shared, Shared::duration))
+        for (const Option& o : kDurationOperand)
+            list.push_back(&o);
     return list;
 }
 
@@ -358,11 +383,24 @@ std::string schema(const Tool& tool)
     text("name", tool.about.name);
     text("area", tool.about.area);
     text("summary", tool.about.summary);
+    if (!tool.about.aliases.empty()) {
+        put_json_key(out, "aliases");
+        out += '[';
+        for (const Alias& alias : tool.about.aliases) {
+            out += out.back() == '[' ? "{" : ",{";
+            text("name", alias.name);
+            text("command", alias_command(tool, alias));
+            out += '}';
+        }
+        out += ']';
+    }
     text("details", tool.about.details);
     put_json_key(out, "options");
     out += '[';
     Session session(tool);
     for (const char* sep = ""; const Entry& e : option_entries(session, nullptr)) {
+        if (e.more)
+            continue;
         out += cat(sep, "{");
         sep = ",";
         text("name", e.option->name);

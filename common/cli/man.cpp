@@ -181,14 +181,17 @@ std::string sentence(std::string_view s)
 
 std::string synopsis(const Tool& tool)
 {
-    std::string out = cat(bold(tool.about.name), " [\\fIOPTION\\fR]...");
+    std::string arguments = " [\\fIOPTION\\fR]...";
     const auto operands = listed_operands(tool);
     for (const Option* o : operands)
-        out += cat(" [\\fI", roff(o->arg, false), "\\fR");
-    out += std::string(operands.size(), ']');
+        arguments += cat(" [\\fI", roff(o->arg, false), "\\fR");
+    arguments += std::string(operands.size(), ']');
     if (has(tool.shared, Shared::filter))
-        out += " [\\-\\- \\fICOMMAND\\fR...]";
-    return cat(out, "\n");
+        arguments += " [\\-\\- \\fICOMMAND\\fR...]";
+    std::string out = cat(bold(tool.about.name), arguments, "\n");
+    for (const Alias& alias : tool.about.aliases)
+        out += cat(".br\n", bold(alias.name), arguments, "\n");
+    return out;
 }
 
 std::string options(const Tool& tool)
@@ -291,7 +294,10 @@ std::string man_page(const Tool& tool, std::string_view markdown)
     std::string summary(tool.about.summary);
     if (summary.size() > 1 && summary[1] >= 'a' && summary[1] <= 'z' && summary[0] < 'a')
         summary[0] = char(summary[0] + 32);
-    put_section(out, "NAME", cat(roff(tool.about.name, true), " \\- ", roff(summary, false), "\n"));
+    std::string names = roff(tool.about.name, true);
+    for (const Alias& alias : tool.about.aliases)
+        names += cat(", ", roff(alias.name, true));
+    put_section(out, "NAME", cat(names, " \\- ", roff(summary, false), "\n"));
     put_section(out, "SYNOPSIS", synopsis(tool));
     const std::string described = blocks(section(markdown, "DESCRIPTION"));
     put_section(out, "DESCRIPTION",
@@ -322,7 +328,11 @@ std::string man_page(std::span<const Tool* const> tools)
                 "Every tool has a man page of its name, and \\fB\\-\\-help\\fR.\n");
     std::string list;
     for (const Tool* tool : tools)
+    {
         list += cat(".TP\n", bold(tool->about.name), "(8)\n", sentence(tool->about.summary), "\n");
+        for (const Alias& alias : tool->about.aliases)
+            list += cat(".TP\n", bold(alias.name), "(8)\n", sentence(alias.summary), "\n");
+    }
     put_section(out, "TOOLS", list);
     put_section(out, "ENVIRONMENT",
                 ".TP\n\\fBCOREBOX_PROBES\\fR\nRungs to take where a tool has them, separated by "
@@ -336,7 +346,12 @@ std::string bash_completion(std::span<const Tool* const> tools)
     std::string names, cases;
     for (const Tool* tool : tools) {
         names += cat(names.empty() ? "" : " ", tool->about.name);
-        cases += cat("    ", tool->about.name, ")\n        options=\"");
+        cases += cat("    ", tool->about.name);
+        for (const Alias& alias : tool->about.aliases) {
+            names += cat(" ", alias.name);
+            cases += cat(" | ", alias.name);
+        }
+        cases += ")\n        options=\"";
         for (const ListedOption& l : listed_options(*tool))
             cases += cat("--", l.option->name, l.option->arg.empty() ? " " : "= ");
         cases += "\"\n        keys=\"";

@@ -18,4 +18,51 @@ std::vector<const Tool*> all_tools()
     return tools;
 }
 
+Called find_tool(std::string_view name)
+{
+    for (const Tool* tool = __start_corebox_tools; tool != __stop_corebox_tools; tool++) {
+        if (tool->about.name == name)
+            return {tool};
+        for (const Alias& alias : tool->about.aliases)
+            if (alias.name == name)
+                return {tool, &alias};
+    }
+    return {};
+}
+
+Tool under_alias(const Tool& tool, const Alias& alias)
+{
+    Tool t = tool;
+    t.about.name = alias.name;
+    t.about.summary = alias.summary;
+    t.about.aliases = {};
+    return t;
+}
+
+std::string alias_command(const Tool& tool, const Alias& alias)
+{
+    std::string out(tool.about.name);
+    for (const std::string_view argument : alias.arguments)
+        if (!argument.empty())
+            out += cat(" ", argument);
+    return out;
+}
+
+int Called::run(int argc, char** argv) const
+{
+    if (!alias)
+        return tool->run(*tool, argc, argv);
+    const Tool named = under_alias(*tool, *alias);
+    std::vector<std::string> arguments; // the parser changes words where they are
+    for (const std::string_view argument : alias->arguments)
+        if (!argument.empty())
+            arguments.emplace_back(argument);
+    std::vector<char*> words{argv[0]};
+    for (std::string& argument : arguments)
+        words.push_back(argument.data());
+    words.insert(words.end(), argv + 1, argv + argc);
+    words.push_back(nullptr);
+    return tool->run(named, int(words.size()) - 1, words.data());
+}
+
 } // namespace corebox

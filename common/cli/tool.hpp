@@ -3,6 +3,7 @@
 #pragma once
 #include "cli/option.hpp"
 #include "output/column.hpp"
+#include <array>
 #include "probe/ladder.hpp"
 
 namespace corebox
@@ -13,15 +14,23 @@ struct Example {
     std::string_view text;
 };
 
+// Another name of a tool, under which it has arguments: {"ext4slower", {"-t", "ext4"}, "Trace ..."}.
+struct Alias {
+    std::string_view name;
+    std::array<std::string_view, 4> arguments; // before those of the command line
+    std::string_view summary;
+};
+
 struct About {
     std::string_view name;
     std::string_view area;
     std::string_view summary; // one sentence, without full stop
     std::string_view details; // a paragraph for help and man page
     std::span<const Example> examples{};
+    std::span<const Alias> aliases{};
 };
 
-// BCC's letter for an option that all tools share: {'p', "pid"}.
+// BCC's letter for an option that all tools share: {'p', "pid"}. An option may have several.
 struct Letter {
     char key;
     std::string_view name;
@@ -34,7 +43,8 @@ enum class Shared : std::uint8_t {
     interval = 2,
     events = 4,
     sorted = 8,
-    duration = 16
+    duration = 16,
+    every = 32 // an interval as an option, for tools that report only at their end without it
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
@@ -61,6 +71,31 @@ struct alignas(64) Tool {
 // `corebox_tools`; no list is kept by hand.
 std::vector<const Tool*> all_tools();
 
+// A tool as it was called: itself, or under another name.
+struct Called {
+    const Tool* tool = nullptr; // null: there is none of that name
+    const Alias* alias = nullptr;
+
+    int run(int argc, char** argv) const; // argv[0] is not looked at
+};
+Called find_tool(std::string_view name);
+
+// The tool that an alias is: messages, help and man page say its name.
+Tool under_alias(const Tool& tool, const Alias& alias);
+
+// "fsslower -t ext4".
+std::string alias_command(const Tool& tool, const Alias& alias);
+
+// The groups of options of a shape, and those that this tool of it has too.
+template <class S>
+consteval Shared shared_of(const S& shape)
+{
+    if constexpr (requires { shape.also; })
+        return S::kShared | shape.also;
+    else
+        return S::kShared;
+}
+
 // A Tool from a shape: `[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
 // entry<kTool>();`
 template <const auto& Shape>
@@ -74,7 +109,7 @@ consteval Tool entry()
         .letters = Shape.letters,
         .columns = Shape.columns.list,
         .needs = Shape.needs,
-        .shared = S::kShared,
+        .shared = shared_of(Shape),
         .run = [](const Tool& tool, int argc, char** argv) { return Shape.run(tool, argc, argv); },
         .inspect =
             [](const Tool&, const std::function<void(const void*)>& use) {

@@ -59,7 +59,7 @@ void unmap_pages(std::span<const std::byte> pages)
 }
 
 // As a BPF object, in one call: 5.11+, CAP_SYS_ADMIN. vmlinux's is the first that was made.
-std::span<std::byte> read_by_id()
+std::span<const std::byte> read_by_id()
 {
     __u32 id = 0;
     if (bpf_btf_get_next_id(0, &id) != 0)
@@ -86,7 +86,21 @@ std::span<std::byte> read_by_id()
     return {};
 }
 
-std::span<std::byte> read_from_sysfs()
+// Since 6.16 the kernel's copy itself can be mapped.
+std::span<const std::byte> map_from_sysfs()
+{
+    const Fd fd(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+    struct stat st {
+    };
+    if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_size == 0)
+        return {};
+    void* p = ::mmap(nullptr, std::size_t(st.st_size), PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    return p == MAP_FAILED
+               ? std::span<const std::byte>{}
+               : std::span<const std::byte>{static_cast<std::byte*>(p), std::size_t(st.st_size)};
+}
+
+std::span<const std::byte> read_from_sysfs()
 {
     const Fd fd(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
     struct stat st {
@@ -145,10 +159,11 @@ std::uint32_t kind_class(std::uint32_t kind)
 
 KernelBtf::KernelBtf() : mapped_(true)
 {
-    auto pages = read_by_id();
-    if (pages.empty())
-        pages = read_from_sysfs();
-    raw_ = pages;
+    raw_ = map_from_sysfs();
+    if (raw_.empty())
+        raw_ = read_by_id();
+    if (raw_.empty())
+        raw_ = read_from_sysfs();
     check();
 }
 
@@ -220,6 +235,53 @@ void KernelBtf::find(std::span<Name> names)
             if (kind_class(btf_kind(t)) == kind_class(n->kind))
                 n->ids.push_back(id + 1);
     }
+    count_ = id;
+}
+
+void KernelBtf::find_in_module(const Fd& module, std::span<Name> functions) const
+{
+    bpf_btf_info info{};
+    __u32 size = sizeof info;
+    if (empty() || bpf_obj_get_info_by_fd(module.get(), &info, &size) != 0)
+        return;
+    std::vector<std::byte> bytes(info.btf_size);
+    info = {};
+    info.btf = reinterpret_cast<__u64>(bytes.data());
+    info.btf_size = __u32(bytes.size());
+    size = sizeof info;
+    if (bpf_obj_get_info_by_fd(module.get(), &info, &size) != 0)
+        return;
+    KernelBtf own(bytes);
+    // Names of the module's own follow vmlinux's strings, its types vmlinux's types.
+    std::uint32_t id = count_;
+    for (std::size_t at = own.types_; at + sizeof(btf_type) <= own.types_end_; id++) {
+        const auto* t = reinterpret_cast<const btf_type*>(bytes.data() + at);
+        at += sizeof(btf_type) + tail_size(t);
+        if (btf_kind(t) != BTF_KIND_FUNC)
+            continue;
+        const std::string_view name = t->name_off < strings_size_
+                                          ? this->name(t->name_off)
+                                          : own.name(t->name_off - std::uint32_t(strings_size_));
+        for (Name& f : functions)
+            if (f.ids.empty() && f.name == name)
+                f.ids.push_back(id + 1);
+    }
+}
+
+Fd open_module_btf(std::string_view module)
+{
+    for (__u32 id = 0; bpf_btf_get_next_id(id, &id) == 0;) {
+        Fd fd(bpf_btf_get_fd_by_id(id));
+        char name[64] = {};
+        bpf_btf_info info{};
+        info.name = reinterpret_cast<__u64>(name);
+        info.name_len = sizeof name;
+        __u32 size = sizeof info;
+        if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 && info.kernel_btf &&
+            name == module)
+            return fd;
+    }
+    return {};
 }
 
 namespace

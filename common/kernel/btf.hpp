@@ -4,6 +4,7 @@
 // 30, libbpf's parse 7, its candidate search for the CO-RE relocations of opensnoop 95. Here: one
 // system call 5, one pass 4; libbpf then relocates against an extract of some kilobytes.
 #pragma once
+#include "base/fd.hpp"
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -15,6 +16,9 @@ struct btf;
 
 namespace corebox
 {
+
+// The BTF object of a loaded module; -1 where there is none (before 5.11, or not loaded).
+Fd open_module_btf(std::string_view module);
 
 class KernelBtf
 {
@@ -38,6 +42,10 @@ public:
     // Fills `ids` of all names in one pass, in which it also learns where types are: comes first.
     void find(std::span<Name> names);
 
+    // Looks for functions in a module's BTF, which continues vmlinux's; after find(), which counts
+    // vmlinux's types. Fills the `ids` of those that had none.
+    void find_in_module(const Fd& module, std::span<Name> functions) const;
+
     // Raw BTF with these types and all that they contain by value, which is what CO-RE relocations
     // look at: what a pointer points to is a relocation of its own, so pointers become `void *`.
     std::vector<std::byte> extract(std::span<const std::uint32_t> roots) const;
@@ -57,6 +65,7 @@ private:
     // Where every kStep-th type is, from the start of raw_: few are looked up by id.
     static constexpr std::uint32_t kStep = 16;
     std::vector<std::uint32_t> marks_;
+    std::uint32_t count_ = 0; // types
     std::size_t types_ = 0, types_end_ = 0; // 0: not BTF
     std::size_t strings_ = 0, strings_size_ = 0;
 };

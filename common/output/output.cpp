@@ -379,6 +379,11 @@ void Output::put_plain(std::string& out, const Value& v, bool column)
         break;
     case Value::Kind::wall_time:
         out += clock_.time_of_day(clock_.wall_ns(v.u));
+        if (v.digits) {
+            const std::string fraction = cat(kSecond + clock_.wall_ns(v.u) % kSecond);
+            out += '.';
+            out.append(fraction, 1, v.digits); // behind the 1 of kSecond
+        }
         break;
     case Value::Kind::since_first: {
         if (first_ns_ == 0)

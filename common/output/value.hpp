@@ -15,6 +15,7 @@ struct Errno {
 };
 struct WallTime {
     std::uint64_t mono_ns; // CLOCK_MONOTONIC; text HH:MM:SS, JSON nanoseconds since the epoch
+    int decimals = 0;      // of the seconds, in text
 };
 struct SinceFirst {
     std::uint64_t mono_ns; // text seconds since the first row
@@ -81,7 +82,10 @@ struct Value {
     constexpr Value(std::unsigned_integral auto v) : kind(Kind::unsigned_int), u(v) {}
     constexpr Value(std::string_view v) : kind(Kind::text), s(v.data()), size(v.size()) {}
     constexpr Value(Errno v) : kind(Kind::error), i(v.code) {}
-    constexpr Value(WallTime v) : kind(Kind::wall_time), u(v.mono_ns) {}
+    constexpr Value(WallTime v)
+        : kind(Kind::wall_time), digits(std::uint8_t(v.decimals)), u(v.mono_ns)
+    {
+    }
     constexpr Value(SinceFirst v)
         : kind(Kind::since_first), digits(std::uint8_t(v.decimals)), u(v.mono_ns)
     {

@@ -7,12 +7,28 @@
 namespace corebox
 {
 
+const Target* slot_target(std::string_view section, Targets targets)
+{
+    const auto slash = section.find('/');
+    const auto slot = slash == section.npos ? "" : section.substr(slash + 1);
+    const auto found = std::ranges::find(targets, slot, &Target::slot);
+    return slot.starts_with('%') && found != targets.end() ? &*found : nullptr;
+}
+
+std::string target_section(std::string_view section, Targets targets)
+{
+    const Target* target = slot_target(section, targets);
+    return target ? cat(section.substr(0, section.find('/') + 1), target->function)
+                  : std::string(section);
+}
+
 std::string obstacle(std::string_view section, const Facts& facts)
 {
     const auto slash = section.find('/');
     const std::string_view kind = section.substr(0, slash);
-    const std::string_view target =
-        slash == section.npos ? std::string_view{} : section.substr(slash + 1);
+    std::string_view target = slash == section.npos ? std::string_view{} : section.substr(slash + 1);
+    if (target.starts_with('%')) // a slot that is filled at run time
+        target = {};
     using enum Facts::Name;
     const auto lacks = [&](Facts::Name what) { return facts.has(what, target) == Answer::no; };
 
@@ -47,7 +63,7 @@ namespace
 
 // Whether a rung can be tried; fills the programs it needs.
 std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
-                     const Refusals& refused, std::vector<bpf_program*>& programs)
+                     const Refusals& refused, Targets targets, std::vector<bpf_program*>& programs)
 {
     std::string last;
     if (rung.obstacle)
@@ -59,15 +75,46 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
         bpf_program* program = p.program(progs);
         const auto r = refused.find(std::string_view(bpf_program__name(program)));
         std::string reason =
-            r != refused.end() ? r->second : obstacle(bpf_program__section_name(program), facts);
+            r != refused.end()
+                ? r->second
+                : obstacle(target_section(bpf_program__section_name(program), targets), facts);
         if (reason.empty())
             programs.push_back(program);
-        else if (!p.optional)
-            return reason;
+        else if (!p.optional || reason.starts_with(kRefusedLoad))
+            return reason; // not lacking but refused: its other half would be taken alone
         else
             last = std::move(reason);
     }
     return programs.empty() ? last : std::string();
+}
+
+// Whether all that a need's first rung attaches are slots that nothing fills in this run.
+bool without_target(const Need& need, const void* progs, Targets targets)
+{
+    if (targets.empty())
+        return false;
+    for (const Probe& p : need.rungs[0].probes) {
+        if (!p.program)
+            break;
+        const std::string_view section = bpf_program__section_name(p.program(progs));
+        if (section.find("/%") == section.npos || slot_target(section, targets))
+            return false;
+    }
+    return true;
+}
+
+// The functions that the slots of a rung's programs were filled with, each once.
+std::string slot_functions(std::span<bpf_program* const> programs, Targets targets)
+{
+    std::vector<std::string_view> functions;
+    for (const bpf_program* program : programs)
+        if (const Target* target = slot_target(bpf_program__section_name(program), targets);
+            target && std::ranges::find(functions, target->function) == functions.end())
+            functions.push_back(target->function);
+    std::string out;
+    for (const std::string_view function : functions)
+        out += cat(out.empty() ? "" : ", ", function);
+    return out;
 }
 
 bool asked(std::string_view option, const std::function<bool(std::string_view)>& given)
@@ -81,7 +128,7 @@ bool asked(std::string_view option, const std::function<bool(std::string_view)>&
 
 Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
              const Refusals& refused, const std::function<bool(std::string_view)>& given,
-             std::string_view forced)
+             std::string_view forced, Targets targets)
 {
     Plan plan;
     const auto names = split(forced, ',');
@@ -91,6 +138,8 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
     for (const Need& need : needs) {
         if (!need.option.empty() && !asked(need.option, given))
             continue;
+        if (without_target(need, progs, targets))
+            continue;
         const bool force = std::ranges::any_of(need.rungs, is_forced);
         bool met = false;
         for (const Rung& rung : need.rungs) {
@@ -99,9 +148,10 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
             std::vector<bpf_program*> programs;
             std::string reason = force && !is_forced(rung)
                                      ? cat("COREBOX_PROBES=", forced)
-                                     : try_rung(rung, progs, facts, refused, programs);
+                                     : try_rung(rung, progs, facts, refused, targets, programs);
             met = reason.empty();
-            plan.steps.push_back({&need, &rung, met, std::move(reason)});
+            plan.steps.push_back({&need, &rung, met, std::move(reason),
+                                  met ? slot_functions(programs, targets) : std::string()});
             if (!met)
                 continue;
             for (bpf_program* program : programs) {
@@ -126,7 +176,8 @@ std::string Plan::explain() const
         const bool last = i + 1 == steps.size() || steps[i + 1].need != step.need;
         if (first)
             out += cat(step.need->what, ":\n");
-        out += cat("  ", step.rung->name, ": ", step.taken ? "taken" : step.reason, "\n");
+        out += cat("  ", step.rung->name, ": ", step.taken ? "taken" : step.reason,
+                   step.functions.empty() ? "" : cat(" (", step.functions, ")"), "\n");
         if (step.taken && !step.rung->blind.empty())
             out += cat("    not seen: ", step.rung->blind, "\n");
         if (last && !step.taken)

@@ -19,6 +19,21 @@ namespace corebox
 
 struct Session;
 
+// What a program whose section names a slot ("fexit/%read") attaches to: known only once the
+// command line is. A need whose slots none of a run's targets is for is not one of that run's.
+struct Target {
+    std::string_view slot; // "%read"
+    std::string_view function;
+    std::string_view module{}; // where the function is, if not in vmlinux
+};
+using Targets = std::span<const Target>;
+
+// A program's section with its slot filled: "fexit/xfs_file_read_iter".
+std::string target_section(std::string_view section, Targets targets);
+
+// The target of a section's slot; null where it has no slot or there is no target for it.
+const Target* slot_target(std::string_view section, Targets targets);
+
 // A program of a skeleton, by its member in `progs`.
 struct Probe {
     bpf_program* (*program)(const void* progs) = nullptr;
@@ -85,7 +100,9 @@ consteval Rung rung_any(std::string_view name, std::string_view blind = {})
     return {name, {detail::probe<Members>(true)...}, blind, nullptr};
 }
 
-// Why a program cannot be used, by its name: learned when the kernel refused it.
+// Why a program cannot be used, by its name: learned when the kernel refused it. Begins with this
+// where it was the verifier.
+inline constexpr std::string_view kRefusedLoad = "load: ";
 using Refusals = std::map<std::string, std::string, std::less<>>;
 
 struct Step {
@@ -93,6 +110,7 @@ struct Step {
     const Rung* rung;
     bool taken;
     std::string reason; // why not, or empty
+    std::string functions{}; // of a taken rung with slots: what they were filled with
 };
 
 struct Plan {
@@ -108,7 +126,7 @@ struct Plan {
 // `forced` is COREBOX_PROBES: of a need's rungs only the named ones, where it has one of them.
 Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
              const Refusals& refused, const std::function<bool(std::string_view)>& given,
-             std::string_view forced);
+             std::string_view forced, Targets targets = {});
 
 // What stands against a section ("fexit/vfs_read") on a kernel with these facts; empty: nothing
 // known.

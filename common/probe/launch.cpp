@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -52,8 +53,13 @@ std::pair<std::string, std::string> blamed_program(std::string_view log)
     auto name = log.substr(at + 6);
     name = name.substr(0, name.find('\''));
     const std::string start = cat("prog '", name, "': ");
-    auto message = log.substr(log.find(start) + start.size());
-    message = message.substr(0, message.find('\n'));
+    std::string_view message;
+    for (std::size_t from = 0; (from = log.find(start, from)) != log.npos;) {
+        from += start.size();
+        message = log.substr(from, log.find('\n', from) - from);
+        if (!message.starts_with("missing .BTF.ext")) // line information, which we leave out
+            break;
+    }
     return {std::string(name), std::string(message)};
 }
 
@@ -84,6 +90,17 @@ bool modules_mention(std::string_view name)
             return true;
     }
     return false;
+}
+
+bpf_link* attach_program(const bpf_program* program, Targets targets)
+{
+    const std::string_view section = bpf_program__section_name(program);
+    if (is_trace(section))
+        return bpf_program__attach_trace(program);
+    if (const Target* target = slot_target(section, targets))
+        return bpf_program__attach_kprobe(program, section.starts_with("kretprobe"),
+                                          std::string(target->function).c_str());
+    return bpf_program__attach(program);
 }
 
 std::string privilege_hint()
@@ -120,7 +137,8 @@ void TraceHandlers::add(const Ids& ids)
             const auto id = known.find(target_name(bpf_program__section_name(program)));
             if (id == known.end())
                 return -ESRCH;
-            load->attach_btf_id = id->second;
+            load->attach_btf_id = id->second.id;
+            load->attach_btf_obj_fd = __u32(id->second.object);
             bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
             return 0;
         };
@@ -137,6 +155,19 @@ void TraceHandlers::remove()
     for (const int handler : handlers_)
         libbpf_unregister_prog_handler(handler);
     handlers_.clear();
+}
+
+std::uint64_t unreturned_calls(const bpf_map* args)
+{
+    if (own_pid_namespace() != 0)
+        return 0; // the map has the host's thread ids, which mean others here
+    const int fd = bpf_map__fd(args);
+    std::uint64_t n = 0;
+    __u32 tid = 0;
+    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); fd >= 0 && err == 0;
+         err = bpf_map_get_next_key(fd, &tid, &tid))
+        n += ::kill(pid_t(tid), 0) != 0 && errno == ESRCH ? 1 : 0;
+    return n;
 }
 
 Launcher::Launcher(const Session& session, const Command& command)
@@ -216,20 +247,42 @@ void Launcher::read_kernel_types(bpf_object* object)
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {
-        const std::string_view section = bpf_program__section_name(program);
+        const std::string section =
+            target_section(bpf_program__section_name(program), session_.targets);
         if (is_trace(section))
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
                  target_name(section)});
     }
     btf_->find(names);
+    std::map<std::string, int, std::less<>> objects; // of functions in modules
+    for (const Target& target : session_.targets) {
+        if (target.module.empty())
+            continue;
+        const std::span<KernelBtf::Name> functions = std::span(names).subspan(types);
+        const auto name = std::ranges::find(functions, target.function, &KernelBtf::Name::name);
+        if (name == functions.end() || !name->ids.empty())
+            continue;
+        Fd btf = open_module_btf(target.module);
+        if (!btf)
+            continue;
+        btf_->find_in_module(btf, {&*name, 1});
+        objects[name->name] = btf.get();
+        modules_.push_back(std::move(btf));
+    }
     std::vector<std::uint32_t> roots;
     for (std::size_t i = 0; i < names.size(); i++) {
         if (i < types)
             roots.insert(roots.end(), names[i].ids.begin(), names[i].ids.end());
-        else if (!names[i].ids.empty())
-            targets_[names[i].name] = names[i].ids[0];
+        else if (!names[i].ids.empty()) {
+            const auto in_module = objects.find(names[i].name);
+            targets_[names[i].name] = {names[i].ids[0],
+                                       in_module == objects.end() ? 0 : in_module->second};
+        }
     }
+    for (const Target& target : session_.targets)
+        if (const auto known = targets_.find(target.function); known != targets_.end())
+            targets_[std::string(target.slot)] = known->second;
     const auto extract = btf_->extract(roots);
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
@@ -248,7 +301,7 @@ void Launcher::read_kernel_types(bpf_object* object)
 int Launcher::argument(std::string_view tracepoint, std::string_view type) const
 {
     const auto known = targets_.find(cat("btf_trace_", tracepoint));
-    return btf_ && known != targets_.end() ? btf_->pointer_argument(known->second, type)
+    return btf_ && known != targets_.end() ? btf_->pointer_argument(known->second.id, type)
                                            : tracepoint_argument(tracepoint, type);
 }
 
@@ -261,7 +314,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
         [this](std::string_view name) {
             return session_.given(name) || (name == "--" && command_.pid());
         },
-        forced_);
+        forced_, session_.targets);
     if (plan_.unmet) {
         std::string tried;
         for (const Step& step : plan_.steps)
@@ -275,6 +328,11 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
         const bool wanted = std::ranges::find(plan_.load, program) != plan_.load.end() ||
                             std::ranges::find(always_, program) != always_.end();
         bpf_program__set_autoload(program, wanted);
+        // Where libbpf itself looks for the function, it has to be told which.
+        const std::string_view section = bpf_program__section_name(program);
+        if (const Target* target = slot_target(section, session_.targets);
+            target && wanted && is_trace(section) && !open_options_.btf_custom_path)
+            bpf_program__set_attach_target(program, 0, std::string(target->function).c_str());
     }
     g_log.text.clear();
 }
@@ -302,7 +360,7 @@ bool Launcher::loaded(int result, bpf_object*)
         handlers_.remove();
         return false;
     }
-    if (result != -EPERM && refuse(program, cat("load: ", message)))
+    if (result != -EPERM && refuse(program, cat(kRefusedLoad, message)))
         return false;
     if (result == -EPERM || result == -EACCES)
         fail("load the BPF programs", -result, privilege_hint());
@@ -342,9 +400,7 @@ bool Launcher::attach()
         std::vector<bpf_link*> links;
         if (const AttachFn own = plan_.rungs[i]->attach)
             links = own(session_, program);
-        else if (bpf_link* link = is_trace(bpf_program__section_name(program))
-                                      ? bpf_program__attach_trace(program)
-                                      : bpf_program__attach(program))
+        else if (bpf_link* link = attach_program(program, session_.targets))
             links = {link};
         if (links.empty()) {
             const int code = errno;
@@ -363,9 +419,16 @@ bool Launcher::attach()
     return true;
 }
 
-std::vector<const bpf_program*> Launcher::programs() const
+std::vector<const bpf_program*> Launcher::programs(bool returns) const
 {
-    return {plan_.load.begin(), plan_.load.end()};
+    std::vector<const bpf_program*> programs(plan_.load.begin(), plan_.load.end());
+    if (!returns)
+        std::erase_if(programs, [](const bpf_program* program) {
+            const std::string_view section = bpf_program__section_name(program);
+            return section.starts_with("kretprobe/") ||
+                   section.starts_with("tracepoint/syscalls/sys_exit_");
+        });
+    return programs;
 }
 
 } // namespace corebox

@@ -47,6 +47,11 @@ concept HasConfig = requires(S* s)
     s->rodata->cfg;
 };
 template <class S>
+concept HasArgs = requires(S* s)
+{
+    s->maps.cb_args;
+};
+template <class S>
 concept HasGeneration = requires(S* s)
 {
     s->bss->cb_generation;
@@ -67,7 +72,11 @@ public:
     TraceHandlers(const TraceHandlers&) = delete;
     TraceHandlers& operator=(const TraceHandlers&) = delete;
 
-    using Ids = std::map<std::string, std::uint32_t, std::less<>>;
+    struct Id {
+        std::uint32_t id;
+        int object = 0; // descriptor of a module's BTF; 0: vmlinux's
+    };
+    using Ids = std::map<std::string, Id, std::less<>>; // by name or slot
     void add(const Ids& ids); // `ids` outlives the handlers
     void remove();
 
@@ -104,7 +113,9 @@ public:
     bool attach();
 
     std::vector<Link> take_links() { return std::move(links_); }
-    std::vector<const bpf_program*> programs() const;
+    // Those of which the kernel may skip a run. Without `returns` only those that no call_keep()
+    // (bpf/core.bpf.h) accounts for: a skipped return counts there.
+    std::vector<const bpf_program*> programs(bool returns) const;
 
 private:
     bool refuse(std::string_view program, std::string reason);
@@ -119,13 +130,17 @@ private:
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
     std::unique_ptr<KernelBtf> btf_;                            // while launching
-    std::map<std::string, std::uint32_t, std::less<>> targets_; // BTF ids of attach targets
+    TraceHandlers::Ids targets_;                                // BTF ids of attach targets
+    std::vector<Fd> modules_;                                   // BTF of those that have some
     Fd extract_;                                                // raw BTF for libbpf's relocations
     std::string extract_path_;
     bpf_object_open_opts open_options_{};
     TraceHandlers handlers_;
     bool perf_buffer_ = false;
 };
+
+// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h).
+std::uint64_t unreturned_calls(const bpf_map* args);
 
 template <Skel S>
 struct Attachment {
@@ -139,6 +154,12 @@ struct Attachment {
 
     S* operator->() const { return skeleton.get(); }
     void detach() { links.clear(); }
+    std::uint64_t unreturned() const
+    {
+        if constexpr (HasArgs<S>)
+            return unreturned_calls(skeleton->maps.cb_args);
+        return 0;
+    }
     std::span<const cpu_account> account() const { return skeleton->bss->cb_account; }
 };
 
@@ -181,7 +202,7 @@ Attachment<S> launch(
             continue;
         a.links = launcher.take_links();
         a.perf_buffer = launcher.perf_buffer();
-        a.programs = launcher.programs();
+        a.programs = launcher.programs(!HasArgs<S>);
         return a;
     }
 }

@@ -32,6 +32,7 @@ std::string describe(const Lost& lost)
     add(lost.map, "map full");
     add(lost.stack, "stack map full");
     add(lost.skipped, "nested");
+    add(lost.returns, "without a return");
     add(lost.cut, "unread at the end");
     return causes.empty() ? cat(lost.total(), " lost") : cat(lost.total(), " lost (", causes, ")");
 }
@@ -48,6 +49,12 @@ std::string hint(const Tool& tool, const Lost& lost)
         return "; see --stack-storage-size";
     if (lost.map && own("hash-storage-size"))
         return "; see --hash-storage-size";
+    // Where the kernel may preempt itself inside of all programs but kprobes, it skips a program on
+    // a CPU as long as another task is in the middle of it (seen on 7.2).
+    if (lost.skipped && std::ranges::any_of(tool.needs, [](const Need& need) {
+            return std::ranges::find(need.rungs, "kprobe", &Rung::name) != need.rungs.end();
+        }))
+        return "; COREBOX_PROBES=kprobe loses none so";
     return {};
 }
 
@@ -62,6 +69,7 @@ void put_lost(std::string& out, const Lost& lost)
     number("lost_map", lost.map);
     number("lost_stack", lost.stack);
     number("lost_nested", lost.skipped);
+    number("lost_return", lost.returns);
     number("lost_unread", lost.cut);
 }
 
@@ -79,7 +87,8 @@ Lost Account::lost() const
 {
     Lost lost{.ring = sum(kernel_, &cpu_account::lost_ring),
               .map = sum(kernel_, &cpu_account::lost_map),
-              .stack = sum(kernel_, &cpu_account::lost_stack)};
+              .stack = sum(kernel_, &cpu_account::lost_stack),
+              .returns = sum(kernel_, &cpu_account::lost_return) + unreturned};
     // fentry and tracing programs that would nest in themselves on one CPU are skipped by the
     // kernel, which counts it (bpf_prog_info.recursion_misses, 5.12+; before, it does not tell).
     for (const bpf_program* program : programs_) {

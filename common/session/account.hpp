@@ -14,9 +14,10 @@ struct Lost {
     std::uint64_t map = 0;     // a hash map was full
     std::uint64_t stack = 0;   // no stack id
     std::uint64_t skipped = 0; // the kernel did not run the program: it was already running there
+    std::uint64_t returns = 0; // seen to begin and never to end
     std::uint64_t cut = 0;     // unread when the tool had to end at once
 
-    std::uint64_t total() const { return ring + map + stack + skipped + cut; }
+    std::uint64_t total() const { return ring + map + stack + skipped + returns + cut; }
     bool operator==(const Lost&) const = default;
 };
 
@@ -30,6 +31,8 @@ public:
     // filtered.
     std::uint64_t printed = 0;
     std::uint64_t filtered = 0;
+    // Calls that the kernel side waits for in vain, found at the end.
+    std::uint64_t unreturned = 0;
 
     // Tells of new losses, at most once a second: a line on stderr, a record in JSON.
     void report_losses(Output& output);

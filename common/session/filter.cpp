@@ -53,13 +53,19 @@ bool is_filtered(const Session& session)
                                [&](std::string_view option) { return session.given(option); });
 }
 
+std::uint32_t own_pid_namespace()
+{
+    struct stat ns {
+    };
+    return ::stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino != kInitialPidNamespace
+               ? std::uint32_t(ns.st_ino)
+               : 0;
+}
+
 task_filter make_filter(const Session& session, std::uint32_t tree_root)
 {
     task_filter f{};
-    struct stat ns {
-    };
-    if (::stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino != kInitialPidNamespace)
-        f.pidns = std::uint32_t(ns.st_ino);
+    f.pidns = own_pid_namespace();
     f.self = std::uint32_t(::getpid());
     for (const auto pid : session.pids)
         must_exist(pid, "process");

@@ -28,6 +28,7 @@ struct Session {
     std::uint32_t rows = 0;                         // of a top tool
     Format format = Format::text;
     std::string_view columns, sort;
+    std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command; // after "--", with its terminating null
@@ -56,6 +57,9 @@ struct ListedOption {
 };
 std::vector<ListedOption> listed_options(const Tool& tool);
 std::vector<const Option*> listed_operands(const Tool& tool);
+
+// The number of the PID namespace that the tool is in; 0: the host's.
+std::uint32_t own_pid_namespace();
 
 // The kernel-side filter for what was asked; fails where a PID, cgroup or map does not exist.
 // `tree_root` is the process of `-- command`, 0 if there is none.

@@ -7,12 +7,12 @@
 namespace corebox
 {
 
-std::uint64_t CounterRow::rate(std::size_t counter) const
+std::uint64_t CounterRow::per_second(std::uint64_t events) const
 {
     constexpr double kSecond = 1e9;
     if (interval_ns == 0)
         return 0;
-    return std::uint64_t(std::llround(double(count.n[counter]) * kSecond / double(interval_ns)));
+    return std::uint64_t(std::llround(double(events) * kSecond / double(interval_ns)));
 }
 
 counters read_counters(std::span<const counters> slots)

@@ -16,7 +16,8 @@ struct CounterRow {
     counters count{};              // events of this interval
 
     // Events a second, rounded.
-    std::uint64_t rate(std::size_t counter) const;
+    std::uint64_t per_second(std::uint64_t events) const;
+    std::uint64_t rate(std::size_t counter) const { return per_second(count.n[counter]); }
 };
 
 // The sum over all CPUs. The memory is shared with the kernel side, which goes on counting.
@@ -71,16 +72,18 @@ concept HasCounters = requires(S* s)
 };
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
-// derives from its type. Reports every second unless told otherwise.
-template <Skel S, class Options>
-requires HasCounters<S>
-struct Counters {
+// derives from its type. Row: what the columns read, if that is more than the counters. Reports every
+// second unless told otherwise.
+template <Skel S, class Options, class Row = CounterRow>
+requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     About about;
     std::span<const Option> options{};
     std::span<const Option> positionals{};
     std::span<const Letter> letters{};
-    Columns<CounterRow> columns;
+    Columns<Row> columns;
     std::span<const Need> needs;
+    // Fills in what a row has beside its counters.
+    void (*complete)(Row&) = nullptr;
     // Calls that add 1 to one counter and do nothing else; see SkippedCalls.
     std::span<const CountedCall> calls{};
     // Before load, for each try.
@@ -124,10 +127,13 @@ struct Counters {
                                        skipped.read());
             run.output().header();
             run.output().flush();
-            CounterRow row;
+            Row row;
             const auto read = [&] {
                 const counters caused = own_calls();
-                row = intervals.next(monotonic_ns(), caused, skipped.read());
+                static_cast<CounterRow&>(row) =
+                    intervals.next(monotonic_ns(), caused, skipped.read());
+                if (complete)
+                    complete(row);
             };
             return run.run(
                 command,

@@ -109,17 +109,26 @@ void HistogramWriter::header()
 void HistogramWriter::begin(std::uint64_t ns)
 {
     time_ns_ = output_.clock().wall_ns(ns);
-    if (output_.format() == Format::text && session_.given("timestamp"))
+    if (output_.format() == Format::text && stamped())
         output_.text() += cat("\n", output_.clock().time_of_day(time_ns_), "\n");
 }
 
-void HistogramWriter::write(const void* row, const Distribution& d)
+// BCC's Python tools have --timestamp, or print the time with intervals unless told not to.
+bool HistogramWriter::stamped() const
 {
-    if (d.count() == 0)
+    const auto& options = session_.tool.options;
+    return session_.given("timestamp") ||
+           (session_.given("interval") && !session_.given("notimestamp") &&
+            std::ranges::find(options, "notimestamp", &Option::name) != options.end());
+}
+
+void HistogramWriter::write(const void* row, const Distribution& d, std::string_view summary)
+{
+    if (d.count() == 0 && summary.empty())
         return;
     switch (output_.format()) {
     case Format::text:
-        text(row, d);
+        text(row, d, summary);
         break;
     case Format::json:
         json(row, d);
@@ -131,12 +140,16 @@ void HistogramWriter::write(const void* row, const Distribution& d)
 }
 
 // As BCC prints it (print_log2_hist), so that its readers' scripts and eyes find their way.
-void HistogramWriter::text(const void* row, const Distribution& d)
+void HistogramWriter::text(const void* row, const Distribution& d, std::string_view summary)
 {
     std::string& out = output_.text();
-    if (row || !session_.given("timestamp"))
+    if (row || !stamped())
         out += '\n';
-    if (row) {
+    if (!summary.empty()) {
+        out += cat(summary, "\n");
+        if (d.count() == 0)
+            return output_.end_record();
+    } else if (row) {
         for (std::string_view separator; const Column* c : output_.columns()) {
             out += cat(separator, c->key, " = ");
             output_.cell(c->get(row));

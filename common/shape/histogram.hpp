@@ -67,11 +67,13 @@ public:
 
     void header();                // CSV's
     void begin(std::uint64_t ns); // a report of what was measured up to CLOCK_MONOTONIC `ns`
-    // `row`: the key that the columns read, null if there is but one histogram.
-    void write(const void* row, const Distribution& d);
+    // `row`: the key that the columns read, null if there is but one histogram. One without a count
+    // is left out, unless `summary` is the line that text has in place of the columns.
+    void write(const void* row, const Distribution& d, std::string_view summary = {});
 
 private:
-    void text(const void* row, const Distribution& d);
+    bool stamped() const; // text has the time of each report
+    void text(const void* row, const Distribution& d, std::string_view summary);
     void json(const void* row, const Distribution& d);
     void csv(const void* row, const Distribution& d);
 
@@ -117,10 +119,16 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     // Whether there is a histogram for each key; needed where the tool has both.
     bool (*keyed)(const Options&) = nullptr;
     void (*decode)(Row& row, const Options&, const Key& key) = nullptr;
+    Seconds interval{0}; // unless one is given; 0: until the end
+    // What the slots of the programs' sections stand for; the span stays valid. May fail().
+    Targets (*targets)(const Options&) = nullptr;
     // Before load, for each try: resolve names, size maps; and, with what the kernel offers known,
     // what the programs have to be told of it.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    // For the one histogram, numbers that stand beside it in each report: fills the row and returns
+    // the line that text has for it.
+    std::string (*beside)(Row& row, S&, Options&) = nullptr;
 
     using Skeleton = S;
     static constexpr Shared kShared =
@@ -131,7 +139,10 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
         return guarded(tool, [&] {
             Options o{};
             Session session(tool);
+            session.interval = interval;
             parse_command_line(session, &o, argc, argv);
+            if (targets)
+                session.targets = targets(o);
             Command command(session);
             const auto prepare = [&](S& s) {
                 configure(s, o, session, setup);
@@ -167,16 +178,19 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     }
 
 private:
-    void report(S& s, const Options& o, __u32 generation, const Output& output,
+    void report(S& s, Options& o, __u32 generation, const Output& output,
                 HistogramWriter& writer, Account& account) const
     {
-        const auto one = [&](const void* row, const Distribution& d) {
+        const auto one = [&](const void* row, const Distribution& d, std::string_view summary) {
             account.printed += d.count();
-            writer.write(row, d);
+            writer.write(row, d, summary);
         };
         if constexpr (HasHist<S>)
-            if (!HasHists<S> || !keyed(o))
-                one(nullptr, take_histogram(s.maps.cb_hist, generation));
+            if (!HasHists<S> || !keyed(o)) {
+                Row row{};
+                const std::string summary = beside ? beside(row, s, o) : std::string();
+                one(beside ? &row : nullptr, take_histogram(s.maps.cb_hist, generation), summary);
+            }
         if constexpr (HasHists<S>) {
             if (HasHist<S> && !keyed(o))
                 return;
@@ -194,7 +208,7 @@ private:
                 return row_before(output.columns(), &a.first, &b.first);
             });
             for (const auto& [row, distribution] : all)
-                one(&row, distribution);
+                one(&row, distribution, {});
         }
     }
 };

@@ -5,9 +5,9 @@ namespace corebox
 {
 
 StreamRun::StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-                     Decode decode, void* context)
+                     Decode decode, void* context, Mirror mirror)
     : session_(session), output_(session.output_options(), columns), account_(account),
-      decode_(decode), context_(context)
+      decode_(decode), context_(context), mirror_(mirror)
 {
 }
 
@@ -19,7 +19,12 @@ void StreamRun::on_record(void* self, const void* record, std::size_t size) noex
         run.account_.filtered++;
         return;
     }
-    run.output_.row(row);
+    if (run.mirror_) {
+        run.mirror_(run.output_, row, run.session_);
+        run.output_.end_record();
+    } else {
+        run.output_.row(row);
+    }
     run.account_.printed++;
     run.full_ = run.account_.printed == run.session_.count;
 }
@@ -28,7 +33,10 @@ Exit StreamRun::run(EventReader& reader, Command& command, const std::function<v
 {
     reader.deliver_to(on_record, this);
     Loop loop(session_, command, reader.epoll_fd());
-    output_.header();
+    if (mirror_ && !mirror_(output_, nullptr, session_))
+        mirror_ = nullptr;
+    if (!mirror_)
+        output_.header();
     output_.flush();
     command.start();
     bool more = false;

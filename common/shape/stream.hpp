@@ -15,8 +15,12 @@ public:
     // Makes a row of a record and returns it, or null if the record is not to be shown.
     using Decode = const void* (*)(void* context, const void* record, std::size_t size);
 
+    // Writes a row in its own way, or with none what stands before the first; false: this run has
+    // columns.
+    using Mirror = bool (*)(Output& output, const void* row, const Session& session);
+
     StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-              Decode decode, void* context);
+              Decode decode, void* context, Mirror mirror = nullptr);
 
     // Until the end: reads, prints, tells of losses. `detach` is called once before the last
     // reading, so that everything the probes sent is accounted for.
@@ -30,6 +34,7 @@ private:
     Account& account_;
     Decode decode_;
     void* context_;
+    Mirror mirror_;
     bool full_ = false; // --count reached
 };
 
@@ -43,11 +48,18 @@ struct Stream {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    // What the slots of the programs' sections stand for; the span stays valid. May fail().
+    Targets (*targets)(const Options&) = nullptr;
     // Before load, for each try: resolve names, size maps.
     void (*setup)(S&, Options&, const Session&) = nullptr;
+    // What follows from what the kernel offers, between open and load.
+    void (*resolved)(S&, const Launcher&) = nullptr;
     // Fills the row from a record of `size` bytes; false: filtered. `row` keeps its memory from
     // one record to the next.
     bool (*decode)(Row& row, const Options&, const void* record, std::size_t size);
+    // Where text is no table: see StreamRun::Mirror.
+    StreamRun::Mirror mirror = nullptr;
+    Shared also = Shared::none; // Shared::duration: takes [DURATION]
 
     using Skeleton = S;
     static constexpr Shared kShared =
@@ -60,6 +72,8 @@ struct Stream {
             Options o{};
             Session session(tool);
             parse_command_line(session, &o, argc, argv);
+            if (targets)
+                session.targets = targets(o);
             struct Context {
                 const Stream& stream;
                 Options& options;
@@ -71,6 +85,10 @@ struct Stream {
                 session, command, needs, [&](S& s) { configure(s, o, session, setup); },
                 [&](S& s, bool perf) {
                     reader.emplace(s.maps.cb_events, perf, session.buffer_bytes());
+                },
+                [&](S& s, const Launcher& launcher) {
+                    if (resolved)
+                        resolved(s, launcher);
                 });
             if (session.check)
                 return Exit::complete;
@@ -81,8 +99,11 @@ struct Stream {
                     auto& x = *static_cast<Context*>(c);
                     return x.stream.decode(x.row, x.options, record, size) ? &x.row : nullptr;
                 },
-                &context);
-            return run.run(*reader, command, [&] { a.detach(); });
+                &context, mirror);
+            return run.run(*reader, command, [&] {
+                a.detach();
+                account.unreturned = a.unreturned();
+            });
         });
     }
 };

@@ -37,8 +37,7 @@ concept HasTop = requires(S* s)
 };
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
-// derives from its type. Row: what the columns read; has a member `time_ns`. Reports every second
-// unless told otherwise.
+// derives from its type. Row: what the columns read; has a member `time_ns`.
 template <Skel S, class Options, class Row>
 requires HasTop<S>
 struct Top {
@@ -48,13 +47,18 @@ struct Top {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    Seconds interval = std::chrono::seconds(1); // unless told otherwise
     // Once the command line is read: fails where options do not go together.
     void (*check)(const Session&) = nullptr;
     // Before load, for each try: resolve names, size maps; and once the rungs are chosen.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    // Once loaded, before the first event, and then after each interval: fills maps.
+    void (*fill)(S&, Options&, bool first) = nullptr;
     // Fills the row from an entry, which lives until the next row is filled.
     void (*decode)(Row& row, const Entries& entries, std::size_t entry);
+    // Adds what only user space knows of it.
+    void (*name)(Row& row, const Options&) = nullptr;
     // What rows are sorted by, and how many events one stands for.
     std::uint64_t (*weight)(const Row&, const Options&);
     std::uint64_t (*events)(const Row&);
@@ -68,14 +72,17 @@ struct Top {
         return guarded(tool, [&] {
             Options o{};
             Session session(tool);
-            session.interval = std::chrono::seconds(1);
+            session.interval = interval;
             parse_command_line(session, &o, argc, argv);
             if (check)
                 check(session);
             Command command(session);
             auto a = launch<S>(
                 session, command, needs, [&](S& s) { configure(s, o, session, setup); },
-                [](S&, bool) {},
+                [&](S& s, bool) {
+                    if (fill)
+                        fill(s, o, true);
+                },
                 [&](S& s, const Launcher& launcher) {
                     if (resolved)
                         resolved(s, launcher);
@@ -109,6 +116,8 @@ struct Top {
                     account.printed += report(entries, bpf_map__key_size(a->maps.cb_top), session,
                                               o, output, time_ns, first);
                     first = false;
+                    if (fill && !last)
+                        fill(*a.skeleton, o, false);
                 });
         });
     }
@@ -133,6 +142,8 @@ private:
         begin_top(session, output, row.time_ns, first, lines != 0);
         for (const Ranked& r : ranked) {
             decode(row, entries, r.entry);
+            if (name)
+                name(row, o);
             output.row(&row);
         }
         return seen;

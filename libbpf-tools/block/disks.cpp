@@ -104,4 +104,21 @@ std::string disk_name(std::uint32_t device)
     return name;
 }
 
+std::string_view DiskNames::of(std::uint32_t device, std::uint64_t now_ns)
+{
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    auto at = std::ranges::find(known_, device, &Known::device);
+    if (at == known_.end()) {
+        known_.push_back({device, now_ns, disk_name(device)});
+        at = known_.end() - 1;
+    } else if (now_ns > at->asked_ns + kSecond) {
+        at->asked_ns = now_ns;
+        if (std::string name = disk_name(device); name.find(':') == name.npos)
+            at->name = std::move(name);
+    }
+    if (at != known_.begin())
+        std::iter_swap(at, known_.begin());
+    return known_.front().name;
+}
+
 } // namespace corebox

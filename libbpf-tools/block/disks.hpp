@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace corebox
 {
@@ -21,5 +22,22 @@ Disk find_disk(std::string_view name);
 
 // "sda"; "8:0" if the disk is gone.
 std::string disk_name(std::uint32_t device);
+
+// The same for many, asking again for one not more often than each second. A disk that is gone keeps
+// its name.
+class DiskNames
+{
+public:
+    // `now_ns`: of any clock. Valid until the next call.
+    std::string_view of(std::uint32_t device, std::uint64_t now_ns);
+
+private:
+    struct Known {
+        std::uint32_t device;
+        std::uint64_t asked_ns;
+        std::string name;
+    };
+    std::vector<Known> known_; // few: the last used first
+};
 
 } // namespace corebox

@@ -17,6 +17,9 @@ struct request_start {
 	__u64 ns;      /* 0: not started */
 	__u32 tickets; /* how many wanted the place while it was free */
 	__u32 issuer;  /* the tool's verdict on who issued it, 0: none yet */
+#ifdef REQUEST_START_MORE
+	REQUEST_START_MORE
+#endif
 };
 
 struct {

@@ -110,20 +110,39 @@ void open_missing(unsigned count)
             die("open of a missing file succeeded");
 }
 
-void read_file(unsigned count)
+void stat_missing(unsigned count)
 {
-    static const int fd = [] {
-        const int f = ::open("/tmp/bench.data", O_RDWR | O_CREAT | O_TRUNC, 0644);
-        std::vector<char> page(4096, 'x');
-        if (f < 0 || ::write(f, page.data(), page.size()) != 4096)
-            die("write /tmp/bench.data");
-        return f;
-    }();
-    char page[4096];
+    struct stat st {
+    };
+    for (unsigned i = 0; i < count; i++)
+        if (::stat("/no/such/file", &st) == 0)
+            die("stat of a missing file succeeded");
+}
+
+void create_and_delete(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const int fd = ::open("/tmp/bench.new", O_WRONLY | O_CREAT | O_EXCL, 0644);
+        if (fd < 0 || ::close(fd) != 0 || ::unlink("/tmp/bench.new") != 0)
+            die("create and delete /tmp/bench.new");
+    }
+}
+
+// A page that is in the cache.
+void read_page(const char* path, unsigned count)
+{
+    const int fd = ::open(path, O_RDWR | O_CREAT, 0644);
+    char page[4096] = {};
+    if (fd < 0 || ::pwrite(fd, page, sizeof page, 0) != sizeof page)
+        die("write " + std::string(path));
     for (unsigned i = 0; i < count; i++)
         if (::pread(fd, page, sizeof page, 0) != sizeof page)
             die("read");
+    ::close(fd);
 }
+
+void read_file(unsigned count) { read_page("/tmp/bench.data", count); }
+void read_ext4(unsigned count) { read_page("/mnt/ext4/bench.data", count); }
 
 void run_once()
 {
@@ -189,8 +208,9 @@ struct Named {
     void (*run)(unsigned);
 };
 constexpr Named kWorkloads[] = {
-    {"open", open_missing}, {"read", read_file},      {"exec", run_nothing},
-    {"block", direct_read}, {"switch", switch_tasks}, {"compute", compute},
+    {"open", open_missing}, {"read", read_file},           {"exec", run_nothing},
+    {"block", direct_read}, {"switch", switch_tasks},      {"compute", compute},
+    {"stat", stat_missing}, {"create", create_and_delete}, {"ext4-read", read_ext4},
 };
 
 struct Measured {

@@ -362,7 +362,8 @@ TEST_P(OpensnoopRung, FloodOfTwoProcesses)
     const Result result = tracer.wait();
     const std::uint64_t seen = result.account["seen"], lost = result.account["lost"];
     const std::uint64_t nested = result.account["lost_nested"],
-                        full = result.account["lost_buffer"];
+                        full = result.account["lost_buffer"],
+                        returns = result.account["lost_return"];
     const std::size_t shown =
         with(result.records, "pid", first).size() + with(result.records, "pid", second).size();
     // Where the kernel preempts itself (7.2), a process may be switched away inside a program of a
@@ -372,15 +373,16 @@ TEST_P(OpensnoopRung, FloodOfTwoProcesses)
     if (kernel() != "7.2" || rung == "kprobe") {
         EXPECT_EQ(nested, 0u) << result.account;
     }
-    // Whatever is lost is said, to the one; with two programs an open, one lost twice counts twice.
-    if (rung.starts_with("tracepoint") && nested) {
-        EXPECT_GE(seen, std::uint64_t(kFlood)) << result.account;
-    } else {
-        EXPECT_EQ(seen, std::uint64_t(kFlood)) << result.account;
-        EXPECT_EQ(shown + lost, std::uint64_t(kFlood)) << result.account;
-    }
+    // Whatever is lost is said, to the one.
+    EXPECT_EQ(seen, std::uint64_t(kFlood)) << result.account;
+    EXPECT_EQ(shown + lost, std::uint64_t(kFlood)) << result.account;
     EXPECT_EQ(result.status, lost ? 3 : 0) << result.err;
-    EXPECT_EQ(lost, nested + full) << result.account;
+    EXPECT_EQ(lost, nested + full + returns) << result.account;
+    // One CPU without kernel preemption gives a kretprobe one place for a call under way; and a
+    // tracepoint's program that was skipped at the call's end has had its beginning.
+    if (rung != "kprobe" && (kernel() != "7.2" || !rung.starts_with("tracepoint"))) {
+        EXPECT_EQ(returns, 0u) << result.account;
+    }
     if (ordered()) {
         EXPECT_EQ(full, 0u) << result.account;
     }

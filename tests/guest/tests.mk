@@ -17,6 +17,6 @@ $(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp
 $(BUILD)/tests/guest_tests: $(guest_test_objs)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(LDFLAGS) -Wl,-S $^ -lgtest $(LDLIBS) -o $@
+	$(Q)$(CXX) $(LDFLAGS) -Wl,-S -Wl,--no-warnings $^ -lgtest $(LDLIBS) -o $@
 
 -include $(guest_test_objs:.o=.d)

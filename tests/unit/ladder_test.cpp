@@ -167,6 +167,19 @@ TEST_F(Ladder, AnyOfStandsWithoutSomeOfItsPrograms)
     });
 }
 
+// The beginnings of calls without their ends would be a rung that shows nothing.
+TEST_F(Ladder, AnyOfFallsWhereTheVerifierRefusesOne)
+{
+    on([](const void* progs, std::span<const Need> needs) {
+        const Refusals refused = {{"leave_openat", "load: Invalid argument"}};
+        const Plan plan = resolve(needs, progs, Facts{.btf = false}, refused, never, {});
+        EXPECT_THAT(taken(plan), testing::ElementsAre("kprobe"));
+        const Refusals lacking = {{"enter_openat2", "attach: No such file or directory"}};
+        EXPECT_THAT(taken(resolve(needs, progs, Facts{.btf = false}, lacking, never, {})),
+                    testing::ElementsAre("tracepoint"));
+    });
+}
+
 TEST_F(Ladder, ForcedRungs)
 {
     on([](const void* progs, std::span<const Need> needs) {

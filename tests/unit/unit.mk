@@ -17,6 +17,8 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.cpp
 	$(Q)$(CXX) $(CPPFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' $(filter-out -Wcast-qual -Wshadow,$(CXXFLAGS)) -Wno-missing-field-initializers -O1 -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 # Static as the tools are; glibc's linker warnings are about what gtest calls.
+# They run corebox too.
+$(BUILD)/tests/unit_tests: | $(BUILD)/corebox
 $(BUILD)/tests/unit_tests: $(unit_objs) $(unit_kit) $(tool_objs) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)

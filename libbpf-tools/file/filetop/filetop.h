@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
+#include "../transfer.h"
 #include "abi/path.h"
 
 struct filetop_config {
@@ -7,7 +8,6 @@ struct filetop_config {
 	__u32 dir_dev;   /* as the kernel writes it: major << 20 | minor */
 	bool by_dir;
 	bool all_types; /* not only regular files */
-	bool no_reads, no_writes;
 };
 
 struct file_key {
@@ -19,8 +19,7 @@ struct file_key {
 };
 
 struct file_stat {
-	__u64 reads, writes;           /* calls, failed ones too */
-	__u64 read_bytes, write_bytes; /* transferred */
+	struct transfer_sums sums;
 	__u32 pid;
 	__u32 mode; /* of the inode */
 	char comm[COMM_LEN];

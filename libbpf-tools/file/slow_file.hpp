@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What fsslower and fileslower have in common: their threshold and most of their columns.
+#pragma once
+#include "base/path.hpp"
+#include "cli/option.hpp"
+#include "output/task_columns.hpp"
+#include "slow_file.h"
+#include <sys/stat.h>
+
+namespace corebox
+{
+
+// Milliseconds that may have a fraction: "0.5".
+struct Milliseconds {
+    std::uint64_t ns = 0;
+
+    static std::string parse(std::string_view s, Milliseconds& out)
+    {
+        Seconds as_seconds{};
+        if (!detail::parse_seconds(s, as_seconds).empty())
+            return "a number of milliseconds such as 10 or 0.5";
+        out.ns = as_seconds.count() / 1000;
+        return {};
+    }
+};
+
+struct SlowRow {
+    task_info task{};
+    std::string_view name, path;
+    std::string text; // memory of a path that was built
+    std::uint32_t kind = 0;
+    std::uint64_t lat_ns = 0;
+    std::int64_t bytes = 0, offset = 0;
+
+    // In whole multiples of `unit`.
+    Value offset_in(std::int64_t unit) const
+    {
+        return offset < 0 ? Value(Absent{}) : Value(offset / unit);
+    }
+
+    void fill(const slow_event& e, bool full_path)
+    {
+        task = e.task;
+        kind = e.kind;
+        lat_ns = e.lat_ns;
+        bytes = e.ret;
+        offset = e.offset;
+        path = path_of(e.path, text);
+        if (path.empty()) // as /proc/PID/fd shows them
+            path = text = cat(S_ISFIFO(e.mode)   ? "pipe:["
+                              : S_ISSOCK(e.mode) ? "socket:["
+                                                 : "inode:[",
+                              e.inode, "]");
+        const auto slash = full_path && path.size() > 1 ? path.rfind('/') : path.npos;
+        name = slash == path.npos ? path : path.substr(slash + 1);
+    }
+};
+
+} // namespace corebox

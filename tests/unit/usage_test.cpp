@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What every tool says before it asks anything of the kernel: help, version, schema, and what is
+// wrong with a command line. The program itself is run, by a user who may load nothing.
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/tool.hpp"
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox;
+using Json = nlohmann::json;
+
+struct Result {
+    int status;
+    std::string out, err;
+};
+
+std::string text_of(const Fd& file)
+{
+    std::string text(std::size_t(::lseek(file.get(), 0, SEEK_END)), '\0');
+    EXPECT_EQ(::pread(file.get(), text.data(), text.size(), 0), ssize_t(text.size()));
+    return text;
+}
+
+// Runs corebox, which lies above this program, to its end.
+Result run(std::vector<std::string> argv, const char* standard_output = nullptr)
+{
+    char self[4096] = {};
+    EXPECT_GT(::readlink("/proc/self/exe", self, sizeof self - 1), 0);
+    std::string path(self);
+    path.erase(path.rfind('/'));
+    path.replace(path.rfind('/') + 1, path.npos, "corebox");
+    argv.insert(argv.begin(), "corebox");
+    std::vector<char*> words;
+    for (std::string& word : argv)
+        words.push_back(word.data());
+    words.push_back(nullptr);
+
+    const Fd program(
+        ::open(path.c_str(), O_RDONLY | O_CLOEXEC)); // nobody may be kept from its path
+    const Fd out(::memfd_create("out", MFD_CLOEXEC)), err(::memfd_create("err", MFD_CLOEXEC));
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::dup2(standard_output ? ::open(standard_output, O_WRONLY) : out.get(), 1);
+        ::dup2(err.get(), 2);
+        if (::getuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0))
+            ::_exit(126);
+        ::alarm(20);
+        ::fexecve(program.get(), words.data(), environ);
+        ::_exit(127);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out),
+            text_of(err)};
+}
+
+void expect_one_line(const Result& result, int status, std::string_view part)
+{
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
+    EXPECT_THAT(result.err, testing::EndsWith("\n"));
+    EXPECT_THAT(result.err, testing::HasSubstr(std::string(part)));
+    EXPECT_EQ(result.out, "");
+}
+
+class Usage : public testing::TestWithParam<const Tool*>
+{
+protected:
+    std::string name() const { return std::string(GetParam()->about.name); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Tools, Usage, testing::ValuesIn(all_tools()), [](const auto& info) {
+    std::string name(info.param->about.name);
+    std::ranges::replace(name, '-', '_');
+    return name;
+});
+
+TEST_P(Usage, TellsItsSchema)
+{
+    const Result result = run({name(), "--schema"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    const Json schema = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(schema.is_object()) << result.out;
+    EXPECT_EQ(schema.at("name"), name());
+    std::set<std::string> options, letters;
+    for (const Json& option : schema.at("options")) {
+        EXPECT_TRUE(options.insert(option.at("name")).second) << option;
+        if (option.contains("letter")) {
+            EXPECT_TRUE(letters.insert(option.at("letter")).second) << option;
+        }
+    }
+    for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count",
+                               "utc", "explain", "ready-fd", "verbose", "version", "help", "usage"})
+        EXPECT_TRUE(options.contains(common)) << common;
+    EXPECT_FALSE(schema.at("columns").empty());
+}
+
+TEST_P(Usage, HelpsAndTellsItsVersion)
+{
+    const bool h_is_help =
+        run({name(), "--schema"}).out.find(R"("name":"help","letter":"h")") != std::string::npos;
+    for (const std::string option : {"--help", "-h", "--usage", "--version"}) {
+        if (option == "-h" && !h_is_help) // a letter may be the tool's own
+            continue;
+        const Result result = run({name(), option});
+        EXPECT_EQ(result.status, 0) << option;
+        EXPECT_NE(result.out, "") << option;
+        EXPECT_EQ(result.err, "") << option;
+        EXPECT_EQ(run({name(), option}, "/dev/full").status, 4) << option;
+    }
+    const std::string help = run({name(), "--help"}).out;
+    EXPECT_THAT(help, testing::HasSubstr("--duration"));
+    for (const std::string_view line : split(help, '\n'))
+        EXPECT_LE(line.size(), 110u) << line;
+}
+
+TEST_P(Usage, RefusesWhatIsWrong)
+{
+    expect_one_line(run({name(), "--nonsense"}), 1, "--nonsense");
+    expect_one_line(run({name(), "--duration", "0"}), 1, "duration");
+    expect_one_line(run({name(), "--duration", "x"}), 1, "duration");
+    expect_one_line(run({name(), "--duration"}), 1, "duration");
+    expect_one_line(run({name(), "--duration", "-1"}), 1, "duration");
+    expect_one_line(run({name(), "--count", "0"}), 1, "count");
+    expect_one_line(run({name(), "--columns", "no-such-column"}), 1, "no-such-column");
+    expect_one_line(run({name(), "--json", "--csv"}), 1, "--csv");
+    expect_one_line(run({name(), "1", "2", "3", "surplus"}), 1, "");
+    if (GetParam()->positionals.empty() && has(GetParam()->shared, Shared::interval)) {
+        expect_one_line(run({name(), "0"}), 1, "INTERVAL");
+        expect_one_line(run({name(), "1", "0"}), 1, "COUNT");
+        expect_one_line(run({name(), "1x"}), 1, "INTERVAL");
+    }
+}
+
+} // namespace
