@@ -52,6 +52,21 @@ static __always_inline __u32 request_disk(struct request *rq, bool direct)
 	return (__u32)BLOCK_READ(direct, disk, major) << 20 | BLOCK_READ(direct, disk, first_minor);
 }
 
+/* 309dca309fc3 (v5.12) moved bio.bi_disk to bio.bi_bdev->bd_disk. */
+struct bio___pre_v5_12 {
+	struct gendisk *bi_disk;
+} __attribute__((preserve_access_index));
+
+/* The whole disk of a bio, for any kind of program. */
+static __always_inline struct gendisk *bio_disk(struct bio *bio)
+{
+	struct bio___pre_v5_12 *old = (void *)bio;
+
+	if (bpf_core_field_exists(old->bi_disk))
+		return BPF_CORE_READ(old, bi_disk);
+	return BPF_CORE_READ(bio, bi_bdev, bd_disk);
+}
+
 #define REQUEST_OP_MASK 0xff /* REQ_OP_BITS, linux/blk_types.h */
 
 /* REQ_OP_... numbers moved (zone operations), and `enum req_opf` became req_op (342a72a33407,

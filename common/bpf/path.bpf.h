@@ -240,6 +240,8 @@ static __always_inline __u64 path_record_fill(struct path_record *record, const 
 		bpf_probe_read_kernel(record->data, copied, path);
 	if (n < 0 || n > PATH_LEN)
 		n = 0;
+	else if (!n)
+		n = 1; /* an empty text: only of others the helper counts the NUL */
 	record->path_len = n;
 	if (full && n > 1 && record->data[0] != '/')
 		path_walk_dfd(dfd, record->data + n, &record->dir_len);

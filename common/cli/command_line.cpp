@@ -69,7 +69,7 @@ struct Entry {
     const Option* option;
     void* target;
     Group group;
-    int key; // argp's; letters as they are, others from 0x100
+    int key;           // argp's; letters as they are, others from 0x100
     bool more = false; // a further letter of the option before
 };
 
@@ -353,9 +353,9 @@ std::vector<ListedOption> listed_options(const Tool& tool)
     for (const Entry& e : option_entries(session, nullptr))
         if (!e.more)
             list.push_back({e.option, e.key < 0x100 ? char(e.key) : '\0',
-                        e.group == Group::filter   ? "Who is traced"
-                        : e.group == Group::common ? "Common options"
-                                                   : ""});
+                            e.group == Group::filter   ? "Who is traced"
+                            : e.group == Group::common ? "Common options"
+                                                       : ""});
     return list;
 }
 

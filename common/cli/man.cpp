@@ -327,8 +327,7 @@ std::string man_page(std::span<const Tool* const> tools)
                 "\\fB\\-\\-install\\fR makes a link for each in a directory.\n"
                 "Every tool has a man page of its name, and \\fB\\-\\-help\\fR.\n");
     std::string list;
-    for (const Tool* tool : tools)
-    {
+    for (const Tool* tool : tools) {
         list += cat(".TP\n", bold(tool->about.name), "(8)\n", sentence(tool->about.summary), "\n");
         for (const Alias& alias : tool->about.aliases)
             list += cat(".TP\n", bold(alias.name), "(8)\n", sentence(alias.summary), "\n");

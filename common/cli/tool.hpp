@@ -3,8 +3,8 @@
 #pragma once
 #include "cli/option.hpp"
 #include "output/column.hpp"
-#include <array>
 #include "probe/ladder.hpp"
+#include <array>
 
 namespace corebox
 {
@@ -14,7 +14,8 @@ struct Example {
     std::string_view text;
 };
 
-// Another name of a tool, under which it has arguments: {"ext4slower", {"-t", "ext4"}, "Trace ..."}.
+// Another name of a tool, under which it has arguments: {"ext4slower", {"-t", "ext4"}, "Trace
+// ..."}.
 struct Alias {
     std::string_view name;
     std::array<std::string_view, 4> arguments; // before those of the command line

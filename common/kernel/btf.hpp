@@ -65,7 +65,7 @@ private:
     // Where every kStep-th type is, from the start of raw_: few are looked up by id.
     static constexpr std::uint32_t kStep = 16;
     std::vector<std::uint32_t> marks_;
-    std::uint32_t count_ = 0; // types
+    std::uint32_t count_ = 0;               // types
     std::size_t types_ = 0, types_end_ = 0; // 0: not BTF
     std::size_t strings_ = 0, strings_size_ = 0;
 };

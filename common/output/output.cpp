@@ -203,15 +203,30 @@ char* Output::grow(char* at, std::size_t bytes)
     return line_.data() + used;
 }
 
+// The same as put_fixed(), for up to 9 decimals: kNumberBytes are enough.
+static char* put_fixed(char* at, char* end, std::uint64_t n, unsigned decimals)
+{
+    constexpr std::uint64_t kUnits[] = {1,         10,         100,         1'000,        10'000,
+                                        100'000,   1'000'000,  10'000'000,  100'000'000,
+                                        1'000'000'000};
+    const std::uint64_t unit = kUnits[decimals];
+    at = std::to_chars(at, end, n / unit).ptr;
+    if (decimals == 0)
+        return at;
+    *at = '.';
+    auto rest = std::uint32_t(n % unit);
+    for (unsigned i = decimals; i > 0; i--, rest /= 10)
+        at[i] = char('0' + rest % 10);
+    return at + decimals + 1;
+}
+
 char* Output::put_cell(char* at, const Value& v, bool column, bool& plain)
 {
     switch (v.kind) {
-    case Value::Kind::unsigned_int:
-        return std::to_chars(at, at + kNumberBytes, v.u).ptr;
-    case Value::Kind::signed_int:
-        return std::to_chars(at, at + kNumberBytes, v.i).ptr;
-    case Value::Kind::text:
-        return escape_text(at, v.str(), column, plain);
+    case Value::Kind::fixed:
+        if (v.digits <= 9)
+            return put_fixed(at, at + kNumberBytes, v.u, v.digits);
+        [[fallthrough]];
     default:
         cell_.clear();
         put_plain(cell_, v, column);
@@ -219,6 +234,26 @@ char* Output::put_cell(char* at, const Value& v, bool column, bool& plain)
         at = reserve(at, cell_.size() + kNumberBytes + kMaxWidth);
         std::memcpy(at, cell_.data(), cell_.size());
         return at + cell_.size();
+    case Value::Kind::since_first: {
+        if (first_ns_ == 0)
+            first_ns_ = v.u;
+        std::uint64_t since = v.u - std::min(first_ns_, v.u);
+        for (unsigned i = v.digits; i < 9; i++)
+            since /= 10;
+        return put_fixed(at, at + kNumberBytes, since, v.digits);
+    }
+    case Value::Kind::trusted:
+    case Value::Kind::absent:
+        plain = cells(v.str()) == v.size;
+        at = reserve(at, v.size + kNumberBytes + kMaxWidth);
+        std::memcpy(at, v.s, v.size);
+        return at + v.size;
+    case Value::Kind::unsigned_int:
+        return std::to_chars(at, at + kNumberBytes, v.u).ptr;
+    case Value::Kind::signed_int:
+        return std::to_chars(at, at + kNumberBytes, v.i).ptr;
+    case Value::Kind::text:
+        return escape_text(at, v.str(), column, plain);
     }
 }
 
@@ -289,6 +324,13 @@ void Output::json_fields(const void* row)
             put_key();
             at = std::to_chars(at, at + kNumberBytes, v.i).ptr;
             break;
+        case Value::Kind::fixed:
+        case Value::Kind::since_first: {
+            put_key();
+            bool plain = true;
+            at = put_cell(at, v, true, plain);
+            break;
+        }
         case Value::Kind::wall_time:
             put_key();
             at = std::to_chars(at, at + kNumberBytes, clock_.wall_ns(v.u)).ptr;

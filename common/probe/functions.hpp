@@ -27,6 +27,8 @@ public:
     FunctionPattern(std::string_view text, Syntax syntax);
 
     bool matches(std::string_view name) const;
+    // False for most names that do not match, cheaply.
+    bool may_match(std::string_view name) const { return name.starts_with(start_); }
 
 private:
     bool fits(const std::string& name) const;
@@ -81,6 +83,7 @@ public:
     // Calls of a function for which the kernel did not run the program (see SkippedCalls in
     // shape/counters.hpp), where it tells.
     std::uint64_t skipped(std::size_t function) const;
+    std::uint64_t skipped() const; // of all
     // Beside the links: ends what has none.
     void detach();
 
@@ -103,21 +106,20 @@ private:
 template <class S, class Options, class P = decltype(S::progs)>
 inline constexpr Need kFunctionNeed = {
     .what = "calls of the functions",
-    .rungs = {
-        rung<&P::function_multi>("kprobe.multi", {},
-                                 [](const auto& session, const bpf_program* program) {
-                                     return static_cast<const Options*>(session.options)
-                                         ->probes->attach_multi(program);
-                                 }),
-        rung<&P::function_kprobe>("kprobe", {},
-                                  [](const auto& session, const bpf_program* program) {
-                                      return static_cast<const Options*>(session.options)
-                                          ->probes->attach_kprobes(program);
-                                  }),
-        rung<&P::function_fentry>("fentry", "functions of modules",
-                                  [](const auto& session, const bpf_program* program) {
-                                      return static_cast<const Options*>(session.options)
-                                          ->probes->attach_fentries(program);
-                                  })}};
+    .rungs = {rung<&P::function_multi>("kprobe.multi", {},
+                                       [](const auto& session, const bpf_program* program) {
+                                           return static_cast<const Options*>(session.options)
+                                               ->probes->attach_multi(program);
+                                       }),
+              rung<&P::function_kprobe>("kprobe", {},
+                                        [](const auto& session, const bpf_program* program) {
+                                            return static_cast<const Options*>(session.options)
+                                                ->probes->attach_kprobes(program);
+                                        }),
+              rung<&P::function_fentry>("fentry", "functions of modules",
+                                        [](const auto& session, const bpf_program* program) {
+                                            return static_cast<const Options*>(session.options)
+                                                ->probes->attach_fentries(program);
+                                        })}};
 
 } // namespace corebox

@@ -26,7 +26,8 @@ std::string obstacle(std::string_view section, const Facts& facts)
 {
     const auto slash = section.find('/');
     const std::string_view kind = section.substr(0, slash);
-    std::string_view target = slash == section.npos ? std::string_view{} : section.substr(slash + 1);
+    std::string_view target =
+        slash == section.npos ? std::string_view{} : section.substr(slash + 1);
     if (target.starts_with('%')) // a slot that is filled at run time
         target = {};
     using enum Facts::Name;

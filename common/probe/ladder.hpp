@@ -109,7 +109,7 @@ struct Step {
     const Need* need;
     const Rung* rung;
     bool taken;
-    std::string reason; // why not, or empty
+    std::string reason;      // why not, or empty
     std::string functions{}; // of a taken rung with slots: what they were filled with
 };
 

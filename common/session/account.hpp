@@ -33,6 +33,8 @@ public:
     std::uint64_t filtered = 0;
     // Calls that the kernel side waits for in vain, found at the end.
     std::uint64_t unreturned = 0;
+    // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
+    std::uint64_t nested = 0;
 
     // Tells of new losses, at most once a second: a line on stderr, a record in JSON.
     void report_losses(Output& output);

@@ -21,10 +21,7 @@ CallCounts::CallCounts(const bpf_map* map, std::size_t cpus, const FunctionProbe
     counts_ = static_cast<const std::uint64_t*>(memory);
 }
 
-CallCounts::~CallCounts()
-{
-    ::munmap(const_cast<std::uint64_t*>(counts_), bytes_);
-}
+CallCounts::~CallCounts() { ::munmap(const_cast<std::uint64_t*>(counts_), bytes_); }
 
 const std::vector<CallRow>& CallCounts::read()
 {

@@ -89,8 +89,7 @@ struct Calls {
             const auto cpus = std::size_t(libbpf_num_possible_cpus());
             auto a = launch<S>(session, command, needs, [&](S& s) {
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
-                bpf_map__set_max_entries(s.maps.cb_calls,
-                                         __u32(probes.functions().size() * cpus));
+                bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
                 probes.use(s.maps.cb_function_ids);
                 configure(s, o, session, setup);
             });
@@ -107,6 +106,8 @@ struct Calls {
                 command,
                 [&] {
                     rows = &counts.read(); // detaching takes its time
+                    if (is_filtered(session))
+                        account.nested = probes.skipped();
                     a.detach();
                     probes.detach();
                 },

@@ -72,8 +72,8 @@ concept HasCounters = requires(S* s)
 };
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
-// derives from its type. Row: what the columns read, if that is more than the counters. Reports every
-// second unless told otherwise.
+// derives from its type. Row: what the columns read, if that is more than the counters. Reports
+// every second unless told otherwise.
 template <Skel S, class Options, class Row = CounterRow>
 requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     About about;

@@ -178,8 +178,8 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     }
 
 private:
-    void report(S& s, Options& o, __u32 generation, const Output& output,
-                HistogramWriter& writer, Account& account) const
+    void report(S& s, Options& o, __u32 generation, const Output& output, HistogramWriter& writer,
+                Account& account) const
     {
         const auto one = [&](const void* row, const Distribution& d, std::string_view summary) {
             account.printed += d.count();

@@ -37,15 +37,17 @@ static __always_inline __u32 call_place(__u32 tid, __u32 kind)
 	return (tid & cb_calls.thread_mask) * CALL_KINDS + kind;
 }
 
-/* At the entry of a call that is wanted. */
-static __always_inline void call_enter(__u32 kind)
+/* At the entry of a call that is wanted. A start that is there already is of a call whose return was
+ * not seen: counted for kretprobes, of which there may be too few; where the kernel did not run an
+ * fexit program it has counted that itself. */
+static __always_inline void call_enter(__u32 kind, bool kprobe)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), place = call_place(tid, kind);
 	__u64 *start = bpf_map_lookup_elem(&cb_starts, &place);
 
 	if (!start)
 		return;
-	if (*start) /* of a call whose return was not seen */
+	if (*start && (kprobe || *start >> CALL_TIME_BITS != tid >> CALL_THREAD_BITS))
 		__sync_fetch_and_add(&account()->lost_return, 1);
 	*start = (__u64)(tid >> CALL_THREAD_BITS) << CALL_TIME_BITS |
 		 (bpf_ktime_get_ns() & CALL_TIME_MASK);

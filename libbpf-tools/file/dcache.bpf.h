@@ -26,7 +26,7 @@ struct dcache_lookup {
  * and not two. */
 struct dcache_missing {
 	struct dentry *parent;
-	__u64 hash_len;
+	__u32 hash, len; /* not hash_len: 5.10's verifier takes the union for its first member */
 };
 HASH_MAP(dcache_missed, __u32, struct dcache_missing, 16384);
 
@@ -50,7 +50,8 @@ static __always_inline int dcache_walked(void *ctx, struct nameidata *nd, long f
 	if (!found) {
 		look.result = DCACHE_MISS;
 		missing.parent = look.parent;
-		missing.hash_len = DCACHE_GET(direct, nd, last.hash_len);
+		missing.hash = DCACHE_GET(direct, nd, last.hash);
+		missing.len = look.len;
 		bpf_map_update_elem(&dcache_missed, &tid, &missing, BPF_ANY);
 	}
 	return dcache_lookup(ctx, &look);
@@ -65,7 +66,8 @@ static __always_inline int dcache_searched(void *ctx, struct dentry *parent, str
 
 	if (missing) {
 		bool again = missing->parent == parent &&
-			     missing->hash_len == DCACHE_GET(direct, name, hash_len);
+			     missing->hash == DCACHE_GET(direct, name, hash) &&
+			     missing->len == DCACHE_GET(direct, name, len);
 
 		bpf_map_delete_elem(&dcache_missed, &tid);
 		if (again)

@@ -15,15 +15,15 @@ static __always_inline bool fs_done(long ret)
 	return asked_for(ret != -EIOCBQUEUED);
 }
 
-static __always_inline int fs_enter(__u32 op)
+static __always_inline int fs_enter(__u32 op, bool kprobe)
 {
 	if (filter_current())
-		call_enter(op);
+		call_enter(op, kprobe);
 	return 0;
 }
 
 #define FS_FENTRY(name, op) \
-	SEC("fentry/%" #name) int name##_fentry(void *ctx) { return fs_enter(op); }
+	SEC("fentry/%" #name) int name##_fentry(void *ctx) { return fs_enter(op, false); }
 
 FS_FENTRY(read, FS_READ)
 FS_FENTRY(write, FS_WRITE)

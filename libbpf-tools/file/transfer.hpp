@@ -10,9 +10,9 @@ namespace corebox
 enum class TransferSort : std::uint8_t { all, reads, writes, rbytes, wbytes };
 
 template <auto Member>
-inline constexpr Option kTransferSort =
-    choice<Member>('s', "sort", "all|reads|writes|rbytes|wbytes",
-                   "Sort by this, or by the sum of all");
+inline constexpr Option kTransferSort = choice<Member>('s', "sort",
+                                                       "all|reads|writes|rbytes|wbytes",
+                                                       "Sort by this, or by the sum of all");
 inline constexpr Option kReadOnly = show(0, "read-only", "Only reads");
 inline constexpr Option kWriteOnly = show(0, "write-only", "Only writes");
 
@@ -41,8 +41,7 @@ template <class S, class P = decltype(S::progs)>
 inline constexpr Need kTransfers[] = {
     {"reads",
      {rung<&P::read_fexit, &P::readv_fexit>("fexit", kReadBlind),
-      rung<&P::enter_read, &P::leave_read, &P::enter_readv, &P::leave_readv>("kprobe",
-                                                                             kReadBlind)},
+      rung<&P::enter_read, &P::leave_read, &P::enter_readv, &P::leave_readv>("kprobe", kReadBlind)},
      "!write-only"},
     {"writes",
      {rung<&P::write_fexit, &P::writev_fexit>("fexit", kWriteBlind),

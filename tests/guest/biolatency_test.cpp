@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Disks of known latency (null_blk completes each request a set time later, by a timer), and
 // requests counted as the tests issue them: with O_DIRECT one read or write is one request.
-#include "harness.hpp"
+#include "block.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -23,88 +23,6 @@ namespace
 
 using namespace corebox::test;
 using std::to_string;
-
-constexpr std::size_t kBlock = 4096;
-constexpr unsigned kLatencyUs = 3000;
-constexpr const char* kSlow = "/dev/nullb0";
-constexpr const char* kSlow2 = "/dev/nullb1";
-
-struct Free {
-    void operator()(void* p) const { std::free(p); }
-};
-using Buffer = std::unique_ptr<void, Free>;
-
-Buffer aligned(std::size_t size)
-{
-    Buffer b(std::aligned_alloc(kBlock, size));
-    std::memset(b.get(), 0, size);
-    return b;
-}
-
-class File
-{
-public:
-    explicit File(const std::string& path, int flags = O_RDWR | O_DIRECT)
-        : fd_(::open(path.c_str(), flags | O_CLOEXEC))
-    {
-        EXPECT_GE(fd_, 0) << path << ": " << std::strerror(errno);
-    }
-    ~File() { ::close(fd_); }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    int fd() const { return fd_; }
-
-    void read(unsigned n, off_t start = 0) const
-    {
-        const Buffer b = aligned(kBlock);
-        for (unsigned i = 0; i < n; i++)
-            EXPECT_EQ(::pread(fd_, b.get(), kBlock, start + off_t(i) * off_t(kBlock)),
-                      ssize_t(kBlock));
-    }
-    void write(unsigned n, off_t start = 0) const
-    {
-        const Buffer b = aligned(kBlock);
-        for (unsigned i = 0; i < n; i++)
-            EXPECT_EQ(::pwrite(fd_, b.get(), kBlock, start + off_t(i) * off_t(kBlock)),
-                      ssize_t(kBlock));
-    }
-
-private:
-    int fd_;
-};
-
-void set_queue(const std::string& disk, const std::string& attribute, const std::string& value)
-{
-    const std::string path = "/sys/block/" + disk + "/queue/" + attribute;
-    ASSERT_EQ(shell("echo " + value + " >" + path).status, 0) << path;
-}
-
-// Loads null_blk anew with two disks, nullb0 and nullb1.
-void make_null_disks(const std::string& parameters)
-{
-    const Result r = shell("rmmod null_blk 2>/dev/null; modprobe null_blk nr_devices=2 gb=1 "
-                           "submit_queues=1 bs=512 " +
-                           parameters);
-    ASSERT_EQ(r.status, 0) << r.out << r.err;
-    ASSERT_TRUE(wait_until([] { return ::access(kSlow2, F_OK) == 0; }));
-    // Neighbouring blocks that two tasks read at once would become one request.
-    set_queue("nullb0", "nomerges", "2");
-    set_queue("nullb1", "nomerges", "2");
-}
-
-void make_slow_disks(const std::string& more = "hw_queue_depth=64")
-{
-    make_null_disks("queue_mode=2 irqmode=2 completion_nsec=" + to_string(kLatencyUs * 1000) + " " +
-                    more);
-}
-
-// A busy host makes guests give up the TSC for the timer tick: then times are multiples of 4 ms.
-unsigned clock_error_us()
-{
-    const std::string clock =
-        read_file("/sys/devices/system/clocksource/clocksource0/current_clocksource");
-    return clock.starts_with("tsc") ? 0 : 4001;
-}
 
 std::uint64_t total(const Records& records)
 {
@@ -142,19 +60,6 @@ void expect_sound(const Records& records)
         EXPECT_LE(r.at("p90").get<double>(), r.at("p99").get<double>());
         EXPECT_LE(r.at("p99").get<double>(), max);
     }
-}
-
-// 7.2 preempts BPF programs, and then does not run one on a CPU where a preempted run of it has not
-// ended: it says so, the tool counts such a request as lost ("nested"), and the test begins again.
-Result unpreempted(const std::function<Result()>& measure)
-{
-    Result r = measure();
-    for (int tries = 1; tries < 5 && r.err.find(" nested") != r.err.npos; tries++) {
-        EXPECT_EQ(r.status, 3);
-        EXPECT_EQ(kernel(), "7.2") << r.err;
-        r = measure();
-    }
-    return r;
 }
 
 // biolatency --json ARGUMENTS while `work` runs.

@@ -82,7 +82,8 @@ TEST(Completion, KnowsEveryToolOptionAndColumn)
 {
     const std::string script = bash_completion(all_tools());
     for (const Tool* tool : all_tools()) {
-        EXPECT_THAT(script, HasSubstr(cat("    ", tool->about.name, ")\n")));
+        EXPECT_THAT(script, HasSubstr(cat("\n    ", tool->about.name,
+                                          tool->about.aliases.empty() ? ")\n" : " | ")));
         for (const ListedOption& l : listed_options(*tool))
             EXPECT_THAT(script,
                         HasSubstr(cat("--", l.option->name, l.option->arg.empty() ? " " : "= ")));

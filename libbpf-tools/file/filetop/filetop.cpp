@@ -61,16 +61,18 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.key.tid; }>("tid", "TID", 7, "Thread ID"),
     col<[](const Row& r) -> Value { return r.stat.comm; }>(
         "comm", "COMM", 16, "Command name of the thread at its first access"),
-    col<[](const Row& r) { return r.stat.sums.reads; }>("reads", "READS", -6, "Reads, failed ones too"),
+    col<[](const Row& r) { return r.stat.sums.reads; }>("reads", "READS", -6,
+                                                        "Reads, failed ones too"),
     col<[](const Row& r) { return r.stat.sums.writes; }>("writes", "WRITES", -6,
-                                                    "Writes, failed ones too"),
-    col<[](const Row& r) { return r.stat.sums.read_bytes / kKiB; }>("read_kib", "R_Kb", -7, "KiB read"),
+                                                         "Writes, failed ones too"),
+    col<[](const Row& r) { return r.stat.sums.read_bytes / kKiB; }>("read_kib", "R_Kb", -7,
+                                                                    "KiB read"),
     col<[](const Row& r) { return r.stat.sums.write_bytes / kKiB; }>("write_kib", "W_Kb", -7,
-                                                                "KiB written"),
-    col<[](const Row& r) { return r.stat.sums.read_bytes; }>("read_bytes", "RBYTES", -10, "Bytes read",
-                                                        kJsonOnly),
+                                                                     "KiB written"),
+    col<[](const Row& r) { return r.stat.sums.read_bytes; }>("read_bytes", "RBYTES", -10,
+                                                             "Bytes read", kJsonOnly),
     col<[](const Row& r) { return r.stat.sums.write_bytes; }>("write_bytes", "WBYTES", -10,
-                                                         "Bytes written", kJsonOnly),
+                                                              "Bytes written", kJsonOnly),
     col<[](const Row& r) { return Trusted{type_of(r.stat.mode)}; }>(
         "type", "T", 1, "R: regular file, S: socket, O: other"),
     col<[](const Row& r) { return r.key.inode; }>("inode", "INODE", 10, "Inode number", kJsonOnly),
@@ -130,8 +132,11 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .setup = setup,
     .resolved = transfers_resolved<filetop_bpf>,
     .decode = decode,
-    .weight = [](const Row& row, const Options& o) { return transfer_weight(row.stat.sums, o.sort); },
-    .events = [](const Row& row) -> std::uint64_t { return row.stat.sums.reads + row.stat.sums.writes; },
+    .weight = [](const Row& row,
+                 const Options& o) { return transfer_weight(row.stat.sums, o.sort); },
+    .events = [](const Row& row) -> std::uint64_t {
+        return row.stat.sums.reads + row.stat.sums.writes;
+    },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "dcsnoop.h"
+#include "base/path.hpp"
+#include "dcache.hpp"
+#include "output/task_columns.hpp"
+#include "shape/stream.hpp"
+
+#include "dcsnoop.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(dcsnoop_bpf::progs);
+
+struct Options : dcsnoop_config {
+};
+
+struct Row {
+    task_info task{};
+    std::string_view type;
+    std::string_view name;
+    Value path;
+    std::string full; // memory of a full path
+};
+
+constexpr Example kExamples[] = {
+    {"dcsnoop", "Names that were not in the cache"},
+    {"dcsnoop -F -p 181", "Those of process 181, with their directories"},
+    {"dcsnoop -a -- ls", "Every name that a command looks up"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::all>('a', "all", "All look-ups, not only those that failed"),
+    flag<&Options::full_path>('F', "full-path", "With the directory that was searched"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'u', "uid"}, {'d', "duration"}};
+
+constexpr Column kColumns[] = {
+    {"since_s",
+     "TIME(s)",
+     11,
+     "Seconds since the first event",
+     {},
+     [](const void* row) -> Value {
+         return SinceFirst{static_cast<const Row*>(row)->task.time_ns, 6};
+     },
+     &detail::kRowTag<Row>},
+    time_column<&Row::task>(kJsonOnly),
+    col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
+    col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
+    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<[](const Row& r) { return Trusted{r.type}; }>(
+        "type", "T", 1, "M: missed, the file system was asked; R: referenced, found"),
+    col<&Row::name>("name", "FILE", 0, "Name that was looked up", without("full-path")),
+    col<&Row::path>("path", "FILE", 0, "The same with its directory", with("full-path")),
+};
+
+bool decode(Row& row, const Options& options, const void* record, std::size_t)
+{
+    const auto& e = *static_cast<const dcsnoop_event*>(record);
+    row.task = e.task;
+    row.type = e.result == DCACHE_MISS ? "M" : "R";
+    row.name = {e.path.data, std::size_t(e.path.path_len - 1)};
+    row.path = options.full_path && e.path.dir_len ? Value(path_of(e.path, row.full)) : Absent{};
+    return true;
+}
+
+constexpr Stream<dcsnoop_bpf, Options, Row> kTool{
+    .about = {.name = "dcsnoop",
+              .area = "file",
+              .summary = "Trace look-ups that the dentry cache cannot answer",
+              .details = "One line for each name that was looked up in the kernel's cache of "
+                         "directory entries and was not there, so that the file system had to be "
+                         "asked; with -a, for every name that was looked up.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kDcacheNeeds<Progs>,
+    .setup = [](dcsnoop_bpf&, Options& o,
+                const Session& session) { o.full_path |= session.format == Format::json; },
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "dirtop.h"
+#include "base/fd.hpp"
+#include "devices.hpp"
+#include "output/escape.hpp"
+#include "shape/top.hpp"
+#include "transfer.hpp"
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <memory>
+#include <sys/stat.h>
+
+#include "dirtop.skel.h"
+
+namespace
+{
+using namespace corebox;
+
+constexpr std::size_t kSpareDirs = 1024; // that appear while it runs
+
+struct Directory {
+    std::string path;
+    dir_id id{};
+    dev_t dev = 0; // as stat(2) tells it
+    bool there = false;
+};
+
+struct Options {
+    TransferSort sort = TransferSort::all;
+    std::vector<std::string_view> globs;
+    std::vector<Directory> dirs; // by number; none is ever taken out
+};
+
+struct Row {
+    std::uint64_t time_ns = 0;
+    std::uint32_t dir = 0;
+    transfer_sums sums{};
+    std::string_view path;
+};
+
+constexpr Example kExamples[] = {
+    {"dirtop -d '/home/*'", "Which home directory is read and written most"},
+    {"dirtop -C -d /var,/usr,/home -s wbytes 5 1", "Writes in three trees, in 5 seconds"},
+};
+
+constexpr Option kOptions[] = {
+    opt<&Options::globs>('d', "root-directories", "GLOB,...",
+                         "The directories to tell apart; names with *, ? and [...]", {}, {}, "dir"),
+    kTransferSort<&Options::sort>,
+    kReadOnly,
+    kWriteOnly,
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
+
+constexpr std::uint64_t kKiB = 1024;
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                          "End of the interval", kJsonOnly),
+    col<[](const Row& r) { return r.sums.reads; }>("reads", "READS", -6, "Reads, failed ones too"),
+    col<[](const Row& r) { return r.sums.writes; }>("writes", "WRITES", -6,
+                                                    "Writes, failed ones too"),
+    col<[](const Row& r) { return r.sums.read_bytes / kKiB; }>("read_kib", "R_Kb", -8, "KiB read"),
+    col<[](const Row& r) { return r.sums.write_bytes / kKiB; }>("write_kib", "W_Kb", -8,
+                                                                "KiB written"),
+    col<[](const Row& r) { return r.sums.read_bytes; }>("read_bytes", "RBYTES", -10, "Bytes read",
+                                                        kJsonOnly),
+    col<[](const Row& r) { return r.sums.write_bytes; }>("write_bytes", "WBYTES", -10,
+                                                         "Bytes written", kJsonOnly),
+    col<&Row::path>("path", "PATH", 0, "The directory, with all below it"),
+};
+
+// Whole paths of directories that match a pattern, component by component.
+void expand(std::vector<std::string>& found, const std::string& base, std::string_view pattern)
+{
+    const auto start = pattern.find_first_not_of('/');
+    if (start == pattern.npos) {
+        found.push_back(base.size() > 1 ? base : "/");
+        return;
+    }
+    const std::string_view rest = pattern.substr(start);
+    const std::string part(rest.substr(0, rest.find('/')));
+    const std::string_view after = rest.substr(part.size());
+    const std::string prefix = base.empty() || base.ends_with('/') ? base : base + '/';
+    if (part.find_first_of("*?[\\") == part.npos) {
+        expand(found, prefix + part, after);
+        return;
+    }
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(base.empty() ? "." : base.c_str()),
+                                                  ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
+        if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != ".." &&
+            ::fnmatch(part.c_str(), entry->d_name, FNM_PERIOD) == 0)
+            expand(found, prefix + entry->d_name, after);
+}
+
+// Looks which directories there are now; true if any is new or gone.
+bool look(Options& o)
+{
+    bool changed = false;
+    for (Directory& d : o.dirs)
+        d.there = false;
+    for (const std::string_view glob : o.globs) {
+        std::vector<std::string> found;
+        expand(found, glob.starts_with('/') ? "/" : "", glob);
+        for (const std::string& path : found) {
+            struct stat st {
+            };
+            if (::stat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
+                continue;
+            const auto same = std::ranges::find_if(o.dirs, [&](const Directory& d) {
+                return d.id.inode == st.st_ino && d.dev == st.st_dev;
+            });
+            if (same != o.dirs.end() && same->path == path) {
+                same->there = true;
+                continue;
+            }
+            if (same != o.dirs.end() && same->there) // by another name
+                continue;
+            const Fd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+            if (!fd)
+                continue;
+            o.dirs.push_back({.path = path,
+                              .id = {st.st_ino, kernel_dev(fd.get(), path), 0},
+                              .dev = st.st_dev,
+                              .there = true});
+            changed = true;
+        }
+    }
+    return changed || std::ranges::any_of(o.dirs, [](const Directory& d) { return !d.there; });
+}
+
+void check(const Session& session)
+{
+    check_transfers(session);
+    if (!session.given("root-directories"))
+        fail_usage("which directories? -d GLOB,...");
+}
+
+void setup(dirtop_bpf& s, Options& o, const Session& session)
+{
+    set_transfers(s, session);
+    if (o.dirs.empty()) {
+        look(o);
+        if (o.dirs.empty())
+            fail("find a directory that -d names", ENOENT);
+        for (const Directory& d : o.dirs) {
+            std::string path;
+            escape_text(path, d.path, false);
+            say(session.tool, cat("considering ", path, ", device ", d.id.dev >> 20, ":",
+                                  d.id.dev & 0xfffff, ", inode ", d.id.inode));
+        }
+    }
+    bpf_map__set_max_entries(s.maps.dirs, __u32(o.dirs.size() + kSpareDirs));
+    bpf_map__set_max_entries(s.maps.cb_top, __u32(2 * (o.dirs.size() + kSpareDirs)));
+}
+
+// Directories come and go: those that match now are looked for at each interval.
+void fill(dirtop_bpf& s, Options& o, bool first)
+{
+    if (!first && !look(o))
+        return;
+    const int fd = bpf_map__fd(s.maps.dirs);
+    for (std::uint32_t number = 0; number < o.dirs.size(); number++) {
+        const Directory& d = o.dirs[number];
+        if (!d.there) {
+            bpf_map_delete_elem(fd, &d.id);
+            continue;
+        }
+        const auto bit = DIR_BIT(d.id.inode, d.id.dev);
+        __atomic_fetch_or(&s.bss->dir_bits[bit / 64], 1ull << (bit % 64), __ATOMIC_RELAXED);
+        if (bpf_map_update_elem(fd, &d.id, &number, BPF_ANY) != 0 && first)
+            fail("tell the kernel the directories", errno);
+    }
+}
+
+void decode(Row& row, const Entries& entries, std::size_t entry)
+{
+    row.dir = entries.key<dir_key>(entry).dir;
+    entries.values<transfer_sums>(entry, [&](const transfer_sums& sums) { row.sums = sums; });
+}
+
+constexpr Top<dirtop_bpf, Options, Row> kTool{
+    .about = {.name = "dirtop",
+              .area = "file",
+              .summary = "Show the directories whose files are read and written most",
+              .details = "One line for each of the directories of -d with reads or writes below "
+                         "it, the busiest first. Where one lies in another, the outer is charged.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kTransfers<dirtop_bpf>,
+    .check = check,
+    .setup = setup,
+    .resolved = transfers_resolved<dirtop_bpf>,
+    .fill = fill,
+    .decode = decode,
+    .name = [](Row& row, const Options& o) { row.path = o.dirs[row.dir].path; },
+    .weight = [](const Row& row, const Options& o) { return transfer_weight(row.sums, o.sort); },
+    .events = [](const Row& row) -> std::uint64_t { return row.sums.reads + row.sums.writes; },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "filegone.h"
+#include "base/path.hpp"
+#include "output/task_columns.hpp"
+#include "shape/stream.hpp"
+
+#include "filegone.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(filegone_bpf::progs);
+
+struct Options {
+    bool full_path = false;
+};
+
+struct Row {
+    task_info task{};
+    unsigned action = GONE_DELETE;
+    bool directory = false;
+    std::string_view path, new_path;
+    std::string full, new_full, text, full_text; // memory of paths and of FILE
+};
+
+constexpr Example kExamples[] = {
+    {"filegone -p 181", "What process 181 deletes and renames"},
+    {"filegone -F", "With full paths"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::full_path>('F', "full-path", "Full paths"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr std::string_view kActions[GONE_ACTIONS] = {"DELETE", "RENAME", "REPLACE", "EXCHANGE"};
+
+std::string_view name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+constexpr Column kColumns[] = {
+    time_column<&Row::task>({}),
+    col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
+    col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
+    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<[](const Row& r) -> Value { return Trusted{kActions[r.action]}; }>(
+        "action", "ACTION", 8,
+        "DELETE, RENAME, REPLACE (renamed over another, which is gone) or EXCHANGE"),
+    col<&Row::directory>("directory", "DIR", 5, "It is a directory", kJsonOnly),
+    col<[](const Row& r) -> Value { return std::string_view(r.text); }>(
+        "file", "FILE", 0, "Name, renamed: old > new", without("full-path")),
+    col<[](const Row& r) -> Value { return std::string_view(r.full_text); }>(
+        "files", "FILE", 0, "The same with full paths", with("full-path")),
+    col<&Row::path>("path", "PATH", 32, "Full path, of a rename the old one", kJsonOnly),
+    col<[](const Row& r) -> Value {
+        return r.action == GONE_DELETE ? Value(Absent{}) : Value(r.new_path);
+    }>("new_path", "NEW", 32, "The new path of what was renamed", kJsonOnly),
+};
+
+constexpr Need kNeeds[] = {
+    {.what = "deletions",
+     .rungs = {rung<&P::delete_fentry>("fentry"), rung<&P::delete_kprobe>("kprobe")}},
+    {.what = "renames",
+     .rungs = {rung<&P::move_fentry>("fentry"), rung<&P::move_kprobe>("kprobe")}},
+    {.what = "exchanges",
+     .rungs = {rung<&P::exchange_fentry>("fentry"), rung<&P::exchange_kprobe>("kprobe")}},
+};
+
+// "old > new" of two names.
+void join(std::string& out, unsigned action, std::string_view from, std::string_view to)
+{
+    out = from;
+    if (action != GONE_DELETE) {
+        out += action == GONE_EXCHANGE ? " <> " : " > ";
+        out += to;
+    }
+}
+
+// The path of a dentry from its names.
+std::string_view path_of_names(std::string& out, std::string_view names)
+{
+    if (names.empty())
+        return {};
+    join_walk(out, names, {});
+    if (out.size() > 1)
+        out.pop_back();
+    return out;
+}
+
+bool decode(Row& row, const Options&, const void* record, std::size_t)
+{
+    const auto& e = *static_cast<const gone_event*>(record);
+    row.task = e.task;
+    row.action = e.action;
+    row.directory = e.directory;
+    row.path = path_of_names(row.full, {e.data, e.old_len});
+    row.new_path = path_of_names(row.new_full, {e.data + e.old_len, e.new_len});
+    join(row.text, e.action, name(row.path), name(row.new_path));
+    join(row.full_text, e.action, row.path, row.new_path);
+    return true;
+}
+
+constexpr Stream<filegone_bpf, Options, Row> kTool{
+    .about = {.name = "filegone",
+              .area = "file",
+              .summary = "Trace why files disappear: deleted or renamed",
+              .details = "One line for each file or directory that was deleted, renamed or "
+                         "exchanged with another.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "fileslower.h"
+#include "call_time.hpp"
+#include "shape/stream.hpp"
+#include "slow_file.hpp"
+
+#include "fileslower.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(fileslower_bpf::progs);
+
+struct Options : slow_config {
+    Milliseconds min{10'000'000};
+    bool all_files = false;
+};
+
+constexpr Example kExamples[] = {
+    {"fileslower", "Reads and writes of files that took 10 ms or longer"},
+    {"fileslower -p 181 0.5", "Of process 181, from half a millisecond"},
+    {"fileslower -a -F 1 --json", "Sockets and pipes too, with full paths, as JSON"},
+};
+
+constexpr Option kOptions[] = {
+    opt<&Options::min>('m', "min", "MIN_MS", "The same as the operand MIN_MS"),
+    flag<&Options::all_files>('a', "all-files", "Not only regular files: sockets, pipes ..."),
+    flag<&Options::full_path>('F', "full-path", "Full path of the file"),
+};
+
+constexpr Option kPositionals[] = {
+    opt<&Options::min>(0, "min-ms", "MIN_MS",
+                       "Only those of at least so many milliseconds, 0.5 is valid (default 10; "
+                       "0: all)"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};
+
+struct Call {
+    std::string_view name;
+    bool write;
+};
+constexpr Call kCalls[FILE_CALLS] = {
+    {"read", false},   {"write", true},          {"readv", false},
+    {"writev", true},  {"sendfile", false},      {"copy_file_range", false},
+    {"splice", false}, {"io_uring read", false}, {"io_uring write", true},
+};
+constexpr const Call& call_of(const SlowRow& row)
+{
+    return kCalls[row.kind < FILE_CALLS ? row.kind : 0];
+}
+
+constexpr Column kColumns[] = {
+    col<[](const SlowRow& r) {
+        return SinceFirst{r.task.time_ns, 3};
+    }>("since_s", "TIME(s)", 9, "Seconds since the first line"),
+    time_column<&SlowRow::task>(kJsonOnly),
+    col<&SlowRow::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<&SlowRow::task, &task_info::pid>("pid", "PID", 7, "Process ID", kJsonOnly),
+    col<&SlowRow::task, &task_info::tid>("tid", "TID", 7, "Thread ID"),
+    col<&SlowRow::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<[](const SlowRow& r) { return Trusted{call_of(r).write ? "W" : "R"}; }>(
+        "dir", "D", 1, "R: read, W: write"),
+    col<[](const SlowRow& r) { return Trusted{call_of(r).name}; }>("call", "CALL", 15,
+                                                                   "Kind of call", kJsonOnly),
+    col<&SlowRow::bytes>("bytes", "BYTES", -8, "Bytes transferred, or a negative errno"),
+    col<[](const SlowRow& r) {
+        return Fixed{r.lat_ns / 10'000, 2};
+    }>("lat_ms", "LAT(ms)", -8, "Time it took, in milliseconds"),
+    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Time it took, in nanoseconds", kJsonOnly),
+    col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
+    col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
+};
+
+constexpr std::string_view kBlind = "AIO, mmap, and what the kernel reads and writes for itself";
+
+constexpr Need kNeeds[] = {
+    {"reads and writes",
+     {rung<&P::read_fexit, &P::read_fentry, &P::write_fexit, &P::write_fentry, &P::readv_fexit,
+           &P::readv_fentry, &P::writev_fexit, &P::writev_fentry>("fexit", kBlind),
+      rung<&P::read_kretp, &P::read_kprobe, &P::write_kretp, &P::write_kprobe, &P::readv_kretp,
+           &P::readv_kprobe, &P::writev_kretp, &P::writev_kprobe>("kprobe", kBlind)}},
+    {.what = "copies inside the kernel",
+     .rungs = {rung_any<&P::splice_fexit, &P::splice_fentry, &P::range_fexit, &P::range_fentry,
+                        &P::pipe_fexit, &P::pipe_fentry>("fexit")},
+     .optional = true,
+     .without = "sendfile, copy_file_range, splice"},
+    {.what = "reads and writes by io_uring",
+     .rungs =
+         {rung<&P::uring_rd_fexit, &P::uring_rd_fentry, &P::uring_wr_fexit, &P::uring_wr_fentry>(
+             "fexit", "those that end later than they are begun (O_DIRECT); all before 5.19")},
+     .optional = true,
+     .without = "io_uring"},
+};
+
+bool decode(SlowRow& row, const Options& o, const void* record, std::size_t)
+{
+    row.fill(*static_cast<const slow_event*>(record), o.full_path);
+    return true;
+}
+
+constexpr Stream<fileslower_bpf, Options, SlowRow> kTool{
+    .about = {.name = "fileslower",
+              .area = "file",
+              .summary = "Trace slow reads and writes of files",
+              .details = "One line for each read and write of a file, on any file system, that "
+                         "took MIN_MS or longer, when it ends.",
+              .examples = kExamples},
+    .options = kOptions,
+    .positionals = kPositionals,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup =
+        [](fileslower_bpf& s, Options& o, const Session&) {
+            o.min_ns = o.min.ns;
+            s.rodata->files.all_files = o.all_files;
+            size_calls(s, FILE_CALLS);
+        },
+    .resolved = suit_objects<fileslower_bpf>,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "fsdist.h"
+#include "call_time.hpp"
+#include "filesystems.hpp"
+#include "shape/histogram.hpp"
+
+#include "fsdist.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(fsdist_bpf::progs);
+
+struct Options : fsdist_config {
+    int type = kNoFileSystem;
+    bool milliseconds = false;
+};
+
+constexpr Example kExamples[] = {
+    {"fsdist -t ext4", "How long the operations of ext4 take, until Ctrl-C"},
+    {"xfsdist -m 1 10", "Ten reports of XFS in milliseconds, one each second"},
+    {"fsdist -t btrfs -p 181 --json", "Of process 181 on Btrfs, as JSON"},
+};
+
+constexpr Alias kAliases[] = {
+    {"ext4dist", {"-t", "ext4"}, "Show the latency of operations of ext4"},
+    {"xfsdist", {"-t", "xfs"}, "Show the latency of operations of XFS"},
+    {"btrfsdist", {"-t", "btrfs"}, "Show the latency of operations of Btrfs"},
+    {"nfsdist", {"-t", "nfs"}, "Show the latency of operations of NFS"},
+    {"f2fsdist", {"-t", "f2fs"}, "Show the latency of operations of F2FS"},
+    {"fusedist", {"-t", "fuse"}, "Show the latency of operations of FUSE file systems"},
+    {"bcachefsdist", {"-t", "bcachefs"}, "Show the latency of operations of bcachefs"},
+    {"zfsdist", {"-t", "zfs"}, "Show the latency of operations of ZFS"},
+};
+
+constexpr Option kOptions[] = {
+    choice<&Options::type>('t', "type", kFileSystems, "The file system"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Histograms of milliseconds"),
+    show('T', "notimestamp", "No time of day with intervals"),
+    show(0, "timestamp", "The time of day also without intervals"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr std::string_view kOps[FS_OPS] = {"read", "write", "open", "fsync", "getattr", "commit"};
+
+constexpr Column kColumns[] = {
+    col<[](const fsdist_key& key) { return Trusted{kOps[key.op < FS_OPS ? key.op : 0]}; }>(
+        "operation", "OPERATION", 10, "read, write, open, fsync, getattr, or commit of NFS"),
+};
+
+constexpr std::string_view kBlind = "I/O that ends after its function has returned (io_uring, AIO)";
+
+constexpr Need kNeeds[] = {
+    {"reads",
+     {rung<&P::read_fexit, &P::read_fentry>("fexit", kBlind),
+      rung<&P::read_kretp, &P::read_kprobe>("kprobe", kBlind)}},
+    {"writes",
+     {rung<&P::write_fexit, &P::write_fentry>("fexit", kBlind),
+      rung<&P::write_kretp, &P::write_kprobe>("kprobe", kBlind)}},
+    {"opens",
+     {rung<&P::open_fexit, &P::open_fentry>("fexit"),
+      rung<&P::open_kretp, &P::open_kprobe>("kprobe")}},
+    {.what = "opens by NFSv4",
+     .rungs = {rung<&P::open4_fexit, &P::open4_fentry>("fexit"),
+               rung<&P::open4_kretp, &P::open4_kprobe>("kprobe")},
+     .optional = true,
+     .without = "opens by NFSv4"},
+    {"fsyncs",
+     {rung<&P::fsync_fexit, &P::fsync_fentry>("fexit"),
+      rung<&P::fsync_kretp, &P::fsync_kprobe>("kprobe")}},
+    {.what = "getattrs",
+     .rungs = {rung<&P::getattr_fexit, &P::getattr_fentry>("fexit"),
+               rung<&P::getattr_kretp, &P::getattr_kprobe>("kprobe")},
+     .optional = true,
+     .without = "stat(2)"},
+    {.what = "commits",
+     .rungs = {rung<&P::commit_fexit, &P::commit_fentry>("fexit"),
+               rung<&P::commit_kretp, &P::commit_kprobe>("kprobe")},
+     .optional = true,
+     .without = "commits of NFS"},
+};
+
+constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
+    .about = {.name = "fsdist",
+              .area = "file",
+              .summary = "Show the latency of a file system's operations as histograms",
+              .details = "A histogram for each operation of a file system: how long its reads, "
+                         "writes, opens, fsyncs and getattrs take.",
+              .examples = kExamples,
+              .aliases = kAliases},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit =
+        [](const Options& o) {
+            return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
+        },
+    .targets = [](const Options& o) { return file_system_targets(o.type); },
+    .setup =
+        [](fsdist_bpf& s, Options& o, const Session&) {
+            o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
+            size_calls(s, FS_OPS);
+        },
+    .resolved = [](fsdist_bpf& s,
+                   const Launcher&) { bpf_map__set_autocreate(s.maps.cb_objects, false); },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

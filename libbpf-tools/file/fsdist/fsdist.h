@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/hist.h"
+#include "../filesystem.h"
+
+struct fsdist_config {
+	__u64 unit_ns; /* of the histogram */
+};
+
+struct fsdist_key {
+	__u32 generation;
+	__u32 op; /* enum fs_op */
+};

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "statsnoop.h"
+#include "file_name.hpp"
+#include "output/task_columns.hpp"
+#include "shape/stream.hpp"
+
+#include "statsnoop.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(statsnoop_bpf::progs);
+
+using Options = stat_config;
+
+struct Row {
+    task_info task{};
+    int ret = 0;
+    int code = 0;
+    std::string_view call;
+    std::string_view path;
+    std::string full; // memory of a full path
+};
+
+constexpr Example kExamples[] = {
+    {"statsnoop -x -p 181", "Failed calls of process 181"},
+    {"statsnoop -s -- make", "Every call by make and its children, with its name"},
+};
+
+constexpr Option kOptions[] = {
+    show('t', "timestamp", "Time since the first event in seconds"),
+    show('s', "sysname", "Print the name of the system call"),
+    flag<&Options::failed>('x', "failed", "Only failed calls"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    since_column<&Row::task>(with("timestamp")),
+    time_column<&Row::task>(kJsonOnly),
+    col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
+    col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
+    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<&Row::ret>("ret", "FD", 4, "What the call returned: 0, or -1 on failure"),
+    col<&Row::code>("err", "ERR", 4, "errno, 0 on success"),
+    col<[](const Row& r) -> Value { return Errno{r.code}; }>("error", "ERROR", 8,
+                                                             "Name of the errno", kJsonOnly),
+    col<[](const Row& r) -> Value { return Trusted{r.call}; }>("syscall", "SYSCALL", 8,
+                                                               "Name of the call", with("sysname")),
+    col<&Row::path>("path", "PATH", 0, "Full path of the file"),
+};
+
+constexpr std::string_view kNames[STAT_CALLS] = {"stat",  "lstat",  "fstat",  "fstatat",
+                                                 "statx", "statfs", "fstatfs"};
+
+template <auto Fexit, auto Enter, auto Leave>
+constexpr Need call(std::string_view what)
+{
+    return {.what = what, .rungs = {rung<Fexit>("fexit"), rung<Enter, Leave>("tracepoint")}};
+}
+
+constexpr Need kNeeds[] = {
+    call<&P::stat_fexit, &P::stat_enter, &P::stat_leave>("stat"),
+    call<&P::lstat_fexit, &P::lstat_enter, &P::lstat_leave>("lstat"),
+    call<&P::fstat_fexit, &P::fstat_enter, &P::fstat_leave>("fstat"),
+    call<&P::fstatat_fexit, &P::fstatat_enter, &P::fstatat_leave>("fstatat"),
+    call<&P::statx_fexit, &P::statx_enter, &P::statx_leave>("statx"),
+    call<&P::statfs_fexit, &P::statfs_enter, &P::statfs_leave>("statfs"),
+    call<&P::fstatfs_fexit, &P::fstatfs_enter, &P::fstatfs_leave>("fstatfs"),
+};
+
+bool decode(Row& row, const Options&, const void* record, std::size_t)
+{
+    const auto& e = *static_cast<const stat_event*>(record);
+    row.task = e.task;
+    row.ret = e.ret < 0 ? -1 : e.ret;
+    row.code = e.ret < 0 ? -e.ret : 0;
+    row.call = kNames[e.call];
+    row.path = file_name_of(e.file, row.full);
+    return true;
+}
+
+constexpr Stream<statsnoop_bpf, Options, Row> kTool{
+    .about = {.name = "statsnoop",
+              .area = "file",
+              .summary = "Trace calls of the stat family",
+              .details = "One line for each stat(2), lstat(2), fstat(2), fstatat(2), statx(2), "
+                         "statfs(2) and fstatfs(2), when it returns.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

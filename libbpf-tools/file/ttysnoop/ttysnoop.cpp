@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "ttysnoop.h"
+#include "base/fd.hpp"
+#include "devices.hpp"
+#include "output/task_columns.hpp"
+#include "shape/stream.hpp"
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "ttysnoop.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(ttysnoop_bpf::progs);
+
+constexpr std::string_view kClear = "\x1b[H\x1b[2J"; // cursor home, erase all: ECMA-48
+
+// Majors of pseudo terminals: linux/Documentation/admin-guide/devices.txt.
+constexpr unsigned kFirstPts = 136, kLastPts = 143;
+constexpr unsigned kAuxiliary = 5; // /dev/tty, /dev/console, /dev/ptmx
+
+struct Options : ttysnoop_config {
+    std::string_view device;
+    std::uint32_t size = TTY_RECORD_LEN, count = 0;
+};
+
+struct Row {
+    task_info task{};
+    std::string_view data;
+};
+
+constexpr Example kExamples[] = {
+    {"ttysnoop /dev/pts/2", "Mirror what is written to that terminal"},
+    {"ttysnoop 2", "The same"},
+    {"ttysnoop --escape 2", "Who writes what to it, a line each"},
+};
+
+constexpr Option kPositionals[] = {
+    opt<&Options::device>(0, "device", "DEVICE", "The terminal's device, or N for /dev/pts/N", {},
+                          {}, "file"),
+};
+
+constexpr Option kOptions[] = {
+    show('C', "noclear", "Do not clear the screen first"),
+    opt<&Options::size>('s', "datasize", "BYTES", "Most that one record holds",
+                        {TTY_RECORD_MIN, TTY_RECORD_LEN}),
+    opt<&Options::count>('c', "datacount", "RECORDS",
+                         "Most of one write that is shown; default: all", kPositive),
+    show(0, "escape", "Not a mirror: a line for each record, with who wrote it"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    time_column<&Row::task>({}),
+    col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
+    col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
+    col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<[](const Row& r) { return r.data.size(); }>("bytes", "BYTES", -5, "Length of the text"),
+    col<&Row::data>("text", "TEXT", 0, "What was written"),
+};
+
+constexpr Need kNeeds[] = {
+    {.what = "what is written to the terminal",
+     .rungs = {rung<&P::write_fexit>("fexit"),
+               rung<&P::write_kprobe, &P::write_kretprobe>("kprobe")}},
+};
+
+void setup(ttysnoop_bpf&, Options& o, const Session&)
+{
+    if (o.device.empty())
+        fail_usage("which terminal? Give its device, or N for /dev/pts/N");
+    const auto number = to_number<unsigned>(o.device);
+    const std::string path = number ? cat("/dev/pts/", *number) : std::string(o.device);
+    // O_PATH: a line's modem is not to notice.
+    const Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    struct stat st {
+    };
+    if (!fd || ::fstat(fd.get(), &st) != 0)
+        fail(path, errno);
+    if (!S_ISCHR(st.st_mode))
+        fail(path, ENOTTY);
+    if (::major(st.st_rdev) == kAuxiliary && ::minor(st.st_rdev) <= 2)
+        fail(path, 0, "it stands for another terminal: give that one");
+    o.inode = st.st_ino;
+    o.dev = kernel_dev(fd.get(), path);
+    o.rdev = ::major(st.st_rdev) << 20 | ::minor(st.st_rdev);
+    o.pty = ::major(st.st_rdev) >= kFirstPts && ::major(st.st_rdev) <= kLastPts;
+    o.record_size = o.size;
+    o.records = o.count;
+}
+
+bool decode(Row& row, const Options&, const void* record, std::size_t)
+{
+    const auto& e = *static_cast<const tty_event*>(record);
+    row.task = e.task;
+    row.data = {e.data, e.len};
+    return true;
+}
+
+// A mirror: the bytes as they are, terminal sequences and all.
+bool mirror(Output& output, const void* row, const Session& session)
+{
+    if (session.format != Format::text || session.given("escape") || session.given("columns"))
+        return false;
+    if (row)
+        output.text() += static_cast<const Row*>(row)->data;
+    else if (!session.given("noclear") && ::isatty(STDOUT_FILENO))
+        output.text() += kClear;
+    return true;
+}
+
+constexpr Stream<ttysnoop_bpf, Options, Row> kTool{
+    .about = {.name = "ttysnoop",
+              .area = "file",
+              .summary = "Mirror what is written to a terminal",
+              .details = "Shows the output of a terminal as it is written there, or with "
+                         "--escape or --json who writes what.",
+              .examples = kExamples},
+    .options = kOptions,
+    .positionals = kPositionals,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup = setup,
+    .decode = decode,
+    .mirror = mirror,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

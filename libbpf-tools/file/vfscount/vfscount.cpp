@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/calls.hpp"
+
+#include "vfscount.skel.h"
+
+namespace
+{
+using namespace corebox;
+
+constexpr std::string_view kPattern = "vfs_*";
+
+struct Options {
+    FunctionProbes* probes = nullptr;
+    std::string_view pattern = kPattern;
+    Seconds time{0};
+};
+
+constexpr Example kExamples[] = {
+    {"vfscount", "Calls of each vfs_ function, until Ctrl-C"},
+    {"vfscount 5", "In 5 seconds"},
+    {"vfscount -i 1 -p 181", "Of process 181, every second"},
+    {"vfscount --pattern 'ext4_*' -- make", "Of ext4's functions, by make"},
+};
+
+constexpr Option kPositionals[] = {
+    opt<&Options::time>(0, "time", "TIME", "Seconds to run, 0.5 is valid"),
+};
+
+constexpr Option kOptions[] = {
+    opt<&Options::pattern>(0, "pattern", "PATTERN",
+                           "Which functions: names with *, ? and [...]; default: vfs_*"),
+    show('r', "regexp", "The pattern is a regular expression"),
+    show('T', "timestamp", "The time above each report"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}};
+
+constexpr Column kColumns[] = {
+    col<[](const CallRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                              "End of the interval", kJsonOnly),
+    col<[](const CallRow& r) { return Hex{r.function->address}; }>("address", "ADDR", 18,
+                                                                   "Address of the function"),
+    col<[](const CallRow& r) { return Trusted{r.function->name}; }>("function", "FUNC", 32,
+                                                                    "Its name"),
+    col<[](const CallRow& r) -> Value {
+        if (r.function->module.empty())
+            return Absent{};
+        return Trusted{r.function->module};
+    }>("module", "MODULE", 12, "The module that it is in", kJsonOnly),
+    col<&CallRow::calls>("count", "COUNT", -8, "Calls in the interval"),
+    col<&CallRow::interval_ns>("interval_ns", "INTERVAL", -12,
+                               "Real length of the interval in nanoseconds", kJsonOnly),
+};
+
+constexpr Need kNeeds[] = {kFunctionNeed<vfscount_bpf, Options>};
+
+constexpr Calls<vfscount_bpf, Options> kTool{
+    .about = {.name = "vfscount",
+              .area = "file",
+              .summary = "Count calls of the functions of the virtual file system",
+              .details = "One line for each kernel function whose name begins with vfs_, or that "
+                         "a pattern chooses, and how often it was called, the rarest first.",
+              .examples = kExamples},
+    .options = kOptions,
+    .positionals = kPositionals,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .check =
+        [](Options& o, Session& session) {
+            if (!session.given("time"))
+                return;
+            if (o.time.count() == 0)
+                fail_usage("TIME must be greater than 0");
+            session.duration = o.time;
+        },
+    .pattern =
+        [](const Options& o, const Session& session) {
+            return FunctionPattern(o.pattern, session.given("regexp")
+                                                  ? FunctionPattern::Syntax::regex
+                                                  : FunctionPattern::Syntax::glob);
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "vfsreadlat.h"
+#include "call_time.hpp"
+#include "shape/histogram.hpp"
+
+#include "vfsreadlat.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(vfsreadlat_bpf::progs);
+
+struct Options : vfsreadlat_config {
+    bool milliseconds = false;
+};
+
+constexpr Example kExamples[] = {
+    {"vfsreadlat", "How long reads take, every 5 seconds"},
+    {"vfsreadlat 1 10", "Ten reports, one each second"},
+    {"vfsreadlat --by-process 1 1", "A histogram for each process"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::by_process>('P', "by-process", "A histogram for each process"),
+    show('T', "timestamp", "Print the time of day"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    col<&vfsreadlat_key::pid>("pid", "PID", 7, "Process ID", costly("by-process")),
+    col<[](const vfsreadlat_key& key) -> Value { return key.comm; }>(
+        "comm", "COMM", 16, "Command name of the thread", costly("by-process")),
+};
+
+constexpr std::string_view kBlind = "readv, sendfile, io_uring, AIO, mmap";
+
+constexpr Need kNeeds[] = {
+    {"reads",
+     {rung<&P::read_fexit, &P::read_fentry>("fexit", kBlind),
+      rung<&P::read_kretp, &P::read_kprobe>("kprobe", kBlind)}},
+};
+
+constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
+    .about = {.name = "vfsreadlat",
+              .area = "file",
+              .summary = "Show the latency of reads as a histogram",
+              .details = "The time that vfs_read() takes: read(2) and pread(2) of files, sockets, "
+                         "pipes and terminals, waiting for data included.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit =
+        [](const Options& o) {
+            return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
+        },
+    .keyed = [](const Options& o) { return o.by_process; },
+    .interval = std::chrono::seconds(5),
+    .setup =
+        [](vfsreadlat_bpf& s, Options& o, const Session&) {
+            o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
+            size_calls(s, 1);
+        },
+    .resolved = [](vfsreadlat_bpf& s,
+                   const Launcher&) { bpf_map__set_autocreate(s.maps.cb_objects, false); },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "fuse_server.hpp"
+#include <csignal>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+
+Environment rung(const std::string& name)
+{
+    return name.empty() ? Environment{} : Environment{{"COREBOX_PROBES", name}};
+}
+
+int open_file(const std::string& path, int flags)
+{
+    const int fd = ::open(path.c_str(), flags, 0644);
+    EXPECT_GE(fd, 0) << path << ": " << strerrordesc_np(errno);
+    return fd;
+}
+
+// Over 1 KB and 40 components.
+std::string make_deep(const TempDir& dir)
+{
+    std::string deep = dir.path();
+    for (int i = 0; i < 40; i++) {
+        deep += "/component-" + to_string(i) + "-" + std::string(18, 'x');
+        EXPECT_EQ(::mkdir(deep.c_str(), 0755), 0);
+    }
+    EXPECT_GT(deep.size(), 1024u);
+    return deep;
+}
+
+// "R 500 4096": what happened to a file, without how long it took.
+std::string fact(const Json& r)
+{
+    const Json& offset = r.at("offset_bytes");
+    return r.at("op").get<std::string>() + " " + to_string(r.at("bytes").get<int>()) +
+           (offset.is_null() ? "" : " " + to_string(offset.get<int>()));
+}
+
+std::vector<std::string> facts(const Records& records)
+{
+    std::vector<std::string> out;
+    for (const Json& r : records)
+        out.push_back(fact(r));
+    return out;
+}
+
+// Each of these causes one row, the O_SYNC write two: its fsync ends before it does.
+void do_everything(const std::string& path, bool is_fuse = false)
+{
+    const std::string data(4096, 'd');
+    char buffer[500];
+    const int fd = open_file(path, O_RDWR | O_CREAT);
+    EXPECT_EQ(::pwrite(fd, data.data(), 1000, 0), 1000);
+    EXPECT_EQ(::pwrite(fd, data.data(), 4096, 100'000), 4096);
+    for (const int offset : {0, 77, 50'000})
+        EXPECT_EQ(::pread(fd, buffer, 500, offset), 500);
+    EXPECT_EQ(::pread(fd, buffer, 500, is_fuse ? 65'536 : 104'096), 0);
+    EXPECT_EQ(::syscall(SYS_pread64, fd, 8, 500, 0), -1);
+    EXPECT_EQ(errno, EFAULT);
+    iovec parts[] = {{buffer, 100}, {buffer + 200, 11}};
+    EXPECT_EQ(::preadv(fd, parts, 2, 5), 111);
+    EXPECT_EQ(::fsync(fd), 0);
+    struct stat st {
+    };
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(::fstat(fd, &st), 0);
+    const int end = open_file(path, O_WRONLY | O_APPEND);
+    EXPECT_EQ(::write(end, data.data(), 10), 10);
+    if (is_fuse)
+        return;
+    const int sync = open_file(path, O_WRONLY | O_SYNC);
+    EXPECT_EQ(::pwrite(sync, data.data(), 4096, 4096), 4096);
+}
+
+const std::vector<std::string> kEverything = {
+    "O 0",        "W 1000 0", "W 4096 100000", "R 500 0", "R 500 77", "R 500 50000",
+    "R 0 104096", "R -14 0",  "R 111 5",       "S 0 0",   "G 0",      "G 0",
+    "G 0",        "O 0",      "W 10 104096",   "O 0",     "S 0 4096", "W 4096 4096"};
+
+struct FsRung {
+    const char *fs, *rung;
+};
+
+class FsslowerOn : public testing::TestWithParam<FsRung>
+{
+};
+
+INSTANTIATE_TEST_SUITE_P(FileSystems, FsslowerOn,
+                         testing::Values(FsRung{"ext4", ""}, FsRung{"ext4", "kprobe"},
+                                         FsRung{"xfs", ""}, FsRung{"xfs", "kprobe"},
+                                         FsRung{"btrfs", ""}),
+                         [](const auto& info) {
+                             return std::string(info.param.fs) + "_" +
+                                    (*info.param.rung ? info.param.rung : "default");
+                         });
+
+TEST_P(FsslowerOn, ShowsExactlyWhatAProcessDoes)
+{
+    const auto [fs, forced] = GetParam();
+    TempDir dir(std::string("/mnt/") + fs);
+    const std::string name = "a\nb\x1b[31m", path = make_deep(dir) + "/" + name;
+    Child child([&] { do_everything(path); });
+    const std::string tool = std::string(fs) + "slower";
+    Tracer tracer({tool, "-F", "0", "--json", "--explain", "-p", to_string(child.pid())},
+                  rung(forced));
+    const pid_t pid = child.pid();
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    expect_exact(result);
+    // A module's functions can be entered by fexit where modules have BTF.
+    const bool module_on_old = kernel() == "5.10" && std::string_view(fs) != "ext4";
+    const std::string taken = *forced ? forced : module_on_old ? "kprobe" : "fexit";
+    EXPECT_NE(result.err.find("  " + taken + ": taken (" + fs + "_file_read_iter)"),
+              std::string::npos)
+        << result.err;
+
+    EXPECT_EQ(facts(result.records), kEverything);
+    std::uint64_t last = 0;
+    for (const Json& r : result.records) {
+        EXPECT_EQ(r.at("path"), path);
+        EXPECT_EQ(r.at("file"), name);
+        EXPECT_EQ(r.at("pid"), pid);
+        EXPECT_EQ(r.at("tid"), pid);
+        EXPECT_EQ(r.at("uid"), 0);
+        EXPECT_EQ(r.at("comm"), "guest_tests");
+        EXPECT_GT(r.at("lat_ns"), 0);
+        EXPECT_GE(r.at("time_ns"), last);
+        last = r.at("time_ns");
+    }
+    // The write holds its fsync.
+    ASSERT_EQ(result.records.size(), kEverything.size());
+    EXPECT_GT(result.records[17].at("lat_ns"), result.records[16].at("lat_ns"));
+}
+
+TEST(Fsslower, ThresholdsOnASlowFileSystem)
+{
+    TempDir dir;
+    const FuseServer server(dir.path(), std::chrono::milliseconds(60));
+    const std::string path = dir / "slow";
+    Child child([&] {
+        do_everything(path, true);
+        // As many fast operations as the server can do.
+        const int fd = open_file(path, O_RDONLY);
+        struct stat st {
+        };
+        for (int i = 0; i < 17; i++)
+            EXPECT_EQ(::fstat(fd, &st), 0);
+    });
+    const std::string pid = to_string(child.pid());
+    Tracer never({"fuseslower", "-m", "600000", "-p", pid, "--json"});
+    Tracer slow({"fsslower", "-t", "fuse", "59.5", "-F", "-p", pid});
+    child.go_wait();
+    const Result n = never.wait(), s = slow.wait();
+    EXPECT_EQ(n.status, 0) << n.err;
+    expect_exact(n);
+    EXPECT_EQ(n.account["seen"], 15 + 18);
+    EXPECT_EQ(n.account["filtered"], 15 + 18);
+    EXPECT_TRUE(n.records.empty());
+    EXPECT_EQ(s.status, 0) << s.err;
+    EXPECT_NE(s.err.find("fsslower: 33 seen = "), std::string::npos) << s.err;
+    const auto rows = lines(s.out);
+    ASSERT_FALSE(rows.empty());
+    EXPECT_EQ(words(rows[0]), words("TIME COMM PID T BYTES OFF_KB LAT(ms) FILENAME"));
+    std::map<std::string, int> reads; // by size
+    for (std::size_t i = 1; i < rows.size(); i++) {
+        const auto w = words(rows[i]);
+        ASSERT_EQ(w.size(), 8u) << rows[i];
+        EXPECT_EQ(w[1], "guest_tests");
+        EXPECT_EQ(w[2], pid);
+        EXPECT_GE(std::stod(w[6]), 59.5) << rows[i];
+        EXPECT_EQ(w[7], path);
+        if (w[3] == "R")
+            reads[w[4]]++;
+    }
+    // Other operations may be slow too where the emulator is; the read that faults asks nobody.
+    EXPECT_EQ(reads["500"], 3) << s.out;
+    EXPECT_EQ(reads["111"], 1) << s.out;
+}
+
+TEST(Fsslower, AProcessKilledInACallLeavesNothingWrong)
+{
+    TempDir dir;
+    const FuseServer server(dir.path(), std::chrono::milliseconds(700));
+    const std::string path = dir / "slow";
+    Gate reading;
+    Child killed([&] {
+        const int fd = open_file(path, O_RDONLY);
+        char buffer[64];
+        reading.open();
+        [[maybe_unused]] const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
+    });
+    Child next([&] {
+        char buffer[64];
+        EXPECT_EQ(::pread(open_file(path, O_RDONLY), buffer, sizeof buffer, 0), 64);
+    });
+    Tracer tracer({"fuseslower", "0", "--json", "--comm", "guest_tests"});
+    const pid_t victim = killed.pid(), other = next.pid();
+    killed.go();
+    reading.wait();
+    ::usleep(100'000); // it is in the call, or not yet: both have to be right
+    ::kill(victim, SIGKILL);
+    EXPECT_EQ(killed.wait(), 128 + SIGKILL);
+    next.go_wait();
+    const Result result = tracer.stop();
+    EXPECT_EQ(result.status, 0) << result.err;
+    expect_exact(result);
+    const Records of_next = with(result.records, "pid", other);
+    EXPECT_EQ(facts(of_next), (std::vector<std::string>{"O 0", "R 64 0"}));
+    EXPECT_LE(with(with(result.records, "pid", victim), "op", "R").size(), 1u);
+}
+
+TEST(Fsslower, OptionsAndOtherNames)
+{
+    Result r = run({"fsslower"});
+    EXPECT_EQ(r.status, 1);
+    EXPECT_EQ(lines(r.err).size(), 1u);
+    EXPECT_NE(r.err.find("--type ext4|xfs|btrfs|nfs|f2fs|fuse|bcachefs|zfs"), std::string::npos);
+    for (const std::vector<std::string>& bad :
+         std::vector<std::vector<std::string>>{{"fsslower", "-t", "reiserfs"},
+                                               {"ext4slower", "-m", "x"},
+                                               {"ext4slower", "-1"},
+                                               {"ext4slower", "1", "2"},
+                                               {"ext4slower", "-m", "1e3"}}) {
+        r = run(bad);
+        EXPECT_EQ(r.status, 1) << bad.back();
+        EXPECT_EQ(r.err.rfind(bad[0] + ": ", 0), 0u) << r.err; // the name that was typed
+        EXPECT_EQ(lines(r.err).size(), 1u);
+    }
+    r = run({"zfsslower"});
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.err, "zfsslower: zfs is not loaded: modprobe zfs\n");
+    r = run({"nfsslower", "--check", "--explain"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    for (const char* name : {"(nfs_file_read)", "(nfs_getattr)", "(nfs4_file_open)",
+                             "(__nfs_commit_inode)", "(nfs_file_fsync)"})
+        EXPECT_NE(r.err.find(name), std::string::npos) << r.err;
+    r = run({"xfsslower", "--schema"});
+    EXPECT_EQ(Json::parse(r.out).at("name"), "xfsslower");
+    r = run({"fsslower", "--schema"});
+    EXPECT_EQ(Json::parse(r.out).at("aliases").size(), 8u);
+    if (kernel() == "6.12") { // libbpf's own way with BTF, which the kit falls back to; it is slow
+        r = run({"xfsslower", "--check", "--explain"}, {{"COREBOX_BTF", "full"}});
+        EXPECT_EQ(r.status, 0) << r.err;
+        EXPECT_NE(r.err.find("fexit: taken (xfs_file_open)"), std::string::npos) << r.err;
+    }
+
+    TempDir dir("/mnt/ext4");
+    Child child([&] { do_everything(dir / "f"); });
+    Tracer csv({"ext4slower", "-j", "-m0", "-p", to_string(child.pid()), "-d", "60", "--columns",
+                "op,bytes,offset_bytes,file"});
+    child.go_wait();
+    r = csv.wait();
+    EXPECT_EQ(r.status, 0) << r.err;
+    const auto rows = lines(r.out);
+    ASSERT_EQ(rows.size(), 1 + kEverything.size()) << r.out;
+    EXPECT_EQ(rows[0], "op,bytes,offset_bytes,file");
+    EXPECT_EQ(rows[2], "W,1000,0,f");
+}
+
+} // namespace

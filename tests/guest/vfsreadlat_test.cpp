@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "harness.hpp"
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+
+// 23 reads of a file, and one of a pipe that has something after 120 ms.
+void do_reads(const std::string& path)
+{
+    char byte;
+    const int fd = ::open(path.c_str(), O_RDONLY);
+    for (int i = 0; i < 23; i++)
+        EXPECT_EQ(::pread(fd, &byte, 1, i), 1);
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    if (::fork() == 0) {
+        ::usleep(120'000);
+        [[maybe_unused]] const ssize_t n = ::write(ends[1], "x", 1);
+        ::_exit(0);
+    }
+    EXPECT_EQ(::read(ends[0], &byte, 1), 1);
+}
+
+TEST(Vfsreadlat, CountsAndTimesTheReadsOfAProcess)
+{
+    TempDir dir;
+    write_file(dir / "f", std::string(100, 'x'));
+    for (const std::string rung : {"", "kprobe"}) {
+        SCOPED_TRACE(rung);
+        Child child([&] { do_reads(dir / "f"); });
+        Tracer tracer({"vfsreadlat", "--json", "-p", to_string(child.pid()), "100"},
+                      rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}});
+        child.go_wait();
+        const Result r = tracer.wait();
+        EXPECT_EQ(r.status, 0) << r.err;
+        expect_exact(r);
+        ASSERT_EQ(r.records.size(), 1u);
+        // The read of the go-ahead began before the tool did: 1 more on no rung.
+        EXPECT_EQ(r.records[0].at("count"), 24);
+        EXPECT_GE(r.records[0].at("max"), 120'000.0);
+        EXPECT_FALSE(r.records[0].contains("pid"));
+    }
+}
+
+TEST(Vfsreadlat, ByProcess)
+{
+    TempDir dir;
+    write_file(dir / "f", std::string(100, 'x'));
+    Child a([&] { do_reads(dir / "f"); }), b([&] { do_reads(dir / "f"); });
+    Tracer tracer({"vfsreadlat", "--by-process", "-m", "--json", "-p",
+                   to_string(a.pid()) + "," + to_string(b.pid())});
+    const pid_t pids[] = {a.pid(), b.pid()};
+    a.go_wait();
+    b.go_wait();
+    const Result r = tracer.wait();
+    expect_exact(r);
+    for (const pid_t pid : pids) {
+        // An interval of 5 seconds may end in between.
+        std::uint64_t count = 0;
+        for (const Json& record : with(r.records, "pid", pid)) {
+            count += record.at("count").get<std::uint64_t>();
+            EXPECT_EQ(record.at("comm"), "guest_tests");
+            EXPECT_EQ(record.at("unit"), "msecs");
+        }
+        EXPECT_EQ(count, 24u);
+    }
+}
+
+TEST(Vfsreadlat, TextAndOptions)
+{
+    const Result r = run({"vfsreadlat", "-T", "-P", "--", "sh", "-c", "head -c 3 /etc/passwd"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_NE(r.out.find("comm = head\n"), std::string::npos) << r.out;
+    EXPECT_NE(r.out.find("usecs"), std::string::npos) << r.out;
+    EXPECT_EQ(run({"vfsreadlat", "0"}).status, 1);
+    EXPECT_EQ(run({"vfsreadlat", "1", "1", "1"}).status, 1);
+    EXPECT_EQ(run({"vfsreadlat", "--by-process", "--check"}).status, 0);
+}
+
+} // namespace
