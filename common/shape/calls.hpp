@@ -93,7 +93,8 @@ struct Calls {
                 probes.use(s.maps.cb_function_ids);
                 configure(s, o, session, setup);
             });
-            say(tool, functions_told(probes));
+            if (session.explain || probes.attached() != probes.functions().size())
+                say(tool, functions_told(probes));
             if (session.check)
                 return Exit::complete;
             // With a filter it is not known whose calls were skipped.
