@@ -62,9 +62,12 @@ std::string names_in(const std::string& directory)
     return names;
 }
 
-} // namespace
+struct Whole {
+    Disk disk;
+    std::string directory; // in sysfs, of the whole disk
+};
 
-Disk find_disk(std::string_view name)
+Whole whole_disk(std::string_view name)
 {
     const auto number = number_of(name);
     if (!number)
@@ -80,14 +83,27 @@ Disk find_disk(std::string_view name)
     const auto parts = split(whole, ':');
     if (parts.size() != 2)
         fail(cat("read ", directory, "/dev"), errno);
+    disk.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
+                  to_number<std::uint32_t>(parts[1]).value_or(0);
+    return {disk, std::move(directory)};
+}
+
+} // namespace
+
+Disk find_any_disk(std::string_view name)
+{
+    return whole_disk(name).disk;
+}
+
+Disk find_disk(std::string_view name)
+{
+    const auto [disk, directory] = whole_disk(name);
     // Drivers without a request queue handle bios as they come, or pass them on.
     if (!exists(cat(directory, "/mq"))) {
         const std::string below = names_in(cat(directory, "/slaves"));
         fail(cat("'", name, "' has no request queue of its own, so there is no latency to measure"),
              0, below.empty() ? "" : cat("the disks below it have: ", below));
     }
-    disk.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
-                  to_number<std::uint32_t>(parts[1]).value_or(0);
     return disk;
 }
 

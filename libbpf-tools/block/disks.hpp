@@ -20,6 +20,9 @@ struct Disk {
 // the disks below it.
 Disk find_disk(std::string_view name);
 
+// The same for disks whose I/O need not be requests.
+Disk find_any_disk(std::string_view name);
+
 // "sda"; "8:0" if the disk is gone.
 std::string disk_name(std::uint32_t device);
 

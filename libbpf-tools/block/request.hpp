@@ -25,6 +25,13 @@ template <class S, class P = decltype(S::progs)>
 inline constexpr Need kRequestsDone = {.what = "requests as they complete",
                                        .rungs = {rung<&P::complete, &P::merge>("tp_btf")}};
 
+// For the count of requeues.
+template <class S, class P = decltype(S::progs)>
+inline constexpr Need kRequestsRequeued = {.what = "requests that come back from the driver",
+                                           .rungs = {rung<&P::requeue>("tp_btf")},
+                                           .optional = true,
+                                           .without = "how often a request came back"};
+
 // The tool's `setup`: whose requests, and of which disk or partition; an empty name: of all.
 template <class S>
 void choose_disk(S& s, const Session& session, std::string_view name)

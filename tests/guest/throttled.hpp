@@ -6,7 +6,8 @@
 namespace corebox::test
 {
 
-// nullb2, which does 1 MB a second; null_blk is loaded. Removed at the end. Its name is that of the
+// nullb2, which does 1 MB a second, 52 KB in each tick of 50 ms: a larger request would never have
+// room. null_blk is loaded. Removed at the end. Its name is that of the
 // directory since 6.0 or so, before that it is numbered.
 class ThrottledDisk
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../request_kind.bpf.h"
 #include "../request_start.bpf.h"
 #include "biolatency.h"
 #include "bpf/block.bpf.h"
@@ -50,35 +51,6 @@ static __always_inline int begin(void *ctx, bool direct, bool issue)
 	return 0;
 }
 
-static __always_inline __u32 portable_op(__u32 op)
-{
-	if (op <= BIOLAT_DISCARD)
-		return op;
-#define OP(name)                             \
-	if (REQUEST_OP_IS(op, REQ_OP_##name)) \
-		return BIOLAT_##name;
-	OP(SECURE_ERASE)
-	OP(WRITE_ZEROES)
-	OP(ZONE_OPEN)
-	OP(ZONE_CLOSE)
-	OP(ZONE_FINISH)
-	OP(ZONE_APPEND)
-	OP(ZONE_RESET)
-	OP(ZONE_RESET_ALL)
-	OP(DRV_IN)
-	OP(DRV_OUT)
-#undef OP
-#define OLD_OP(name)                                                             \
-	if (bpf_core_enum_value_exists(enum req_opf, REQ_OP_##name##___old) &&   \
-	    op == bpf_core_enum_value(enum req_opf, REQ_OP_##name##___old))      \
-		return BIOLAT_##name;
-	OLD_OP(WRITE_SAME)
-	OLD_OP(SCSI_IN)
-	OLD_OP(SCSI_OUT)
-#undef OLD_OP
-	return BIOLAT_UNKNOWN;
-}
-
 static __always_inline void count(struct request *rq, bool direct, __u64 ns)
 {
 	struct biolat_key key = {};
@@ -92,7 +64,7 @@ static __always_inline void count(struct request *rq, bool direct, __u64 ns)
 	if (cfg.per_flags) {
 		__u32 flags = BLOCK_READ(direct, rq, cmd_flags);
 
-		key.flags = (flags & BIOLAT_FLAGS) | portable_op(flags & REQUEST_OP_MASK);
+		key.flags = (flags & REQUEST_FLAGS) | request_kind(flags);
 	}
 	hists_count(&key, ns, cfg.unit_ns);
 }
@@ -105,7 +77,7 @@ static __always_inline bool is_flush_machinery(struct request *rq, bool direct, 
 	if (bytes)
 		return false;
 	return BLOCK_READ(direct, rq, nr_phys_segments) ||
-	       (BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK) == BIOLAT_FLUSH;
+	       (BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK) == REQUEST_FLUSH;
 }
 
 static __always_inline int complete(__u64 *ctx, bool direct)

@@ -64,25 +64,25 @@ constexpr Need kNeeds[] = {
      "that the start of a request merged into another is void"},
 };
 
-constexpr std::string_view kOps[BIOLAT_OPS] = {
+constexpr std::string_view kOps[REQUEST_KINDS] = {
     "Read",         "Write",    "Flush",     "Discard",    "SecureErase", "WriteSame",
     "WriteZeros",   "ZoneOpen", "ZoneClose", "ZoneFinish", "ZoneAppend",  "ZoneReset",
     "ZoneResetAll", "ScsiIn",   "ScsiOut",   "DrvIn",      "DrvOut",      "Unknown"};
 
-// From the lowest bit, BIOLAT_FLAGS_SHIFT, up; BCC's words.
+// From the lowest bit, REQUEST_FLAGS_SHIFT, up; BCC's words.
 constexpr std::string_view kFlags[] = {
     "Sync",     "Metadata",  "Priority",   "NoMerge", "Idle", "Integrity", "ForcedUnitAccess",
     "PreFlush", "ReadAhead", "Background", "NoWait"};
-static_assert(BIOLAT_FLAGS >> BIOLAT_FLAGS_SHIFT == (1u << std::size(kFlags)) - 1);
+static_assert(REQUEST_FLAGS >> REQUEST_FLAGS_SHIFT == (1u << std::size(kFlags)) - 1);
 
 std::string flag_words(std::uint32_t flags)
 {
     std::string words;
     for (std::size_t i = std::size(kFlags); i-- > 0;)
-        if (flags >> (BIOLAT_FLAGS_SHIFT + i) & 1)
+        if (flags >> (REQUEST_FLAGS_SHIFT + i) & 1)
             words += cat(kFlags[i], "-");
-    const std::uint32_t op = flags & ((1u << BIOLAT_FLAGS_SHIFT) - 1);
-    return words += kOps[std::min<std::uint32_t>(op, BIOLAT_UNKNOWN)];
+    const std::uint32_t op = flags & ((1u << REQUEST_FLAGS_SHIFT) - 1);
+    return words += kOps[std::min<std::uint32_t>(op, REQUEST_UNKNOWN)];
 }
 
 constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
