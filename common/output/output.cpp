@@ -206,9 +206,8 @@ char* Output::grow(char* at, std::size_t bytes)
 // The same as put_fixed(), for up to 9 decimals: kNumberBytes are enough.
 static char* put_fixed(char* at, char* end, std::uint64_t n, unsigned decimals)
 {
-    constexpr std::uint64_t kUnits[] = {1,         10,         100,         1'000,        10'000,
-                                        100'000,   1'000'000,  10'000'000,  100'000'000,
-                                        1'000'000'000};
+    constexpr std::uint64_t kUnits[] = {1,       10,        100,        1'000,       10'000,
+                                        100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
     const std::uint64_t unit = kUnits[decimals];
     at = std::to_chars(at, end, n / unit).ptr;
     if (decimals == 0)

@@ -77,7 +77,7 @@ public:
         int object = 0; // descriptor of a module's BTF; 0: vmlinux's
     };
     using Ids = std::map<std::string, Id, std::less<>>; // by name or slot
-    void add(const Ids& ids); // `ids` outlives the handlers
+    void add(const Ids& ids);                           // `ids` outlives the handlers
     void remove();
 
 private:
@@ -129,10 +129,10 @@ private:
     std::vector<Link> links_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
-    std::unique_ptr<KernelBtf> btf_;                            // while launching
-    TraceHandlers::Ids targets_;                                // BTF ids of attach targets
-    std::vector<Fd> modules_;                                   // BTF of those that have some
-    Fd extract_;                                                // raw BTF for libbpf's relocations
+    std::unique_ptr<KernelBtf> btf_; // while launching
+    TraceHandlers::Ids targets_;     // BTF ids of attach targets
+    std::vector<Fd> modules_;        // BTF of those that have some
+    Fd extract_;                     // raw BTF for libbpf's relocations
     std::string extract_path_;
     bpf_object_open_opts open_options_{};
     TraceHandlers handlers_;

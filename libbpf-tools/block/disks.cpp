@@ -90,10 +90,7 @@ Whole whole_disk(std::string_view name)
 
 } // namespace
 
-Disk find_any_disk(std::string_view name)
-{
-    return whole_disk(name).disk;
-}
+Disk find_any_disk(std::string_view name) { return whole_disk(name).disk; }
 
 Disk find_disk(std::string_view name)
 {

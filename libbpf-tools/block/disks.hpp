@@ -26,8 +26,8 @@ Disk find_any_disk(std::string_view name);
 // "sda"; "8:0" if the disk is gone.
 std::string disk_name(std::uint32_t device);
 
-// The same for many, asking again for one not more often than each second. A disk that is gone keeps
-// its name.
+// The same for many, asking again for one not more often than each second. A disk that is gone
+// keeps its name.
 class DiskNames
 {
 public:

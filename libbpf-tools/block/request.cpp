@@ -10,14 +10,14 @@ namespace
 {
 
 constexpr std::string_view kKinds[REQUEST_KINDS] = {
-    "read",      "write",      "flush",       "discard",     "secure_erase", "write_same",
-    "zeroout",   "zone_open",  "zone_close",  "zone_finish", "zone_append",  "zone_reset",
-    "zone_reset_all", "scsi_in", "scsi_out",  "drv_in",      "drv_out",      "unknown"};
+    "read",           "write",     "flush",      "discard",     "secure_erase", "write_same",
+    "zeroout",        "zone_open", "zone_close", "zone_finish", "zone_append",  "zone_reset",
+    "zone_reset_all", "scsi_in",   "scsi_out",   "drv_in",      "drv_out",      "unknown"};
 
 // From the lowest bit, REQUEST_FLAGS_SHIFT, up.
-constexpr std::string_view kFlags[] = {"sync",      "meta",     "prio",  "nomerge",    "idle",
-                                       "integrity", "fua",      "preflush", "ahead",
-                                       "background", "nowait"};
+constexpr std::string_view kFlags[] = {"sync",  "meta",       "prio",  "nomerge",
+                                       "idle",  "integrity",  "fua",   "preflush",
+                                       "ahead", "background", "nowait"};
 static_assert(REQUEST_FLAGS >> REQUEST_FLAGS_SHIFT == (1u << std::size(kFlags)) - 1);
 
 // By blk_status_t, linux/blk_types.h and blk-core.c's blk_errors: 1 to 12 are the same on 5.10 to

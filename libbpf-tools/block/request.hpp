@@ -61,8 +61,8 @@ void request_resolved(S& s, const Launcher& launcher)
 // "read", "flush" ... of an enum request_kind.
 std::string_view request_kind_name(std::uint32_t kind);
 
-// One letter each, as the kernel's own trace events show requests: F for a flush before it, R W D DE
-// F N, then F for FUA, A read ahead, S sync, M metadata. `flags`: cmd_flags.
+// One letter each, as the kernel's own trace events show requests: F for a flush before it, R W D
+// DE F N, then F for FUA, A read ahead, S sync, M metadata. `flags`: cmd_flags.
 using RequestLetters = char[9];
 void request_letters(RequestLetters& out, std::uint32_t kind, std::uint32_t flags);
 

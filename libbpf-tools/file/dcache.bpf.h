@@ -158,7 +158,7 @@ int BPF_KPROBE(search_kprobe, struct dentry *parent, struct qstr *name)
 	return dcache_enter(parent, name);
 }
 SEC("kretprobe/d_lookup")
-int BPF_KRETPROBE(search_kretprobe, long found)
+int BPF_KRETPROBE(search_kret, long found)
 {
 	struct dcache_args args;
 

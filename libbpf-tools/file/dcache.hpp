@@ -12,7 +12,7 @@ inline constexpr Need kDcacheNeeds[] = {
     {"look-ups of path walks",
      {rung<&P::walk_fexit>("fexit"), rung<&P::walk_kprobe, &P::walk_kretprobe>("kprobe")}},
     {"other look-ups",
-     {rung<&P::search_fexit>("fexit"), rung<&P::search_kprobe, &P::search_kretprobe>("kprobe")}},
+     {rung<&P::search_fexit>("fexit"), rung<&P::search_kprobe, &P::search_kret>("kprobe")}},
     {"the file system being asked",
      {rung<&P::asked_fentry>("fentry"), rung<&P::asked_kprobe>("kprobe")}},
 };

@@ -62,7 +62,8 @@ private:
     int fd_;
 };
 
-inline void set_queue(const std::string& disk, const std::string& attribute, const std::string& value)
+inline void set_queue(const std::string& disk, const std::string& attribute,
+                      const std::string& value)
 {
     const std::string path = "/sys/block/" + disk + "/queue/" + attribute;
     ASSERT_EQ(shell("echo " + value + " >" + path).status, 0) << path;
@@ -83,8 +84,8 @@ inline void make_null_disks(const std::string& parameters)
 
 inline void make_slow_disks(const std::string& more = "hw_queue_depth=64")
 {
-    make_null_disks("queue_mode=2 irqmode=2 completion_nsec=" + std::to_string(kLatencyUs * 1000) + " " +
-                    more);
+    make_null_disks("queue_mode=2 irqmode=2 completion_nsec=" + std::to_string(kLatencyUs * 1000) +
+                    " " + more);
 }
 
 // A busy host makes guests give up the TSC for the timer tick: then times are multiples of 4 ms.
@@ -95,9 +96,9 @@ inline unsigned clock_error_us()
     return clock.starts_with("tsc") ? 0 : 4001;
 }
 
-// 7.2 preempts BPF programs, and from 6.1 on an interrupt may come within one: the kernel does not run
-// a program on a CPU where a run of it has not ended. The tool says so and counts such a request as
-// lost ("nested"), and the test begins again.
+// 7.2 preempts BPF programs, and from 6.1 on an interrupt may come within one: the kernel does not
+// run a program on a CPU where a run of it has not ended. The tool says so and counts such a
+// request as lost ("nested"), and the test begins again.
 inline Result unpreempted(const std::function<Result()>& measure)
 {
     Result r = measure();
@@ -122,12 +123,9 @@ struct DiskStat {
     }
     DiskStat operator-(const DiskStat& o) const
     {
-        return {reads - o.reads,
-                read_sectors - o.read_sectors,
-                writes - o.writes,
-                write_sectors - o.write_sectors,
-                discards - o.discards,
-                discard_sectors - o.discard_sectors,
+        return {reads - o.reads,       read_sectors - o.read_sectors,
+                writes - o.writes,     write_sectors - o.write_sectors,
+                discards - o.discards, discard_sectors - o.discard_sectors,
                 flushes - o.flushes};
     }
 };

@@ -200,7 +200,8 @@ TEST_P(RunqslowerRung, ZeroMeansEveryWait)
     child.go();
     siginfo_t info{};
     ASSERT_EQ(::waitid(P_PID, id_t(pid), &info, WEXITED | WNOWAIT), 0);
-    const unsigned long ran = slices(pid) - before; // of a process that is no more, but not forgotten
+    const unsigned long ran =
+        slices(pid) - before; // of a process that is no more, but not forgotten
     EXPECT_EQ(child.wait(), 0);
     const Result result = tracer.wait();
     expect_exact(result);
