@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "biosnoop.h"
+#include "base/path.hpp"
+#include "request.hpp"
+#include "shape/stream.hpp"
+#include "symbols/kernel.hpp"
+
+#include "biosnoop.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+
+constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kNoSector = ~0ull; // of a flush
+
+// "0.5"
+struct Milliseconds {
+    std::uint64_t ns = 0;
+
+    static std::string parse(std::string_view text, Milliseconds& out)
+    {
+        Seconds as_seconds{};
+        std::string must_be = detail::parse_seconds(text, as_seconds);
+        out.ns = as_seconds.count() / 1000;
+        return must_be;
+    }
+};
+
+struct Options : biosnoop_config {
+    std::string_view disk;
+    Milliseconds min;
+};
+
+struct Row {
+    biosnoop_request e{};
+    std::string_view disk;
+    RequestLetters letters{};
+    FlagWords flag_words{};
+    std::size_t flag_count = 0;
+    char pattern = '?';
+    std::string_view path;
+
+    std::string full; // memory of a path
+    DiskNames names;
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> ends; // disk, the sector behind its last
+
+    std::uint32_t kind() const { return e.flags & ((1u << REQUEST_FLAGS_SHIFT) - 1); }
+};
+
+constexpr Example kExamples[] = {
+    {"biosnoop", "Every request to a disk, with its latency"},
+    {"biosnoop -Q -d nvme0n1", "Of one disk, and the time in the kernel's queues"},
+    {"biosnoop --files -m 10", "Those that took 10 ms or more, and the files they were for"},
+    {"biosnoop -P -- cp a b", "What a command reads and writes, sequential or random"},
+};
+
+constexpr Alias kAliases[] = {
+    {"disksnoop",
+     {"--columns", "since_s,rwm,bytes,lat_ms"},
+     "Trace block I/O as the lesson of BCC's tutorial does"},
+};
+
+constexpr Option kOptions[] = {
+    show('Q', "queue", "Print the time in the kernel's queues", "queued"),
+    opt<&Options::disk>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    show('P', "pattern", "Print whether it begins where the last one on its disk ended"),
+    opt<&Options::min>('m', "min", "MS", "Only requests that took at least so many milliseconds"),
+    show('t', "timestamp", "Print the time of day"),
+    flag<&Options::files>(0, "files", "Print the file, where the kernel can tell"),
+};
+
+constexpr Letter kLetters[] = {{'c', "cgroup"}, {'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) {
+        return SinceFirst{r.e.time_ns, 6};
+    }>("since_s", "TIME(s)", 11, "Seconds since the first request was complete",
+       without("timestamp")),
+    col<[](const Row& r) {
+        return WallTime{r.e.time_ns, 3};
+    }>("time_ns", "TIMESTAMP", 12, "Time when it was complete", with("timestamp")),
+    col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 14,
+                                                        "Command name of the thread that asked"),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Its process ID"),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Its thread ID", kJsonOnly),
+    col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
+    col<[](const Row& r) { return Trusted{r.letters}; }>(
+        "type", "T", 4,
+        "Letters: F flush before it; R read, W write, F flush, D discard, DE erase, WZ zeroes; "
+        "F FUA, A ahead, S sync, M metadata"),
+    col<[](const Row& r) {
+        return Trusted{r.kind() == REQUEST_WRITE ? "W" : r.e.bytes == 0 ? "M" : "R"};
+    }>("rwm", "T", 1, "W: write, M: without data, R: other", kJsonOnly),
+    col<[](const Row& r) { return Trusted{request_kind_name(r.kind())}; }>("op", "OP", 12,
+                                                                           "Operation", kJsonOnly),
+    col<[](const Row& r) {
+        return List{r.flag_words, r.flag_count};
+    }>("flags", "FLAGS", 20, "Its flags: sync, meta, fua, ahead ...", kJsonOnly),
+    col<[](const Row& r) { return r.e.sector == kNoSector ? Value(Absent{}) : Value(r.e.sector); }>(
+        "sector", "SECTOR", 10, "Where, in units of 512 bytes"),
+    col<[](const Row& r) { return r.e.bytes; }>("bytes", "BYTES", 7, "How much"),
+    col<[](const Row& r) {
+        return Trusted{{&r.pattern, 1}};
+    }>("pattern", "P", 1, "S: sequential, R: random, ?: first of its disk", with("pattern")),
+    col<[](const Row& r) {
+        return Fixed{r.e.queue_ns / 1000, 3};
+    }>("queue_ms", "QUE(ms)", -8, "Milliseconds from when it was made until it was issued",
+       with("queue")),
+    col<[](const Row& r) {
+        return Fixed{r.e.lat_ns / 1000, 3};
+    }>("lat_ms", "LAT(ms)", -8, "Milliseconds from then until it was complete"),
+    col<[](const Row& r) { return r.e.lat_ns; }>("lat_ns", "LAT(ns)", -12,
+                                                 "The same in nanoseconds", kJsonOnly),
+    col<[](const Row& r) { return r.e.queue_ns; }>("queue_ns", "QUE(ns)", -12,
+                                                   "Time in queues in nanoseconds", kJsonOnly),
+    col<[](const Row& r) { return r.e.requeues; }>(
+        "requeues", "REQUEUES", -8, "How often it came back from the driver", kJsonOnly),
+    col<[](const Row& r) { return Errno{request_errno(r.e.error)}; }>(
+        "error", "ERROR", 8, "Name of the errno it failed with", kJsonOnly),
+    col<[](const Row& r) { return r.path.empty() ? Value(Absent{}) : Value(r.path); }>(
+        "file", "FILE", 0, "Its file", costly("files")),
+};
+
+constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop_bpf>,
+                           kRequestsDone<biosnoop_bpf>, kRequestsRequeued<biosnoop_bpf>};
+
+void setup(biosnoop_bpf& s, Options& o, const Session& session)
+{
+    choose_disk(s, session, o.disk);
+    o.min_ns = o.min.ns;
+    if (o.files && !o.direct_end)
+        o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);
+}
+
+bool decode(Row& row, const Options& o, const void* record, std::size_t)
+{
+    const auto& e = row.e = *static_cast<const biosnoop_request*>(record);
+    row.disk = row.names.of(e.disk, e.time_ns);
+    request_letters(row.letters, row.kind(), e.flags);
+    row.flag_count = request_flag_words(row.flag_words, e.flags);
+    row.pattern = '-';
+    if (e.bytes) {
+        auto end =
+            std::ranges::find(row.ends, e.disk, [](const auto& known) { return known.first; });
+        if (end == row.ends.end()) {
+            end = row.ends.insert(end, {e.disk, 0});
+            row.pattern = '?';
+        } else {
+            row.pattern = end->second == e.sector ? 'S' : 'R';
+        }
+        end->second = e.sector + e.bytes / kSector;
+    }
+    if (o.files)
+        row.path = path_of(static_cast<const biosnoop_event*>(record)->path, row.full);
+    return true;
+}
+
+constexpr Stream<biosnoop_bpf, Options, Row> kTool{
+    .about = {.name = "biosnoop",
+              .area = "block",
+              .summary = "Trace block I/O with its latency and who asked for it",
+              .details =
+                  "One line for each request that a device has done: reads, writes, flushes, "
+                  "discards. The process is the one that asked for it, which for data that "
+                  "is written back later is a kernel thread.",
+              .examples = kExamples,
+              .aliases = kAliases},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup = setup,
+    .resolved = request_resolved<biosnoop_bpf>,
+    .decode = decode,
+    .also = Shared::duration,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

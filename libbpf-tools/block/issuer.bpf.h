@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who asked for a request, found out when it is issued: for tools that need nothing else of it, at a
+ * fraction of the cost of request.bpf.h. 5.10+.
+ *
+ * A request that goes to the driver at once, as most do, is issued by the very task that asks for it.
+ * Others are seen before, in that task too: when they are inserted into a queue, or when they begin a
+ * flush sequence (blk-flush.c), whose data an interrupt or a kernel thread issues. Those get a note.
+ *
+ * The tool includes this file, has the programs insert_* and flush_* attached beside its own on
+ * block_rq_issue, and calls issuer_of() there. */
+#pragma once
+#include "bpf/block.bpf.h"
+#include "bpf/filter.bpf.h"
+
+/* More of a request's note (request_start.bpf.h). */
+#define REQUEST_START_MORE                                           \
+	__u64 made_ns; /* start_time_ns of the request it is about */ \
+	char comm[COMM_LEN] __attribute__((aligned(8)));
+#include "request_start.bpf.h"
+
+const volatile bool cb_issuer_filtered = false; /* the task filter restricts whose */
+bool cb_issuers_noted = false;
+
+enum issuer_verdict { ISSUER_WANTED = 1, ISSUER_UNWANTED = 2 };
+
+/* The running task's name. The helper copies byte by byte, which is a third of what all of a small
+ * tool costs (120 of 378 instructions); since 5.11 a tracing program may read the task itself. */
+static __always_inline void issuer_comm(bool direct, char *comm)
+{
+	if (direct &&
+	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		((__u64 *)comm)[0] = *(__u64 *)&task->comm[0];
+		((__u64 *)comm)[1] = *(__u64 *)&task->comm[8];
+	} else {
+		bpf_get_current_comm(comm, COMM_LEN);
+	}
+}
+
+static __always_inline int issuer_note(struct request *rq, bool direct)
+{
+	__u64 made_ns = BLOCK_READ(direct, rq, start_time_ns);
+	struct request_start *s;
+
+	/* One that the driver had no room for comes back; and one whose data is none never goes to
+	 * the driver by itself. */
+	if (BLOCK_READ(direct, rq, deadline) || !BLOCK_READ(direct, rq, __data_len))
+		return 0;
+	s = request_note(rq);
+	if (!s || (s->issuer && s->made_ns == made_ns))
+		return 0;
+	cb_issuers_noted = true;
+	s->made_ns = made_ns;
+	s->issuer = !cb_issuer_filtered || filter_current() ? ISSUER_WANTED : ISSUER_UNWANTED;
+	issuer_comm(direct, s->comm);
+	return 0;
+}
+
+/* The name, aligned to 8 bytes, of the task that asked for a request that is being issued, for the
+ * first time; false: it is not one that is asked for. */
+static __always_inline bool issuer_of(struct request *rq, bool direct, char *comm)
+{
+	struct request_start *s = NULL;
+	bool wanted;
+
+	if (cb_issuers_noted)
+		s = request_find(rq);
+	if (s && s->issuer) {
+		wanted = s->issuer == ISSUER_WANTED;
+		if (s->made_ns == BLOCK_READ(direct, rq, start_time_ns)) {
+			__builtin_memcpy(comm, s->comm, COMM_LEN);
+			request_forget(rq, s);
+			return wanted;
+		}
+		request_forget(rq, s); /* of an earlier request that was never issued */
+	}
+	if (cb_issuer_filtered && !filter_current())
+		return false;
+	issuer_comm(direct, comm);
+	return true;
+}
+
+SEC("tp_btf/block_rq_insert")
+int insert_tp_btf(__u64 *ctx)
+{
+	return issuer_note(request_argument(ctx), true);
+}
+
+SEC("raw_tp/block_rq_insert")
+int insert_raw_tp(__u64 *ctx)
+{
+	return issuer_note(request_argument(ctx), false);
+}
+
+SEC("fentry/blk_insert_flush")
+int BPF_PROG(flush_fentry, struct request *rq)
+{
+	return issuer_note(rq, true);
+}
+
+SEC("kprobe/blk_insert_flush")
+int BPF_KPROBE(flush_kprobe, struct request *rq)
+{
+	return issuer_note(rq, false);
+}
+
+/* It ends as a part of another. */
+SEC("tp_btf/block_rq_merge")
+int merge_tp_btf(__u64 *ctx)
+{
+	struct request *rq = request_argument(ctx);
+	struct request_start *s = request_find(rq);
+
+	if (s)
+		request_forget(rq, s);
+	return 0;
+}
+
+SEC("raw_tp/block_rq_merge")
+int merge_raw_tp(__u64 *ctx)
+{
+	struct request *rq = request_argument(ctx);
+	struct request_start *s = request_find(rq);
+
+	if (s)
+		request_forget(rq, s);
+	return 0;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "mdflush.h"
+#include "output/task_columns.hpp"
+#include "request.hpp"
+#include "shape/stream.hpp"
+#include <unistd.h>
+
+#include "mdflush.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using P = decltype(mdflush_bpf::progs);
+
+struct Options : mdflush_config {
+    std::string_view name;
+};
+
+constexpr Example kExamples[] = {
+    {"mdflush", "Every flush of a software RAID array, as it is asked for"},
+    {"mdflush -l -d md0", "Those of one array when they are done, and how long they took"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::latency>('l', "latency", "Wait for the end of each, print how long it took"),
+    opt<&Options::name>('d', "device", "ARRAY", "Only this array", {}, {}, "disk"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
+
+constexpr Column kColumns[] = {
+    time_column<&mdflush_event::task>({}),
+    col<&mdflush_event::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
+    col<&mdflush_event::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
+    col<&mdflush_event::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
+    col<[](const mdflush_event& e) -> Value { return e.disk; }>("device", "DEVICE", 9,
+                                                                "Name of the array"),
+    col<&mdflush_event::bytes>("bytes", "BYTES", 8, "What is written behind the flush", kJsonOnly),
+    col<[](const mdflush_event& e) {
+        return Fixed{e.lat_ns / 1000, 3};
+    }>("lat_ms", "LAT(ms)", -9, "Milliseconds until it, and what is behind it, is done",
+       costly("latency")),
+    col<[](const mdflush_event& e) {
+        return e.lat_ns ? Value(Errno{request_errno(int(e.status))}) : Value(Absent{});
+    }>("error", "ERROR", 8, "Name of the errno it failed with, if its end was waited for",
+       kJsonOnly),
+};
+
+constexpr Need kNeeds[] = {
+    {"flush requests to arrays",
+     {rung<&P::flush_fentry>("fentry"), rung<&P::flush_kprobe>("kprobe")}},
+    {"their ends", {rung<&P::done_tp_btf>("tp_btf"), rung<&P::done_raw_tp>("raw_tp")}, "latency"},
+};
+
+Targets targets(const Options&)
+{
+    static constexpr Target kFlush[] = {{"%flush", "md_flush_request", "md_mod"}};
+    // One that is built in is there too: it has parameters.
+    if (::access("/sys/module/md_mod", F_OK) != 0)
+        fail("trace md flushes: the kernel module md_mod is not loaded", 0,
+             "modprobe md_mod, or begin when there is an array");
+    return kFlush;
+}
+
+constexpr Stream<mdflush_bpf, Options, mdflush_event> kTool{
+    .about = {.name = "mdflush",
+              .area = "block",
+              .summary = "Trace flush requests to software RAID arrays",
+              .details = "One line for each flush that somebody asks an md array for, which it "
+                         "passes on to all of its disks.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .targets = targets,
+    .setup =
+        [](mdflush_bpf&, Options& o, const Session&) {
+            if (!o.name.empty())
+                o.disk = find_any_disk(o.name).device;
+        },
+    .decode =
+        [](mdflush_event& row, const Options&, const void* record, std::size_t) {
+            row = *static_cast<const mdflush_event*>(record);
+            return true;
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace
