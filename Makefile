@@ -99,7 +99,9 @@ $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -s $^ $(LDLIBS) -o $@
 
-.SECONDARY:
+# Kept, though made on the way. Not all of them: a source that is older than its program would go
+# unnoticed.
+.SECONDARY: $(tools:%=$(BUILD)/skel/%.skel.h) $(tools:%=$(BUILD)/bpf/%.bpf.o)
 .DELETE_ON_ERROR:
 
 -include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(tools:%=$(BUILD)/bpf/%.bpf.d)

@@ -64,6 +64,19 @@ __noinline int path_step(__u32 slot, __u64 owner)
 	return 1;
 }
 
+/* A walk is a loop of loops: the verifier goes through each of PATH_WALK_STEPS turns of one loop, for
+ * each walk of each program, but through PATH_ROUND turns of this one once (6.12, statsnoop's seven
+ * programs: 59 ms of loading instead of 120). */
+#define PATH_ROUND 16
+
+__noinline int path_round(__u32 slot, __u64 owner)
+{
+	for (int step = 0; step < PATH_ROUND; step++)
+		if (!path_step(slot, owner))
+			return 0;
+	return 1;
+}
+
 /* Writes the names of `dentry` and of what is above it, across mounts, into `out`, which has room
  * for PATH_WALK_LEN bytes, and how many bytes it wrote into *used. A walk cut short ends without
  * an empty name; a whole one ends with it. */
@@ -88,8 +101,9 @@ static __always_inline void path_walk(struct dentry *dentry, struct vfsmount *vf
 	w->root = BPF_CORE_READ(mount, mnt.mnt_root);
 	w->mount = mount;
 	w->used = 0;
-	for (int step = 0; step < PATH_WALK_STEPS && path_step(slot, owner); step++)
-		;
+	for (int round = 0; round < PATH_WALK_STEPS / PATH_ROUND; round++)
+		if (!path_round(slot, owner))
+			break;
 	n = w->used;
 	if (n <= PATH_WALK_LEN && w->owner == owner &&
 	    !bpf_probe_read_kernel(out, n, w->names))

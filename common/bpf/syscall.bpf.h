@@ -14,6 +14,16 @@
 #define SYSCALL "__arm64_sys_"
 #endif
 
+/* The number of the call that fexit's registers are of. */
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax & ~0x40000000UL; /* without __X32_SYSCALL_BIT */
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->syscallno;
+#endif
+}
+
 struct syscall_enter {
 	__u64 common;
 	__s64 nr;

@@ -21,7 +21,7 @@ namespace
 
 constexpr int kPollMs = 100;
 
-enum What : std::uint64_t { kData, kSignal, kInterval, kDuration, kTarget, kOutput };
+enum What : std::uint64_t { kData, kSignal, kInterval, kDuration, kTarget, kOutput, kKeys };
 
 sigset_t ending_signals()
 {
@@ -156,12 +156,21 @@ void Loop::watch(int fd, std::uint32_t events, std::uint64_t what)
         fail("epoll_ctl", errno);
 }
 
+void Loop::watch_keys(Keys& keys)
+{
+    if (!keys.active())
+        return;
+    keys_ = &keys;
+    // Told once: in the background they are not ours to read.
+    watch(STDIN_FILENO, EPOLLIN | EPOLLET, kKeys);
+}
+
 Loop::Wake Loop::wait(int timeout_ms)
 {
     if (targets_gone_)
         return Wake::stop;
     epoll_event events[8];
-    const int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
+    const int n = epoll_wait(epoll_.get(), events, 8, keys_wait_ ? 0 : timeout_ms);
     if (n < 0 && errno != EINTR)
         fail("epoll_wait", errno);
     Wake wake = Wake::data;
@@ -187,11 +196,16 @@ Loop::Wake Loop::wait(int timeout_ms)
             signalfd_siginfo info;
             while (::read(signals_.get(), &info, sizeof info) > 0)
                 continue;
+            if (keys_)
+                keys_->release();
             const sigset_t set = ending_signals();
             sigprocmask(SIG_UNBLOCK, &set, nullptr);
             wake = Wake::stop;
             break;
         }
+        case kKeys:
+            keys_wait_ = true;
+            break;
         case kDuration:
         case kOutput:
             wake = Wake::stop;
@@ -204,6 +218,10 @@ Loop::Wake Loop::wait(int timeout_ms)
         });
         if (threads_.empty())
             wake = Wake::stop;
+    }
+    if (wake == Wake::data && keys_wait_) {
+        keys_wait_ = false;
+        wake = Wake::key;
     }
     return wake;
 }

@@ -2,6 +2,7 @@
 // Waiting: for data, for the next interval, for the end. One epoll, no signal handlers.
 #pragma once
 #include "base/fd.hpp"
+#include "session/keys.hpp"
 #include "session/session.hpp"
 
 namespace corebox
@@ -28,9 +29,9 @@ private:
 class Loop
 {
 public:
-    // What ended the wait. `data`: records may wait; `tick`: an interval is over; `stop`: the run
-    // ends (signal, closed pipe, --duration, death of the target).
-    enum class Wake : std::uint8_t { data, tick, stop };
+    // What ended the wait. `data`: records may wait; `key`: keys were pressed; `tick`: an interval
+    // is over; `stop`: the run ends (signal, closed pipe, --duration, death of the target).
+    enum class Wake : std::uint8_t { data, key, tick, stop };
 
     // Made once all is attached and the buffers are open: it watches for the end of the targets,
     // takes SIGINT, SIGTERM and SIGHUP from here on, and then tells the user and --ready-fd that
@@ -41,6 +42,9 @@ public:
     ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
+
+    // From now on keys end a wait too. Released before a second signal could end the process.
+    void watch_keys(Keys& keys);
 
     Wake wait() { return wait(timeout_ms_); }
     Wake poll() { return wait(0); } // without waiting
@@ -54,6 +58,8 @@ private:
     bool targets_gone_ = false;          // all ended before they could be watched
     std::vector<std::uint32_t> threads_; // -t: polled, a thread has no pidfd before 6.9
     int timeout_ms_ = -1;
+    Keys* keys_ = nullptr;
+    bool keys_wait_ = false; // pressed, and not told yet
 };
 
 } // namespace corebox

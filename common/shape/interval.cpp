@@ -123,18 +123,30 @@ IntervalRun::IntervalRun(const Session& session, std::span<const Column> columns
 {
 }
 
-Exit IntervalRun::run(Command& command, const std::function<void()>& detach, const Report& report)
+Exit IntervalRun::run(Command& command, const std::function<void()>& detach, const Report& report,
+                      const OnKey& on_key)
 {
     Loop loop(session_, command, -1);
+    Keys keys{static_cast<bool>(on_key)};
+    loop.watch_keys(keys);
     command.start();
     std::uint64_t reports = 0;
     for (bool more = true; more && output_.state() == Output::State::open;) {
-        const Loop::Wake wake = loop.wait();
+        Loop::Wake wake = loop.wait();
+        if (wake == Loop::Wake::key) {
+            wake = Loop::Wake::data;
+            while (const char key = keys.next())
+                if (!on_key(output_, key))
+                    wake = Loop::Wake::stop;
+            output_.flush();
+        }
         if (wake == Loop::Wake::data)
             continue;
         more = wake == Loop::Wake::tick && ++reports != session_.count;
-        if (!more)
+        if (!more) {
+            keys.release();
             detach();
+        }
         report(output_, !more);
         output_.flush();
         account_.report_losses(output_);

@@ -66,14 +66,17 @@ class IntervalRun
 {
 public:
     using Report = std::function<void(Output& output, bool last)>;
+    // A key was pressed; false: the run ends.
+    using OnKey = std::function<bool(Output& output, char key)>;
 
     IntervalRun(const Session& session, std::span<const Column> columns, Account& account);
 
     Output& output() { return output_; }
 
     // `detach` is called before the last report when the run is ended from outside, so that the
-    // report is whole.
-    Exit run(Command& command, const std::function<void()>& detach, const Report& report);
+    // report is whole. With `on_key` the terminal, if there is one, gives its keys.
+    Exit run(Command& command, const std::function<void()>& detach, const Report& report,
+             const OnKey& on_key = {});
 
 private:
     const Session& session_;

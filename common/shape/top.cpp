@@ -25,6 +25,43 @@ void rank(std::vector<Ranked>& entries)
     });
 }
 
+bool TopView::press(char key, std::size_t columns)
+{
+    const std::size_t views = columns + 1;
+    switch (key) {
+    case '<':
+        column = (column + views - 1) % views;
+        return true;
+    case '>':
+        column = (column + 1) % views;
+        return true;
+    case 'r':
+        reversed = !reversed;
+        return true;
+    default:
+        return false;
+    }
+}
+
+std::string TopView::told(std::span<const Column* const> columns) const
+{
+    std::string text = column ? cat(" by ", columns[column - 1]->header) : "";
+    if (reversed)
+        text += cat(text.empty() ? " " : ", ", "reversed");
+    return text;
+}
+
+void rank_by(const Column& column, std::span<const void* const> rows,
+             std::vector<std::size_t>& order)
+{
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+        const Value x = column.get(rows[a]), y = column.get(rows[b]);
+        if (x.kind == Value::Kind::absent || y.kind == Value::Kind::absent)
+            return x.kind != Value::Kind::absent; // what is not there comes last
+        return x.is_text() ? x < y : y < x;
+    });
+}
+
 std::size_t row_limit(const Session& session, std::size_t screen_lines)
 {
     if (session.rows)
@@ -46,7 +83,7 @@ std::size_t screen_lines(const Session& session)
 }
 
 void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bool first,
-               bool clear)
+               bool clear, const TopView& view)
 {
     if (session.format != Format::text)
         return;
@@ -57,8 +94,8 @@ void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bo
         text += '\n';
     text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
     const auto load = read_file("/proc/loadavg");
-    text +=
-        cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-", "\n");
+    text += cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-",
+                view.told(output.columns()), "\n");
     output.header();
 }
 

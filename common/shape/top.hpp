@@ -3,6 +3,7 @@
 #pragma once
 #include "shape/interval.hpp"
 #include <algorithm>
+#include <optional>
 
 namespace corebox
 {
@@ -18,6 +19,22 @@ struct Ranked {
 // one interval to the next without a reason.
 void rank(std::vector<Ranked>& entries);
 
+// What keys have changed: the column to sort by, else by weight, and the direction.
+struct TopView {
+    std::size_t column = 0; // 0: by weight; else that of the visible columns, from 1
+    bool reversed = false;
+
+    // "<", ">" and "r"; false: another key, nothing has changed.
+    bool press(char key, std::size_t columns);
+    // What the heading says; empty where nothing was changed.
+    std::string told(std::span<const Column* const> columns) const;
+};
+
+// Brings the numbers of rows, which are in the order of their weights, into that of a column:
+// numbers the largest first, text in its own order. `rows` by number.
+void rank_by(const Column& column, std::span<const void* const> rows,
+             std::vector<std::size_t>& order);
+
 // How many rows are printed: --rows; else all of them for programs, 20 for people, less where
 // their screen is smaller. `screen_lines`: 0 if there is no screen.
 std::size_t row_limit(const Session& session, std::size_t screen_lines);
@@ -26,9 +43,9 @@ std::size_t row_limit(const Session& session, std::size_t screen_lines);
 std::size_t screen_lines(const Session& session);
 
 // Begins the report of an interval: in text the screen is cleared, where there is one, and the time
-// and the load stand above the header.
+// and the load stand above the header, and what `view` says.
 void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bool first,
-               bool clear);
+               bool clear, const TopView& view);
 
 template <class S>
 concept HasTop = requires(S* s)
@@ -99,6 +116,20 @@ struct Top {
             bool first = true;
             __u32 generation = 0;
             std::uint64_t time_ns = 0;
+            TopView view;
+            std::optional<Entries> shown; // the last interval's, for another view of it
+            const auto print = [&](Output& output) {
+                print_rows(*shown, bpf_map__key_size(a->maps.cb_top), session, o, output, time_ns,
+                           first, view);
+                first = false;
+            };
+            IntervalRun::OnKey on_key;
+            if (screen_lines(session) && !command.pid()) // the command's keys are its own
+                on_key = [&](Output& output, char key) {
+                    if (view.press(key, output.columns().size()) && shown)
+                        print(output);
+                    return key != 'q';
+                };
             const auto end_interval = [&] {
                 generation = generations.flip();
                 time_ns = monotonic_ns();
@@ -112,41 +143,71 @@ struct Top {
                 [&](Output& output, bool last) {
                     if (!last)
                         end_interval();
-                    const Entries entries(a->maps.cb_top, generation);
-                    account.printed += report(entries, bpf_map__key_size(a->maps.cb_top), session,
-                                              o, output, time_ns, first);
-                    first = false;
+                    shown.emplace(a->maps.cb_top, generation);
+                    account.printed += seen(*shown);
+                    print(output);
                     if (fill && !last)
                         fill(*a.skeleton, o, false);
-                });
+                },
+                on_key);
         });
     }
 
 private:
-    // Returns how many events the entries stand for, the rows that are not printed included.
-    std::uint64_t report(const Entries& entries, std::size_t key_size, const Session& session,
-                         const Options& o, Output& output, std::uint64_t time_ns, bool first) const
+    // How many events the entries stand for, the rows that are not printed included.
+    std::uint64_t seen(const Entries& entries) const
+    {
+        Row row{};
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < entries.size(); i++) {
+            decode(row, entries, i);
+            sum += events(row);
+        }
+        return sum;
+    }
+
+    void print_rows(const Entries& entries, std::size_t key_size, const Session& session,
+                    const Options& o, Output& output, std::uint64_t time_ns, bool first,
+                    const TopView& view) const
     {
         Row row{};
         row.time_ns = time_ns;
-        std::uint64_t seen = 0;
         std::vector<Ranked> ranked(entries.size());
         for (std::size_t i = 0; i < ranked.size(); i++) {
             decode(row, entries, i);
-            seen += events(row);
             ranked[i] = {weight(row, o), {&entries.key<std::byte>(i), key_size}, i};
         }
         rank(ranked);
+        std::vector<std::size_t> order(ranked.size());
+        std::ranges::transform(ranked, order.begin(), &Ranked::entry);
+        if (view.column)
+            order_by(*output.columns()[view.column - 1], entries, o, order);
+        if (view.reversed)
+            std::ranges::reverse(order);
         const std::size_t lines = screen_lines(session);
-        ranked.resize(std::min(ranked.size(), row_limit(session, lines)));
-        begin_top(session, output, row.time_ns, first, lines != 0);
-        for (const Ranked& r : ranked) {
-            decode(row, entries, r.entry);
+        order.resize(std::min(order.size(), row_limit(session, lines)));
+        begin_top(session, output, time_ns, first, lines != 0, view);
+        for (const std::size_t entry : order) {
+            decode(row, entries, entry);
             if (name)
                 name(row, o);
             output.row(&row);
         }
-        return seen;
+    }
+
+    // All rows at once, since columns may show what only a whole row has.
+    void order_by(const Column& column, const Entries& entries, const Options& o,
+                  std::vector<std::size_t>& order) const
+    {
+        std::vector<Row> rows(entries.size());
+        std::vector<const void*> pointers(rows.size());
+        for (std::size_t i = 0; i < rows.size(); i++) {
+            decode(rows[i], entries, i);
+            if (name)
+                name(rows[i], o);
+            pointers[i] = &rows[i];
+        }
+        rank_by(column, pointers, order);
     }
 };
 

@@ -20,7 +20,19 @@ struct Disk {
 // the disks below it.
 Disk find_disk(std::string_view name);
 
-// The same for disks whose I/O need not be requests.
+// Restricts a tool's configuration to the disk or partition of that name; an empty one: to none.
+template <class Config>
+void restrict_to_disk(Config& config, std::string_view name)
+{
+    if (name.empty())
+        return;
+    const Disk disk = find_disk(name);
+    config.disk = disk.device;
+    config.first_sector = disk.first_sector;
+    config.sectors = disk.sectors;
+}
+
+// find_disk() for disks whose I/O need not be requests.
 Disk find_any_disk(std::string_view name);
 
 // "sda"; "8:0" if the disk is gone.

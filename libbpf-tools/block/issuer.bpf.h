@@ -109,21 +109,11 @@ int BPF_KPROBE(flush_kprobe, struct request *rq)
 SEC("tp_btf/block_rq_merge")
 int merge_tp_btf(__u64 *ctx)
 {
-	struct request *rq = request_argument(ctx);
-	struct request_start *s = request_find(rq);
-
-	if (s)
-		request_forget(rq, s);
-	return 0;
+	return request_merged(request_argument(ctx));
 }
 
 SEC("raw_tp/block_rq_merge")
 int merge_raw_tp(__u64 *ctx)
 {
-	struct request *rq = request_argument(ctx);
-	struct request_start *s = request_find(rq);
-
-	if (s)
-		request_forget(rq, s);
-	return 0;
+	return request_merged(request_argument(ctx));
 }

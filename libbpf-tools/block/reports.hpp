@@ -17,8 +17,8 @@ struct Reporting {
 };
 
 // Report: made from a Reporting<S, Options>& once all is attached. Row: what the columns read.
-// begin() is called before anything is reported, report() at each interval and at the end. If it has
-// fd(), wake() is called when that is readable, and every 100 ms.
+// begin() is called before anything is reported, report() at each interval and at the end. If it
+// has fd(), wake() is called when that is readable, and every 100 ms.
 template <class Report>
 concept Wakes = requires(Report& r)
 {

@@ -29,9 +29,19 @@ FS_FENTRY(read, FS_READ)
 FS_FENTRY(write, FS_WRITE)
 FS_FENTRY(open, FS_OPEN)
 FS_FENTRY(open4, FS_OPEN)
+FS_FENTRY(atomic, FS_OPEN)
 FS_FENTRY(fsync, FS_FSYNC)
 FS_FENTRY(getattr, FS_GETATTR)
 FS_FENTRY(commit, FS_COMMIT)
+
+#define FMODE_OPENED (1U << 19) /* a macro of include/linux/fs.h since v4.19 */
+
+/* Whether nfs_atomic_open() was the open, successful or not: what it leaves to others it answers
+ * with finish_no_open(), and then comes %open or %open4 for the same file. */
+static __always_inline bool fs_opened(struct file *file, int ret)
+{
+	return ret || BPF_CORE_READ(file, f_mode) & FMODE_OPENED;
+}
 
 /* 549c7297717c (v5.12): getattr got the mount's user namespace, later its idmap, as first argument;
  * so did this struct, in three spellings. */

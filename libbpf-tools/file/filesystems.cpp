@@ -10,12 +10,12 @@ namespace
 
 struct FileSystem {
     std::string_view name; // of the file system and of its module
-    std::array<Target, 7> targets;
+    std::array<Target, 8> targets;
 };
 
 constexpr FileSystem make(std::string_view fs, std::string_view read, std::string_view write,
                           std::string_view open, std::string_view fsync, std::string_view getattr,
-                          Target more = {}, Target still_more = {})
+                          Target more = {}, Target and_more = {}, Target still_more = {})
 {
     return {fs,
             {{{"%read", read, fs},
@@ -24,6 +24,7 @@ constexpr FileSystem make(std::string_view fs, std::string_view read, std::strin
               {"%fsync", fsync, fs},
               {"%getattr", getattr, fs},
               more,
+              and_more,
               still_more}}};
 }
 
@@ -36,7 +37,8 @@ constexpr FileSystem kTable[] = {
     make("btrfs", "btrfs_file_read_iter", "btrfs_file_write_iter", "btrfs_file_open",
          "btrfs_sync_file", "btrfs_getattr"),
     make("nfs", "nfs_file_read", "nfs_file_write", "nfs_file_open", "nfs_file_fsync", "nfs_getattr",
-         {"%open4", "nfs4_file_open", "nfsv4"}, {"%commit", "__nfs_commit_inode", "nfs"}),
+         {"%open4", "nfs4_file_open", "nfsv4"}, {"%atomic", "nfs_atomic_open", "nfs"},
+         {"%commit", "__nfs_commit_inode", "nfs"}),
     make("f2fs", "f2fs_file_read_iter", "f2fs_file_write_iter", "f2fs_file_open", "f2fs_sync_file",
          "f2fs_getattr"),
     make("fuse", "fuse_file_read_iter", "fuse_file_write_iter", "fuse_open", "fuse_fsync",

@@ -12,7 +12,7 @@ inline constexpr std::string_view kFileSystems = "ext4|xfs|btrfs|nfs|f2fs|fuse|b
 inline constexpr int kNoFileSystem = -1;
 
 // The functions behind a file system's operations, by slot: %read, %write, %open, %fsync, %getattr,
-// and of NFS %open4 and %commit. Fails where none was chosen or it is not loaded.
+// and of NFS %open4, %atomic and %commit. Fails where none was chosen or it is not loaded.
 Targets file_system_targets(int type);
 
 } // namespace corebox

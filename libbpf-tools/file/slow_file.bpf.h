@@ -9,6 +9,15 @@ const volatile struct slow_config cfg = {};
 /* Of each kind one: where the kernel preempts itself, two may be made on one CPU. */
 EVENT_SCRATCH(struct slow_event, CALL_KINDS)
 
+/* overlayfs goes to the file systems below it through mounts of its own, which have no place in any
+ * namespace (clone_private_mount(): MNT_NS_INTERNAL, an error pointer). */
+static __always_inline bool slow_mount_hidden(struct vfsmount *mnt)
+{
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+
+	return (__u64)BPF_CORE_READ(mount, mnt_ns) >= (__u64)-4095;
+}
+
 /* Few calls are slow: all that only they need is in one function. */
 static __noinline int slow_send(void *ctx, struct slow_event *e, struct dentry *dentry,
 				struct vfsmount *mnt)
@@ -22,6 +31,8 @@ static __noinline int slow_send(void *ctx, struct slow_event *e, struct dentry *
 	if (cfg.full_path && mnt) {
 		e->path.path_len = 0;
 		e->path.dir_len = 0;
+		if (slow_mount_hidden(mnt))
+			mnt = path_mount_of(dentry);
 		path_walk(dentry, mnt, e->path.data, &e->path.dir_len);
 		size += offsetof(struct path_record, data) + e->path.dir_len;
 	} else {

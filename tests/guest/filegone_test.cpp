@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.hpp"
+#include "overlay.hpp"
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -112,6 +112,36 @@ TEST_P(FilegoneRung, ShowsWhatGoes)
     }
     EXPECT_EQ(result.records[0].at("file"), "a > b");
     EXPECT_EQ(result.records[3].at("file"), "a <> e");
+}
+
+// overlayfs does the same below first.
+TEST(Filegone, Overlayfs)
+{
+    const Overlay overlay;
+    const std::string top = overlay.merged();
+    write_file(overlay.lower() + "/old", "x");
+    Child child([&] {
+        write_file(top + "/a", "x");
+        EXPECT_EQ(::rename((top + "/a").c_str(), (top + "/b").c_str()), 0);
+        EXPECT_EQ(::unlink((top + "/b").c_str()), 0);
+        EXPECT_EQ(::unlink((top + "/old").c_str()), 0);
+    });
+    Tracer tracer({"filegone", "--json", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    expect_exact(result);
+    for (const std::string& at : {overlay.upper(), top}) {
+        std::vector<std::string> seen;
+        for (const Json& r : result.records)
+            if (r.at("path").get<std::string>().starts_with(at))
+                seen.push_back(r.at("action").get<std::string>() + " " +
+                               r.at("path").get<std::string>().substr(at.size()));
+        std::vector<std::string> expected{"RENAME /a", "DELETE /b"};
+        if (at == top)
+            expected.push_back("DELETE /old"); // below it gets a whiteout
+        EXPECT_EQ(seen, expected) << result.out;
+    }
+    EXPECT_EQ(result.records.at(0).at("path"), overlay.upper() + "/a");
 }
 
 // Names of 255 bytes and a path of over 1 KB and 40 components, both ways.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.hpp"
+#include "overlay.hpp"
 #include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -147,6 +147,26 @@ TEST(Filelife, TextAndManyFiles)
         EXPECT_EQ(row[3].size() - row[3].find('.'), 3u) << row[3];
         EXPECT_EQ(row[4], file);
     }
+}
+
+// A file of overlayfs is two.
+TEST(Filelife, Overlayfs)
+{
+    const Overlay overlay;
+    Child child([&] {
+        write_file(overlay.merged() + "/new", "x");
+        EXPECT_EQ(::unlink((overlay.merged() + "/new").c_str()), 0);
+    });
+    Tracer tracer({"filelife", "--json", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    expect_exact(result);
+    std::vector<std::string> paths;
+    for (const Json& r : result.records)
+        paths.push_back(r.at("path"));
+    EXPECT_EQ(paths,
+              (std::vector<std::string>{overlay.upper() + "/new", overlay.merged() + "/new"}))
+        << result.out;
 }
 
 TEST(Filelife, FloodIsExact)

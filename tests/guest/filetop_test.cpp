@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <numeric>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -16,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <thread>
 #include <unistd.h>
 
@@ -655,6 +658,102 @@ TEST(Filetop, ClearsTheScreenOfATerminalOnly)
     EXPECT_EQ(occurrences(on_a_terminal(24, {"-C"}), "\x1b"), 0u);
     EXPECT_EQ(occurrences(on_a_terminal(24, {"--noclear"}), "\x1b"), 0u);
     EXPECT_EQ(occurrences(run({"filetop", "0.2", "2"}).out, "\x1b"), 0u);
+}
+
+// filetop with a terminal of its own, as a shell gives it.
+class OnTerminal
+{
+public:
+    OnTerminal()
+    {
+        terminal_ = int(must(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)));
+        must(::grantpt(terminal_));
+        must(::unlockpt(terminal_));
+        end_ = int(must(::open(::ptsname(terminal_), O_RDWR | O_NOCTTY | O_CLOEXEC)));
+        must(::tcgetattr(end_, &before_));
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::setsid();
+            ::ioctl(end_, TIOCSCTTY, 0);
+            ::dup2(end_, 0);
+            ::dup2(end_, 1);
+            ::execlp("corebox", "corebox", "filetop", "-a", "0.4", nullptr);
+            ::_exit(127);
+        }
+    }
+    ~OnTerminal()
+    {
+        ::close(end_);
+        ::close(terminal_);
+    }
+    void press(const char* keys) { must(::write(terminal_, keys, std::strlen(keys))); }
+    void send(int signal) { must(::kill(pid_, signal)); }
+    // Reads until `text` was written after what was waited for before.
+    void wait_for(std::string_view text)
+    {
+        std::string out;
+        char buffer[4096];
+        while (out.find(text) == out.npos) {
+            pollfd ready{terminal_, POLLIN, 0};
+            if (::poll(&ready, 1, 20'000) != 1)
+                throw std::runtime_error("no " + std::string(text) + " in: " + out);
+            out.append(buffer, std::size_t(must(::read(terminal_, buffer, sizeof buffer))));
+        }
+    }
+    int status()
+    {
+        int status = -1;
+        ::waitpid(pid_, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    bool gives_keys() const { return (now().c_lflag & (ICANON | ECHO)) == 0; }
+    bool as_before() const
+    {
+        const termios t = now();
+        return t.c_lflag == before_.c_lflag && t.c_iflag == before_.c_iflag &&
+               t.c_oflag == before_.c_oflag && t.c_cflag == before_.c_cflag &&
+               std::equal(std::begin(t.c_cc), std::end(t.c_cc), before_.c_cc);
+    }
+
+private:
+    termios now() const
+    {
+        termios t{};
+        must(::tcgetattr(end_, &t));
+        return t;
+    }
+
+    int terminal_ = -1, end_ = -1;
+    pid_t pid_ = 0;
+    termios before_{};
+};
+
+TEST(Filetop, KeysOfATerminal)
+{
+    {
+        OnTerminal t;
+        t.wait_for("loadavg:");
+        EXPECT_TRUE(t.gives_keys());
+        t.press(">");
+        t.wait_for(" by TID\r\n");
+        t.press("r");
+        t.wait_for(" by TID, reversed\r\n");
+        t.press("x<r<");
+        t.wait_for(" by FILE\r\n");
+        t.press("q");
+        EXPECT_EQ(t.status(), 0);
+        EXPECT_TRUE(t.as_before());
+    }
+    for (const int signal : {SIGTERM, SIGINT}) {
+        OnTerminal t;
+        t.wait_for("loadavg:");
+        if (signal == SIGINT)
+            t.press("\x03"); // Ctrl-C stays what it is
+        else
+            t.send(signal);
+        EXPECT_EQ(t.status(), 0);
+        EXPECT_TRUE(t.as_before());
+    }
 }
 
 TEST(Filetop, PrintsAsManyReportsAsAskedFor)

@@ -40,6 +40,52 @@ TEST(Rank, OrdersEqualWeightsByKeyWhateverTheirOrderWas)
     EXPECT_EQ(order({{5, b, 2}, {5, c, 0}, {5, a, 1}}), (Places{1, 2, 0}));
 }
 
+TEST(TopView, KeysTurnItRoundAndMoveTheColumn)
+{
+    constexpr Column kTwo[] = {
+        col<[](const std::uint64_t& n) { return n; }>("n", "N", -4, "Number"),
+        col<[](const std::uint64_t&) { return Trusted{"t"}; }>("t", "TEXT", 0, "Text"),
+    };
+    const Column* const columns[] = {&kTwo[0], &kTwo[1]};
+    const auto after = [&](std::string_view keys) {
+        TopView view;
+        for (const char key : keys)
+            EXPECT_TRUE(view.press(key, 2)) << key;
+        return view.told(columns);
+    };
+    EXPECT_EQ(after(""), "");
+    EXPECT_EQ(after("r"), " reversed");
+    EXPECT_EQ(after("rr"), "");
+    EXPECT_EQ(after(">"), " by N");
+    EXPECT_EQ(after(">>r"), " by TEXT, reversed");
+    EXPECT_EQ(after("<"), " by TEXT");
+    EXPECT_EQ(after(">>>"), "");
+    TopView view;
+    for (const char key : {'q', 'x', '\n', '\x1b'})
+        EXPECT_FALSE(view.press(key, 2));
+}
+
+TEST(RankBy, NumbersTheLargestFirstTextInItsOrderAndWhatIsNotThereLast)
+{
+    struct R {
+        std::uint64_t n;
+        std::string_view text;
+    };
+    constexpr Column kNumber =
+        col<[](const R& r) { return r.n ? Value(r.n) : Absent{}; }>("n", "N", -4, "Number");
+    constexpr Column kText =
+        col<[](const R& r) -> Value { return r.text; }>("text", "TEXT", 0, "Text");
+    const R rows[] = {{3, "b"}, {0, "c"}, {~0ull, "a"}, {3, "a"}};
+    const void* const pointers[] = {&rows[0], &rows[1], &rows[2], &rows[3]};
+    const auto ranked = [&](const Column& column) {
+        Places order{3, 2, 1, 0};
+        rank_by(column, pointers, order);
+        return order;
+    };
+    EXPECT_EQ(ranked(kNumber), (Places{2, 3, 0, 1}));
+    EXPECT_EQ(ranked(kText), (Places{3, 2, 0, 1})); // equal ones stay as they were
+}
+
 TEST(RowLimit, Is20ForPeopleAndNoneForPrograms)
 {
     const Tool tool{};

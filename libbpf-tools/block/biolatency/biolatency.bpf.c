@@ -115,12 +115,7 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 /* Merged into another request: this one ends here, unfinished. */
 static __always_inline int merge(void *ctx)
 {
-	struct request *rq = request_argument(ctx);
-	struct request_start *s = request_find(rq);
-
-	if (s)
-		request_forget(rq, s);
-	return 0;
+	return request_merged(request_argument(ctx));
 }
 
 #define PROGRAMS(kind, direct)                               \

@@ -112,12 +112,7 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
         [](biolatency_bpf&, Options& o, const Session& session) {
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             o.by_issuer = is_filtered(session);
-            if (o.disk_name.empty())
-                return;
-            const Disk disk = find_disk(o.disk_name);
-            o.disk = disk.device;
-            o.first_sector = disk.first_sector;
-            o.sectors = disk.sectors;
+            restrict_to_disk(o, o.disk_name);
         },
     .resolved =
         [](biolatency_bpf& s, const Launcher& launcher) {

@@ -16,6 +16,17 @@ static __always_inline int finish(__u32 op, long ret)
 	return 0;
 }
 
+/* Where it did not open the file, its start is forgotten: the open that counts is still to come. */
+static __always_inline int finish_atomic(struct file *file, int ret)
+{
+	__u64 ns;
+
+	if (fs_opened(file, ret))
+		return finish(FS_OPEN, 0);
+	call_leave(FS_OPEN, &ns);
+	return 0;
+}
+
 SEC("fexit/%read")
 int BPF_PROG(read_fexit, struct kiocb *iocb, struct iov_iter *to, long ret)
 {
@@ -32,6 +43,13 @@ SEC("fexit/%open")
 int open_fexit(void *ctx) { return finish(FS_OPEN, 0); }
 SEC("fexit/%open4")
 int open4_fexit(void *ctx) { return finish(FS_OPEN, 0); }
+SEC("fexit/%atomic")
+int BPF_PROG(atomic_fexit, struct inode *dir, struct dentry *dentry, struct file *file,
+	     unsigned int flags, umode_t mode, int ret)
+{
+	return finish_atomic(file, ret);
+}
+
 SEC("fexit/%fsync")
 int fsync_fexit(void *ctx) { return finish(FS_FSYNC, 0); }
 SEC("fexit/%getattr")
@@ -53,3 +71,19 @@ KPROBES(open4, FS_OPEN)
 KPROBES(fsync, FS_FSYNC)
 KPROBES(getattr, FS_GETATTR)
 KPROBES(commit, FS_COMMIT)
+
+SEC("kprobe/%atomic")
+int BPF_KPROBE(atomic_kprobe, void *dir, void *dentry, void *file)
+{
+	if (filter_current()) {
+		call_enter(FS_OPEN, true);
+		call_keep_object(FS_OPEN, file, 0);
+	}
+	return 0;
+}
+
+SEC("kretprobe/%atomic")
+int BPF_KRETPROBE(atomic_kretp, int ret)
+{
+	return finish_atomic((void *)call_kept_object(FS_OPEN).object, ret);
+}

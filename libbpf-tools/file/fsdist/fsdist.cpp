@@ -66,6 +66,11 @@ constexpr Need kNeeds[] = {
                rung<&P::open4_kretp, &P::open4_kprobe>("kprobe")},
      .optional = true,
      .without = "opens by NFSv4"},
+    {.what = "creating opens by NFSv4",
+     .rungs = {rung<&P::atomic_fexit, &P::atomic_fentry>("fexit"),
+               rung<&P::atomic_kretp, &P::atomic_kprobe>("kprobe")},
+     .optional = true,
+     .without = "opens by NFSv4 that create files"},
     {"fsyncs",
      {rung<&P::fsync_fexit, &P::fsync_fentry>("fexit"),
       rung<&P::fsync_kretp, &P::fsync_kprobe>("kprobe")}},
@@ -103,8 +108,12 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             size_calls(s, FS_OPS);
         },
-    .resolved = [](fsdist_bpf& s,
-                   const Launcher&) { bpf_map__set_autocreate(s.maps.cb_objects, false); },
+    .resolved =
+        [](fsdist_bpf& s, const Launcher& launcher) {
+            const auto& load = launcher.plan().load;
+            bpf_map__set_autocreate(s.maps.cb_objects,
+                                    std::ranges::find(load, s.progs.atomic_kprobe) != load.end());
+        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -2,10 +2,15 @@
 #include "../filesystem.bpf.h"
 #include "../slow_file.bpf.h"
 
+static __always_inline bool slow_enough(__u64 ns)
+{
+	return asked_for(!cfg.min_ns || ns > cfg.min_ns);
+}
+
 /* Whether the operation is to be reported; its time in *ns. */
 static __always_inline bool slow(__u32 op, __u64 *ns)
 {
-	return call_leave(op, ns) && asked_for(!cfg.min_ns || *ns > cfg.min_ns);
+	return call_leave(op, ns) && slow_enough(*ns);
 }
 
 /* The position has moved on by what was transferred; before the call it would not be known where an
@@ -27,6 +32,19 @@ static __always_inline int finish_file(void *ctx, __u32 op, struct file *file, _
 	__u64 ns;
 
 	return slow(op, &ns) ? slow_report_file(ctx, op, ns, ret, offset, file) : 0;
+}
+
+/* The file has a dentry once it is open; it may be another than that of the lookup. */
+static __always_inline int finish_atomic(void *ctx, struct dentry *dentry, struct file *file,
+					 int ret)
+{
+	__u64 ns;
+
+	if (!call_leave(FS_OPEN, &ns) || !fs_opened(file, ret) || !slow_enough(ns))
+		return 0;
+	return slow_report(ctx, FS_OPEN, ns, ret, -1,
+			   ret ? dentry : BPF_CORE_READ(file, f_path.dentry),
+			   BPF_CORE_READ(file, f_path.mnt));
 }
 
 static __always_inline int finish_getattr(void *ctx, const struct path *path, int ret)
@@ -85,6 +103,13 @@ int BPF_PROG(open4_fexit, struct inode *inode, struct file *file, int ret)
 	return finish_file(ctx, FS_OPEN, file, -1, ret);
 }
 
+SEC("fexit/%atomic")
+int BPF_PROG(atomic_fexit, struct inode *dir, struct dentry *dentry, struct file *file,
+	     unsigned int flags, umode_t mode, int ret)
+{
+	return finish_atomic(ctx, dentry, file, ret);
+}
+
 SEC("fexit/%fsync")
 int BPF_PROG(fsync_fexit, struct file *file, loff_t start, loff_t end, int datasync, int ret)
 {
@@ -132,6 +157,19 @@ SEC("kprobe/%open4")
 int BPF_KPROBE(open4_kprobe, void *inode, void *file) { return enter_object(FS_OPEN, file, 0); }
 SEC("kretprobe/%open4")
 int BPF_KRETPROBE(open4_kretp, int ret) { return finish_file(ctx, FS_OPEN, OBJECT(FS_OPEN), -1, ret); }
+/* Two objects to keep, and no offset. */
+SEC("kprobe/%atomic")
+int BPF_KPROBE(atomic_kprobe, void *dir, void *dentry, void *file)
+{
+	return enter_object(FS_OPEN, file, (__s64)dentry);
+}
+SEC("kretprobe/%atomic")
+int BPF_KRETPROBE(atomic_kretp, int ret)
+{
+	struct call_object kept = call_kept_object(FS_OPEN);
+
+	return finish_atomic(ctx, (void *)kept.offset, (void *)kept.object, ret);
+}
 SEC("kprobe/%fsync")
 int BPF_KPROBE(fsync_kprobe, void *file, __s64 start) { return enter_object(FS_FSYNC, file, start); }
 SEC("kretprobe/%fsync")

@@ -46,7 +46,7 @@ static __always_inline int leave(void)
 	SEC("kprobe/" #function) int name##_kprobe(struct pt_regs *ctx) { return enter(); } \
 	SEC("kretprobe/" #function) int name##_kret(struct pt_regs *ctx) { return leave(); }
 
-READS_AHEAD(unbounded, page_cache_ra_unbounded)
+READS_AHEAD(unbound, page_cache_ra_unbounded)
 READS_AHEAD(order, page_cache_ra_order)
 READS_AHEAD(plain, do_page_cache_ra)
 READS_AHEAD(forced, force_page_cache_ra)

@@ -54,10 +54,10 @@ constexpr std::string_view kUnmapped = "the use of a mapped page until it is unm
 
 constexpr Need kNeeds[] = {
     {"threads that read ahead",
-     {rung_any<&Progs::unbound_fentry, &Progs::unbounded_fexit, &Progs::order_fentry,
+     {rung_any<&Progs::unbound_fentry, &Progs::unbound_fexit, &Progs::order_fentry,
                &Progs::order_fexit, &Progs::plain_fentry, &Progs::plain_fexit,
                &Progs::forced_fentry, &Progs::forced_fexit>("fentry"),
-      rung_any<&Progs::unbound_kprobe, &Progs::unbounded_kret, &Progs::order_kprobe,
+      rung_any<&Progs::unbound_kprobe, &Progs::unbound_kret, &Progs::order_kprobe,
                &Progs::order_kret, &Progs::plain_kprobe, &Progs::plain_kret, &Progs::forced_kprobe,
                &Progs::forced_kret>("kprobe")}},
     {"pages coming into the cache",

@@ -57,18 +57,29 @@ constexpr std::string_view kNames[STAT_CALLS] = {"stat",  "lstat",  "fstat",  "f
 template <auto Fexit, auto Enter, auto Leave>
 constexpr Need call(std::string_view what)
 {
-    return {.what = what, .rungs = {rung<Fexit>("fexit"), rung<Enter, Leave>("tracepoint")}};
+    // The work of all is done by one, which is itself one of them.
+    return {.what = what,
+            .rungs = {rung<Fexit, &P::fstatat_fexit>("fexit"), rung<Enter, Leave>("tracepoint")}};
 }
 
 constexpr Need kNeeds[] = {
     call<&P::stat_fexit, &P::stat_enter, &P::stat_leave>("stat"),
     call<&P::lstat_fexit, &P::lstat_enter, &P::lstat_leave>("lstat"),
     call<&P::fstat_fexit, &P::fstat_enter, &P::fstat_leave>("fstat"),
-    call<&P::fstatat_fexit, &P::fstatat_enter, &P::fstatat_leave>("fstatat"),
+    {.what = "fstatat",
+     .rungs = {rung<&P::fstatat_fexit>("fexit"),
+               rung<&P::fstatat_enter, &P::fstatat_leave>("tracepoint")}},
     call<&P::statx_fexit, &P::statx_enter, &P::statx_leave>("statx"),
     call<&P::statfs_fexit, &P::statfs_enter, &P::statfs_leave>("statfs"),
     call<&P::fstatfs_fexit, &P::fstatfs_enter, &P::fstatfs_leave>("fstatfs"),
 };
+
+// libbpf puts the program that does the work into its map, but fails if it is not loaded.
+void resolved(statsnoop_bpf& s, const Launcher&)
+{
+    if (!bpf_program__autoload(s.progs.fstatat_fexit))
+        bpf_map__set_type(s.maps.stat_work, BPF_MAP_TYPE_ARRAY);
+}
 
 bool decode(Row& row, const Options&, const void* record, std::size_t)
 {
@@ -92,6 +103,7 @@ constexpr Stream<statsnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .resolved = resolved,
     .decode = decode,
 };
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "biopattern.h"
+#include "bpf/block.bpf.h"
+
+#define FIRST_COMMAND 32 /* REQ_OP_SCSI_IN, REQ_OP_DRV_IN and above: no sector */
+#define REQUEST_OP_FLUSH 2
+
+const volatile struct biopattern_config cfg = {};
+
+HASH_MAP(cb_disks, __u32, struct biopattern_disk, 4096);
+
+static __always_inline struct biopattern_disk *find_disk(__u32 number)
+{
+	static const struct biopattern_disk zero;
+	struct biopattern_disk *disk = bpf_map_lookup_elem(&cb_disks, &number);
+
+	if (disk)
+		return disk;
+	bpf_map_update_elem(&cb_disks, &number, &zero, BPF_NOEXIST);
+	disk = bpf_map_lookup_elem(&cb_disks, &number);
+	if (!disk)
+		count_lost_map();
+	return disk;
+}
+
+/* In the order in which the driver gets the requests. They complete in another when several are
+ * under way, which says nothing of how they were asked for. */
+static __always_inline int issue(void *ctx, bool direct)
+{
+	struct request *rq = request_argument(ctx);
+	__u32 op = BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK;
+	__u32 bytes = BLOCK_READ(direct, rq, __data_len), number;
+	struct biopattern_disk *disk;
+	__u64 sector, end;
+
+	/* Has no place on the disk: it neither follows another nor is another's predecessor. */
+	if (!bytes || op == REQUEST_OP_FLUSH || op >= FIRST_COMMAND)
+		return 0;
+	/* It comes again, since the driver had no room for it: blk_mq_start_request() tells of the
+	 * issue and then sets the deadline, which a new request does not have. */
+	if (BLOCK_READ(direct, rq, deadline))
+		return 0;
+	number = request_disk(rq, direct);
+	sector = BLOCK_READ(direct, rq, __sector);
+	if ((cfg.disk && number != cfg.disk) ||
+	    (cfg.sectors && sector - cfg.first_sector >= cfg.sectors)) {
+		count_filtered();
+		return 0;
+	}
+	disk = find_disk(number);
+	if (!disk)
+		return 0;
+	end = disk->end;
+	disk->end = sector + (bytes >> 9);
+	__sync_fetch_and_add(&disk->bytes, bytes);
+	if (!end)
+		__sync_fetch_and_add(&disk->first, 1);
+	else if (end == sector)
+		__sync_fetch_and_add(&disk->sequential, 1);
+	else
+		__sync_fetch_and_add(&disk->random, 1);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_issue")
+int issue_tp_btf(__u64 *ctx)
+{
+	return issue(ctx, true);
+}
+
+SEC("raw_tp/block_rq_issue")
+int issue_raw_tp(__u64 *ctx)
+{
+	return issue(ctx, false);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "biopattern.h"
+#include "disks.hpp"
+#include "reports.hpp"
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <map>
+
+#include "biopattern.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(biopattern_bpf::progs);
+
+struct Options : biopattern_config {
+    std::string_view disk_name;
+};
+
+struct Row {
+    std::uint64_t time_ns = 0; // end of the interval
+    std::string disk;
+    std::uint64_t random = 0, sequential = 0, count = 0, bytes = 0;
+
+    // Of those whose predecessor is known.
+    Value percent(bool of_random) const
+    {
+        const std::uint64_t all = random + sequential;
+        if (all == 0)
+            return Absent{};
+        const std::uint64_t rounded = (200 * random + all) / (2 * all);
+        return of_random ? rounded : 100 - rounded;
+    }
+};
+
+constexpr Example kExamples[] = {
+    {"biopattern 1 10", "Ten reports, one each second"},
+    {"biopattern -d vda", "One disk, until Ctrl-C"},
+};
+
+constexpr Option kOptions[] = {
+    show('T', "timestamp", "Nothing: the time is always there"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 9,
+                                                          "End of the interval"),
+    col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
+                                                                      "Name of the disk"),
+    col<[](const Row& r) { return r.percent(true); }>(
+        "random_percent", "%RND", -5, "Requests that begin elsewhere than the one before ended"),
+    col<[](const Row& r) { return r.percent(false); }>(
+        "sequential_percent", "%SEQ", -5, "Requests that begin where the one before ended"),
+    col<&Row::count>("count", "COUNT", -8, "Requests"),
+    col<[](const Row& r) { return Value(r.bytes / 1024); }>("kbytes", "KBYTES", -10,
+                                                            "What they read and wrote, in KiB"),
+    col<&Row::bytes>("bytes", "BYTES", -12, "The same in bytes", kJsonOnly),
+    col<&Row::random>("random", "RND", -8, "Random requests", kJsonOnly),
+    col<&Row::sequential>("sequential", "SEQ", -8, "Sequential requests", kJsonOnly),
+};
+
+constexpr Need kNeeds[] = {
+    {"requests as they are issued",
+     {rung<&Progs::issue_tp_btf>("tp_btf"), rung<&Progs::issue_raw_tp>("raw_tp")}},
+};
+
+class Report
+{
+public:
+    using Row = ::Row;
+
+    explicit Report(Reporting<biopattern_bpf, Options>& r) : r_(r) {}
+
+    void begin() { r_.output.header(); }
+
+    void report()
+    {
+        std::vector<Row> rows;
+        const int map = bpf_map__fd(r_.skeleton.maps.cb_disks);
+        const std::uint64_t now = monotonic_ns();
+        std::uint32_t number = 0;
+        for (const std::uint32_t* last = nullptr; bpf_map_get_next_key(map, last, &number) == 0;
+             last = &number) {
+            biopattern_disk disk{};
+            if (bpf_map_lookup_elem(map, &number, &disk) != 0)
+                continue;
+            Row row = difference(disk, before_[number]);
+            before_[number] = disk;
+            if (row.count == 0)
+                continue;
+            row.time_ns = now;
+            row.disk = disk_name(number);
+            r_.account.printed += row.count;
+            rows.push_back(std::move(row));
+        }
+        std::ranges::sort(rows, {}, &Row::disk);
+        for (const Row& row : rows)
+            r_.output.row(&row);
+    }
+
+private:
+    static Row difference(const biopattern_disk& now, const biopattern_disk& before)
+    {
+        Row row;
+        row.random = now.random - before.random;
+        row.sequential = now.sequential - before.sequential;
+        row.count = row.random + row.sequential + now.first - before.first;
+        row.bytes = now.bytes - before.bytes;
+        return row;
+    }
+
+    Reporting<biopattern_bpf, Options>& r_;
+    std::map<std::uint32_t, biopattern_disk> before_; // at the last report
+};
+
+constexpr Reports<biopattern_bpf, Options, Report> kTool{
+    .about = {.name = "biopattern",
+              .area = "block",
+              .summary = "Tell random from sequential disk I/O",
+              .details = "A request is sequential if it begins where the one that the same disk's "
+                         "driver got before it ends.",
+              .examples = kExamples},
+    .options = kOptions,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup = [](biopattern_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .resolved =
+        [](biopattern_bpf& s, const Launcher& launcher) {
+            s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

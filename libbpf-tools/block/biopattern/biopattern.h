@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+struct biopattern_config {
+	__u64 first_sector; /* with sectors: only this part of the disk */
+	__u64 sectors;
+	__u32 disk;         /* only this one, 0: all */
+};
+
+/* Of one disk; the counts only grow. */
+struct biopattern_disk {
+	__u64 end;        /* the sector behind the last request */
+	__u64 random, sequential;
+	__u64 first;      /* nothing was known of what came before */
+	__u64 bytes;
+};

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "biostacks.h"
+#include "output/escape.hpp"
+#include "reports.hpp"
+#include "request.hpp"
+#include "shape/histogram.hpp"
+#include "shape/stacks.hpp"
+#include "symbols/flame.hpp"
+#include <algorithm>
+
+#include "biostacks.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+
+constexpr std::string_view kMissed = "[Missed Kernel Stack]";
+
+struct Options : StackOptions {
+    std::string_view disk_name;
+    Seconds every{0};
+    bool milliseconds = false;
+};
+
+// Latencies of one process, disk and stack.
+struct Row {
+    std::string comm, disk;
+    std::uint32_t pid = 0, tid = 0;
+    const Frames* kernel = nullptr;
+    hist latencies{};
+
+    std::uint64_t total_us() const { return latencies.sum / 1000; }
+};
+
+constexpr Example kExamples[] = {
+    {"biostacks 10", "All that waits for disks, for ten seconds"},
+    {"biostacks -d vda -p 181", "One process and one disk, until Ctrl-C"},
+    {"biostacks --flame out.svg -- make", "A flame graph of a command's disk latency"},
+    {"biostacks -f 10 > out.folded", "Microseconds by stack for other tools"},
+};
+
+constexpr Option kOptions[] = {
+    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    opt<&Options::every>('i', "interval", "SECONDS", "A report each interval"),
+    stack_option::folded,
+    stack_option::annotations,
+    stack_option::threads,
+    stack_option::flame,
+    stack_option::storage,
+    opt<&StackOptions::hash_storage>(0, "hash-storage-size", "KEYS",
+                                     "Room for so many combinations of process, disk and stack "
+                                     "(4096)",
+                                     {1, 1 << 20}),
+    stack_option::depth,
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
+        "comm", "COMM", 16, "Command name of the task that asked for the I/O"),
+    col<&Row::pid>("pid", "PID", 7, "Its process ID"),
+    col<&Row::tid>("tid", "TID", 7, "Its thread ID", costly("per-thread")),
+    col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
+                                                                      "Name of the disk"),
+    col<[](const Row& r) { return StackRow::names(*r.kernel); }>(
+        "kernel", "KERNEL", 0, "Kernel functions that led to it, leaf first"),
+};
+
+using Programs = decltype(biostacks_bpf::progs);
+constexpr Need kNeeds[] = {kRequestsMade<biostacks_bpf>, kRequestsIssued<biostacks_bpf>,
+                           kRequestsDone<biostacks_bpf>};
+
+Unit unit(const Options& o)
+{
+    return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
+}
+
+constexpr StackUnit kStackUnit{.name = "microseconds", .total = true, .divisor = 1000};
+
+class Report
+{
+public:
+    using Row = ::Row;
+
+    explicit Report(Reporting<biostacks_bpf, Options>& r)
+        : r_(r), writer_(r.session, r.output, unit(r.options)),
+          generations_(r.skeleton.bss->cb_generation)
+    {
+    }
+
+    void begin()
+    {
+        writer_.header();
+        if (as_text() && !r_.options.folded && r_.options.flame.empty())
+            r_.output.text() += "Tracing block I/O with init stacks. Hit Ctrl-C to end.\n\n";
+    }
+
+    void report()
+    {
+        const Entries entries(r_.skeleton.maps.cb_stack_hists, generations_.flip());
+        StackWords words(r_.options, kStackUnit, symbols_, r_.skeleton.maps.cb_stacks,
+                         r_.skeleton.maps.cb_stacks_spill);
+        std::vector<Row> rows = read(entries, words);
+        if (words.kernel_hidden())
+            say(r_.session.tool, "kernel functions have no names here: needs CAP_SYSLOG");
+        writer_.begin(monotonic_ns());
+        for (const Row& row : rows)
+            print(row);
+        if (!r_.options.flame.empty())
+            draw(rows);
+    }
+
+private:
+    bool as_text() const { return r_.session.format == Format::text; }
+
+    // The one that took longest last: there one looks first.
+    std::vector<Row> read(const Entries& entries, StackWords& words)
+    {
+        std::vector<Row> rows(entries.size());
+        for (std::size_t i = 0; i < rows.size(); i++) {
+            const auto& key = entries.key<biostacks_key>(i);
+            Row& row = rows[i];
+            row.comm = c_str(key.comm);
+            row.disk = key.disk ? disk_name(key.disk) : "unknown";
+            row.pid = key.pid;
+            row.tid = key.tid;
+            row.kernel = words.kernel(key.kernel);
+            entries.values<biostacks_value>(i, [&](const biostacks_value& v) {
+                std::ranges::copy(v.slots, row.latencies.slots);
+                row.latencies.sum = v.sum;
+                row.latencies.max = v.max;
+                row.latencies.min_inv = v.min_inv;
+            });
+            // The kernel side counted these as lost.
+            if (key.kernel >= 0 || key.kernel == STACK_NONE)
+                for (const std::uint64_t n : row.latencies.slots)
+                    r_.account.printed += n;
+        }
+        join_alike(rows);
+        const auto order = [](const Row& row) {
+            return std::tuple(row.latencies.sum, std::string_view(row.comm), row.pid, row.tid,
+                              std::string_view(row.disk));
+        };
+        std::ranges::stable_sort(rows, {}, order);
+        return rows;
+    }
+
+    static void add(hist& to, const hist& from)
+    {
+        for (std::size_t i = 0; i < HIST_SLOTS; i++)
+            to.slots[i] += from.slots[i];
+        to.sum += from.sum;
+        to.max = std::max(to.max, from.max);
+        to.min_inv = std::max(to.min_inv, from.min_inv);
+    }
+
+    // Stacks that differ in addresses only, say in two calls of one function, read the same.
+    static void join_alike(std::vector<Row>& rows)
+    {
+        const auto text = [](const Row& r) {
+            return std::tie(r.comm, r.pid, r.tid, r.disk, r.kernel->state, r.kernel->names);
+        };
+        std::ranges::sort(rows, [&](const Row& a, const Row& b) { return text(a) < text(b); });
+        std::size_t kept = 0;
+        for (Row& row : rows) {
+            if (kept > 0 && text(rows[kept - 1]) == text(row))
+                add(rows[kept - 1].latencies, row.latencies);
+            else if (&rows[kept++] != &row)
+                rows[kept - 1] = std::move(row);
+        }
+        rows.resize(kept);
+    }
+
+    void print(const Row& row)
+    {
+        std::string& out = r_.output.text();
+        Distribution latencies;
+        latencies.add(row.latencies);
+        if (!as_text()) {
+            writer_.write(&row, latencies);
+        } else if (r_.options.folded) {
+            append_folded(out, process(row), {}, stack(row), row.total_us(),
+                          {.annotate = r_.options.annotations});
+        } else if (r_.options.flame.empty()) {
+            std::string comm;
+            escape_text(comm, row.comm, true);
+            out += cat(padded(comm, 14), " ", padded(cat(row.pid), 6));
+            out += row.tid ? cat(" ", padded(cat(row.tid), 6)) : "";
+            out += cat(" ", row.disk, "\n");
+            for (const StackFrame& frame : stack(row)) {
+                escape_text(out, frame.name, false);
+                out += r_.options.annotations && frame.kind == FrameKind::kernel ? "_[k]\n" : "\n";
+            }
+            writer_.write(nullptr, latencies);
+            out += '\n';
+        }
+        r_.output.end_record();
+    }
+
+    void draw(const std::vector<Row>& rows)
+    {
+        std::vector<FlameStack> stacks;
+        std::deque<std::string> names;
+        std::uint64_t sum = 0;
+        for (const Row& row : rows) {
+            FlameStack& flame = stacks.emplace_back();
+            flame.weight = row.total_us();
+            sum += flame.weight;
+            flame.frames.push_back({names.emplace_back(process(row)), FrameKind::process});
+            const std::vector<StackFrame> kernel = stack(row);
+            flame.frames.insert(flame.frames.end(), kernel.rbegin(), kernel.rend());
+        }
+        std::string svg;
+        write_flame_graph(svg,
+                          {.title = "biostacks",
+                           .subtitle = "Latency of block I/O by the stack that asked for it",
+                           .unit = std::string(kStackUnit.name)},
+                          stacks);
+        replace_file(std::string(r_.options.flame), svg);
+        say(r_.session.tool, cat("wrote ", r_.options.flame, ": ", sum, " ", kStackUnit.name));
+    }
+
+    static std::string process(const Row& row)
+    {
+        return row.tid ? cat(row.comm, "-", row.pid, "/", row.tid) : row.comm;
+    }
+
+    static std::vector<StackFrame> stack(const Row& row)
+    {
+        std::vector<StackFrame> frames;
+        if (row.kernel->state == Frames::State::lost)
+            frames.push_back({kMissed, FrameKind::marker});
+        for (std::size_t i = 0; i < row.kernel->names.size(); i++)
+            frames.push_back({row.kernel->names[i], row.kernel->kinds[i]});
+        return frames;
+    }
+
+    static std::string padded(std::string text, std::size_t width)
+    {
+        text.resize(std::max(width, text.size()), ' ');
+        return text;
+    }
+
+    Reporting<biostacks_bpf, Options>& r_;
+    HistogramWriter writer_;
+    Generations generations_;
+    ImageSymbols symbols_; // of user stacks: none are taken
+};
+
+constexpr Reports<biostacks_bpf, Options, Report, Shared::duration> kTool{
+    .about = {.name = "biostacks",
+              .area = "block",
+              .summary = "Show the latency of block I/O by the kernel stack that asked for it",
+              .details = "From when a request is made until it completes: a histogram for each "
+                         "process, disk and stack, the one that took longest in all last. Folded "
+                         "lines and flame graphs are weighed by latency.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .interval = std::chrono::seconds(1), // passes for a valid one until check() knows
+    .check =
+        [](Options& o, Session& session) {
+            o.kernel_only = true;
+            if (!session.given("hash-storage-size"))
+                o.hash_storage = BIOSTACKS_STORAGE;
+            check_stack_options(o);
+            if (session.given("interval") && o.every.count() == 0)
+                fail_usage("--interval must be greater than 0");
+            session.interval = o.every;
+        },
+    .setup =
+        [](biostacks_bpf& s, Options& o, const Session& session) {
+            prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_hists, s.maps.cb_stacks,
+                           s.maps.cb_stacks_spill);
+            bpf_map__set_autocreate(s.maps.cb_stack_sums, false);
+            bpf_map__set_autocreate(s.maps.cb_stack_tasks, false);
+            s.rodata->cb_unit_ns = unit(o).raw;
+            choose_disk(s, session, o.disk_name);
+        },
+    .resolved = [](biostacks_bpf& s, const Launcher& launcher) { request_resolved(s, launcher); },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

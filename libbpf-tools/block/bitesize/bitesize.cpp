@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bitesize.h"
+#include "disks.hpp"
+#include "reports.hpp"
+#include "request.hpp"
+#include "shape/histogram.hpp"
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "bitesize.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(bitesize_bpf::progs);
+
+struct Options : bitesize_config {
+    std::string_view disk_name;
+    bool system = false;
+};
+
+struct Row {
+    std::string comm, disk;
+    std::string_view operation;
+};
+
+constexpr Example kExamples[] = {
+    {"bitesize", "Sizes by process, until Ctrl-C"},
+    {"bitesize -O -c postgres 10", "Reads and writes of one program apart, every 10 seconds"},
+    {"bitehist", "The whole system's, as powers of two and size by size"},
+    {"bitesize -- dd if=/dev/vda of=/dev/null bs=64k", "Those of a command"},
+};
+
+constexpr Alias kAliases[] = {
+    {"bitehist", {"--system", "--linear"}, "Show the sizes of block I/O of the whole system"},
+};
+
+constexpr Option kOptions[] = {
+    show('T', "timestamp", "Print the time of day"),
+    opt<&Options::comm>('c', "comm", "NAME", "Only processes whose name begins so"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
+    flag<&Options::per_operation>('O', "operations", "A histogram for each operation"),
+    flag<&Options::system>(0, "system", "One histogram, whoever asks for the I/O"),
+    flag<&Options::linear>(0, "linear", "How often each size occurred too, over all processes"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
+        "comm", "COMM", 16, "Command name of the task that asks for the I/O", without("system")),
+    col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
+        "disk", "DISK", 10, "Name of the disk", costly("disks")),
+    col<[](const Row& r) { return Value(Trusted{r.operation}); }>(
+        "operation", "OPERATION", 12, "Kind of request", costly("operations")),
+};
+
+constexpr Need kNeeds[] = {
+    {"requests as they are issued",
+     {rung<&Progs::issue_tp_btf>("tp_btf"), rung<&Progs::issue_raw_tp>("raw_tp")}},
+    {"requests as they are queued, for who asks for them",
+     {rung<&Progs::insert_tp_btf, &Progs::merge_tp_btf>("tp_btf"),
+      rung<&Progs::insert_raw_tp, &Progs::merge_raw_tp>("raw_tp")}},
+    {.what = "writes with a flush, for who asks for them",
+     .rungs = {rung<&Progs::flush_fentry>("fentry"), rung<&Progs::flush_kprobe>("kprobe")},
+     .optional = true,
+     .without = "who asks for a write that a flush goes before (REQ_PREFLUSH)"},
+};
+
+constexpr Unit kUnit{"kbytes", SIZE_UNIT};
+
+class Report
+{
+public:
+    using Row = ::Row;
+
+    explicit Report(Reporting<bitesize_bpf, Options>& r)
+        : r_(r), writer_(r.session, r.output, kUnit), generations_(r.skeleton.bss->cb_generation)
+    {
+    }
+
+    void begin() { writer_.header(); }
+
+    void report()
+    {
+        const __u32 generation = generations_.flip();
+        writer_.begin(monotonic_ns());
+        std::map<std::tuple<std::string, std::uint32_t, std::uint32_t>, Distribution> all;
+        take_places(r_.skeleton.bss->cb_places[generation], all);
+        const Entries entries(r_.skeleton.maps.cb_hists, generation);
+        for (std::size_t i = 0; i < entries.size(); i++) {
+            const auto& key = entries.key<size_key>(i);
+            entries.values<hist>(i, [&](const hist& h) {
+                all[{std::string(c_str(key.comm)), key.disk, key.kind}].add(h);
+            });
+        }
+        const Options& o = r_.options;
+        const bool keyed = !o.system || o.per_disk || o.per_operation;
+        if (o.linear && r_.session.format == Format::text && !all.empty())
+            r_.output.text() += "\nlog2 histogram";
+        std::vector<std::pair<Row, Distribution>> rows;
+        for (const auto& [key, distribution] : all) {
+            const auto& [comm, disk, kind] = key;
+            rows.push_back({{comm,
+                             !o.per_disk ? ""
+                             : disk      ? disk_name(disk)
+                                         : "unknown",
+                             o.per_operation ? request_kind_name(kind) : ""},
+                            distribution});
+        }
+        std::ranges::stable_sort(rows, [&](const auto& a, const auto& b) {
+            return row_before(r_.output.columns(), &a.first, &b.first);
+        });
+        for (const auto& [row, distribution] : rows) {
+            r_.account.printed += distribution.count();
+            writer_.write(keyed ? &row : nullptr, distribution);
+        }
+        if (o.linear)
+            linear(generation);
+    }
+
+private:
+    template <class All>
+    static void take_places(size_place (&places)[SIZE_PLACES], All& all)
+    {
+        for (size_place& p : places) {
+            if (p.tickets == 0)
+                continue;
+            if (p.rest) {
+                hist h{};
+                std::ranges::copy(p.slots, h.slots);
+                h.sum = p.sum;
+                h.max = p.max;
+                h.min_inv = p.min_inv;
+                char comm[COMM_LEN];
+                std::memcpy(comm, p.name, sizeof comm);
+                all[{std::string(c_str(comm)), std::uint32_t(p.rest >> 32),
+                     std::uint16_t(p.rest >> 16)}]
+                    .add(h);
+            }
+            p = {}; // the kernel side fills the other half
+        }
+    }
+
+    void linear(__u32 generation)
+    {
+        const Entries entries(r_.skeleton.maps.cb_top, generation);
+        std::map<std::uint32_t, std::uint64_t> sizes;
+        std::uint64_t greatest = 0;
+        for (std::size_t i = 0; i < entries.size(); i++)
+            entries.values<std::uint64_t>(i, [&](std::uint64_t n) {
+                sizes[entries.key<linear_key>(i).units] += n;
+                greatest = std::max(greatest, n);
+            });
+        if (sizes.empty())
+            return;
+        std::string& out = r_.output.text();
+        const std::uint64_t now = r_.output.clock().wall_ns(monotonic_ns());
+        switch (r_.session.format) {
+        case Format::text:
+            out += "\nlinear histogram\n     kbytes        : count     distribution\n";
+            for (const auto& [kib, n] : sizes) {
+                const std::string_view bar = stars(n, greatest, 40);
+                out += cat("     ", left(cat(kib), 13), " : ", left(cat(n), 8), " |", bar,
+                           std::string(40 - bar.size(), ' '), "|\n");
+            }
+            break;
+        case Format::json: {
+            out += cat("{\"time_ns\":", now, ",\"unit\":\"", kUnit.name, "\",\"linear\":[");
+            std::string_view comma;
+            for (const auto& [kib, n] : sizes) {
+                out += cat(comma, "{\"size\":", kib, ",\"count\":", n, "}");
+                comma = ",";
+            }
+            out += "]}\n";
+            break;
+        }
+        case Format::csv:
+            break; // has but one form of line
+        }
+        r_.output.end_record();
+    }
+
+    static std::string left(std::string text, std::size_t width)
+    {
+        text.resize(std::max(width, text.size()), ' ');
+        return text;
+    }
+
+    Reporting<bitesize_bpf, Options>& r_;
+    HistogramWriter writer_;
+    Generations generations_;
+};
+
+constexpr Reports<bitesize_bpf, Options, Report> kTool{
+    .about = {.name = "bitesize",
+              .area = "block",
+              .summary = "Show the sizes of block I/O by process",
+              .details =
+                  "Sizes of requests as the driver gets them, under the name of the task that "
+                  "asked for the I/O. Writes that were buffered are asked for by who writes "
+                  "them back, as a rule a kernel thread.",
+              .examples = kExamples,
+              .aliases = kAliases},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup =
+        [](bitesize_bpf& s, Options& o, const Session& session) {
+            s.rodata->cb_issuer_filtered = is_filtered(session);
+            bpf_map__set_autocreate(s.maps.cb_top, o.linear);
+            o.per_process = !o.system;
+            restrict_to_disk(o, o.disk_name);
+        },
+    .resolved =
+        [](bitesize_bpf& s, const Launcher& launcher) {
+            s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
+            suit_map(s.maps.cb_hists, launcher.plan().load);
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace
