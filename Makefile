@@ -70,9 +70,14 @@ $(BUILD)/bpf/%.bpf.o: %.bpf.c $(BUILD)/host/slim-btf
 	$(Q)$(LLVM_STRIP) -g $@
 	$(Q)$(slim) $@
 
-$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(BUILD)/host/pack-skeleton: scripts/build/pack-skeleton.cpp
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp
+	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o $(BUILD)/host/pack-skeleton
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.raw
+	$(Q)$(BUILD)/host/pack-skeleton $< < $@.raw > $@.tmp
 	$(Q)mv $@.tmp $@
 
 $(BUILD)/tools/%.o: %.cpp $(BUILD)/skel/%.skel.h
