@@ -3,6 +3,7 @@
 // who is traced, and what happens where something is missing. What all tools must do is asked of
 // all, the rest of opensnoop.
 #include "harness.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -53,10 +54,21 @@ void expect_one_line(const Result& result, int status, const std::string& part)
     EXPECT_EQ(result.out, "");
 }
 
+// What a tool said from "opensnoop: tracing; Ctrl-C ends" on. Before, it may say what it observes.
+std::vector<std::string> said_from_start(const Result& result)
+{
+    auto said = lines(result.err);
+    const auto start = std::ranges::find_if(
+        said, [](const std::string& line) { return line.ends_with(": tracing; Ctrl-C ends"); });
+    if (start != said.end())
+        said.erase(said.begin(), start);
+    return said;
+}
+
 // "opensnoop: tracing; Ctrl-C ends" and nothing else.
 void expect_quiet(const Result& result)
 {
-    const auto said = lines(result.err);
+    const auto said = said_from_start(result);
     ASSERT_EQ(said.size(), 1u) << result.err;
     EXPECT_TRUE(said[0].ends_with(": tracing; Ctrl-C ends")) << said[0];
 }
@@ -130,7 +142,7 @@ TEST_P(EveryTool, EndsAsItShould)
         const Result result = tracer.stop(signal);
         EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
         expect_exact(result);
-        const auto said = lines(result.err);
+        const auto said = said_from_start(result);
         ASSERT_EQ(said.size(), 2u) << result.err;
         EXPECT_NE(said[1].find(" seen = "), std::string::npos) << said[1];
         EXPECT_TRUE(said[1].ends_with(" 0 lost")) << said[1];
@@ -140,7 +152,7 @@ TEST_P(EveryTool, EndsAsItShould)
         const Result result =
             run(with_needed(GetParam(), {"--json", "--duration", "0.2"}), {}, to_file("/dev/full"));
         EXPECT_EQ(result.status, 4) << result.err;
-        const auto said = lines(result.err);
+        const auto said = said_from_start(result);
         ASSERT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
         EXPECT_NE(said[1].find("No space left on device"), std::string::npos) << said[1];
         break;

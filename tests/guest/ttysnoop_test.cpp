@@ -125,8 +125,8 @@ TEST(Ttysnoop, WhoWroteWhat)
     const pid_t pid = child.pid();
     Tracer json({"ttysnoop", pty.path, "-p", std::to_string(child.pid()), "--json"});
     Tracer text({"ttysnoop", pty.path, "--escape", "--count", "3"});
+    other.go_wait(); // first: with the process of -p its tool ends
     child.go_wait();
-    other.go_wait();
     const Result j = json.stop(), t = text.wait();
     expect_exact(j);
     EXPECT_EQ(t.status, 0);
@@ -140,8 +140,8 @@ TEST(Ttysnoop, WhoWroteWhat)
     const auto rows = lines(t.out);
     ASSERT_EQ(rows.size(), 4u) << t.out;
     EXPECT_EQ(words(rows[0]), (std::vector<std::string>{"TIME", "PID", "COMM", "BYTES", "TEXT"}));
-    EXPECT_TRUE(rows[1].ends_with(" a\\nwriter            8 one\\x1b[2J\\n")) << rows[1];
-    EXPECT_TRUE(rows[2].ends_with(" 4 two\\xff")) << rows[2];
+    EXPECT_TRUE(rows[2].ends_with(" a\\nwriter            8 one\\x1b[2J\\n")) << rows[2];
+    EXPECT_TRUE(rows[3].ends_with(" 4 two\\xff")) << rows[3];
 }
 
 // The same number in another devpts is another terminal; a program that writes to it through

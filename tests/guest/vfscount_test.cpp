@@ -44,8 +44,8 @@ void count(const Environment& env, const char* rung)
     Child other([&] { work(elsewhere.path()); });
     const std::string pid = std::to_string(child.pid());
     Tracer tracer({"vfscount", "-p", pid, "--json", "--explain"}, env);
+    other.go_wait(); // first: with the process of -p its tool ends
     child.go_wait();
-    other.go_wait();
     const Result r = tracer.stop();
     EXPECT_EQ(r.status, 0) << r.err;
     if (*rung)

@@ -49,43 +49,6 @@ constexpr Column kColumns[] = {
         "operation", "OPERATION", 10, "read, write, open, fsync, getattr, or commit of NFS"),
 };
 
-constexpr std::string_view kBlind = "I/O that ends after its function has returned (io_uring, AIO)";
-
-constexpr Need kNeeds[] = {
-    {"reads",
-     {rung<&P::read_fexit, &P::read_fentry>("fexit", kBlind),
-      rung<&P::read_kretp, &P::read_kprobe>("kprobe", kBlind)}},
-    {"writes",
-     {rung<&P::write_fexit, &P::write_fentry>("fexit", kBlind),
-      rung<&P::write_kretp, &P::write_kprobe>("kprobe", kBlind)}},
-    {"opens",
-     {rung<&P::open_fexit, &P::open_fentry>("fexit"),
-      rung<&P::open_kretp, &P::open_kprobe>("kprobe")}},
-    {.what = "opens by NFSv4",
-     .rungs = {rung<&P::open4_fexit, &P::open4_fentry>("fexit"),
-               rung<&P::open4_kretp, &P::open4_kprobe>("kprobe")},
-     .optional = true,
-     .without = "opens by NFSv4"},
-    {.what = "creating opens by NFSv4",
-     .rungs = {rung<&P::atomic_fexit, &P::atomic_fentry>("fexit"),
-               rung<&P::atomic_kretp, &P::atomic_kprobe>("kprobe")},
-     .optional = true,
-     .without = "opens by NFSv4 that create files"},
-    {"fsyncs",
-     {rung<&P::fsync_fexit, &P::fsync_fentry>("fexit"),
-      rung<&P::fsync_kretp, &P::fsync_kprobe>("kprobe")}},
-    {.what = "getattrs",
-     .rungs = {rung<&P::getattr_fexit, &P::getattr_fentry>("fexit"),
-               rung<&P::getattr_kretp, &P::getattr_kprobe>("kprobe")},
-     .optional = true,
-     .without = "stat(2)"},
-    {.what = "commits",
-     .rungs = {rung<&P::commit_fexit, &P::commit_fentry>("fexit"),
-               rung<&P::commit_kretp, &P::commit_kprobe>("kprobe")},
-     .optional = true,
-     .without = "commits of NFS"},
-};
-
 constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
     .about = {.name = "fsdist",
               .area = "file",
@@ -97,7 +60,7 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
-    .needs = kNeeds,
+    .needs = kFileSystemNeeds<P>,
     .unit =
         [](const Options& o) {
             return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
