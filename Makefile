@@ -165,7 +165,7 @@ install: corebox man
 
 # BPF files are in kernel style, which this clang-format does not know.
 cxx_files := $(wildcard common/*.[ch]pp common/*/*.[ch]pp libbpf-tools/*/*.[ch]pp \
-                        libbpf-tools/*/*/*.[ch]pp tests/*/*.[ch]pp)
+                        libbpf-tools/*/*/*.[ch]pp tests/*/*.[ch]pp scripts/build/*.cpp)
 fmt:
 	$(Q)clang-format -i $(cxx_files)
 

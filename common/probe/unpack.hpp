@@ -8,8 +8,8 @@
 namespace corebox
 {
 
-// The object of `size` bytes, in `memory`, whatever was there before; its size in *out_size, 0 if it
-// could not be unpacked.
+// The object of `size` bytes, in `memory`, whatever was there before; its size in *out_size, 0 if
+// it could not be unpacked.
 const void* unpack(const unsigned char* packed, std::size_t packed_size, std::size_t size,
                    std::unique_ptr<unsigned char[]>& memory, std::size_t* out_size);
 
