@@ -182,8 +182,7 @@ TEST(Filelife, FloodIsExact)
     Tracer tracer({"filelife", "--json", "-p", to_string(child.pid())});
     child.go_wait();
     const Result result = tracer.wait();
-    expect_exact(result);
-    EXPECT_EQ(result.records.size(), std::size_t(kFlood));
+    expect_exact_flood(result, result.records.size(), kFlood);
 }
 
 } // namespace

@@ -187,4 +187,9 @@ bool wait_until(const std::function<bool()>& condition,
 // seen = printed + filtered + lost, and nothing was lost.
 void expect_exact(const Result& result);
 
+// The same for a flood of `caused` events of which the tool shows `shown`. Where the kernel
+// preempts itself (7.2) it may skip programs, also for what others do; then no event is shown
+// twice, and none is missing that is not told.
+void expect_exact_flood(const Result& result, std::uint64_t shown, std::uint64_t caused);
+
 } // namespace corebox::test
