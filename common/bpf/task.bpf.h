@@ -61,6 +61,21 @@ static __always_inline __u32 task_ppid(struct task_struct *task)
 	return task_tgid(BPF_CORE_READ(task, real_parent));
 }
 
+/* The running task's name, into memory that is aligned to 8 bytes. The helper copies byte by byte,
+ * 120 instructions, a third of what all of a small tool costs; since 5.11 a tracing program
+ * (`tracing`) may read the task itself. */
+static __always_inline void current_comm(bool tracing, char *comm)
+{
+	if (tracing && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		((__u64 *)comm)[0] = *(__u64 *)&task->comm[0];
+		((__u64 *)comm)[1] = *(__u64 *)&task->comm[8];
+	} else {
+		bpf_get_current_comm(comm, COMM_LEN);
+	}
+}
+
 /* The running task, now. */
 static __always_inline void task_info_current(struct task_info *info)
 {

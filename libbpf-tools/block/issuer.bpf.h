@@ -23,21 +23,6 @@ bool cb_issuers_noted = false;
 
 enum issuer_verdict { ISSUER_WANTED = 1, ISSUER_UNWANTED = 2 };
 
-/* The running task's name. The helper copies byte by byte, which is a third of what all of a small
- * tool costs (120 of 378 instructions); since 5.11 a tracing program may read the task itself. */
-static __always_inline void issuer_comm(bool direct, char *comm)
-{
-	if (direct &&
-	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		struct task_struct *task = bpf_get_current_task_btf();
-
-		((__u64 *)comm)[0] = *(__u64 *)&task->comm[0];
-		((__u64 *)comm)[1] = *(__u64 *)&task->comm[8];
-	} else {
-		bpf_get_current_comm(comm, COMM_LEN);
-	}
-}
-
 static __always_inline int issuer_note(struct request *rq, bool direct)
 {
 	__u64 made_ns = BLOCK_READ(direct, rq, start_time_ns);
@@ -53,7 +38,7 @@ static __always_inline int issuer_note(struct request *rq, bool direct)
 	cb_issuers_noted = true;
 	s->made_ns = made_ns;
 	s->issuer = !cb_issuer_filtered || filter_current() ? ISSUER_WANTED : ISSUER_UNWANTED;
-	issuer_comm(direct, s->comm);
+	current_comm(direct, s->comm);
 	return 0;
 }
 
@@ -77,7 +62,7 @@ static __always_inline bool issuer_of(struct request *rq, bool direct, char *com
 	}
 	if (cb_issuer_filtered && !filter_current())
 		return false;
-	issuer_comm(direct, comm);
+	current_comm(direct, comm);
 	return true;
 }
 

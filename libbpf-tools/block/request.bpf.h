@@ -90,20 +90,6 @@ struct {
 	__type(value, struct bio_note);
 } cb_bios SEC(".maps");
 
-/* The running task's name: the helper copies byte by byte, 120 instructions; since 5.11 a tracing
- * program may read the task itself. */
-static __always_inline void origin_comm(struct request_origin *o)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		struct task_struct *task = bpf_get_current_task_btf();
-
-		((__u64 *)o->comm)[0] = *(__u64 *)&task->comm[0];
-		((__u64 *)o->comm)[1] = *(__u64 *)&task->comm[8];
-	} else {
-		bpf_get_current_comm(o->comm, sizeof(o->comm));
-	}
-}
-
 static __always_inline __u32 origin_fill(void *ctx, struct request_origin *o, struct bio *bio)
 {
 	__u64 ids;
@@ -114,7 +100,7 @@ static __always_inline __u32 origin_fill(void *ctx, struct request_origin *o, st
 	ids = current_ids();
 	o->pid = ids >> 32;
 	o->tid = ids;
-	origin_comm(o);
+	current_comm(true, o->comm);
 	request_made(ctx, o, bio);
 	return REQUEST_WANTED;
 }

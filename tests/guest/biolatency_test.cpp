@@ -66,14 +66,7 @@ void expect_sound(const Records& records)
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {})
 {
-    arguments.insert(arguments.begin(), {"biolatency", "--json"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
+    const Result r = trace_tool("biolatency", std::move(arguments), work, env);
     EXPECT_EQ(r.account.value("printed", 0u), total(r.records));
     expect_sound(r.records);
     return r;

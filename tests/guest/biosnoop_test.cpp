@@ -24,15 +24,7 @@ constexpr std::uint64_t kSector = 512;
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {})
 {
-    arguments.insert(arguments.begin(), {"biosnoop", "--json"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
-    return r;
+    return trace_tool("biosnoop", std::move(arguments), work, env);
 }
 
 std::uint64_t bytes_of(const Records& records)

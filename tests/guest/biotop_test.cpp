@@ -15,15 +15,7 @@ using std::to_string;
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {})
 {
-    arguments.insert(arguments.begin(), {"biotop", "--json"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
-    return r;
+    return trace_tool("biotop", std::move(arguments), work, env);
 }
 
 std::uint64_t sum(const Records& records, const char* key)

@@ -4,6 +4,7 @@
 #pragma once
 #include "harness.hpp"
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -107,6 +108,21 @@ inline Result unpreempted(const std::function<Result()>& measure)
         EXPECT_NE(kernel(), "5.10") << r.err;
         r = measure();
     }
+    return r;
+}
+
+// TOOL --json ARGUMENTS while `work` runs, to its account, which is exact.
+inline Result trace_tool(const std::string& tool, std::vector<std::string> arguments,
+                         const std::function<void()>& work, const Environment& env)
+{
+    arguments.insert(arguments.begin(), {tool, "--json"});
+    const Result r = unpreempted([&] {
+        Tracer tracer(arguments, env);
+        work();
+        return tracer.stop(SIGINT);
+    });
+    EXPECT_EQ(r.status, 0) << r.err;
+    expect_exact(r);
     return r;
 }
 

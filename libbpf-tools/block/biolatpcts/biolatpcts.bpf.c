@@ -109,12 +109,6 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 	return 0;
 }
 
-/* Merged into another request: this one ends here, unfinished. */
-static __always_inline int merge(void *ctx)
-{
-	return request_merged(request_argument(ctx));
-}
-
 #define PROGRAMS(kind, direct)                               \
 	SEC(#kind "/block_rq_issue")                         \
 	int issue_##kind(__u64 *ctx)                         \
@@ -129,7 +123,7 @@ static __always_inline int merge(void *ctx)
 	SEC(#kind "/block_rq_merge")                         \
 	int merge_##kind(__u64 *ctx)                         \
 	{                                                    \
-		return merge(ctx);                           \
+		return request_merged(request_argument(ctx)); \
 	}
 
 PROGRAMS(tp_btf, true)
