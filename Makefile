@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # corebox: one static multi-call binary and the same tools as single static binaries.
 # A tool is a folder libbpf-tools/AREA/TOOL with TOOL.bpf.c, TOOL.h and TOOL.cpp; nothing lists it.
+# One that only reads what the kernel tells anyway (tplist) has no TOOL.bpf.c.
 
 ARCH     ?= x86_64
 BUILD    ?= build
@@ -33,8 +34,12 @@ BPFFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH_$(ARCH)) \
             -Ivmlinux/$(ARCH) -Icommon -Wall -Wextra -Werror -Wno-unused-parameter \
             -Wno-missing-declarations -Wno-compare-distinct-pointer-types
 
-tool_dirs   := $(patsubst %/,%,$(dir $(wildcard libbpf-tools/*/*/*.bpf.c)))
+# ONLY='opensnoop biolatency' leaves the others out: a smaller corebox for a small device, and a quick
+# build for who works on one tool.
+ONLY        ?= *
+tool_dirs   := $(patsubst %/,%,$(dir $(sort $(wildcard $(foreach t,$(ONLY),libbpf-tools/*/$t/*.cpp)))))
 tools       := $(notdir $(tool_dirs))
+bpf_tools   := $(foreach d,$(tool_dirs),$(if $(wildcard $d/*.bpf.c),$(notdir $d)))
 tool_objs   := $(tools:%=$(BUILD)/tools/%.o)
 kit_srcs    := $(filter-out common/main.cpp,$(wildcard common/*/*.cpp)) $(wildcard libbpf-tools/*/*.cpp)
 kit_objs    := $(kit_srcs:%.cpp=$(BUILD)/kit/%.o)
@@ -53,7 +58,8 @@ tools: $(single) $(BUILD)/corebox
 	    test $$name = $$tool || ln -sf $$tool $(BUILD)/bin/$$name; done
 
 # Where folder and file are not of one name, or two tools have one name, the build would guess.
-$(foreach d,$(tool_dirs),$(if $(wildcard $d/$(notdir $d).bpf.c),,$(error $d has no $(notdir $d).bpf.c)))
+$(foreach d,$(tool_dirs),$(if $(wildcard $d/$(notdir $d).cpp),,$(error $d has no $(notdir $d).cpp)))
+$(foreach d,$(tool_dirs),$(if $(filter-out $d/$(notdir $d).bpf.c,$(wildcard $d/*.bpf.c)),$(error $d has a strange .bpf.c)))
 $(if $(filter-out $(words $(sort $(tools))),$(words $(tools))),$(error two tools have one name))
 
 # Takes the line information out of BPF objects; LINES=1 leaves it in, for verifier logs.
@@ -80,7 +86,8 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o $(BUILD)/host/pack-skeleton
 	$(Q)$(BUILD)/host/pack-skeleton $< < $@.raw > $@.tmp
 	$(Q)mv $@.tmp $@
 
-$(BUILD)/tools/%.o: %.cpp $(BUILD)/skel/%.skel.h
+$(bpf_tools:%=$(BUILD)/tools/%.o): $(BUILD)/tools/%.o: $(BUILD)/skel/%.skel.h
+$(BUILD)/tools/%.o: %.cpp
 	$(say) CXX $*
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) -I$(<D)/.. $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
@@ -106,10 +113,10 @@ $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
 
 # Kept, though made on the way. Not all of them: a source that is older than its program would go
 # unnoticed.
-.SECONDARY: $(tools:%=$(BUILD)/skel/%.skel.h) $(tools:%=$(BUILD)/bpf/%.bpf.o)
+.SECONDARY: $(bpf_tools:%=$(BUILD)/skel/%.skel.h) $(bpf_tools:%=$(BUILD)/bpf/%.bpf.o)
 .DELETE_ON_ERROR:
 
--include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(tools:%=$(BUILD)/bpf/%.bpf.d)
+-include $(kit_objs:.o=.d) $(main_obj:.o=.d) $(tool_objs:.o=.d) $(bpf_tools:%=$(BUILD)/bpf/%.bpf.d)
 -include tests/unit/unit.mk tests/guest/tests.mk
 
 # The bench's own programs: static, they run in the guest.
@@ -185,7 +192,7 @@ compile_commands.json: Makefile $(cxx_files)
 	    $(call cdb,$f,$(CXX) $(CPPFLAGS) -Itests/guest $(CXXFLAGS),$(comma)))
 	$(foreach d,$(tool_dirs),\
 	    $(call cdb,$d/$(notdir $d).cpp,$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$d -I$d/.. $(CXXFLAGS),$(comma)))
-	$(foreach d,$(tool_dirs),\
+	$(foreach d,$(patsubst %/,%,$(dir $(wildcard $(tool_dirs:%=%/*.bpf.c)))),\
 	    $(call cdb,$d/$(notdir $d).bpf.c,$(CLANG) $(BPFFLAGS) -I$d,$(comma)))
 	$(call cdb,common/main.cpp,$(CXX) $(CPPFLAGS) $(CXXFLAGS))
 	$(file >>$@,])

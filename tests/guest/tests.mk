@@ -2,7 +2,9 @@
 # The guest tests: one static program of all tests/guest/*.cpp.
 # EXPECT in an if without braces, and volatile counters that must not be optimised away, are fine here.
 guest_test_warnings := -Wno-dangling-else -Wno-volatile
-guest_test_objs := $(patsubst %.cpp,$(BUILD)/tests/obj/%.o,$(wildcard tests/guest/*.cpp))
+guest_test_srcs := $(wildcard $(foreach t,$(ONLY),tests/guest/$t_test.cpp) \
+                     $(filter-out %_test.cpp,$(wildcard tests/guest/*.cpp)))
+guest_test_objs := $(guest_test_srcs:%.cpp=$(BUILD)/tests/obj/%.o)
 
 .PHONY: guest-tests
 guest-tests: $(BUILD)/tests/guest_tests
