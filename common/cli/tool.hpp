@@ -114,10 +114,12 @@ consteval Tool entry()
         .run = [](const Tool& tool, int argc, char** argv) { return Shape.run(tool, argc, argv); },
         .inspect =
             [](const Tool&, const std::function<void(const void*)>& use) {
-                using Skeleton = typename S::Skeleton;
-                if (Skeleton* s = Skeleton::open(nullptr)) {
-                    use(&s->progs);
-                    Skeleton::destroy(s);
+                if constexpr (requires { typename S::Skeleton; }) {
+                    using Skeleton = typename S::Skeleton;
+                    if (Skeleton* s = Skeleton::open(nullptr)) {
+                        use(&s->progs);
+                        Skeleton::destroy(s);
+                    }
                 }
             }};
 }
