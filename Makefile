@@ -160,15 +160,24 @@ $(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libb
 
 install: corebox man
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/corebox $(DESTDIR)$(PREFIX)/sbin/corebox
 	$(BUILD)/corebox names | while read -r name tool; do \
 	    ln -sf corebox $(DESTDIR)$(PREFIX)/sbin/$$name; \
 	    test $$name = $$tool || ln -sf $$tool.8 $(DESTDIR)$(PREFIX)/share/man/man8/$$name.8; done
 	install -m 644 $(man_pages) $(DESTDIR)$(PREFIX)/share/man/man8/
-	$(BUILD)/corebox completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
+	$(BUILD)/corebox completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
+	$(BUILD)/corebox completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_corebox
+	$(BUILD)/corebox completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corebox.fish
 	$(BUILD)/corebox names | while read -r name tool; do \
 	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
+
+# Packages, into build/packages: a Debian package, a tarball, a container image.
+.PHONY: deb tarball oci
+deb tarball oci: corebox man
+	+$(Q)BUILD=$(BUILD) scripts/package $@
 
 # BPF files are in kernel style, which this clang-format does not know.
 cxx_files := $(wildcard common/*.[ch]pp common/*/*.[ch]pp libbpf-tools/*/*.[ch]pp \

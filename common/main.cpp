@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The program: a tool by the name it is called by, by its first argument, or the only one linked.
+#include "cli/completion.hpp"
+#include "cli/doctor.hpp"
 #include "cli/man.hpp"
 #include "cli/tool.hpp"
 #include "session/session.hpp"
@@ -47,6 +49,7 @@ int usage(FILE* out, Exit status)
 {
     std::fputs("Usage: corebox TOOL [OPTION...]     run a tool; corebox TOOL --help tells of it\n"
                "       corebox list                 the tools by area\n"
+               "       corebox doctor               which of them run on this machine\n"
                "       corebox --install DIRECTORY  make a link for each tool\n"
                "       corebox --version\n"
                "A link to corebox with a tool's name is that tool.\n",
@@ -111,11 +114,27 @@ int print_man(const char* name, const char* file)
     return finish(0);
 }
 
+int print_completion(std::string_view shell)
+{
+    const auto tools = all_tools();
+    if (shell != "bash" && shell != "zsh" && shell != "fish") {
+        std::fputs("corebox: completion: bash, zsh or fish\n", stderr);
+        return int(Exit::usage);
+    }
+    const std::string script = shell == "bash"  ? bash_completion(tools)
+                               : shell == "zsh" ? zsh_completion(tools)
+                                                : fish_completion(tools);
+    std::fputs(script.c_str(), stdout);
+    return finish(0);
+}
+
 int multi_call(int argc, char** argv)
 {
     const std::string_view word = argc > 1 ? argv[1] : "";
     if (const Called called = find_tool(word); called.tool)
         return called.run(argc - 1, argv + 1);
+    if (word == "doctor")
+        return doctor().run(doctor(), argc - 1, argv + 1);
     if (word == "list" || word == "--list")
         return list_tools();
     if (word == "names")
@@ -124,10 +143,8 @@ int multi_call(int argc, char** argv)
         return install(argv[2]);
     if (word == "man")
         return print_man(argc > 2 ? argv[2] : nullptr, argc > 3 ? argv[3] : nullptr);
-    if (word == "completion") {
-        std::fputs(bash_completion(all_tools()).c_str(), stdout);
-        return finish(0);
-    }
+    if (word == "completion")
+        return print_completion(argc > 2 ? argv[2] : "bash");
     if (word == "--help" || word == "help" || word == "-h")
         return usage(stdout, Exit::complete);
     if (word == "--version" || word == "-V") {

@@ -320,10 +320,13 @@ std::string man_page(std::span<const Tool* const> tools)
     put_section(out, "SYNOPSIS",
                 "\\fBcorebox\\fR \\fITOOL\\fR [\\fIOPTION\\fR]...\n.br\n"
                 "\\fBcorebox list\\fR\n.br\n"
+                "\\fBcorebox doctor\\fR [\\fITOOL\\fR,...]\n.br\n"
+                "\\fBcorebox completion\\fR bash|zsh|fish\n.br\n"
                 "\\fBcorebox \\-\\-install\\fR \\fIDIRECTORY\\fR\n");
     put_section(out, "DESCRIPTION",
                 "Runs a tool; called by a tool's name, through a link, it is that tool.\n"
                 "\\fBlist\\fR shows the tools by area,\n"
+                "\\fBdoctor\\fR tells which run on this machine and what the others lack,\n"
                 "\\fB\\-\\-install\\fR makes a link for each in a directory.\n"
                 "Every tool has a man page of its name, and \\fB\\-\\-help\\fR.\n");
     std::string list;
@@ -338,59 +341,6 @@ std::string man_page(std::span<const Tool* const> tools)
                 "commas, such as kprobe or perf_buffer; for tests.\n");
     put_section(out, "EXIT STATUS", kExitStatus);
     return wrapped(out);
-}
-
-std::string bash_completion(std::span<const Tool* const> tools)
-{
-    std::string names, cases;
-    for (const Tool* tool : tools) {
-        names += cat(names.empty() ? "" : " ", tool->about.name);
-        cases += cat("    ", tool->about.name);
-        for (const Alias& alias : tool->about.aliases) {
-            names += cat(" ", alias.name);
-            cases += cat(" | ", alias.name);
-        }
-        cases += ")\n        options=\"";
-        for (const ListedOption& l : listed_options(*tool))
-            cases += cat("--", l.option->name, l.option->arg.empty() ? " " : "= ");
-        cases += "\"\n        keys=\"";
-        for (const Column& c : tool->columns)
-            cases += cat(c.key, " ");
-        cases += "\" ;;\n";
-    }
-    return cat(
-        "# bash completion for corebox and its tools; made by `corebox completion`\n"
-        "_corebox()\n{\n"
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-        "    local tool=${COMP_WORDS[0]##*/} options='' keys=''\n"
-        "    [[ $cur == = ]] && cur=\n"
-        "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
-        "    if [[ $tool == corebox ]]; then\n"
-        "        if ((COMP_CWORD == 1)); then\n"
-        "            mapfile -t COMPREPLY < <(compgen -W \"",
-        names,
-        " list --install --help --version\" -- \"$cur\")\n"
-        "            return\n"
-        "        fi\n"
-        "        tool=${COMP_WORDS[1]}\n"
-        "    fi\n"
-        "    case $tool in\n",
-        cases,
-        "    esac\n"
-        "    case $prev in\n"
-        "    --columns) mapfile -t COMPREPLY < <(compgen -W \"$keys\" -- \"$cur\") ;;\n"
-        "    -p | -t | --pid | --tid | --ppid)\n"
-        "        mapfile -t COMPREPLY < <(cd /proc && compgen -W \"$(echo [0-9]*)\" -- \"$cur\") "
-        ";;\n"
-        "    -u | --uid | --user) mapfile -t COMPREPLY < <(compgen -u -- \"$cur\") ;;\n"
-        "    --cgroup) mapfile -t COMPREPLY < <(compgen -d -- \"${cur:-/sys/fs/cgroup/}\") ;;\n"
-        "    *)\n"
-        "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
-        "        [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n"
-        "    esac\n"
-        "}\n"
-        "complete -o default -F _corebox corebox ",
-        names, "\n");
 }
 
 } // namespace corebox

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Man pages and completions, from the tools' declarations.
+// Man pages, from the tools' declarations.
 #pragma once
 #include "cli/tool.hpp"
 
@@ -13,8 +13,5 @@ std::string man_page(const Tool& tool, std::string_view markdown);
 
 // corebox(8).
 std::string man_page(std::span<const Tool* const> tools);
-
-// One bash function for corebox and all links to it.
-std::string bash_completion(std::span<const Tool* const> tools);
 
 } // namespace corebox

@@ -8,7 +8,9 @@
 #include <bpf/btf.h>
 #include <cerrno>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
+#include <memory>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unordered_map>
@@ -156,6 +158,21 @@ std::uint32_t kind_class(std::uint32_t kind)
 }
 
 } // namespace
+
+bool modules_mention(std::string_view name)
+{
+    const std::string text = cat('\0', name, '\0');
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/sys/kernel/btf"), ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+        const std::string_view file = entry->d_name;
+        if (file == "vmlinux" || file.starts_with("."))
+            continue;
+        const auto btf = read_file(cat("/sys/kernel/btf/", file));
+        if (btf && btf->find(text) != btf->npos)
+            return true;
+    }
+    return false;
+}
 
 KernelBtf::KernelBtf() : mapped_(true)
 {

@@ -20,6 +20,9 @@ namespace corebox
 // The BTF object of a loaded module; -1 where there is none (before 5.11, or not loaded).
 Fd open_module_btf(std::string_view module);
 
+// Whether the BTF of a loaded module has this name: then a module may have what vmlinux has not.
+bool modules_mention(std::string_view name);
+
 class KernelBtf
 {
 public:

@@ -68,6 +68,68 @@ Facts live_facts()
     return facts;
 }
 
+Facts facts_about(std::span<const std::string> sections)
+{
+    struct Known {
+        std::set<std::string, std::less<>> types, sites; // BTF's as in BTF: "btf_trace_x"
+        bool all_types = false, all_sites = false;
+    };
+    auto known = std::make_shared<Known>();
+    std::set<std::string, std::less<>> functions;
+    std::vector<KernelBtf::Name> names;
+    for (const std::string_view section : sections) {
+        const auto slash = section.find('/');
+        const auto kind = section.substr(0, slash);
+        const std::string target(slash == section.npos ? "" : section.substr(slash + 1));
+        if (target.empty() || target.starts_with('%'))
+            continue;
+        if (kind == "tp_btf")
+            names.push_back({BTF_KIND_TYPEDEF, cat("btf_trace_", target)});
+        else if (kind == "fentry" || kind == "fexit")
+            names.push_back({BTF_KIND_FUNC, target});
+        if (kind != "tp_btf")
+            functions.insert(target);
+    }
+    Facts facts = live_facts();
+    if (KernelBtf btf; facts.btf && !btf.empty()) {
+        known->all_types = true;
+        btf.find(names);
+        for (const KernelBtf::Name& name : names)
+            if (!name.ids.empty())
+                known->types.insert(name.name);
+    }
+    // "do_sys_openat2", "ext4_sync_fs [ext4]"; kallsyms: "ffffffff81000000 T do_sys_openat2".
+    const auto traceable = read_file(cat(tracefs_path(), "/available_filter_functions"));
+    const auto symbols = traceable ? std::nullopt : read_file("/proc/kallsyms");
+    known->all_sites = traceable || symbols;
+    const std::string& list = traceable ? *traceable : symbols ? *symbols : std::string();
+    for (std::size_t at = 0; at < list.size();) {
+        const auto end = std::min(list.find('\n', at), list.size());
+        std::string_view line = std::string_view(list).substr(at, end - at);
+        at = end + 1;
+        if (!traceable)
+            line.remove_prefix(std::min<std::size_t>(line.size(), 19));
+        const auto name = line.substr(0, line.find_first_of(" \t"));
+        if (functions.contains(name))
+            known->sites.emplace(name);
+    }
+    facts.has = [known, base = facts.has](Facts::Name kind, std::string_view name) {
+        using enum Facts::Name;
+        if (kind == ftrace_site)
+            return known->sites.contains(name) ? Answer::yes
+                   : known->all_sites          ? Answer::no
+                                               : Answer::unknown;
+        if (kind != btf_function && kind != btf_tracepoint)
+            return base(kind, name);
+        const std::string full =
+            kind == btf_tracepoint ? cat("btf_trace_", name) : std::string(name);
+        if (known->types.contains(full))
+            return Answer::yes;
+        return known->all_types && !modules_mention(full) ? Answer::no : Answer::unknown;
+    };
+    return facts;
+}
+
 Facts recorded_facts(std::string_view text)
 {
     using Key = std::pair<Facts::Name, std::string>;

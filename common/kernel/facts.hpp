@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,11 @@ struct Facts {
 
 // The running kernel's. Cheap: no BTF is parsed, no symbol list is read.
 Facts live_facts();
+
+// The running kernel's, with what it says of all that these sections ("fexit/vfs_read") name: reads
+// the kernel's BTF and its list of functions once. A function that only a module may have is
+// `unknown`, and so is everything where the kernel hides it from us.
+Facts facts_about(std::span<const std::string> sections);
 
 // Lines "btf", "tracefs", "kprobes", "ring_buffer" (the features that are there) and
 // "function NAME", "site NAME", "btf_tracepoint NAME",

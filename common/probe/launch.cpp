@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -74,22 +73,6 @@ std::string target_name(std::string_view section)
 {
     const auto target = section.substr(section.find('/') + 1);
     return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
-}
-
-// Whether the BTF of a loaded module has this string: then a module may have what vmlinux has not.
-bool modules_mention(std::string_view name)
-{
-    const std::string text = cat('\0', name, '\0');
-    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/sys/kernel/btf"), ::closedir);
-    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
-        const std::string_view file = entry->d_name;
-        if (file == "vmlinux" || file.starts_with("."))
-            continue;
-        const auto btf = read_file(cat("/sys/kernel/btf/", file));
-        if (btf && btf->find(text) != btf->npos)
-            return true;
-    }
-    return false;
 }
 
 bpf_link* attach_program(const bpf_program* program, Targets targets)

@@ -109,6 +109,30 @@ INSTANTIATE_TEST_SUITE_P(Tools, EveryTool, testing::ValuesIn(tool_names()), [](c
     return name;
 });
 
+// What `corebox doctor` says of each tool.
+std::map<std::string, Json> doctor(const BeforeExec& before = {})
+{
+    const Result result = run({"doctor", "--json"}, {}, before);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.err, "");
+    std::map<std::string, Json> said;
+    for (const Json& row : result.records)
+        said[row.at("tool")] = row;
+    return said;
+}
+
+bool cannot_run(const Json& said) { return said.at("status") == "cannot run"; }
+
+// That a tool starts if doctor says so, and else that it ends with status 2.
+void expect_as_said(const std::string& tool, const Json& said, const BeforeExec& before = {})
+{
+    const Result result = run(with_needed(tool, {"--check"}), {}, before);
+    EXPECT_EQ(result.status, cannot_run(said) ? 2 : 0) << tool << "\n"
+                                                       << said << "\n"
+                                                       << result.err;
+    EXPECT_LE(lines(result.err).size(), 1u) << result.err;
+}
+
 TEST(Kit, ListsItsTools)
 {
     const auto names = tool_names();
@@ -116,21 +140,17 @@ TEST(Kit, ListsItsTools)
     EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
 }
 
-// Also with as little locked memory as there is by default: 5.10 counts BPF maps against it.
-TEST_P(EveryTool, CanRunHere)
+// Each tool starts, also with as little locked memory as there is by default: 5.10 counts BPF maps
+// against it. And ends in one of the ways to end, one for each tool on each kernel: a start takes
+// its time, and what is asked here is the kit's doing. The tests of the kit below have them all.
+TEST_P(EveryTool, RunsHereAndEndsAsItShould)
 {
-    const rlimit small{64 << 10, 64 << 10};
-    const Result result = run(with_needed(GetParam(), {"--check", "--explain"}), {},
-                              [&] { ::setrlimit(RLIMIT_MEMLOCK, &small); });
-    EXPECT_EQ(result.status, 0) << result.err;
-    EXPECT_EQ(result.out, "");
-    EXPECT_NE(result.err.find(": taken"), std::string::npos) << result.err;
-}
-
-// The ways to end, one for each tool on each kernel: a start takes its time, and what is asked here
-// is the kit's doing. The tests of the kit itself below have them all.
-TEST_P(EveryTool, EndsAsItShould)
-{
+    const auto little_memory = [] {
+        const rlimit small{64 << 10, 64 << 10};
+        ::setrlimit(RLIMIT_MEMLOCK, &small);
+    };
+    static const auto said = doctor();
+    EXPECT_FALSE(cannot_run(said.at(GetParam()))) << said.at(GetParam());
     const auto names = tool_names();
     const std::size_t turn = std::size_t(std::ranges::find(names, GetParam()) - names.begin()) +
                              std::size_t(kernel().size()) + std::size_t(kernel().back());
@@ -138,8 +158,9 @@ TEST_P(EveryTool, EndsAsItShould)
     switch (turn % 5) {
     default: {
         const int signal = kSignals[turn % 5 % 3];
-        Tracer tracer(with_needed(GetParam(), {"--json"}));
+        Tracer tracer(with_needed(GetParam(), {"--json", "--explain"}), {}, little_memory);
         const Result result = tracer.stop(signal);
+        EXPECT_NE(result.err.find(": taken"), std::string::npos) << result.err;
         EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
         expect_exact(result);
         const auto said = said_from_start(result);
@@ -150,7 +171,10 @@ TEST_P(EveryTool, EndsAsItShould)
     }
     case 3: {
         const Result result =
-            run(with_needed(GetParam(), {"--json", "--duration", "0.2"}), {}, to_file("/dev/full"));
+            run(with_needed(GetParam(), {"--json", "--duration", "0.2"}), {}, [&] {
+                little_memory();
+                to_file("/dev/full")();
+            });
         EXPECT_EQ(result.status, 4) << result.err;
         const auto said = said_from_start(result);
         ASSERT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
@@ -162,7 +186,10 @@ TEST_P(EveryTool, EndsAsItShould)
         // itself.
         int fds[2];
         ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-        Tracer tracer(with_needed(GetParam(), {}), {}, [&] { ::dup2(fds[1], 1); });
+        Tracer tracer(with_needed(GetParam(), {}), {}, [&] {
+            little_memory();
+            ::dup2(fds[1], 1);
+        });
         ::close(fds[1]);
         ::close(fds[0]);
         const Result result = tracer.wait();
@@ -465,6 +492,74 @@ TEST(Kit, WithoutProc)
     });
 }
 
+// --- What doctor says is what happens. Where nothing is missing RunsHereAndEndsAsItShould asks.
+
+TEST(Doctor, WithoutTracefs)
+{
+    const auto before = doctor();
+    in_namespaces(0, [&] {
+        EXPECT_EQ(::umount2("/sys/kernel/tracing", MNT_DETACH), 0);
+        ::umount2("/sys/kernel/debug/tracing", MNT_DETACH);
+        EXPECT_EQ(::umount2("/sys/kernel/debug", MNT_DETACH), 0);
+        const auto now = doctor();
+        EXPECT_EQ(now.size(), before.size());
+        std::size_t as_before = 0;
+        for (const auto& [tool, said] : now) {
+            if (cannot_run(said))
+                EXPECT_NE(said.dump().find("mount -t tracefs"), std::string::npos) << said;
+            // Each start takes its time: of those that it says nothing new of, a few.
+            if (said != before.at(tool) || as_before++ % 8 == 0)
+                expect_as_said(tool, said);
+        }
+    });
+}
+
+TEST(Doctor, WithoutBtf)
+{
+    TempDir empty;
+    in_namespaces(0, [&] {
+        EXPECT_EQ(::mount(empty.path().c_str(), "/sys/kernel/btf", nullptr, MS_BIND, nullptr), 0);
+        for (const auto& [tool, said] : doctor())
+            expect_as_said(tool, said);
+    });
+}
+
+TEST(Doctor, WithoutCapabilities)
+{
+    for (const std::initializer_list<int> few : {std::initializer_list<int>{}, {CAP_BPF}}) {
+        const auto before = [&] { become_user(few); };
+        for (const auto& [tool, said] : doctor(before)) {
+            EXPECT_TRUE(!cannot_run(said) || said.at("remedy") != "") << said;
+            expect_as_said(tool, said, before);
+        }
+    }
+}
+
+TEST(Doctor, OneTool)
+{
+    const Result one = run({"doctor", "opensnoop,biolatency"});
+    EXPECT_EQ(one.status, 0);
+    ASSERT_EQ(lines(one.out).size(), 3u) << one.out;
+    EXPECT_EQ(words(lines(one.out)[0]).at(0), "TOOL");
+    EXPECT_EQ(words(lines(one.out)[1]).at(1), "runs") << one.out;
+    const Result not_me = run({"doctor", "opensnoop"}, {}, [] { become_user(); });
+    EXPECT_EQ(not_me.status, 2);
+    EXPECT_NE(not_me.out.find("setcap"), std::string::npos) << not_me.out;
+    expect_one_line(run({"doctor", "nosuchtool"}), 1, "nosuchtool");
+    expect_one_line(run({"doctor", "--nonsense"}), 1, "nonsense");
+}
+
+// scripts/test boots kernels with lockdown= for this one.
+TEST(Lockdown, DoctorSaysWhatHappens)
+{
+    const std::string modes = read_file("/sys/kernel/security/lockdown");
+    if (modes.find("[none]") != modes.npos)
+        return;
+    for (const auto& [tool, said] : doctor()) {
+        expect_as_said(tool, said);
+    }
+}
+
 // --- The program itself.
 
 TEST(Kit, NamesAndLinks)
@@ -486,6 +581,33 @@ TEST(Kit, NamesAndLinks)
     write_file(dir / "opensnoop", "mine");
     EXPECT_EQ(run({"--install", dir.path()}).status, 2);
     EXPECT_EQ(read_file(dir / "opensnoop"), "mine");
+}
+
+// Nothing in it but the program: as in a container image FROM scratch.
+TEST(Kit, RunsInAnEmptyRoot)
+{
+    TempDir root;
+    ASSERT_EQ(shell("cd " + root.path() + " && mkdir -p proc sys usr/sbin && " +
+                    "cp /usr/sbin/corebox usr/sbin/")
+                  .status,
+              0);
+    in_namespaces(0, [&] {
+        for (const char* fs : {"/proc", "/sys"})
+            ASSERT_EQ(::mount(fs, (root.path() + fs).c_str(), nullptr, MS_BIND | MS_REC, nullptr),
+                      0);
+        const BeforeExec enter = [&] {
+            if (::chroot(root.path().c_str()) != 0 || ::chdir("/") != 0)
+                ::_exit(99);
+        };
+        Child child([] { open_missing("/no/such/file"); });
+        const pid_t pid = child.pid();
+        Tracer tracer({"opensnoop", "--json", "-p", to_string(pid)}, {}, enter);
+        child.go_wait();
+        const Result result = tracer.wait();
+        EXPECT_EQ(result.status, 0) << result.err;
+        EXPECT_EQ(with(result.records, "path", "/no/such/file").size(), 1u) << result.out;
+        EXPECT_EQ(run({"doctor", "opensnoop"}, {}, enter).status, 0);
+    });
 }
 
 TEST(Kit, ClosedStandardStreams)

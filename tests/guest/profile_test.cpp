@@ -80,7 +80,7 @@ namespace
 
 using namespace corebox::test;
 
-constexpr unsigned kMs = 500; // of CPU time that a child burns
+constexpr unsigned kMs = 300; // of CPU time that a child burns
 
 void name(const char* comm) { ::prctl(PR_SET_NAME, comm); }
 
@@ -286,10 +286,10 @@ TEST(Profile, ThreadsByIdAndApart)
 TEST(Profile, IdleOnlyWhenAskedFor)
 {
     const auto idle = [](const Json& row) { return row.at("pid") == 0; };
-    const Result without = run({"profile", "--json", "-F", "199", "1"});
+    const Result without = run({"profile", "--json", "-F", "199", "0.5"});
     EXPECT_EQ(without.status, 0) << without.err;
     EXPECT_EQ(count_if(without.records, idle), 0u) << without.out;
-    const Result with_idle = run({"profile", "--json", "-I", "-F", "199", "1"});
+    const Result with_idle = run({"profile", "--json", "-I", "-F", "199", "0.5"});
     EXPECT_GT(sum_if(with_idle.records, idle), 20u) << with_idle.out;
     EXPECT_GT(
         count_if(with_idle.records, [](const Json& row) { return row.at("comm") == "swapper/0"; }),
@@ -733,17 +733,15 @@ TEST(Profile, FewCapabilities)
 
 TEST(Profile, SignalsGiveTheReport)
 {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-        Child child([] { cbtest_spin(kMs / 2); });
-        Tracer tracer({"profile", "--json"});
-        const pid_t pid = child.pid(), self = tracer.pid();
-        child.go_wait();
-        const Result r = tracer.stop(signal);
-        EXPECT_EQ(r.status, 0) << r.err;
-        EXPECT_GT(sum(with(r.records, "pid", pid)), 5u) << r.out;
-        EXPECT_EQ(with(r.records, "pid", self).size(), 0u);
-        expect_exact(r);
-    }
+    Child child([] { cbtest_spin(kMs / 2); });
+    Tracer tracer({"profile", "--json"});
+    const pid_t pid = child.pid(), self = tracer.pid();
+    child.go_wait();
+    const Result r = tracer.stop(SIGTERM);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_GT(sum(with(r.records, "pid", pid)), 5u) << r.out;
+    EXPECT_EQ(with(r.records, "pid", self).size(), 0u);
+    expect_exact(r);
 }
 
 TEST(Profile, WrongCommandLines)

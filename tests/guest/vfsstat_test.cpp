@@ -235,7 +235,7 @@ TEST(Vfsstat, FloodWithoutAFilterIsCountedAndTheToolItselfIsNot)
         for (std::uint64_t i = 0; i < kWrites; i++)
             must(::pwrite(fd, &byte, 1, 0));
     });
-    Tracer tracer({"vfsstat", "--json", "0.05", "80"});
+    Tracer tracer({"vfsstat", "--json", "0.05", "40"});
     child.go_wait();
     const Result result = tracer.wait();
     EXPECT_EQ(result.status, 0);
@@ -301,23 +301,21 @@ TEST(Vfsstat, EndsBySignalWithTheIntervalSoFar)
 {
     TempDir dir;
     const int fd = made(dir / "file");
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-        Child child([&] {
-            char byte;
-            for (int i = 0; i < 307; i++)
-                must(::pread(fd, &byte, 1, 0));
-            ::pause();
-        });
-        Tracer tracer({"vfsstat", "--json", "-p", to_string(child.pid()), "3600"});
-        child.go();
-        wait_until([&] {
-            return read_file("/proc/" + to_string(child.pid()) + "/syscall").starts_with("34 ");
-        });
-        const Result result = tracer.stop(signal);
-        EXPECT_EQ(result.status, 0);
-        ASSERT_EQ(result.records.size(), 1u);
-        EXPECT_EQ(totals(result.records).at("reads"), 307u);
-    }
+    Child child([&] {
+        char byte;
+        for (int i = 0; i < 307; i++)
+            must(::pread(fd, &byte, 1, 0));
+        ::pause();
+    });
+    Tracer tracer({"vfsstat", "--json", "-p", to_string(child.pid()), "3600"});
+    child.go();
+    wait_until([&] {
+        return read_file("/proc/" + to_string(child.pid()) + "/syscall").starts_with("34 ");
+    });
+    const Result result = tracer.stop(SIGINT);
+    EXPECT_EQ(result.status, 0);
+    ASSERT_EQ(result.records.size(), 1u);
+    EXPECT_EQ(totals(result.records).at("reads"), 307u);
     ::close(fd);
 }
 

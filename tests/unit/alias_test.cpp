@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Tools under other names, and programs whose targets are chosen at run time; both on fsslower.
 #include "base/text.hpp"
+#include "cli/completion.hpp"
 #include "cli/man.hpp"
 #include "session/session.hpp"
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Man pages and completion, made from the declarations of all tools and from hand-written text.
+// Man pages, made from the declarations of all tools and from hand-written text.
 #include "base/text.hpp"
 #include "cli/man.hpp"
 #include "session/session.hpp"
@@ -76,20 +76,6 @@ TEST(ManPage, TheOverviewNamesEveryTool)
     const std::string page = man_page(all_tools());
     for (const Tool* tool : all_tools())
         EXPECT_THAT(page, HasSubstr(cat("\\fB", tool->about.name, "\\fR(8)\n")));
-}
-
-TEST(Completion, KnowsEveryToolOptionAndColumn)
-{
-    const std::string script = bash_completion(all_tools());
-    for (const Tool* tool : all_tools()) {
-        EXPECT_THAT(script, HasSubstr(cat("\n    ", tool->about.name,
-                                          tool->about.aliases.empty() ? ")\n" : " | ")));
-        for (const ListedOption& l : listed_options(*tool))
-            EXPECT_THAT(script,
-                        HasSubstr(cat("--", l.option->name, l.option->arg.empty() ? " " : "= ")));
-        for (const Column& c : tool->columns)
-            EXPECT_THAT(script, HasSubstr(c.key));
-    }
 }
 
 } // namespace

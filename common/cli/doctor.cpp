@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cli/doctor.hpp"
+#include "cli/option.hpp"
+#include "probe/ladder.hpp"
+#include "session/session.hpp"
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+using Status = Diagnosis::Status;
+
+std::string_view word(Status status)
+{
+    constexpr std::string_view kWords[] = {"runs", "runs with less", "cannot run"};
+    return kWords[int(status)];
+}
+
+// What mends a cause, by a word that only this cause has.
+constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
+    {"tracefs is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"},
+    {"CONFIG_KPROBE_EVENTS", "a kernel with CONFIG_KPROBE_EVENTS=y"},
+};
+
+std::string remedy_of(std::string_view cause)
+{
+    for (const auto& [mark, remedy] : kRemedies)
+        if (cause.find(mark) != cause.npos)
+            return std::string(remedy);
+    return {};
+}
+
+void add_once(std::vector<std::string>& to, std::string_view text)
+{
+    if (!text.empty() && std::ranges::find(to, text) == to.end())
+        to.emplace_back(text);
+}
+
+// What the columns read: a diagnosis, and what is made of it.
+struct Row {
+    explicit Row(const Diagnosis& of)
+        : d(of), probes(d.probes.begin(), d.probes.end()), unseen(d.unseen.begin(), d.unseen.end()),
+          why(d.cause)
+    {
+        if (!d.remedy.empty())
+            why += cat(". Mend: ", d.remedy);
+        if (d.status == Status::runs_with_less)
+            for (const std::string& text : d.unseen)
+                why += cat(why.empty() ? "not seen: " : "; ", text);
+    }
+
+    const Diagnosis& d;
+    std::vector<std::string_view> probes, unseen;
+    std::string why;
+};
+
+Value text_or_absent(const std::string& text)
+{
+    if (text.empty())
+        return Absent{};
+    return std::string_view(text);
+}
+
+template <auto Member>
+constexpr auto list_of = [](const Row& row) -> Value {
+    const auto& all = row.*Member;
+    if (all.empty())
+        return Absent{};
+    return List{all.data(), all.size()};
+};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& row) -> Value { return Trusted{row.d.tool->about.name}; }>(
+        "tool", "TOOL", 15, "Name of the tool"),
+    col<[](const Row& row) -> Value { return Trusted{word(row.d.status)}; }>(
+        "status", "STATUS", 14, "runs, runs with less, or cannot run"),
+    col<list_of<&Row::probes>>("probes", "PROBES", 16, "The kinds of probes it will take"),
+    col<[](const Row& row) { return text_or_absent(row.d.cause); }>(
+        "cause", "CAUSE", 0, "What stands in its way", kJsonOnly),
+    col<[](const Row& row) { return text_or_absent(row.d.remedy); }>("remedy", "REMEDY", 0,
+                                                                     "What mends that", kJsonOnly),
+    col<list_of<&Row::unseen>>("not_seen", "NOT_SEEN", 0, "What it will not see", kJsonOnly),
+    col<[](const Row& row) { return std::string_view(row.why); }>(
+        "why", "WHY", 0, "Cause and remedy, or what is not seen"),
+};
+
+struct Options {
+    std::vector<std::string_view> tools;
+};
+
+constexpr Option kPositionals[] = {
+    opt<&Options::tools>(0, "tool", "TOOL", "Only these tools, separated by commas"),
+};
+
+constexpr Example kExamples[] = {
+    {"corebox doctor", "every tool, a line each"},
+    {"corebox doctor execsnoop", "one; status 2 if it cannot run"},
+    {"corebox doctor --json", "for a fleet"},
+};
+
+std::vector<const Tool*> asked(const Options& options)
+{
+    if (options.tools.empty())
+        return all_tools();
+    std::vector<const Tool*> tools;
+    for (const std::string_view name : options.tools) {
+        const Called called = find_tool(name);
+        if (!called.tool)
+            fail_usage(cat("no tool '", name, "' (corebox list shows them)"));
+        tools.push_back(called.tool);
+    }
+    return tools;
+}
+
+int run(const Tool& tool, int argc, char** argv)
+{
+    return guarded(tool, [&] {
+        Options options{};
+        Session session(tool);
+        parse_command_line(session, &options, argc, argv);
+        std::signal(SIGPIPE, SIG_IGN);
+        const auto tools = asked(options);
+        Output output(session.output_options(), kColumns);
+        libbpf_set_print(nullptr);
+        const Hindrance against = hindrance();
+        const Facts facts = facts_about(sections_of(tools));
+        bool all_run = true;
+        output.header();
+        for (const Tool* t : tools) {
+            Diagnosis d = diagnose(*t, facts);
+            if (!against.cause.empty() && !t->needs.empty())
+                d = {.tool = t,
+                     .status = Status::cannot_run,
+                     .cause = against.cause,
+                     .remedy = against.remedy};
+            all_run &= d.status != Status::cannot_run;
+            const Row row(d);
+            output.row(&row);
+            output.end_record();
+        }
+        output.flush();
+        if (output.state() == Output::State::failed)
+            throw Failure{Exit::output,
+                          cat("write to standard output: ", strerrordesc_np(output.error()))};
+        return all_run || options.tools.empty() ? Exit::complete : Exit::cannot_run;
+    });
+}
+
+constexpr Tool kDoctor{
+    .about = {.name = "doctor",
+              .area = "corebox",
+              .summary = "Tell which tools run on this machine, and what the others lack",
+              .details =
+                  "One line a tool: whether it runs with its default options, the kinds of probes "
+                  "it will take, what it will not see, or what stands in its way and what mends "
+                  "it. Nothing is loaded into the kernel; a verifier's refusal shows only when the "
+                  "tool is started.",
+              .examples = kExamples},
+    .options = {},
+    .positionals = kPositionals,
+    .letters = {},
+    .columns = kColumns,
+    .needs = {},
+    .shared = Shared::none,
+    .run = run,
+    .inspect = [](const Tool&, const std::function<void(const void*)>&) {},
+};
+
+} // namespace
+
+Hindrance hindrance()
+{
+    if (const auto missing = missing_capabilities(); !missing.empty())
+        return {cat("no ", missing),
+                "run it as root, or: setcap cap_bpf,cap_perfmon+ep $(command -v corebox)"};
+    if (lockdown_mode() == "confidentiality")
+        return {"kernel lockdown is in mode confidentiality: BPF may not read kernel memory",
+                "boot with lockdown=integrity"};
+    if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+        return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
+                "a kernel with CONFIG_DEBUG_INFO_BTF=y, and sysfs mounted"};
+    // The least that bpf(2) gives, to learn whether it gives anything.
+    const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr);
+    if (map >= 0) {
+        ::close(map);
+        return {};
+    }
+    if (errno == ENOSYS)
+        return {"the kernel has no bpf(2)", "a kernel with CONFIG_BPF_SYSCALL=y"};
+    if (errno == EPERM)
+        return {"bpf(2) is refused",
+                "run it outside this container, or let the container's seccomp profile have bpf"};
+    return {cat("bpf(2): ", strerrordesc_np(errno)), ""};
+}
+
+Diagnosis diagnose(const Tool& tool, const Facts& facts)
+{
+    Diagnosis d{.tool = &tool};
+    tool.inspect(tool, [&](const void* progs) {
+        const Plan plan =
+            resolve(tool.needs, progs, facts, {}, [](std::string_view) { return false; }, {});
+        for (const Step& step : plan.steps) {
+            if (step.taken) {
+                add_once(d.probes, step.rung->name);
+                add_once(d.unseen, step.rung->blind);
+                const Rung& best = step.need->rungs[0];
+                if (step.rung != &best && step.rung->blind != best.blind)
+                    d.status = Status::runs_with_less;
+            }
+            const bool last = &step == &plan.steps.back() || (&step + 1)->need != step.need;
+            if (last && !step.taken && step.need->optional) {
+                add_once(d.unseen, step.need->without);
+                d.status = Status::runs_with_less;
+            }
+        }
+        if (!plan.unmet)
+            return;
+        d.status = Status::cannot_run;
+        for (const Step& step : plan.steps)
+            if (step.need == plan.unmet)
+                d.cause += cat(d.cause.empty() ? "" : "; ", step.rung->name, ": ", step.reason);
+        d.cause = cat("no ", plan.unmet->what, ": ", d.cause);
+        d.remedy = remedy_of(d.cause);
+        d.probes.clear();
+        d.unseen.clear();
+    });
+    return d;
+}
+
+std::vector<std::string> sections_of(std::span<const Tool* const> tools)
+{
+    std::vector<std::string> sections;
+    for (const Tool* tool : tools)
+        tool->inspect(*tool, [&](const void* progs) {
+            for (const Need& need : tool->needs)
+                for (const Rung& rung : need.rungs)
+                    for (const Probe& p : rung.probes)
+                        if (p.program)
+                            sections.emplace_back(bpf_program__section_name(p.program(progs)));
+        });
+    return sections;
+}
+
+const Tool& doctor() { return kDoctor; }
+
+} // namespace corebox
