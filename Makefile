@@ -101,12 +101,31 @@ $(BUILD)/libkit.a: $(kit_objs)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/corebox: $(main_obj) $(tool_objs) $(BUILD)/libkit.a
+# BTF_BUNDLE=DIR: types of the kernels whose files scripts/min-btf left in DIR, for those that do not
+# tell their own.
+ifdef BTF_BUNDLE
+bundle_btf := $(sort $(wildcard $(BTF_BUNDLE)/*.btf))
+bundle_obj := $(BUILD)/bundle.o
+$(if $(bundle_btf),,$(error BTF_BUNDLE=$(BTF_BUNDLE): no *.btf there))
+$(BUILD)/host/pack-btf: scripts/build/pack-btf.cpp
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
+$(BUILD)/bundle.cpp: $(bundle_btf) $(BUILD)/host/pack-btf
+	$(Q)$(BUILD)/host/pack-btf $(bundle_btf) > $@
+$(bundle_obj): $(BUILD)/bundle.cpp
+	$(say) CXX $<
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+endif
+
+.PHONY: bpf-objects
+bpf-objects: $(bpf_tools:%=$(BUILD)/bpf/%.bpf.o)
+
+$(BUILD)/corebox: $(main_obj) $(tool_objs) $(bundle_obj) $(BUILD)/libkit.a
 	$(say) LINK $@
 	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@.debug
 	$(Q)$(STRIP) -o $@ $@.debug
 
-$(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(BUILD)/libkit.a
+$(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(bundle_obj) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -s $^ $(LDLIBS) -o $@

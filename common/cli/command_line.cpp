@@ -54,6 +54,11 @@ constexpr Option kCommonOptions[] = {
     flag<&Session::utc>(0, "utc", "Times of day in UTC"),
     flag<&Session::explain>(0, "explain", "Say which probes were taken here, and why"),
     flag<&Session::check>(0, "check", "Load and attach, then leave: can it run here?"),
+    opt<&Session::btf>(
+        0, "btf", "FILE",
+        "Take the kernel's types from FILE (or FILE/RELEASE.btf): for kernels that do "
+        "not tell them",
+        {}, {}, "file"),
     opt<&Session::ready_fd>(0, "ready-fd", "FD", "Write a byte to this descriptor once attached",
                             {0, 1 << 20}),
     show(0, "schema", "Print options and columns as JSON"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/doctor.hpp"
 #include "cli/option.hpp"
+#include "kernel/types.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include <algorithm>
@@ -130,8 +131,11 @@ int run(const Tool& tool, int argc, char** argv)
         const auto tools = asked(options);
         Output output(session.output_options(), kColumns);
         libbpf_set_print(nullptr);
-        const Hindrance against = hindrance();
-        const Facts facts = facts_about(sections_of(tools));
+        // Types from elsewhere are for relocations; what attaches by the kernel's own is out.
+        const bool elsewhere = types_from_elsewhere(session.btf) != nullptr;
+        Facts facts = facts_about(sections_of(tools));
+        const Hindrance against = hindrance(facts.btf || elsewhere);
+        facts.btf = facts.btf && !elsewhere;
         bool all_run = true;
         output.header();
         for (const Tool* t : tools) {
@@ -176,7 +180,7 @@ constexpr Tool kDoctor{
 
 } // namespace
 
-Hindrance hindrance()
+Hindrance hindrance(bool types_known)
 {
     if (const auto missing = missing_capabilities(); !missing.empty())
         return {cat("no ", missing),
@@ -184,9 +188,10 @@ Hindrance hindrance()
     if (lockdown_mode() == "confidentiality")
         return {"kernel lockdown is in mode confidentiality: BPF may not read kernel memory",
                 "boot with lockdown=integrity"};
-    if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+    if (!types_known)
         return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
-                "a kernel with CONFIG_DEBUG_INFO_BTF=y, and sysfs mounted"};
+                "give them with --btf FILE, or mount sysfs, or a kernel with "
+                "CONFIG_DEBUG_INFO_BTF=y"};
     // The least that bpf(2) gives, to learn whether it gives anything.
     const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr);
     if (map >= 0) {

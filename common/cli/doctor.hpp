@@ -25,7 +25,7 @@ struct Diagnosis {
 struct Hindrance {
     std::string cause{}, remedy{};
 };
-Hindrance hindrance();
+Hindrance hindrance(bool types_known);
 
 // What a tool with its default options meets on a kernel with these facts.
 Diagnosis diagnose(const Tool& tool, const Facts& facts);

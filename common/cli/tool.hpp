@@ -45,7 +45,8 @@ enum class Shared : std::uint8_t {
     events = 4,
     sorted = 8,
     duration = 16,
-    every = 32 // an interval as an option, for tools that report only at their end without it
+    every = 32,  // an interval as an option, for tools that report only at their end without it
+    symbols = 64 // no option: it reads other processes' files to name their functions
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }

@@ -186,6 +186,12 @@ KernelBtf::KernelBtf() : mapped_(true)
 
 KernelBtf::KernelBtf(std::span<const std::byte> raw) : raw_(raw) { check(); }
 
+KernelBtf::KernelBtf(std::unique_ptr<unsigned char[]> raw, std::size_t size)
+    : owned_(std::move(raw)), raw_(reinterpret_cast<const std::byte*>(owned_.get()), size)
+{
+    check();
+}
+
 KernelBtf::~KernelBtf()
 {
     if (mapped_ && !raw_.empty())

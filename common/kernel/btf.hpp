@@ -7,6 +7,7 @@
 #include "base/fd.hpp"
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,7 +36,8 @@ public:
 
     // Reads vmlinux's BTF; empty where the kernel has none or it is malformed.
     KernelBtf();
-    explicit KernelBtf(std::span<const std::byte> raw); // for tests; not copied
+    explicit KernelBtf(std::span<const std::byte> raw);                // for tests; not copied
+    KernelBtf(std::unique_ptr<unsigned char[]> raw, std::size_t size); // another kernel's
     ~KernelBtf();
     KernelBtf(const KernelBtf&) = delete;
     KernelBtf& operator=(const KernelBtf&) = delete;
@@ -63,6 +65,7 @@ private:
     const Type* type(std::uint32_t id) const;
     std::string_view name(std::uint32_t offset) const;
 
+    std::unique_ptr<unsigned char[]> owned_; // where raw_ is, if neither mapped nor the caller's
     std::span<const std::byte> raw_;
     bool mapped_ = false;
     // Where every kStep-th type is, from the start of raw_: few are looked up by id.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/launch.hpp"
+#include "kernel/types.hpp"
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
@@ -163,12 +164,16 @@ Launcher::Launcher(const Session& session, const Command& command)
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     facts_ = live_facts();
+    btf_ = types_from_elsewhere(session.btf);
+    own_types_ = !btf_;
+    // Programs that attach by an id in the kernel's BTF are then out of reach.
+    facts_.btf = facts_.btf && own_types_;
     if (const char* forced = std::getenv("COREBOX_PROBES"))
         forced_ = forced;
     open_options_.sz = sizeof open_options_;
     // COREBOX_BTF=full: libbpf's own way with BTF, should ours be wrong on some kernel.
     const char* full = std::getenv("COREBOX_BTF");
-    if (facts_.btf && !(full && std::string_view(full) == "full")) {
+    if ((facts_.btf || !own_types_) && !(full && std::string_view(full) == "full")) {
         extract_ = Fd(::memfd_create("corebox-btf", MFD_CLOEXEC));
         extract_path_ = cat("/proc/self/fd/", extract_.get());
         if (extract_ && ::access(extract_path_.c_str(), R_OK) == 0) {
@@ -225,6 +230,7 @@ void Launcher::read_kernel_types(bpf_object* object)
 {
     if (!btf_)
         btf_ = std::make_unique<KernelBtf>();
+    types_read_ = true;
     std::vector<KernelBtf::Name> names = relocated_types(bpf_object__btf(object));
     const std::size_t types = names.size();
     bpf_program* program = nullptr;
@@ -290,7 +296,7 @@ int Launcher::argument(std::string_view tracepoint, std::string_view type) const
 
 void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object)
 {
-    if (open_options_.btf_custom_path && !btf_)
+    if (open_options_.btf_custom_path && !types_read_)
         read_kernel_types(object);
     plan_ = resolve(
         needs, progs, facts_, refused_,
@@ -335,10 +341,10 @@ bool Launcher::loaded(int result, bpf_object*)
     }
     if (result == -ESRCH && !facts_.btf) // libbpf found none elsewhere either
         fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
-             "it must be built with CONFIG_DEBUG_INFO_BTF");
+             "give its types with --btf, or build it with CONFIG_DEBUG_INFO_BTF");
     const auto [program, message] = blamed_program(g_log.text);
     // Before a rung is given up for good, libbpf has its own way with the BTF: it knows modules.
-    if (open_options_.btf_custom_path && result != -EPERM) {
+    if (open_options_.btf_custom_path && own_types_ && result != -EPERM) {
         open_options_.btf_custom_path = nullptr;
         handlers_.remove();
         return false;

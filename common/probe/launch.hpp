@@ -130,9 +130,11 @@ private:
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
     std::unique_ptr<KernelBtf> btf_; // while launching
-    TraceHandlers::Ids targets_;     // BTF ids of attach targets
-    std::vector<Fd> modules_;        // BTF of those that have some
-    Fd extract_;                     // raw BTF for libbpf's relocations
+    bool types_read_ = false;
+    bool own_types_ = true;      // the kernel's own, so their ids mean something to it
+    TraceHandlers::Ids targets_; // BTF ids of attach targets
+    std::vector<Fd> modules_;    // BTF of those that have some
+    Fd extract_;                 // raw BTF for libbpf's relocations
     std::string extract_path_;
     bpf_object_open_opts open_options_{};
     TraceHandlers handlers_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
+#include "session/privileges.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -131,6 +132,7 @@ Loop::Loop(const Session& session, const Command& command, int data_fd)
     epoll_event event{.events = EPOLLERR, .data = {.u64 = kOutput}};
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, STDOUT_FILENO, &event);
 
+    drop_privileges(session);
     say(session.tool, "tracing; Ctrl-C ends");
     if (session.ready_fd >= 0) {
         if (::write(session.ready_fd, "\n", 1) != 1)

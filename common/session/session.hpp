@@ -28,6 +28,7 @@ struct Session {
     std::uint32_t rows = 0;                         // of a top tool
     Format format = Format::text;
     std::string_view columns, sort;
+    std::string_view btf;            // where the kernel's types are, if not with the kernel
     std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "session/privileges.hpp"
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+#if defined(__x86_64__)
+constexpr std::uint32_t kArch = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+constexpr std::uint32_t kArch = AUDIT_ARCH_AARCH64;
+#endif
+
+// The most frequent first: the kernel goes through them one by one.
+constexpr int kCalls[] = {
+#ifdef SYS_epoll_wait // architectures after x86 have only the newer of two
+    SYS_epoll_wait,
+#endif
+    SYS_write, SYS_read, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_bpf,
+    // time and waiting
+    SYS_clock_gettime, SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_ppoll,
+    SYS_pselect6, SYS_epoll_ctl, SYS_timerfd_settime, SYS_timerfd_gettime, SYS_restart_syscall,
+    SYS_rt_sigtimedwait, SYS_futex, SYS_sched_yield,
+    // memory
+    SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk,
+    // files: read, and written (a flame graph, the output)
+    SYS_openat, SYS_close, SYS_pread64, SYS_pwrite64, SYS_readv, SYS_writev, SYS_lseek, SYS_fstat,
+    SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_faccessat, SYS_faccessat2,
+    SYS_fcntl, SYS_dup, SYS_dup3, SYS_ioctl, SYS_fsync, SYS_ftruncate, SYS_fchmod, SYS_renameat,
+    SYS_renameat2, SYS_unlinkat, SYS_memfd_create, SYS_statfs, SYS_fstatfs,
+#ifdef SYS_open
+    SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_rename, SYS_unlink,
+    SYS_dup2, SYS_time, SYS_getrlimit,
+#endif
+    // signals, itself, its command
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_kill, SYS_tgkill,
+    SYS_wait4, SYS_waitid, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getpid, SYS_gettid,
+    SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_uname, SYS_sysinfo,
+    SYS_prlimit64, SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_exit, SYS_exit_group};
+
+bool limit_calls(std::uint32_t else_what)
+{
+    constexpr std::size_t kCount = std::size(kCalls);
+    static_assert(kCount < 250, "a jump is one byte");
+    sock_filter program[kCount + 5];
+    std::size_t n = 0;
+    const auto add = [&](std::uint16_t code, std::uint32_t k, std::size_t yes = 0,
+                         std::size_t no = 0) {
+        program[n++] = {code, std::uint8_t(yes), std::uint8_t(no), k};
+    };
+    // Calls of another architecture have other numbers.
+    add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
+    add(BPF_JMP | BPF_JEQ | BPF_K, kArch, 0, kCount + 1);
+    add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
+    for (std::size_t i = 0; i < kCount; i++)
+        add(BPF_JMP | BPF_JEQ | BPF_K, std::uint32_t(kCalls[i]), kCount - i, 0);
+    add(BPF_RET | BPF_K, else_what);
+    add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const sock_fprog whole{std::uint16_t(n), program};
+    // No new privileges: a precondition for those without CAP_SYS_ADMIN, and what is meant anyway.
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole) == 0;
+}
+
+bool keep_capabilities(std::uint64_t keep)
+{
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    if (::syscall(SYS_capget, &header, data) != 0)
+        return false;
+    ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        const auto half = std::uint32_t(keep >> (32 * i));
+        data[i] = {data[i].effective & half, data[i].permitted & half, 0};
+    }
+    return ::syscall(SYS_capset, &header, data) == 0;
+}
+
+} // namespace
+
+void drop_privileges(const Session& session)
+{
+    const char* asked = std::getenv("COREBOX_PRIVILEGES");
+    const std::string_view how = asked ? asked : "";
+    if (how == "keep")
+        return;
+    const bool symbols = has(session.tool.shared, Shared::symbols);
+    const auto bit = [](int capability) { return std::uint64_t(1) << capability; };
+    std::uint64_t keep = bit(CAP_BPF);
+    if (symbols)
+        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_SYSLOG);
+    if (!session.command.empty())
+        keep |= bit(CAP_KILL);
+    // Capabilities first: setting the filter needs none.
+    const bool fewer = keep_capabilities(keep);
+    const bool limited =
+        limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
+    if (session.explain)
+        std::fputs(cat("privileges given up:\n  capabilities: ",
+                       !fewer    ? "none"
+                       : symbols ? "all but those to read BPF maps and other processes' files"
+                                 : "all but the one to read BPF maps",
+                       "\n  system calls: ",
+                       limited ? "all but those that read, wait, write and exit" : "none", "\n")
+                       .c_str(),
+                   stderr);
+}
+
+} // namespace corebox

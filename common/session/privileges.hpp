@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Once a tool is attached it only reads, waits and writes: the rest it gives up. A defect in it, or a
+// file that it parses, is then worth little to who would use it.
+#pragma once
+#include "session/session.hpp"
+
+namespace corebox
+{
+
+// Gives up, for this process and for good, all capabilities but
+// - CAP_BPF, without which kernels where unprivileged BPF is off let nobody read maps,
+// - for tools that name functions (Shared::symbols) those that let it read other processes' files:
+//   CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG,
+// - CAP_KILL where it runs a command, whose end it may have to bring about;
+// and all system calls but those that reading, waiting, writing files and exiting take. New
+// programs cannot be run. Says so with --explain. Where the kernel has no seccomp the capabilities
+// are all. COREBOX_PRIVILEGES=keep keeps everything; =strict ends the process at a system call that
+// is not among them, where it else fails with EPERM (for tests).
+void drop_privileges(const Session& session);
+
+} // namespace corebox
