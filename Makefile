@@ -107,20 +107,26 @@ ifdef BTF_BUNDLE
 bundle_btf := $(sort $(wildcard $(BTF_BUNDLE)/*.btf))
 bundle_obj := $(BUILD)/bundle.o
 $(if $(bundle_btf),,$(error BTF_BUNDLE=$(BTF_BUNDLE): no *.btf there))
-$(BUILD)/host/pack-btf: scripts/build/pack-btf.cpp
+$(BUILD)/bundle.cpp: $(bundle_btf) $(BUILD)/host/pack-files
+	$(Q)$(BUILD)/host/pack-files corebox_btf $(bundle_btf) > $@
+endif
+
+# The hand-written texts, for `corebox help TOOL`.
+texts := $(sort $(wildcard $(tool_dirs:%=%/*.md)))
+$(BUILD)/texts.cpp: $(texts) $(BUILD)/host/pack-files Makefile
+	$(Q)$(BUILD)/host/pack-files corebox_texts $(texts) > $@
+
+$(BUILD)/host/pack-files: scripts/build/pack-files.cpp
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
-$(BUILD)/bundle.cpp: $(bundle_btf) $(BUILD)/host/pack-btf
-	$(Q)$(BUILD)/host/pack-btf $(bundle_btf) > $@
-$(bundle_obj): $(BUILD)/bundle.cpp
+$(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/probe/unpack.hpp
 	$(say) CXX $<
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
-endif
 
 .PHONY: bpf-objects
 bpf-objects: $(bpf_tools:%=$(BUILD)/bpf/%.bpf.o)
 
-$(BUILD)/corebox: $(main_obj) $(tool_objs) $(bundle_obj) $(BUILD)/libkit.a
+$(BUILD)/corebox: $(main_obj) $(tool_objs) $(bundle_obj) $(BUILD)/texts.o $(BUILD)/libkit.a
 	$(say) LINK $@
 	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@.debug
 	$(Q)$(STRIP) -o $@ $@.debug
@@ -159,6 +165,11 @@ bench:
 
 demo: corebox
 	$(Q)scripts/demo --run
+
+# docs/SUPPORT.md, from the tests of every tool.
+.PHONY: matrix
+matrix:
+	+$(Q)scripts/matrix
 
 # make new TOOL=area/name SHAPE=stream
 new:

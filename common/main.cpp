@@ -48,6 +48,7 @@ int list_tools()
 int usage(FILE* out, Exit status)
 {
     std::fputs("Usage: corebox TOOL [OPTION...]     run a tool; corebox TOOL --help tells of it\n"
+               "       corebox help TOOL            all of it, as its man page\n"
                "       corebox list                 the tools by area\n"
                "       corebox doctor               which of them run on this machine\n"
                "       corebox --install DIRECTORY  make a link for each tool\n"
@@ -114,6 +115,17 @@ int print_man(const char* name, const char* file)
     return finish(0);
 }
 
+int print_help(const char* name)
+{
+    const Called called = find_tool(name);
+    if (!called.tool) {
+        std::fprintf(stderr, "corebox: no tool '%s' (corebox list shows them)\n", name);
+        return int(Exit::usage);
+    }
+    std::fputs(plain_page(*called.tool).c_str(), stdout);
+    return finish(0);
+}
+
 int print_completion(std::string_view shell)
 {
     const auto tools = all_tools();
@@ -145,6 +157,8 @@ int multi_call(int argc, char** argv)
         return print_man(argc > 2 ? argv[2] : nullptr, argc > 3 ? argv[3] : nullptr);
     if (word == "completion")
         return print_completion(argc > 2 ? argv[2] : "bash");
+    if (word == "help" && argc > 2)
+        return print_help(argv[2]);
     if (word == "--help" || word == "help" || word == "-h")
         return usage(stdout, Exit::complete);
     if (word == "--version" || word == "-V") {

@@ -319,12 +319,14 @@ std::string man_page(std::span<const Tool* const> tools)
     put_section(out, "NAME", "corebox \\- tracing tools in one file\n");
     put_section(out, "SYNOPSIS",
                 "\\fBcorebox\\fR \\fITOOL\\fR [\\fIOPTION\\fR]...\n.br\n"
+                "\\fBcorebox help\\fR \\fITOOL\\fR\n.br\n"
                 "\\fBcorebox list\\fR\n.br\n"
                 "\\fBcorebox doctor\\fR [\\fITOOL\\fR,...]\n.br\n"
                 "\\fBcorebox completion\\fR bash|zsh|fish\n.br\n"
                 "\\fBcorebox \\-\\-install\\fR \\fIDIRECTORY\\fR\n");
     put_section(out, "DESCRIPTION",
                 "Runs a tool; called by a tool's name, through a link, it is that tool.\n"
+                "\\fBhelp\\fR shows a tool's man page where there is no man,\n"
                 "\\fBlist\\fR shows the tools by area,\n"
                 "\\fBdoctor\\fR tells which run on this machine and what the others lack,\n"
                 "\\fB\\-\\-install\\fR makes a link for each in a directory.\n"

@@ -11,6 +11,9 @@ namespace corebox
 // paragraphs, "- " lists, "### " headings, indented or fenced blocks, `code`, **bold**, *italics*.
 std::string man_page(const Tool& tool, std::string_view markdown);
 
+// The same for a terminal without man: plain text, with what this program carries of TOOL.md.
+std::string plain_page(const Tool& tool);
+
 // corebox(8).
 std::string man_page(std::span<const Tool* const> tools);
 

@@ -12,8 +12,8 @@
 
 // The linker's bounds of the section; there is none where nothing was bundled.
 extern "C" {
-[[gnu::weak]] extern const corebox::BundledTypes __start_corebox_btf[];
-[[gnu::weak]] extern const corebox::BundledTypes __stop_corebox_btf[];
+[[gnu::weak]] extern const corebox::PackedFile __start_corebox_btf[];
+[[gnu::weak]] extern const corebox::PackedFile __stop_corebox_btf[];
 }
 
 namespace corebox
@@ -30,8 +30,8 @@ std::string release()
 
 std::unique_ptr<KernelBtf> bundled(std::string_view release)
 {
-    for (const BundledTypes* t = __start_corebox_btf; t != __stop_corebox_btf; t++) {
-        if (t->release != release)
+    for (const PackedFile* t = __start_corebox_btf; t != __stop_corebox_btf; t++) {
+        if (t->name != release)
             continue;
         std::unique_ptr<unsigned char[]> memory;
         std::size_t size = 0;

@@ -11,13 +11,6 @@
 namespace corebox
 {
 
-// An entry of the bundle, in the section corebox_btf: like tools, entries need no list.
-struct alignas(32) BundledTypes {
-    const char* release; // of `uname -r`
-    const unsigned char* packed;
-    std::uint32_t packed_size, size;
-};
-
 // `given`: what --btf names, a file (raw BTF, or an ELF file with it) or a directory with
 // RELEASE.btf; empty: not given. Null where the kernel has BTF of its own and nothing was given,
 // and where no types are to be found. Fails where what was given is not there or no BTF.

@@ -3,10 +3,19 @@
 // size, a millisecond to unpack.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace corebox
 {
+
+// A file that the program carries (scripts/build/pack-files.cpp), in a section of its own: entries
+// need no list, and where nothing was packed there is no section.
+struct alignas(32) PackedFile {
+    const char* name;
+    const unsigned char* packed;
+    std::uint32_t packed_size, size;
+};
 
 // The object of `size` bytes, in `memory`, whatever was there before; its size in *out_size, 0 if
 // it could not be unpacked.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Once a tool is attached it only reads, waits and writes: the rest it gives up. A defect in it, or a
-// file that it parses, is then worth little to who would use it.
+// Once a tool is attached it only reads, waits and writes: the rest it gives up. A defect in it, or
+// a file that it parses, is then worth little to who would use it.
 #pragma once
 #include "session/session.hpp"
 

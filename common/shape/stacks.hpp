@@ -238,7 +238,7 @@ struct Stacks {
 
     using Skeleton = S;
     static constexpr Shared kShared =
-        Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none);
+        Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none) | Shared::symbols;
 
     int run(const Tool& tool, int argc, char** argv) const
     {

@@ -109,11 +109,13 @@ INSTANTIATE_TEST_SUITE_P(Tools, EveryTool, testing::ValuesIn(tool_names()), [](c
     return name;
 });
 
-// What `corebox doctor` says of each tool.
-std::map<std::string, Json> doctor(const BeforeExec& before = {})
+// What `corebox doctor` says of each tool, or of one.
+std::map<std::string, Json> doctor(const BeforeExec& before = {}, const std::string& tool = {})
 {
-    const Result result = run({"doctor", "--json"}, {}, before);
-    EXPECT_EQ(result.status, 0) << result.err;
+    std::vector<std::string> argv{"doctor", "--json"};
+    if (!tool.empty())
+        argv.push_back(tool);
+    const Result result = run(argv, {}, before);
     EXPECT_EQ(result.err, "");
     std::map<std::string, Json> said;
     for (const Json& row : result.records)
@@ -143,68 +145,120 @@ TEST(Kit, ListsItsTools)
     EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
 }
 
-// Each tool starts, also with as little locked memory as there is by default: 5.10 counts BPF maps
-// against it. And ends in one of the ways to end, one for each tool on each kernel: a start takes
-// its time, and what is asked here is the kit's doing. The tests of the kit below have them all.
+// What scripts/matrix makes docs/SUPPORT.md of: a line "support TOOL: fexit, kprobe; not seen:
+// ...".
+void tell_support(const std::string& tool, const std::string& explained)
+{
+    std::vector<std::string> taken, unseen;
+    const auto add = [](std::vector<std::string>& to, const std::string& text) {
+        if (std::ranges::find(to, text) == to.end())
+            to.push_back(text);
+    };
+    for (const std::string& line : lines(explained)) {
+        if (const auto at = line.find(": taken"); line.starts_with("  ") && at != line.npos)
+            add(taken, line.substr(2, at - 2));
+        constexpr std::string_view kNone = "  none; not seen: ";
+        if (line.starts_with(kNone))
+            add(unseen, line.substr(kNone.size()));
+    }
+    const auto join = [](const std::vector<std::string>& parts, const char* between) {
+        std::string all;
+        for (const std::string& part : parts)
+            all += (all.empty() ? "" : between) + part;
+        return all;
+    };
+    std::printf("support %s: %s%s%s\n", tool.c_str(), join(taken, ", ").c_str(),
+                unseen.empty() ? "" : "; not seen: ", join(unseen, "; ").c_str());
+}
+
+void little_memory()
+{
+    const rlimit small{64 << 10, 64 << 10};
+    ::setrlimit(RLIMIT_MEMLOCK, &small);
+}
+
+// The ways to end, one for each tool on each kernel: a start takes its time, and what is asked here
+// is the kit's doing. The tests of the kit below have them all.
+Result ends_by_signal(const std::string& tool, int signal)
+{
+    Tracer tracer(with_needed(tool, {"--json", "--explain"}), {}, little_memory);
+    Result result = tracer.stop(signal);
+    EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
+    expect_exact(result);
+    const auto said = said_from_start(result);
+    EXPECT_EQ(said.size(), 2u) << result.err;
+    EXPECT_NE(said.back().find(" seen = "), std::string::npos) << said.back();
+    EXPECT_TRUE(said.back().ends_with(" 0 lost")) << said.back();
+    return result;
+}
+
+Result ends_on_a_full_disk(const std::string& tool)
+{
+    Result result = run(with_needed(tool, {"--json", "--explain", "--duration", "0.2"}), {}, [&] {
+        little_memory();
+        to_file("/dev/full")();
+    });
+    EXPECT_EQ(result.status, 4) << result.err;
+    const auto said = said_from_start(result);
+    EXPECT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
+    EXPECT_NE(said.back().find("No space left on device"), std::string::npos) << said.back();
+    return result;
+}
+
+// Nobody reads from the beginning, and the tool has nothing to say: it must see it by itself.
+Result ends_without_a_reader(const std::string& tool)
+{
+    int fds[2];
+    EXPECT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    Tracer tracer(with_needed(tool, {"--explain"}), {}, [&] {
+        little_memory();
+        ::dup2(fds[1], 1);
+    });
+    ::close(fds[1]);
+    ::close(fds[0]);
+    Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    expect_quiet(result);
+    return result;
+}
+
+// Tools that want what these machines have not.
+const std::set<std::string> kElsewhere = {};
+
+// Each tool does what doctor says of it; also with as little locked memory as there is by default:
+// 5.10 counts BPF maps against it.
 TEST_P(EveryTool, RunsHereAndEndsAsItShould)
 {
-    const auto little_memory = [] {
-        const rlimit small{64 << 10, 64 << 10};
-        ::setrlimit(RLIMIT_MEMLOCK, &small);
-    };
     static const auto said = doctor();
-    EXPECT_FALSE(cannot_run(said.at(GetParam()))) << said.at(GetParam());
+    const std::string tool = GetParam();
+    const Json& about = said.at(tool);
+    EXPECT_EQ(cannot_run(about), kElsewhere.contains(tool)) << about;
+    if (cannot_run(about)) {
+        expect_one_line(run(with_needed(tool, {"--check"})), 2, "");
+        std::printf("support %s: needs what this machine has not\n", tool.c_str());
+        return;
+    }
+    if (about.at("probes").is_null()) { // it only reads
+        EXPECT_EQ(run(with_needed(tool, {"--json"})).status, 0);
+        EXPECT_EQ(run(with_needed(tool, {}), {}, to_file("/dev/full")).status, 4);
+        std::printf("support %s: no probes\n", tool.c_str());
+        return;
+    }
     const auto names = tool_names();
-    const std::size_t turn = std::size_t(std::ranges::find(names, GetParam()) - names.begin()) +
+    const std::size_t turn = std::size_t(std::ranges::find(names, tool) - names.begin()) +
                              std::size_t(kernel().size()) + std::size_t(kernel().back());
     constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-    switch (turn % 5) {
-    default: {
-        const int signal = kSignals[turn % 5 % 3];
-        Tracer tracer(with_needed(GetParam(), {"--json", "--explain"}), {}, little_memory);
-        const Result result = tracer.stop(signal);
-        EXPECT_NE(result.err.find(": taken"), std::string::npos) << result.err;
-        EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
-        expect_exact(result);
-        const auto said = said_from_start(result);
-        ASSERT_EQ(said.size(), 2u) << result.err;
-        EXPECT_NE(said[1].find(" seen = "), std::string::npos) << said[1];
-        EXPECT_TRUE(said[1].ends_with(" 0 lost")) << said[1];
-        break;
-    }
-    case 3: {
-        const Result result =
-            run(with_needed(GetParam(), {"--json", "--duration", "0.2"}), {}, [&] {
-                little_memory();
-                to_file("/dev/full")();
-            });
-        EXPECT_EQ(result.status, 4) << result.err;
-        const auto said = said_from_start(result);
-        ASSERT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
-        EXPECT_NE(said[1].find("No space left on device"), std::string::npos) << said[1];
-        break;
-    }
-    case 4: {
-        // Nobody reads from the beginning, and the tool has nothing to say: it must see it by
-        // itself.
-        int fds[2];
-        ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-        Tracer tracer(with_needed(GetParam(), {}), {}, [&] {
-            little_memory();
-            ::dup2(fds[1], 1);
-        });
-        ::close(fds[1]);
-        ::close(fds[0]);
-        const Result result = tracer.wait();
-        EXPECT_EQ(result.status, 0) << result.err;
-        expect_quiet(result);
-        break;
-    }
-    }
+    const Result result = turn % 5 < 3    ? ends_by_signal(tool, kSignals[turn % 5])
+                          : turn % 5 == 3 ? ends_on_a_full_disk(tool)
+                                          : ends_without_a_reader(tool);
+    EXPECT_NE(result.err.find(": taken"), std::string::npos) << result.err;
+    tell_support(tool, result.err);
 }
 
 TEST_P(EveryTool, NeedsPrivileges)
 {
+    if (doctor({}, GetParam()).at(GetParam()).at("probes").is_null())
+        return; // nothing is attached, or cannot be
     const Result result = run(with_needed(GetParam(), {}), {}, [] { become_user(); });
     expect_one_line(result, 2, "CAP_BPF and CAP_PERFMON");
     const Result half = run(with_needed(GetParam(), {}), {}, [] { become_user({CAP_PERFMON}); });
@@ -444,6 +498,36 @@ TEST(Kit, TwoCapabilitiesAreEnough)
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_EQ(result.records.size(), 1u);
     expect_exact(result);
+}
+
+// (Every test runs its tools so that a system call that was given up ends them.)
+TEST(Kit, GivesUpWhatItNeedsNoMore)
+{
+    const auto bits = [](std::initializer_list<int> capabilities) {
+        std::uint64_t mask = 0;
+        for (const int c : capabilities)
+            mask |= std::uint64_t(1) << c;
+        char hex[17];
+        std::snprintf(hex, sizeof hex, "%016llx", (unsigned long long)mask);
+        return std::string(hex);
+    };
+    const std::vector<std::pair<std::vector<std::string>, std::string>> kept = {
+        {{"opensnoop", "--explain"}, bits({CAP_BPF})},
+        {{"opensnoop", "--explain", "--", "sleep", "60"}, bits({CAP_BPF, CAP_KILL})},
+        {{"profile", "--explain"},
+         bits({CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG})},
+    };
+    for (const auto& [argv, capabilities] : kept) {
+        Tracer tracer(argv);
+        const std::string status = read_file("/proc/" + to_string(tracer.pid()) + "/status");
+        for (const char* set : {"CapEff:\t", "CapPrm:\t"})
+            EXPECT_NE(status.find(set + capabilities + "\n"), status.npos) << status;
+        EXPECT_NE(status.find("\nSeccomp:\t2\n"), status.npos) << status;
+        EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), status.npos) << status;
+        const Result result = tracer.stop();
+        EXPECT_EQ(result.status, 0) << result.err;
+        EXPECT_NE(result.err.find("privileges given up:"), result.err.npos) << result.err;
+    }
 }
 
 TEST(Kit, LockedMemoryThatCannotBeRaisedIsNamed)

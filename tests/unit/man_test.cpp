@@ -71,6 +71,22 @@ TEST(ManPage, EveryToolHasAllOfIt)
     }
 }
 
+TEST(ManPage, AsPlainText)
+{
+    for (const Tool* tool : all_tools()) {
+        const std::string page = plain_page(*tool);
+        EXPECT_TRUE(page.starts_with(cat("NAME\n       ", tool->about.name, " - "))) << page;
+        for (const char* mark : {"\\f", "\\-", "\\&", "\\(", "\n."})
+            EXPECT_EQ(page.find(mark), page.npos) << tool->about.name << ": " << mark;
+        EXPECT_THAT(page, HasSubstr("\nEXIT STATUS\n       0\n              Ran, "));
+        for (const std::string_view line : split(page, '\n'))
+            if (!line.starts_with("           ")) // examples are as wide as they are
+                EXPECT_LE(line.size(), 110u) << line;
+        for (const ListedOption& l : listed_options(*tool))
+            EXPECT_THAT(page, HasSubstr(cat("--", l.option->name)));
+    }
+}
+
 TEST(ManPage, TheOverviewNamesEveryTool)
 {
     const std::string page = man_page(all_tools());
