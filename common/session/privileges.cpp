@@ -33,12 +33,12 @@ constexpr int kCalls[] = {
     SYS_pselect6, SYS_epoll_ctl, SYS_timerfd_settime, SYS_timerfd_gettime, SYS_restart_syscall,
     SYS_rt_sigtimedwait, SYS_futex, SYS_sched_yield,
     // memory
-    SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk,
+    SYS_mmap, SYS_munmap, SYS_membarrier, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk,
     // files: read, and written (a flame graph, the output)
-    SYS_openat, SYS_close, SYS_pread64, SYS_pwrite64, SYS_readv, SYS_writev, SYS_lseek, SYS_fstat,
-    SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_faccessat, SYS_faccessat2,
-    SYS_fcntl, SYS_dup, SYS_dup3, SYS_ioctl, SYS_fsync, SYS_ftruncate, SYS_fchmod, SYS_renameat,
-    SYS_renameat2, SYS_unlinkat, SYS_memfd_create, SYS_statfs, SYS_fstatfs,
+    SYS_openat, SYS_openat2, SYS_close, SYS_pread64, SYS_pwrite64, SYS_readv, SYS_writev, SYS_lseek,
+    SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_faccessat,
+    SYS_faccessat2, SYS_fcntl, SYS_dup, SYS_dup3, SYS_ioctl, SYS_fsync, SYS_ftruncate, SYS_fchmod,
+    SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_memfd_create, SYS_statfs, SYS_fstatfs,
 #ifdef SYS_open
     SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_rename, SYS_unlink,
     SYS_dup2, SYS_time, SYS_getrlimit,
