@@ -18,6 +18,8 @@ struct Listing {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs{};
+    // After parsing: fails where options do not go together; may choose the columns.
+    void (*check)(Options&, Session&) = nullptr;
     // Hands each row to `print` as soon as it is known; false: nobody reads on. May fail().
     void (*list)(const Options&, const Session&, const std::function<bool(const Row&)>& print);
 
@@ -29,6 +31,8 @@ struct Listing {
             Options o{};
             Session session(tool);
             parse_command_line(session, &o, argc, argv);
+            if (check)
+                check(o, session);
             std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
             Output output(session.output_options(), columns.list);
             if (session.check)

@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -286,6 +287,24 @@ void switch_tasks(unsigned count)
         ::close(fd);
 }
 
+// Each asks for CAP_CHOWN: the owner changes.
+void change_owner(unsigned count)
+{
+    ::close(::open("/tmp/bench.owned", O_WRONLY | O_CREAT, 0644));
+    for (unsigned i = 0; i < count; i++)
+        if (::chown("/tmp/bench.owned", (i + 1) % 2, gid_t(-1)) != 0)
+            die("chown");
+    if (::chown("/tmp/bench.owned", 0, gid_t(-1)) != 0)
+        die("chown");
+}
+
+void detach_nothing(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (::shmdt(reinterpret_cast<void*>(4096)) == 0)
+            die("there was shared memory");
+}
+
 // COUNT milliseconds of computing, for samplers.
 void compute(unsigned count)
 {
@@ -303,7 +322,8 @@ constexpr Named kWorkloads[] = {
     {"block", direct_read},      {"switch", switch_tasks},      {"compute", compute},
     {"stat", stat_missing},      {"create", create_and_delete}, {"sync", sync_file},
     {"umount", unmount_nothing}, {"pass-fd", pass_descriptor},  {"tty-write", write_terminal},
-    {"ext4-read", read_ext4},    {"cold-read", read_cold},
+    {"ext4-read", read_ext4},    {"cold-read", read_cold},      {"chown", change_owner},
+    {"shmdt", detach_nothing},
 };
 
 struct Measured {

@@ -300,7 +300,7 @@ TEST_P(EveryTool, FactsWereRecordedForItsPrograms)
                         << section << " was never looked up: run scripts/record-facts";
                 }
     });
-    EXPECT_TRUE(opened) << "the BPF object does not open";
+    EXPECT_TRUE(opened || tool().needs.empty()) << "the BPF object does not open";
 }
 
 TEST_P(EveryTool, HasAPlan)

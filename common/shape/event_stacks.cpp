@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "shape/event_stacks.hpp"
+#include "output/escape.hpp"
+#include "session/perf.hpp"
+#include <algorithm>
+#include <cstring>
+
+namespace corebox
+{
+namespace
+{
+
+std::string hex(std::uint64_t n)
+{
+    char digits[16];
+    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
+}
+
+} // namespace
+
+void prepare_event_stacks(const EventStackOptions& options, event_stacks_config& config)
+{
+    const std::uint64_t limit = std::min<std::uint64_t>(
+        kernel_setting("perf_event_max_stack").value_or(EVENT_STACK_DEPTH), EVENT_STACK_DEPTH);
+    if (options.depth > limit)
+        fail(cat("stacks have at most ", limit, " frames here"), 0);
+    config.kernel = options.kernel;
+    config.user = options.user;
+    config.depth = options.depth ? options.depth : std::uint32_t(limit);
+}
+
+void EventStacks::Lines::add(std::size_t n, std::string text)
+{
+    if (texts.size() <= n)
+        texts.resize(n + 1);
+    texts[n] = std::move(text);
+}
+
+void EventStacks::Lines::end(std::size_t n)
+{
+    names.assign(texts.begin(), texts.begin() + std::ptrdiff_t(n));
+}
+
+bool EventStacks::take(const event_stacks& stacks, std::size_t size, std::uint32_t pid)
+{
+    constexpr std::size_t kHead = offsetof(event_stacks, addresses);
+    const std::size_t kernel = stacks.kernel_len / sizeof(__u64),
+                      user = stacks.user_len / sizeof(__u64);
+    if (size < kHead || (size - kHead) / sizeof(__u64) < kernel + user)
+        return false;
+    addresses_.resize(kernel + user);
+    std::memcpy(addresses_.data(), stacks.addresses, addresses_.size() * sizeof(__u64));
+    name_kernel(std::span(addresses_).first(kernel));
+    name_user(std::span(addresses_).subspan(kernel), {pid, stacks.image});
+    return true;
+}
+
+void EventStacks::name_kernel(std::span<const std::uint64_t> addresses)
+{
+    if (addresses.empty())
+        return kernel_.end(0);
+    if (!kernel_symbols_)
+        kernel_symbols_ = KernelSymbols::load();
+    const std::size_t own = kernel_symbols_->own_frames(addresses);
+    for (std::size_t i = own; i < addresses.size(); i++) {
+        std::string line;
+        append_kernel_frame(line, *kernel_symbols_, addresses[i], {.offset = true, .module = true},
+                            i == 0 ? At::instruction : At::return_address);
+        kernel_.add(i - own, std::move(line));
+    }
+    kernel_.end(addresses.size() - own);
+}
+
+void EventStacks::name_user(std::span<const std::uint64_t> addresses, stack_task task)
+{
+    if (!addresses.empty())
+        user_symbols_.note(task);
+    std::size_t n = 0;
+    bool was_nowhere = false;
+    for (std::size_t i = 0; i < addresses.size(); i++) {
+        const UserFrame frame =
+            user_symbols_.lookup(task, addresses[i], i == 0 ? At::instruction : At::return_address);
+        // Code without frame pointers leads the kernel astray; one such frame says it all.
+        const bool nowhere = !frame.resolved && frame.object.empty();
+        if (nowhere && was_nowhere)
+            continue;
+        was_nowhere = nowhere;
+        std::string line(frame.name);
+        if (nowhere)
+            line = hex(addresses[i]);
+        else if (frame.resolved)
+            line += cat("+", hex(frame.offset));
+        if (frame.resolved && !frame.object.empty())
+            line += cat(" [", frame.object, "]");
+        user_.add(n++, std::move(line));
+    }
+    user_.end(n);
+}
+
+void EventStacks::append(std::string& out) const
+{
+    for (const Lines* lines : {&kernel_, &user_})
+        for (const std::string_view name : lines->names) {
+            out += "        ";
+            escape_text(out, name, false);
+            out += '\n';
+        }
+}
+
+} // namespace corebox
