@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatpcts.h"
 #include "disks.hpp"
-#include "reports.hpp"
+#include "shape/reports.hpp"
 #include <cerrno>
 #include <csignal>
 #include <cstdio>

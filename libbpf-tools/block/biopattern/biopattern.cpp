@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biopattern.h"
 #include "disks.hpp"
-#include "reports.hpp"
+#include "shape/reports.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <map>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biostacks.h"
 #include "output/escape.hpp"
-#include "reports.hpp"
 #include "request.hpp"
 #include "shape/histogram.hpp"
+#include "shape/reports.hpp"
 #include "shape/stacks.hpp"
 #include "symbols/flame.hpp"
 #include <algorithm>

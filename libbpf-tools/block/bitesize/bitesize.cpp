@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bitesize.h"
 #include "disks.hpp"
-#include "reports.hpp"
 #include "request.hpp"
 #include "shape/histogram.hpp"
+#include "shape/reports.hpp"
 #include <algorithm>
 #include <cstring>
 #include <map>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "virtiostat.h"
-#include "reports.hpp"
+#include "shape/reports.hpp"
 #include <algorithm>
 #include <tuple>
 
