@@ -5,6 +5,10 @@
 #include "abi/hist.h"
 #include "bpf/aggregate.bpf.h"
 
+#ifndef __maybe_unused
+#define __maybe_unused __attribute__((unused))
+#endif
+
 /* The one histogram; its two elements are the generations. */
 #define HIST()                                                     \
 	struct {                                                   \
@@ -13,10 +17,15 @@
 		__type(key, __u32);                                \
 		__type(value, struct hist);                        \
 	} cb_hist SEC(".maps");                                    \
-	static __always_inline void hist_count(__u64 v, __u64 unit) \
+	static __always_inline __maybe_unused struct hist *hist_entry(void) \
 	{                                                          \
 		__u32 generation = cb_generation;                  \
-		struct hist *h = bpf_map_lookup_elem(&cb_hist, &generation); \
+                                                                   \
+		return bpf_map_lookup_elem(&cb_hist, &generation); \
+	}                                                          \
+	static __always_inline __maybe_unused void hist_count(__u64 v, __u64 unit) \
+	{                                                          \
+		struct hist *h = hist_entry();                     \
                                                                    \
 		if (h)                                             \
 			hist_add(h, v, unit);                      \
@@ -32,7 +41,7 @@
 		__type(key, key_type);                             \
 		__type(value, struct hist);                        \
 	} cb_hists SEC(".maps");                                   \
-	static __always_inline void hists_count(key_type *key, __u64 v, __u64 unit) \
+	static __always_inline __maybe_unused struct hist *hists_entry(key_type *key) \
 	{                                                          \
 		struct hist *h;                                    \
                                                                    \
@@ -42,13 +51,36 @@
 			bpf_map_update_elem(&cb_hists, key, &hist_zero, BPF_NOEXIST); \
 			h = bpf_map_lookup_elem(&cb_hists, key);   \
 		}                                                  \
+		if (!h)                                            \
+			count_lost_map();                          \
+		return h;                                          \
+	}                                                          \
+	static __always_inline __maybe_unused void hists_count(key_type *key, __u64 v, __u64 unit) \
+	{                                                          \
+		struct hist *h = hists_entry(key);                 \
+                                                                   \
 		if (h)                                             \
 			hist_add(h, v, unit);                      \
-		else                                               \
-			count_lost_map();                          \
 	}
 
 static const struct hist hist_zero;
+
+/* Counts `v` in the slot v / step: linear, with user space's Buckets of that step. */
+static __always_inline __maybe_unused void hist_add_linear(struct hist *h, __u64 v, __u64 step)
+{
+	__u64 slot = v / step;
+
+	if (slot > HIST_SLOTS - 1)
+		slot = HIST_SLOTS - 1;
+	/* Or the compiler leaves out the mask, and the verifier loses the bound in a 32-bit division. */
+	asm volatile("" : "+r"(slot));
+	__sync_fetch_and_add(&h->slots[slot & (HIST_SLOTS - 1)], 1);
+	__sync_fetch_and_add(&h->sum, v);
+	if (v > h->max)
+		h->max = v;
+	if (~v > h->min_inv)
+		h->min_inv = ~v;
+}
 
 /* floor(log2(v)), 0 for 0. */
 static __always_inline __u32 log2_slot(__u64 v)

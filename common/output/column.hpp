@@ -11,7 +11,7 @@ namespace corebox
 // When a column is in the output. JSON has every column but costly() ones.
 struct Show {
     enum class When : std::uint8_t { always, with, without, json, costly } when = When::always;
-    std::string_view option{}; // long name
+    std::string_view option{}; // long name; of several, "a|b": any of them
 };
 constexpr Show with(std::string_view option) { return {Show::When::with, option}; }
 constexpr Show without(std::string_view option) { return {Show::When::without, option}; }

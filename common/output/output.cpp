@@ -153,7 +153,7 @@ Output::Output(const OutputOptions& options, std::span<const Column> columns)
     using When = Show::When;
     const bool json = options.format != Format::text;
     for (const Column& c : columns) {
-        const bool given = !c.show.option.empty() && options.given(c.show.option);
+        const bool given = std::ranges::any_of(split(c.show.option, '|'), options.given);
         const bool shown = c.show.when == When::always || (c.show.when == When::with && given) ||
                            (c.show.when == When::without && !given) ||
                            (c.show.when == When::costly && given) ||

@@ -63,22 +63,53 @@ void check_sampling(const Sampling& sampling)
              "raise kernel.perf_event_max_sample_rate (sysctl)");
 }
 
+std::optional<PerfEvent> perf_event(std::string_view name)
+{
+    constexpr auto kCache = [](std::uint64_t cache, std::uint64_t op, std::uint64_t result) {
+        return PerfEvent{PERF_TYPE_HW_CACHE, cache | op << 8 | result << 16};
+    };
+    constexpr std::pair<std::string_view, PerfEvent> kEvents[] = {
+        {"cycles", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES}},
+        {"instructions", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS}},
+        {"cache-references", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES}},
+        {"cache-misses", {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES}},
+        {"LLC-loads", kCache(PERF_COUNT_HW_CACHE_LL, PERF_COUNT_HW_CACHE_OP_READ,
+                             PERF_COUNT_HW_CACHE_RESULT_ACCESS)},
+        {"LLC-load-misses", kCache(PERF_COUNT_HW_CACHE_LL, PERF_COUNT_HW_CACHE_OP_READ,
+                                   PERF_COUNT_HW_CACHE_RESULT_MISS)},
+        {"LLC-stores", kCache(PERF_COUNT_HW_CACHE_LL, PERF_COUNT_HW_CACHE_OP_WRITE,
+                              PERF_COUNT_HW_CACHE_RESULT_ACCESS)},
+        {"LLC-store-misses", kCache(PERF_COUNT_HW_CACHE_LL, PERF_COUNT_HW_CACHE_OP_WRITE,
+                                    PERF_COUNT_HW_CACHE_RESULT_MISS)},
+        {"cpu-clock", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK}},
+        {"context-switches", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}},
+        {"page-faults", {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS}},
+    };
+    for (const auto& [known, event] : kEvents)
+        if (known == name)
+            return event;
+    return std::nullopt;
+}
+
 std::vector<bpf_link*> attach_sampler(const bpf_program* program, SampleSource source,
                                       const Sampling& sampling)
+{
+    return attach_perf_event(
+        program, *perf_event(source == SampleSource::cycles ? "cycles" : "cpu-clock"), sampling);
+}
+
+std::vector<bpf_link*> attach_perf_event(const bpf_program* program, const PerfEvent& event,
+                                         const Sampling& sampling)
 {
     perf_event_attr attr{};
     attr.size = sizeof attr;
     attr.disabled = 1; // libbpf enables it
-    if (source == SampleSource::cycles) {
-        attr.type = PERF_TYPE_HARDWARE;
-        attr.config = PERF_COUNT_HW_CPU_CYCLES;
-    } else {
-        attr.type = PERF_TYPE_SOFTWARE;
-        attr.config = PERF_COUNT_SW_CPU_CLOCK;
-        // The kernel then does not even run the program on an idle CPU. Hardware: some refuse it,
-        // and an idle CPU counts hardly any cycles.
+    attr.type = event.type;
+    attr.config = event.config;
+    // The kernel then does not even run the program on an idle CPU. Hardware: some refuse it, and
+    // an idle CPU counts hardly any cycles.
+    if (event.type == PERF_TYPE_SOFTWARE)
         attr.exclude_idle = !sampling.idle;
-    }
     if (sampling.period) {
         attr.sample_period = sampling.period;
     } else {

@@ -29,7 +29,19 @@ enum class SampleSource : std::uint8_t {
 // limit.
 void check_sampling(const Sampling& sampling);
 
-// Runs `program` at each sample. The links, or none with errno set.
+// What is counted: `type` and `config` of perf_event_open(2).
+struct PerfEvent {
+    std::uint32_t type = 0;
+    std::uint64_t config = 0;
+};
+
+// The event that perf(1) calls so, of those that count what programs do: "cache-misses",
+// "LLC-loads", "page-faults".
+std::optional<PerfEvent> perf_event(std::string_view name);
+
+// Runs `program` at each sample of an event. The links, or none with errno set.
+std::vector<bpf_link*> attach_perf_event(const bpf_program* program, const PerfEvent& event,
+                                         const Sampling& sampling);
 std::vector<bpf_link*> attach_sampler(const bpf_program* program, SampleSource source,
                                       const Sampling& sampling);
 

@@ -129,6 +129,10 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     // For the one histogram, numbers that stand beside it in each report: fills the row and returns
     // the line that text has for it.
     std::string (*beside)(Row& row, S&, Options&) = nullptr;
+    // Slots of equal width, which the programs have counted in, in place of powers of two.
+    Buckets buckets{};
+    // The one histogram too, behind those of the keys and as the key of an empty row.
+    bool overall = false;
 
     using Skeleton = S;
     static constexpr Shared kShared =
@@ -147,7 +151,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
             const auto prepare = [&](S& s) {
                 configure(s, o, session, setup);
                 if constexpr (HasHist<S> && HasHists<S>) {
-                    bpf_map__set_autocreate(s.maps.cb_hist, !keyed(o));
+                    bpf_map__set_autocreate(s.maps.cb_hist, overall || !keyed(o));
                     bpf_map__set_autocreate(s.maps.cb_hists, keyed(o));
                 }
             };
@@ -163,7 +167,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
             IntervalRun run(session, columns.list, account);
-            HistogramWriter writer(session, run.output(), unit(o));
+            HistogramWriter writer(session, run.output(), unit(o), buckets);
             Generations generations(a->bss->cb_generation);
             writer.header();
             run.output().flush();
@@ -181,6 +185,7 @@ private:
     void report(S& s, Options& o, __u32 generation, const Output& output, HistogramWriter& writer,
                 Account& account) const
     {
+        [[maybe_unused]] const std::uint64_t before = account.printed;
         const auto one = [&](const void* row, const Distribution& d, std::string_view summary) {
             account.printed += d.count();
             writer.write(row, d, summary);
@@ -209,6 +214,14 @@ private:
             });
             for (const auto& [row, distribution] : all)
                 one(&row, distribution, {});
+            if constexpr (HasHist<S>)
+                if (overall) {
+                    const Row row{};
+                    const auto printed = account.printed; // the keys' values are in it again
+                    const Distribution whole = take_histogram(s.maps.cb_hist, generation);
+                    one(&row, whole, {});
+                    account.printed = std::max(printed, before + whole.count());
+                }
         }
     }
 };

@@ -7,6 +7,7 @@
 //        bench --table                                     standard input's measurements as
 //        Markdown
 #include <algorithm>
+#include <arpa/inet.h>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -18,6 +19,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <netinet/in.h>
 #include <nlohmann/json.hpp>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +32,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <thread>
 #include <time.h>
 #include <unistd.h>
@@ -313,6 +316,38 @@ void compute(unsigned count)
         x = x + i;
 }
 
+// A process sends itself packets: each is one NET_RX softirq.
+void send_packets(unsigned count)
+{
+    const int to = ::socket(AF_INET, SOCK_DGRAM, 0), from = ::socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* any = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(to, any, size) != 0 || ::getsockname(to, any, &size) != 0 ||
+        ::connect(from, any, size) != 0)
+        die("make a pair of sockets");
+    char byte = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (::send(from, &byte, 1, 0) != 1 || ::recv(to, &byte, 1, 0) != 1)
+            die("send a packet");
+    ::close(to);
+    ::close(from);
+}
+
+// One byte to the serial port and until it is out: an interrupt of the port's.
+void write_serial(unsigned count)
+{
+    const int fd = ::open("/dev/ttyS0", O_WRONLY | O_NOCTTY);
+    if (fd < 0)
+        die("open /dev/ttyS0");
+    for (unsigned i = 0; i < count; i++)
+        if (::write(fd, ".", 1) != 1 || ::tcdrain(fd) != 0)
+            die("write to /dev/ttyS0");
+    ::close(fd);
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
@@ -323,7 +358,7 @@ constexpr Named kWorkloads[] = {
     {"stat", stat_missing},      {"create", create_and_delete}, {"sync", sync_file},
     {"umount", unmount_nothing}, {"pass-fd", pass_descriptor},  {"tty-write", write_terminal},
     {"ext4-read", read_ext4},    {"cold-read", read_cold},      {"chown", change_owner},
-    {"shmdt", detach_nothing},
+    {"shmdt", detach_nothing},   {"packet", send_packets},      {"serial", write_serial},
 };
 
 struct Measured {

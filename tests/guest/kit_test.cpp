@@ -88,9 +88,12 @@ std::vector<std::string> tool_names()
 std::vector<std::string> with_needed(const std::string& tool, std::vector<std::string> arguments)
 {
     static const std::map<std::string, std::vector<std::string>> kNeeded = {
+        {"cpufreq", {"--assume", "1000"}},
+        {"criticalstat", {"--section", "softirq_entry,softirq_exit"}},
         {"dirtop", {"-d", "/tmp"}},
         {"fsdist", {"-t", "ext4"}},
         {"fsslower", {"-t", "ext4"}},
+        {"llcstat", {"--events", "page-faults,context-switches"}},
         {"ttysnoop", {"/dev/ttyS0"}},
     };
     if (const auto needed = kNeeded.find(tool); needed != kNeeded.end())

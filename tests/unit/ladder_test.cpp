@@ -390,9 +390,8 @@ TEST_P(Declaration, IsWellFormed)
     for (const Letter& l : t.letters)
         EXPECT_TRUE(has_option(l.name)) << "letter -" << l.key << " for --" << l.name;
     for (const Column& c : t.columns) {
-        if (!c.show.option.empty()) {
-            EXPECT_TRUE(has_option(c.show.option)) << "column " << c.key << ": --" << c.show.option;
-        }
+        for (const std::string_view name : split(c.show.option, '|'))
+            EXPECT_TRUE(has_option(name)) << "column " << c.key << ": --" << name;
     }
     for (const Need& need : t.needs) {
         EXPECT_FALSE(need.what.empty());

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../handler.bpf.h"
+#include "bpf/top.bpf.h"
+#include "hardirqs.h"
+
+/* Each CPU has entries of its own: none is contended, and rows by CPU cost nothing more. */
+TOP(struct handler_key, struct handler_named, 1024)
+
+static __always_inline int entry(bool vector)
+{
+	__u32 cpu;
+	struct handler_cpu *slot = handler_cpu(&cpu);
+
+	if (slot)
+		*(vector ? &slot->vector_begun_ns : &slot->begun_ns) = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Where the name is, not what it is, tells the handlers of one line apart: comparing eight bytes is
+ * cheap. The name itself is copied once an interval. */
+static __always_inline void handler_add(__u32 irq, const char *name, __u32 cpu, __u64 ns)
+{
+	struct handler_key key = { .number = irq, .name = (__u64)name, .cpu = cpu };
+	struct handler_named *h;
+	bool made;
+
+	h = top_entry(&key, &made);
+	if (!h)
+		return;
+	if (made)
+		bpf_probe_read_kernel_str(h->name, sizeof(h->name), name);
+	totals_add(&h->totals, ns);
+	if (cfg.distributed) {
+		if (!cfg.per_cpu)
+			key.cpu = 0;
+		hists_count(&key, ns, cfg.unit_ns);
+	}
+}
+
+#define IRQ_NONE 0 /* linux/irqreturn.h: it was another device on the shared line */
+
+static __always_inline int leave(__u32 irq, struct irqaction *action, int ret, bool typed)
+{
+	__u32 cpu;
+	struct handler_cpu *slot;
+	__u64 ns;
+
+	if (ret == IRQ_NONE)
+		return 0;
+	slot = handler_cpu(&cpu);
+	if (!slot) {
+		if (cfg.by_cpu && cpu != cfg.cpu)
+			count_filtered();
+		return 0;
+	}
+	if (handler_time(&slot->begun_ns, &ns))
+		handler_add(irq, typed ? action->name : BPF_CORE_READ(action, name), cpu, ns);
+	return 0;
+}
+
+static __always_inline int vector_leave(enum hardirq_vector vector)
+{
+	__u32 cpu;
+	struct handler_cpu *slot = handler_cpu(&cpu);
+	__u64 ns;
+
+	if (!slot) {
+		if (cfg.by_cpu && cpu != cfg.cpu)
+			count_filtered();
+		return 0;
+	}
+	if (handler_time(&slot->vector_begun_ns, &ns))
+		fixed_add(slot, cpu, vector, ns);
+	return 0;
+}
+
+#define PROGRAMS(kind, typed)                                                           \
+	SEC(#kind "/irq_handler_entry")                                                 \
+	int entry_##kind(void *ctx)                                                     \
+	{                                                                               \
+		return entry(false);                                                    \
+	}                                                                               \
+	SEC(#kind "/irq_handler_exit")                                                  \
+	int BPF_PROG(exit_##kind, int irq, struct irqaction *action, int ret)           \
+	{                                                                               \
+		return leave(irq, action, ret, typed);                                  \
+	}
+
+PROGRAMS(tp_btf, true)
+PROGRAMS(raw_tp, false)
+
+/* Raw: no argument is read, and a raw tracepoint is there on every kernel that has the event. */
+#define VECTOR(number, prefix, event)                  \
+	SEC("raw_tp/" #event "_entry")                 \
+	int prefix##_entry(void *ctx)                  \
+	{                                              \
+		return entry(true);                    \
+	}                                              \
+	SEC("raw_tp/" #event "_exit")                  \
+	int prefix##_exit(void *ctx)                   \
+	{                                              \
+		return vector_leave(number);           \
+	}
+
+VECTOR(VECTOR_LOCAL_TIMER, timer, local_timer)
+VECTOR(VECTOR_RESCHEDULE, resched, reschedule)
+VECTOR(VECTOR_CALL_FUNCTION, call, call_function)
+VECTOR(VECTOR_CALL_FUNCTION_SINGLE, call1, call_function_single)
+VECTOR(VECTOR_IRQ_WORK, work, irq_work)
+VECTOR(VECTOR_PLATFORM_IPI, ipi, x86_platform_ipi)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+#define SOFTIRQ_SLOTS 16 /* a power of two, more than there are vectors */
+
+struct softirq_config {
+	__u64 min_ns;
+	__u32 cpu; /* with by_cpu: only this one */
+	bool by_cpu;
+};
+
+/* What one CPU knows; written by that CPU only. */
+struct softirq_cpu {
+	__u64 raised_ns[SOFTIRQ_SLOTS]; /* since when it is to run, 0: it is not, or that is not known */
+	__u64 raises;                   /* so far: an entry sees whether one came between */
+	__u64 begun_ns;                 /* of the handler that runs */
+	__u64 unused[6];                /* to whole lines of cache */
+};
+
+enum softirq_stage {
+	SOFTIRQ_WAIT, /* raised to begin */
+	SOFTIRQ_RUN,  /* begin to end */
+};
+
+struct softirq_event {
+	__u64 time_ns, lat_ns;
+	__u32 pid, tid, cpu;
+	__u16 vector, stage;
+	char comm[COMM_LEN];
+};
