@@ -3,7 +3,11 @@
  * interval is the difference of two readings, so none is ever lost. 5.10+. */
 #pragma once
 #include "abi/counters.h"
+#ifdef COUNTERS_WITHOUT_FILTER /* what is counted is no task's */
+#include "bpf/core.bpf.h"
+#else
 #include "bpf/filter.bpf.h"
+#endif
 
 struct counters cb_counters[COUNTERS_CPUS] __attribute__((aligned(64)));
 
@@ -13,10 +17,12 @@ struct counters cb_counters[COUNTERS_CPUS] __attribute__((aligned(64)));
  * then takes off what the tool has caused (shape/counters.hpp). */
 const volatile struct counters_config cb_counters_config = { .per_cpu = true, .filter = true };
 
+#ifndef COUNTERS_WITHOUT_FILTER
 static __always_inline bool counters_wanted(void)
 {
 	return !cb_counters_config.filter || filter_current();
 }
+#endif
 
 static __always_inline void counters_add(__u32 counter, __u64 n)
 {

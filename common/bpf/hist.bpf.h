@@ -41,6 +41,20 @@
 		__type(key, key_type);                             \
 		__type(value, struct hist);                        \
 	} cb_hists SEC(".maps");                                   \
+	HISTS_COUNT(key_type)
+
+/* The same for programs that must not allocate. Many keys of which each is used on few CPUs: the key
+ * has the number of the CPU, so that it is used on one, and user space adds up what looks the same. */
+#define HISTS_BY_CPU(key_type, entries)                            \
+	struct {                                                   \
+		__uint(type, BPF_MAP_TYPE_HASH);                   \
+		__uint(max_entries, entries);                      \
+		__type(key, key_type);                             \
+		__type(value, struct hist);                        \
+	} cb_hists SEC(".maps");                                   \
+	HISTS_COUNT(key_type)
+
+#define HISTS_COUNT(key_type)                                      \
 	static __always_inline __maybe_unused struct hist *hists_entry(key_type *key) \
 	{                                                          \
 		struct hist *h;                                    \
@@ -65,23 +79,6 @@
 
 static const struct hist hist_zero;
 
-/* Counts `v` in the slot v / step: linear, with user space's Buckets of that step. */
-static __always_inline __maybe_unused void hist_add_linear(struct hist *h, __u64 v, __u64 step)
-{
-	__u64 slot = v / step;
-
-	if (slot > HIST_SLOTS - 1)
-		slot = HIST_SLOTS - 1;
-	/* Or the compiler leaves out the mask, and the verifier loses the bound in a 32-bit division. */
-	asm volatile("" : "+r"(slot));
-	__sync_fetch_and_add(&h->slots[slot & (HIST_SLOTS - 1)], 1);
-	__sync_fetch_and_add(&h->sum, v);
-	if (v > h->max)
-		h->max = v;
-	if (~v > h->min_inv)
-		h->min_inv = ~v;
-}
-
 /* floor(log2(v)), 0 for 0. */
 static __always_inline __u32 log2_slot(__u64 v)
 {
@@ -101,14 +98,32 @@ static __always_inline __u32 log2_slot(__u64 v)
 	return slot + (v >> 1);
 }
 
-/* Counts the raw value `v` in the slot of v / unit. */
-static __always_inline void hist_add(struct hist *h, __u64 v, __u64 unit)
+/* Counts the raw value `v` in a slot. */
+static __always_inline void hist_add_to(struct hist *h, __u32 slot, __u64 v)
 {
 	/* Atomic although the value is this CPU's own: an interrupt may come between. */
-	__sync_fetch_and_add(&h->slots[log2_slot(v / unit) & (HIST_SLOTS - 1)], 1);
+	__sync_fetch_and_add(&h->slots[slot & (HIST_SLOTS - 1)], 1);
 	__sync_fetch_and_add(&h->sum, v);
 	if (v > h->max)
 		h->max = v;
 	if (~v > h->min_inv)
 		h->min_inv = ~v;
+}
+
+/* Counts the raw value `v` in the slot of v / unit. */
+static __always_inline void hist_add(struct hist *h, __u64 v, __u64 unit)
+{
+	hist_add_to(h, log2_slot(v / unit), v);
+}
+
+/* The same where slot n is for [n * step, (n + 1) * step), and the last one for all above too. */
+static __always_inline __maybe_unused void hist_add_linear(struct hist *h, __u64 v, __u64 step)
+{
+	__u64 slot = v / step;
+
+	if (slot > HIST_SLOTS - 1)
+		slot = HIST_SLOTS - 1;
+	/* Or the compiler leaves out the mask, and the verifier loses the bound in a 32-bit division. */
+	asm volatile("" : "+r"(slot));
+	hist_add_to(h, slot, v);
 }

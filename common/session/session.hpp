@@ -50,6 +50,9 @@ void parse_command_line(Session& session, void* options, int argc, char** argv);
 // --schema: the tool's declaration as JSON.
 std::string schema(const Tool& tool);
 
+// "pids or --tids" of "pids|tids", the option of a column.
+std::string either(std::string_view options);
+
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {
     const Option* option;

@@ -84,6 +84,8 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     std::span<const Need> needs;
     // Fills in what a row has beside its counters.
     void (*complete)(Row&) = nullptr;
+    // How many events a row stands for, where that is not the sum of its counters.
+    std::uint64_t (*events)(const Row&) = nullptr;
     // Calls that add 1 to one counter and do nothing else; see SkippedCalls.
     std::span<const CountedCall> calls{};
     // Before load, for each try.
@@ -144,8 +146,11 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
                 [&](Output& output, bool last) {
                     if (!last)
                         read();
-                    for (const auto n : row.count.n)
-                        account.printed += n;
+                    if (events)
+                        account.printed += events(row);
+                    else
+                        for (const auto n : row.count.n)
+                            account.printed += n;
                     output.row(&row);
                 });
         });

@@ -55,6 +55,16 @@ void Distribution::add(const hist& part)
     min_ = std::min<std::uint64_t>(min_, ~part.min_inv);
 }
 
+void Distribution::add(const Distribution& other)
+{
+    for (unsigned i = 0; i < HIST_SLOTS; i++)
+        slots_[i] += other.slots_[i];
+    count_ += other.count_;
+    sum_ += other.sum_;
+    max_ = std::max(max_, other.max_);
+    min_ = std::min(min_, other.min_);
+}
+
 unsigned Distribution::used() const
 {
     unsigned used = HIST_SLOTS;
@@ -77,7 +87,7 @@ std::uint64_t Distribution::percentile(unsigned percent, const Buckets& buckets,
     while (i + 1 < HIST_SLOTS && below + slots_[i] < rank)
         below += slots_[i++];
     const Wide from = Wide(buckets.from(i)) * unit.raw;
-    const Wide width = (Wide(buckets.to(i)) + 1) * unit.raw - from;
+    const Wide width = (Wide(to(i, buckets, unit)) + 1) * unit.raw - from;
     const Wide value = from + width * (2 * Wide(rank - below) - 1) /
                                   (2 * Wide(std::max<std::uint64_t>(slots_[i], 1)));
     return std::uint64_t(std::clamp<Wide>(value, min(), max_));
@@ -122,13 +132,14 @@ bool HistogramWriter::stamped() const
             std::ranges::find(options, "notimestamp", &Option::name) != options.end());
 }
 
-void HistogramWriter::write(const void* row, const Distribution& d, std::string_view summary)
+void HistogramWriter::write(const void* row, const Distribution& d, std::string_view summary,
+                            bool only)
 {
     if (d.count() == 0 && summary.empty())
         return;
     switch (output_.format()) {
     case Format::text:
-        text(row, d, summary);
+        text(row, d, summary, only);
         break;
     case Format::json:
         json(row, d);
@@ -140,16 +151,21 @@ void HistogramWriter::write(const void* row, const Distribution& d, std::string_
 }
 
 // As BCC prints it (print_log2_hist), so that its readers' scripts and eyes find their way.
-void HistogramWriter::text(const void* row, const Distribution& d, std::string_view summary)
+void HistogramWriter::text(const void* row, const Distribution& d, std::string_view summary,
+                           bool only)
 {
     std::string& out = output_.text();
+    if (only) {
+        out += cat(summary, "\n");
+        return output_.end_record();
+    }
     if (row || !stamped())
         out += '\n';
     if (!summary.empty()) {
         out += cat(summary, "\n");
         if (d.count() == 0)
             return output_.end_record();
-    } else if (row) {
+    } else if (row && !output_.columns().empty()) {
         for (std::string_view separator; const Column* c : output_.columns()) {
             out += cat(separator, c->key, " = ");
             output_.cell(c->get(row));
@@ -167,9 +183,13 @@ void HistogramWriter::text(const void* row, const Distribution& d, std::string_v
     for (unsigned i = 0; i < used; i++)
         greatest = std::max(greatest, d.slot(i));
     for (unsigned i = 0; i < used; i++) {
-        put_padded(out, buckets_.from(i), cell, true);
-        out += " -> ";
-        put_padded(out, buckets_.to(i), cell, false);
+        const std::uint64_t from = buckets_.from(i), to = d.to(i, buckets_, unit_);
+        put_padded(out, from, cell, true);
+        out += from == to ? "    " : " -> ";
+        if (from == to)
+            out.append(cell, ' ');
+        else
+            put_padded(out, to, cell, false);
         out += " : ";
         put_padded(out, d.slot(i), 8, false);
         out += " |";
@@ -209,7 +229,7 @@ void HistogramWriter::json(const void* row, const Distribution& d)
     for (unsigned i = 0; i < d.used(); i++) {
         out += i ? ",{" : "{";
         number("from", buckets_.from(i));
-        number("to", buckets_.to(i));
+        number("to", d.to(i, buckets_, unit_));
         number("count", d.slot(i));
         out += '}';
     }
@@ -235,27 +255,39 @@ void HistogramWriter::csv(const void* row, const Distribution& d)
             output_.fields(row);
             out += output_.columns().empty() ? "" : ",";
         }
-        out += cat(unit_.name, ",", buckets_.from(i), ",", buckets_.to(i), ",", d.slot(i), "\n");
+        out += cat(unit_.name, ",", buckets_.from(i), ",", d.to(i, buckets_, unit_), ",", d.slot(i),
+                   "\n");
         output_.end_record();
     }
 }
 
-Distribution take_histogram(bpf_map* map, __u32 generation)
+std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation)
 {
-    Distribution all;
     // Of every possible CPU; the kernel pads each value to 8 bytes.
     static_assert(sizeof(hist) % 8 == 0);
     std::vector<hist> parts(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     const int fd = bpf_map__fd(map);
     if (bpf_map_lookup_elem(fd, &generation, parts.data()) != 0)
         fail("read the histogram", errno);
-    for (const hist& part : parts)
-        all.add(part);
-    if (all.count()) {
+    std::vector<Distribution> all(parts.size());
+    bool any = false;
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        all[i].add(parts[i]);
+        any |= all[i].count() != 0;
+    }
+    if (any) {
         std::ranges::fill(parts, hist{});
         if (bpf_map_update_elem(fd, &generation, parts.data(), BPF_ANY) != 0)
             fail("empty the histogram", errno);
     }
+    return all;
+}
+
+Distribution take_histogram(bpf_map* map, __u32 generation)
+{
+    Distribution all;
+    for (const Distribution& part : take_histograms(map, generation))
+        all.add(part);
     return all;
 }
 
@@ -265,7 +297,8 @@ void suit_map(bpf_map* map, std::span<bpf_program* const> programs)
     // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
     // What is allocated beforehand is so for each CPU: then for fewer keys.
     constexpr __u32 kKeysBeforehand = 512;
-    if (std::ranges::all_of(programs, [](const bpf_program* p) {
+    if (!(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) ||
+        std::ranges::all_of(programs, [](const bpf_program* p) {
             return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
         }))
         return;

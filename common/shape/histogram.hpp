@@ -18,7 +18,9 @@ struct Unit {
 
 // The values of a slot, both ends included, in the histogram's unit.
 struct Buckets {
-    std::uint64_t step = 0; // linear, slot n holds [n * step, (n + 1) * step); 0: powers of two
+    // Linear: slot n holds [n * step, (n + 1) * step), the last one all above too; 0: powers of
+    // two.
+    std::uint64_t step = 0;
 
     constexpr std::uint64_t from(unsigned slot) const
     {
@@ -35,6 +37,7 @@ class Distribution
 {
 public:
     void add(const hist& part);
+    void add(const Distribution& other);
 
     std::uint64_t count() const { return count_; }
     unsigned used() const; // slots up to the last that is not empty
@@ -45,6 +48,14 @@ public:
     std::uint64_t min() const { return count_ ? min_ : 0; }
     std::uint64_t max() const { return max_; }
     std::uint64_t average() const { return count_ ? sum_ / count_ : 0; }
+
+    // The last value of a slot as it is shown: that of the last linear slot is the greatest there
+    // was.
+    std::uint64_t to(unsigned slot, const Buckets& buckets, const Unit& unit) const
+    {
+        const std::uint64_t to = buckets.to(slot);
+        return buckets.step && slot == HIST_SLOTS - 1 ? std::max(to, max_ / unit.raw) : to;
+    }
 
     // The value that `percent` of all do not exceed, in raw units. An estimate: within its slot the
     // values are taken to be spread evenly, between min() and max().
@@ -68,12 +79,14 @@ public:
     void header();                // CSV's
     void begin(std::uint64_t ns); // a report of what was measured up to CLOCK_MONOTONIC `ns`
     // `row`: the key that the columns read, null if there is but one histogram. One without a count
-    // is left out, unless `summary` is the line that text has in place of the columns.
-    void write(const void* row, const Distribution& d, std::string_view summary = {});
+    // is left out, unless `summary` is the line that text has in place of the columns; if `only`,
+    // of the bars too.
+    void write(const void* row, const Distribution& d, std::string_view summary = {},
+               bool only = false);
 
 private:
     bool stamped() const; // text has the time of each report
-    void text(const void* row, const Distribution& d, std::string_view summary);
+    void text(const void* row, const Distribution& d, std::string_view summary, bool only);
     void json(const void* row, const Distribution& d);
     void csv(const void* row, const Distribution& d);
 
@@ -84,8 +97,10 @@ private:
     std::uint64_t time_ns_ = 0; // wall clock
 };
 
-// Takes the one histogram of a generation (cb_hist), leaving it empty.
+// Takes the one histogram of a generation (cb_hist), leaving it empty: all CPUs in one, or each
+// possible one's.
 Distribution take_histogram(bpf_map* map, __u32 generation);
+std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation);
 
 // Sets how the map of HISTS() allocates, for the programs that will use it.
 void suit_map(bpf_map* map, std::span<bpf_program* const> programs);
@@ -116,6 +131,8 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     Columns<Row> columns{}; // of the keys
     std::span<const Need> needs;
     Unit (*unit)(const Options&);
+    // Slots of equal width in place of powers of two: what the BPF side's hist_add_linear() fills.
+    Buckets buckets{};
     // Whether there is a histogram for each key; needed where the tool has both.
     bool (*keyed)(const Options&) = nullptr;
     void (*decode)(Row& row, const Options&, const Key& key) = nullptr;
@@ -126,11 +143,14 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     // what the programs have to be told of it.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    // Whether the one histogram is shown for each CPU, and what then tells the row its CPU.
+    bool (*per_cpu)(const Options&) = nullptr;
+    void (*cpu)(Row&, unsigned) = nullptr;
+    // What a row has that follows from its histogram; returns the line that text has instead of it.
+    std::string (*conclude)(Row&, const Distribution&, const Options&) = nullptr;
     // For the one histogram, numbers that stand beside it in each report: fills the row and returns
     // the line that text has for it.
     std::string (*beside)(Row& row, S&, Options&) = nullptr;
-    // Slots of equal width, which the programs have counted in, in place of powers of two.
-    Buckets buckets{};
     // The one histogram too, behind those of the keys and as the key of an empty row.
     bool overall = false;
 
@@ -190,12 +210,29 @@ private:
             account.printed += d.count();
             writer.write(row, d, summary);
         };
-        if constexpr (HasHist<S>)
-            if (!HasHists<S> || !keyed(o)) {
+        const auto concluded = [&](Row& row, const Distribution& d) {
+            const std::string line = conclude ? conclude(row, d, o) : std::string();
+            account.printed += d.count();
+            writer.write(&row, d, line, !line.empty());
+        };
+        if constexpr (HasHist<S>) {
+            if (per_cpu && per_cpu(o)) {
+                const auto all = take_histograms(s.maps.cb_hist, generation);
+                for (unsigned i = 0; i < all.size(); i++) {
+                    Row row{};
+                    cpu(row, i);
+                    if (all[i].count())
+                        concluded(row, all[i]);
+                }
+            } else if (conclude) {
+                Row row{};
+                concluded(row, take_histogram(s.maps.cb_hist, generation));
+            } else if (!HasHists<S> || !keyed(o)) {
                 Row row{};
                 const std::string summary = beside ? beside(row, s, o) : std::string();
                 one(beside ? &row : nullptr, take_histogram(s.maps.cb_hist, generation), summary);
             }
+        }
         if constexpr (HasHists<S>) {
             if (HasHist<S> && !keyed(o))
                 return;
@@ -212,8 +249,14 @@ private:
             std::ranges::stable_sort(all, [&](const auto& a, const auto& b) {
                 return row_before(output.columns(), &a.first, &b.first);
             });
-            for (const auto& [row, distribution] : all)
+            // Keys that differ in nothing that is shown are one.
+            for (auto next = all.begin(); next != all.end();) {
+                auto& [row, distribution] = *next++;
+                for (; next != all.end() && !row_before(output.columns(), &row, &next->first);
+                     ++next)
+                    distribution.add(next->second);
                 one(&row, distribution, {});
+            }
             if constexpr (HasHist<S>)
                 if (overall) {
                     const Row row{};

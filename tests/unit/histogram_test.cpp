@@ -64,6 +64,30 @@ TEST(Distribution, IsExactInAllButThePercentiles)
     EXPECT_EQ(d.used(), 10u); // 512 -> 1023
 }
 
+TEST(Distribution, AddsUpOthersAndTellsHowFarTheLastLinearSlotGoes)
+{
+    hist h{};
+    h.slots[3] = 2;
+    h.slots[HIST_SLOTS - 1] = 2; // 63 and 117
+    h.sum = 3 + 3 + 63 + 117;
+    h.max = 117;
+    h.min_inv = ~3ull;
+    Distribution d, other, none;
+    d.add(h);
+    other.add(d);
+    other.add(none);
+    EXPECT_EQ(other.count(), 4u);
+    EXPECT_EQ(other.min(), 3u);
+    EXPECT_EQ(other.max(), 117u);
+    const Buckets linear{1};
+    const Unit one{"tasks", 1};
+    EXPECT_EQ(other.to(3, linear, one), 3u);
+    EXPECT_EQ(other.to(HIST_SLOTS - 1, linear, one), 117u);
+    EXPECT_EQ(other.percentile(50, linear, one), 3u);
+    EXPECT_GT(other.percentile(99, linear, one), 63u);
+    EXPECT_EQ(other.to(HIST_SLOTS - 1, Buckets{}, one), ~0ull);
+}
+
 TEST(Distribution, AddsUpCpus)
 {
     Distribution d;

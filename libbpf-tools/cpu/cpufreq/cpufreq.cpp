@@ -92,9 +92,9 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
         [](const Options&) {
             return Unit{"MHz", 1};
         },
+    .buckets = {.step = CPUFREQ_STEP_MHZ},
     .keyed = [](const Options&) { return true; },
     .setup = setup,
-    .buckets = {.step = CPUFREQ_STEP_MHZ},
     .overall = true,
 };
 

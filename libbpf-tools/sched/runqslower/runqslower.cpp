@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "runqslower.h"
+#include "run_queue.hpp"
 #include "shape/stream.hpp"
-#include <algorithm>
-#include <bit>
 
 #include "runqslower.skel.h"
 
@@ -57,25 +56,11 @@ constexpr Column kColumns[] = {
                                with("previous")),
 };
 
-// Switches first: of a wait whose begin is seen, the end has to be seen too, or its begin would be
-// taken for that of a later one.
-constexpr Need kNeeds[] = {
-    {"waits for a CPU",
-     {rung<&Progs::switch_tp_btf, &Progs::wakeup_tp_btf, &Progs::new_tp_btf>("tp_btf"),
-      rung<&Progs::switch_raw_tp, &Progs::wakeup_raw_tp, &Progs::new_raw_tp>("raw_tp")}},
-};
-
-// 2 MB; systemd's pid_max of 4194304 would ask for 32.
-constexpr std::uint32_t kMostSlots = 1 << 18;
+constexpr Need kNeeds[] = {kWaitsForCpu<Progs>};
 
 void setup(runqslower_bpf& s, Options& o, const Session&)
 {
-    std::string pid_max = read_file("/proc/sys/kernel/pid_max").value_or("");
-    pid_max.resize(std::min(pid_max.find('\n'), pid_max.size()));
-    const std::uint32_t slots =
-        std::min(std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(kMostSlots)), kMostSlots);
-    bpf_map__set_max_entries(s.maps.waiting, slots);
-    o.slot_mask = slots - 1;
+    size_waiting(s);
     o.prefix_len = std::uint32_t(c_str(o.prefix).size());
     // More than MIN_US in whole microseconds.
     o.min_ns = o.min_us ? (o.min_us + 1) * 1000 : 0;

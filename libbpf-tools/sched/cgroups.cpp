@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cgroups.hpp"
+#include <dirent.h>
+#include <memory>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace corebox
+{
+namespace
+{
+
+struct CloseDir {
+    void operator()(DIR* d) const { ::closedir(d); }
+};
+
+} // namespace
+
+// A cgroup's number is its directory's inode number (kernfs_node.id).
+void CgroupNames::read(const std::string& directory, const std::string& path) const
+{
+    struct stat st {
+    };
+    if (::stat(directory.c_str(), &st) == 0)
+        paths_[st.st_ino] = path.empty() ? "/" : path;
+    const std::unique_ptr<DIR, CloseDir> dir(::opendir(directory.c_str()));
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            read(directory + "/" + entry->d_name, path + "/" + entry->d_name);
+}
+
+const std::string& CgroupNames::of(std::uint64_t id) const
+{
+    if (!paths_.contains(id)) {
+        // Where version 1 has the usual place, version 2 is beside its controllers.
+        const char* unified = "/sys/fs/cgroup/unified";
+        read(::access(unified, F_OK) == 0 ? unified : "/sys/fs/cgroup", "");
+    }
+    const auto [known, gone] = paths_.try_emplace(id, std::to_string(id));
+    return known->second;
+}
+
+} // namespace corebox

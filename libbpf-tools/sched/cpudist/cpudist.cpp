@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cpudist.h"
+#include "by_task.hpp"
+#include "threads.hpp"
+
+#include "cpudist.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(cpudist_bpf::progs);
+
+struct Options : ByTask {
+    bool off_cpu = false, include_idle = false;
+};
+
+constexpr Example kExamples[] = {
+    {"cpudist 5", "How long threads keep a CPU, every 5 seconds"},
+    {"cpudist -O -p 181", "How long the threads of process 181 are without one"},
+    {"cpudist -P -m 1 10", "A histogram for each process, in milliseconds"},
+    {"cpudist -I -e 10 1", "The idle CPUs too, with the total"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::off_cpu>('O', "offcpu", "Time without a CPU instead of time on one"),
+    by_task_option::timestamp,
+    by_task_option::milliseconds,
+    by_task_option::pids,
+    by_task_option::tids,
+    by_task_option::pid_namespaces,
+    by_task_option::cgroups,
+    flag<&Options::include_idle>('I', "include-idle", "The idle tasks too"),
+    show('e', "extension", "Print average, total and count as BCC does"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
+
+constexpr Column kColumns[] = {
+    by_task_column::pid_namespace, by_task_column::cgroup, by_task_column::pid,
+    by_task_column::tid,           by_task_column::comm,
+};
+
+constexpr Need kNeeds[] = {
+    {"switches of the CPUs",
+     {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
+};
+
+constexpr Histogram<cpudist_bpf, Options, by_task_key, ByTaskRow> kTool{
+    .about = {.name = "cpudist",
+              .area = "sched",
+              .summary = "Show how long threads keep a CPU, or are without, as a histogram",
+              .details = "Each time that a thread had a CPU counts once, however it ended; with -O "
+                         "each time that it was without one, asleep or waiting for it.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit = [](const Options& o) { return by_task_unit(o); },
+    .keyed = [](const Options& o) { return by_task_keyed(o); },
+    .decode = [](ByTaskRow& row, const Options& o,
+                 const by_task_key& key) { by_task_decode(row, o, key); },
+    .setup =
+        [](cpudist_bpf& s, Options& o, const Session&) {
+            by_task_setup(s, o);
+            const std::uint32_t slots = o.off_cpu ? thread_slots() : 1;
+            bpf_map__set_max_entries(s.maps.cb_off_since, slots);
+            s.rodata->cb_dist = {
+                .slot_mask = slots - 1, .off_cpu = o.off_cpu, .include_idle = o.include_idle};
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "../by_task.h"
+
+struct cpudist_config {
+	__u32 slot_mask; /* of off_since */
+	bool off_cpu;
+	bool include_idle;
+};
+
+/* Since when a thread has no CPU. */
+struct off_since {
+	__u64 ns; /* 0: it has one, or is gone */
+	__u64 tid;
+};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "runqlat.h"
+#include "by_task.hpp"
+#include "run_queue.hpp"
+
+#include "runqlat.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(runqlat_bpf::progs);
+
+struct Options : ByTask {
+};
+
+constexpr Example kExamples[] = {
+    {"runqlat 1 10", "Ten histograms, one each second"},
+    {"runqlat -mT 5", "In milliseconds, with the time of day, every 5 seconds"},
+    {"runqlat -P", "A histogram for each process"},
+    {"runqlat --json -p 181 10 1", "How process 181 waited for CPUs in ten seconds, as JSON"},
+    {"runqlat --cgroups 60", "A histogram for each cgroup, every minute"},
+};
+
+constexpr Option kOptions[] = {
+    by_task_option::timestamp, by_task_option::milliseconds,   by_task_option::pids,
+    by_task_option::tids,      by_task_option::pid_namespaces, by_task_option::cgroups,
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
+
+constexpr Column kColumns[] = {
+    by_task_column::pid_namespace, by_task_column::cgroup, by_task_column::pid,
+    by_task_column::tid,           by_task_column::comm,
+};
+
+constexpr Need kNeeds[] = {kWaitsForCpu<Progs>};
+
+constexpr Histogram<runqlat_bpf, Options, by_task_key, ByTaskRow> kTool{
+    .about = {.name = "runqlat",
+              .area = "sched",
+              .summary = "Show how long tasks wait for a CPU as a histogram",
+              .details =
+                  "The time from when a thread is ready to run (it was woken up, created, or "
+                  "taken off its CPU) until it gets a CPU.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit = [](const Options& o) { return by_task_unit(o); },
+    .keyed = [](const Options& o) { return by_task_keyed(o); },
+    .decode = [](ByTaskRow& row, const Options& o,
+                 const by_task_key& key) { by_task_decode(row, o, key); },
+    .setup =
+        [](runqlat_bpf& s, Options& o, const Session&) {
+            by_task_setup(s, o);
+            size_waiting(s);
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "../by_task.h"
+#include "../run_queue.h"

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+/* Of no use to the kernel side. */
+struct runqlen_key {
+	__u32 cpu;
+};

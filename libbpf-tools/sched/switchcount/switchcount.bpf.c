@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/filter.bpf.h"
+#include "bpf/sched.bpf.h"
+#include "bpf/top.bpf.h"
+#include "switchcount.h"
+
+/* Allocated beforehand: as in by_task.bpf.h. */
+TOP(struct switch_key, struct switch_stat, 16384)
+
+static __always_inline __u64 ids_of(struct task_struct *task, bool typed)
+{
+	if (typed && !cb_filter.pidns)
+		return (__u64)task->tgid << 32 | (__u32)task->pid;
+	return task_ids(task);
+}
+
+/* Shown is what one of the two has to do with. */
+static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
+				   struct task_struct *next, __u64 next_ids)
+{
+	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
+		return filter_task(prev) || filter_task(next);
+	return filter_by_ids(prev_ids) || filter_by_ids(next_ids);
+}
+
+static __always_inline int switched(struct task_struct *prev, struct task_struct *next, bool typed)
+{
+	__u64 prev_ids = ids_of(prev, typed), next_ids = ids_of(next, typed);
+	struct switch_key key = { .prev = prev_ids, .next = next_ids };
+	struct switch_stat *s;
+	bool made;
+
+	if (prev_ids >> 32 == cb_filter.self || next_ids >> 32 == cb_filter.self)
+		return 0;
+	if (!wanted(prev, prev_ids, next, next_ids)) {
+		count_filtered();
+		return 0;
+	}
+	s = top_entry(&key, &made);
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->switches, 1);
+	if (made) {
+		s->prev_pid = prev_ids >> 32;
+		s->next_pid = next_ids >> 32;
+		BPF_CORE_READ_STR_INTO(&s->prev_comm, prev, comm);
+		BPF_CORE_READ_STR_INTO(&s->next_comm, next, comm);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(switch_tp_btf, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(prev, next, true);
+}
+
+SEC("raw_tp/sched_switch")
+int BPF_PROG(switch_raw_tp, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(prev, next, false);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "switchcount.h"
+#include "shape/top.hpp"
+
+#include "switchcount.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(switchcount_bpf::progs);
+
+struct Options {
+};
+
+struct Row {
+    std::uint64_t time_ns = 0;
+    switch_key key{};
+    switch_stat stat{};
+};
+
+constexpr Example kExamples[] = {
+    {"switchcount -C", "Who gives the CPU to whom, every second"},
+    {"switchcount -p 181 10 1", "What process 181 has to do with, for ten seconds"},
+    {"switchcount --json -- make", "The switches of make and its children, as JSON"},
+};
+
+constexpr Alias kAliases[] = {
+    {"task_switch", {}, "Count switches from one task to another"},
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                          "End of the interval", kJsonOnly),
+    col<[](const Row& r) { return r.key.prev; }>("prev_tid", "FROM", 7,
+                                                 "Thread that leaves the CPU, 0: none did"),
+    col<[](const Row& r) -> Value { return r.stat.prev_comm; }>("prev_comm", "FROM COMM", 16,
+                                                                "Its command name"),
+    col<[](const Row& r) { return r.key.next; }>("next_tid", "TO", 7,
+                                                 "Thread that gets it, 0: none does"),
+    col<[](const Row& r) -> Value { return r.stat.next_comm; }>("next_comm", "TO COMM", 16,
+                                                                "Its command name"),
+    col<[](const Row& r) { return r.stat.switches; }>("switches", "SWITCHES", -9,
+                                                      "Switches from the one to the other"),
+    col<[](const Row& r) { return r.stat.prev_pid; }>(
+        "prev_pid", "FROM PID", 8, "Process of the thread that leaves the CPU", kJsonOnly),
+    col<[](const Row& r) { return r.stat.next_pid; }>(
+        "next_pid", "TO PID", 8, "Process of the thread that gets it", kJsonOnly),
+};
+
+constexpr Need kNeeds[] = {
+    {"switches of the CPUs",
+     {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
+};
+
+constexpr Top<switchcount_bpf, Options, Row> kTool{
+    .about = {.name = "switchcount",
+              .area = "sched",
+              .summary = "Count switches from one task to another",
+              .details = "One line for each pair of threads of which the first gave its CPU to the "
+                         "second: how often it did in the interval.",
+              .examples = kExamples,
+              .aliases = kAliases},
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .decode =
+        [](Row& row, const Entries& entries, std::size_t entry) {
+            row.key = entries.key<switch_key>(entry);
+            entries.values<switch_stat>(entry, [&](const auto& stat) { row.stat = stat; });
+        },
+    .weight = [](const Row& row, const Options&) -> std::uint64_t { return row.stat.switches; },
+    .events = [](const Row& row) -> std::uint64_t { return row.stat.switches; },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+struct switch_key {
+	__u32 generation;
+	__u32 prev, next; /* thread ids */
+};
+
+struct switch_stat {
+	__u64 switches;
+	__u32 prev_pid, next_pid;
+	char prev_comm[COMM_LEN], next_comm[COMM_LEN];
+};

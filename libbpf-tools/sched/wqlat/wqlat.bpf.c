@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/hist.bpf.h"
+#include "wqlat.h"
+
+const volatile struct wqlat_config cfg = { .unit_ns = 1000 };
+HIST()
+HISTS_BY_CPU(struct wqlat_key, 1024)
+
+/* Work that was queued, or is executed, since then; found by a hash. Work that is cancelled is told
+ * of by nobody: what remains of it is overwritten by the next that has its slot. */
+struct work_slot {
+	__u64 of; /* number_of() the work; of one that is executed with its worker's id */
+	__u64 ns;
+	__u64 queue; /* struct workqueue_struct *, whose type would come along */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WORK_SLOTS);
+	__type(key, __u32);
+	__type(value, struct work_slot);
+} queued SEC(".maps"), executing SEC(".maps");
+
+static __always_inline struct work_slot *slot_of(void *map, __u64 of)
+{
+	__u32 slot = of * 0x9e3779b97f4a7c15ull >> 50; /* Fibonacci hashing */
+
+	return bpf_map_lookup_elem(map, &slot);
+}
+_Static_assert(WORK_SLOTS == 1 << (64 - 50), "the hash is for that many");
+
+static __always_inline bool names_match(const char *name)
+{
+	for (int i = 0; i < WQ_NAME_LEN; i++) {
+		if (name[i] != cfg.name[i])
+			return false;
+		if (!name[i])
+			break;
+	}
+	return true;
+}
+
+static __noinline int count_by_name(struct workqueue_struct *queue, __u64 ns)
+{
+	struct wqlat_key key = { .cpu = bpf_get_smp_processor_id() };
+
+	BPF_CORE_READ_STR_INTO(&key.name, queue, name);
+	hists_count(&key, ns, cfg.unit_ns);
+	return 0;
+}
+
+static __noinline bool queue_wanted(struct workqueue_struct *queue)
+{
+	char name[WQ_NAME_LEN] = {};
+
+	BPF_CORE_READ_STR_INTO(&name, queue, name);
+	return names_match(name);
+}
+
+static __always_inline void count(struct workqueue_struct *queue, __u64 ns)
+{
+	if (cfg.named && !queue_wanted(queue)) {
+		count_filtered();
+		return;
+	}
+	if (cfg.by_name)
+		count_by_name(queue, ns);
+	else
+		hist_count(ns, cfg.unit_ns);
+}
+
+/* A number for a piece of work. The verifier does no more with an argument of a tp_btf program (`typed`)
+ * than take another pointer off it, which gives a number; the address of a map is always the same. */
+static __always_inline __u64 number_of(struct work_struct *work, bool typed)
+{
+	__u64 number = (__u64)work;
+
+	if (typed)
+		number -= (__u64)&queued;
+	barrier_var(number);
+	return number;
+}
+
+static __always_inline int queue_work(struct pool_workqueue *pool, struct work_struct *work,
+				      bool typed)
+{
+	__u64 number = number_of(work, typed);
+	struct work_slot *slot = slot_of(&queued, number);
+
+	if (!slot)
+		return 0;
+	slot->of = number;
+	if (cfg.by_name || cfg.named)
+		slot->queue = (__u64)BPF_CORE_READ(pool, wq);
+	slot->ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Takes what is known of the work or worker; 0: nothing. */
+static __always_inline __u64 take(struct work_slot *slot, __u64 of,
+				  struct workqueue_struct **queue)
+{
+	__u64 ns;
+
+	if (!slot || !slot->of)
+		return 0;
+	ns = slot->ns;
+	*queue = (struct workqueue_struct *)slot->queue;
+	/* After the others: another one may overwrite them just now. */
+	if (*(volatile __u64 *)&slot->of != of) {
+		count_lost_map();
+		return 0;
+	}
+	slot->of = 0;
+	return ns;
+}
+
+static __always_inline int start(struct work_struct *work, bool typed)
+{
+	__u64 number = number_of(work, typed), since, worker;
+	struct workqueue_struct *queue = NULL;
+	struct work_slot *slot;
+
+	if (!cfg.execution || cfg.by_name || cfg.named) {
+		since = take(slot_of(&queued, number), number, &queue);
+		if (!since)
+			return 0;
+		if (!cfg.execution) {
+			count(queue, bpf_ktime_get_ns() - since);
+			return 0;
+		}
+	}
+	worker = (__u32)bpf_get_current_pid_tgid();
+	slot = slot_of(&executing, worker);
+	if (!slot)
+		return 0;
+	/* The work too: on a preemptible kernel a program may be skipped, and its end not seen. */
+	slot->of = number ^ worker;
+	slot->queue = (__u64)queue;
+	slot->ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int end(struct work_struct *work, bool typed)
+{
+	struct workqueue_struct *queue = NULL;
+	__u64 worker = (__u32)bpf_get_current_pid_tgid(), since;
+
+	since = take(slot_of(&executing, worker), number_of(work, typed) ^ worker, &queue);
+	if (since)
+		count(queue, bpf_ktime_get_ns() - since);
+	return 0;
+}
+
+SEC("tp_btf/workqueue_queue_work")
+int BPF_PROG(queue_tp_btf, int cpu, struct pool_workqueue *pool, struct work_struct *work)
+{
+	return queue_work(pool, work, true);
+}
+
+SEC("tp_btf/workqueue_execute_start")
+int BPF_PROG(start_tp_btf, struct work_struct *work)
+{
+	return start(work, true);
+}
+
+SEC("tp_btf/workqueue_execute_end")
+int BPF_PROG(end_tp_btf, struct work_struct *work)
+{
+	return end(work, true);
+}
+
+SEC("raw_tp/workqueue_queue_work")
+int BPF_PROG(queue_raw_tp, int cpu, struct pool_workqueue *pool, struct work_struct *work)
+{
+	return queue_work(pool, work, false);
+}
+
+SEC("raw_tp/workqueue_execute_start")
+int BPF_PROG(start_raw_tp, struct work_struct *work)
+{
+	return start(work, false);
+}
+
+SEC("raw_tp/workqueue_execute_end")
+int BPF_PROG(end_raw_tp, struct work_struct *work)
+{
+	return end(work, false);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "contest.hpp"
+#include <list>
+
+namespace
+{
+
+using namespace corebox::test;
+
+Result while_busy(std::initializer_list<unsigned> on)
+{
+    std::list<Child> children;
+    for (const unsigned cpu : on) {
+        children.emplace_back([cpu] {
+            pin(cpu);
+            for (;;)
+                spin_us(1'000'000);
+        });
+        children.back().go();
+    }
+    for (const Child& child : children)
+        EXPECT_TRUE(wait_until([&] { return Ran::of(child.pid()).ns > 0; }));
+    Tracer tracer({"cpuunclaimed", "--json", "0.3"});
+    ::usleep(1'200'000);
+    Result result = tracer.stop();
+    expect_exact(result);
+    EXPECT_GE(result.records.size(), 3u);
+    return result;
+}
+
+double share(const Result& result, const char* what)
+{
+    return sum_of(result.records, what) / sum_of(result.records, "cpus");
+}
+
+TEST(Cpuunclaimed, IdleCpusWhileOthersHaveQueues)
+{
+    if (cpus() < 2)
+        return;
+    const unsigned last = cpus() - 1;
+    const Result pinned = while_busy({last, last, last});
+    EXPECT_NEAR(share(pinned, "running"), 1.0 / cpus(), 0.2) << pinned.out;
+    EXPECT_GE(share(pinned, "unclaimed"), 0.8 * (cpus() - 1) / cpus()) << pinned.out;
+    EXPECT_GE(share(pinned, "queued"), 2.0 * 0.8 / cpus()) << pinned.out;
+    for (const Json& r : pinned.records) {
+        const double cpus_seen = r.at("cpus").get<double>();
+        if (cpus_seen == 0)
+            continue;
+        EXPECT_NEAR(r.at("cpu_percent").get<double>(),
+                    r.at("running").get<double>() * 100 / cpus_seen, 0.01);
+        EXPECT_NEAR(r.at("unclaimed_percent").get<double>(),
+                    r.at("unclaimed").get<double>() * 100 / cpus_seen, 0.01);
+        EXPECT_EQ(r.at("cpus"), r.at("samples").get<unsigned>() * cpus()); // all at one instant
+    }
+
+    // Nobody could do anything about these.
+    const Result full = while_busy({0, 0, last, last});
+    EXPECT_GE(share(full, "running"), 0.9) << full.out;
+    EXPECT_LE(share(full, "unclaimed"), 0.1) << full.out;
+}
+
+TEST(Cpuunclaimed, TextCsvAndBadInput)
+{
+    const Result text = run({"cpuunclaimed", "-T", "0.3", "2"});
+    EXPECT_EQ(text.status, 0) << text.err;
+    const auto all = lines(text.out);
+    ASSERT_EQ(all.size(), 3u) << text.out;
+    EXPECT_EQ(words(all[0]), (std::vector<std::string>{"TIME", "%CPU", "UNCLAIMED%"}));
+    EXPECT_EQ(words(all[1]).at(0).size(), 8u);
+    const Result csv = run({"cpuunclaimed", "-j", "0.3", "1"});
+    EXPECT_TRUE(lines(csv.out).at(0).starts_with("time_ns,cpu_percent,unclaimed_percent,samples,"))
+        << csv.out;
+    EXPECT_EQ(run({"cpuunclaimed", "0"}).status, 1);
+    EXPECT_EQ(run({"cpuunclaimed", "-p", "1"}).status, 1);
+}
+
+} // namespace
