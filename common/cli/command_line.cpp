@@ -295,8 +295,8 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
             table.push_back({nullptr, e.key, nullptr, OPTION_ALIAS, nullptr, int(e.group) + 1});
             continue;
         }
-        table.push_back({c_string(o.name), e.key, o.arg.empty() ? nullptr : c_string(o.arg), 0,
-                         c_string(o.help), int(e.group) + 1});
+        table.push_back({c_string(o.name), e.key, o.arg.empty() ? nullptr : c_string(o.arg),
+                         o.may_lack ? OPTION_ARG_OPTIONAL : 0, c_string(o.help), int(e.group) + 1});
         if (!o.alias.empty())
             table.push_back({c_string(o.alias), 0, nullptr, OPTION_ALIAS | OPTION_HIDDEN, nullptr,
                              int(e.group) + 1});

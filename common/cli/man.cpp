@@ -210,7 +210,8 @@ std::string options(const Tool& tool)
             out += cat(bold(cat("-", l.letter)), ", ");
         out += bold(cat("--", o.name));
         if (!o.arg.empty())
-            out += cat("=\\fI", roff(o.arg, true), "\\fR");
+            out += cat(o.may_lack ? "[" : "", "=\\fI", roff(o.arg, true), "\\fR",
+                       o.may_lack ? "]" : "");
         out += cat("\n", sentence(o.help), "\n");
         if (!o.alias.empty())
             out += cat("Also ", bold(cat("--", o.alias)), ".\n");
@@ -236,10 +237,13 @@ std::string columns(const Tool& tool)
     for (const Column& c : tool.columns) {
         out += cat(".TP\n", bold(c.header), " (", roff(c.key, true), ")\n", sentence(c.help), "\n");
         using When = Show::When;
+        std::string options;
+        for (const std::string_view option : split(c.show.option, '|'))
+            options += cat(options.empty() ? "" : " or ", bold(cat("--", option)));
         if (c.show.when == When::with || c.show.when == When::costly)
-            out += cat("Shown with ", options(c.show.option), ".\n");
+            out += cat("Shown with ", options, ".\n");
         if (c.show.when == When::without)
-            out += cat("Not shown with ", options(c.show.option), ".\n");
+            out += cat("Not shown with ", options, ".\n");
         if (c.show.when == When::json)
             out += cat("In JSON and CSV; text shows it with ", bold("--columns"), ".\n");
     }

@@ -31,6 +31,7 @@ struct Option {
     std::string_view alias{};  // the other incumbent's long name
     std::string_view values{}; // what completion offers: pid, disk, cgroup, file, dir, user
     bool is_choice = false;    // `arg` is a list of words, "a|b|c"
+    bool may_lack = false;     // --label or --label=TEXT: without a value `apply` gets ""
 };
 
 // A duration that may have a fraction: "0.5".
@@ -207,6 +208,17 @@ consteval Option opt(char key, std::string_view name, std::string_view arg, std:
             .range = range,
             .alias = alias,
             .values = values};
+}
+
+// opt_maybe<&Options::label>(0, "label", "TEXT", "..."): the value may be left out; if given, with
+// "=" only. Its type parses itself, and knows what "" stands for.
+template <auto Member>
+consteval Option opt_maybe(char key, std::string_view name, std::string_view arg,
+                           std::string_view help)
+{
+    Option option = opt<Member>(key, name, arg, help);
+    option.may_lack = true;
+    return option;
 }
 
 // Names of bits, again for more: Parse(name, bits) returns what it must be, or "". Any integer

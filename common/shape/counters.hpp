@@ -94,6 +94,8 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     // that cannot be told. Without it, or where it does not know, the kernel side leaves the tool
     // out, which costs every event the question whose it is.
     std::optional<counters> (*own)(Options&) = nullptr;
+    // Where text is no table: writes a row as its line, without the end.
+    void (*line)(Output&, const Row&) = nullptr;
 
     using Skeleton = S;
     static constexpr Shared kShared =
@@ -127,7 +129,9 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
             ::tzset();
             CounterIntervals intervals(a->bss->cb_counters, monotonic_ns(), own_calls(),
                                        skipped.read());
-            run.output().header();
+            const bool lines = line && session.format == Format::text && !session.given("columns");
+            if (!lines)
+                run.output().header();
             run.output().flush();
             Row row;
             const auto read = [&] {
@@ -151,7 +155,11 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
                     else
                         for (const auto n : row.count.n)
                             account.printed += n;
-                    output.row(&row);
+                    if (!lines)
+                        return output.row(&row);
+                    line(output, row);
+                    output.text() += '\n';
+                    output.end_record();
                 });
         });
     }

@@ -251,6 +251,39 @@ void run_once()
         die("run /t/nothing");
 }
 
+// A process that does nothing, to its end.
+void fork_nothing(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const pid_t pid = ::fork();
+        if (pid == 0)
+            ::_exit(0);
+        if (::waitpid(pid, nullptr, 0) != pid)
+            die("fork");
+    }
+}
+
+void run_threads(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        std::thread([] {}).join();
+}
+
+// To itself, which ignores it.
+void send_signals(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (::kill(::getpid(), SIGWINCH) != 0)
+            die("kill");
+}
+
+void set_own_user(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (::setuid(0) != 0)
+            die("setuid");
+}
+
 void run_nothing(unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -359,6 +392,8 @@ constexpr Named kWorkloads[] = {
     {"umount", unmount_nothing}, {"pass-fd", pass_descriptor},  {"tty-write", write_terminal},
     {"ext4-read", read_ext4},    {"cold-read", read_cold},      {"chown", change_owner},
     {"shmdt", detach_nothing},   {"packet", send_packets},      {"serial", write_serial},
+    {"fork", fork_nothing},      {"thread", run_threads},       {"signal", send_signals},
+    {"set-id", set_own_user},
 };
 
 struct Measured {

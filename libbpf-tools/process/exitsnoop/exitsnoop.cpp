@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "exitsnoop.h"
+#include "shape/stream.hpp"
+#include "signals.hpp"
+
+#include "exitsnoop.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(exitsnoop_bpf::progs);
+
+struct Label {
+    std::string_view text;
+
+    static std::string parse(std::string_view text, Label& out)
+    {
+        out.text = text.empty() ? "exit" : text;
+        return {};
+    }
+};
+
+struct Options : exit_config {
+    Label label;
+};
+
+struct Row : exit_event {
+    std::string_view label;
+    std::string how; // "code 1", "signal 9 (KILL)"
+
+    // The parts of a wait status, wait(2).
+    int signal() const { return int(status & 0x7f); }
+    unsigned code() const { return status >> 8 & 0xff; }
+    bool core() const { return (status & 0x80) != 0; }
+};
+
+constexpr Example kExamples[] = {
+    {"exitsnoop -x", "Every process that fails or is killed"},
+    {"exitsnoop -T -p 181", "The threads of process 181, until it ends"},
+    {"exitsnoop -t -- make", "What make runs, with the time of each end"},
+};
+
+constexpr Option kOptions[] = {
+    show('t', "timestamp", "Time of day, in milliseconds"),
+    opt_maybe<&Options::label>(0, "label", "TEXT",
+                               "A column that says TEXT in each line (\"exit\" if there is none)"),
+    flag<&Options::failed>('x', "failed", "Only where the status is not 0"),
+    flag<&Options::per_thread>('T', "per-thread", "A line for each thread", "threaded"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) {
+        return WallTime{r.task.time_ns, 3};
+    }>("time_ns", "TIME", 12, "Time of the end", with("timestamp|utc")),
+    col<&Row::label>("label", "LABEL", 8, "What --label said", costly("label")),
+    col<[](const Row& r) -> Value { return r.task.comm; }>(
+        "pcomm", "PCOMM", 16, "Command name of the process; with -T, of the thread"),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID"),
+    col<[](const Row& r) { return r.ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
+    col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7,
+                                                 "Thread ID; of a process, its last thread's"),
+    col<[](const Row& r) {
+        return Fixed{r.age_ns / 10'000'000, 2};
+    }>("age_s", "AGE(s)", -8, "Seconds since it was created"),
+    col<[](const Row& r) { return r.age_ns; }>("age_ns", "AGE(ns)", -14, "The same in nanoseconds",
+                                               kJsonOnly),
+    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
+    col<[](const Row& r) { return r.last != 0; }>("process_end", "LAST", 5,
+                                                  "Whether the process ends", kJsonOnly),
+    col<[](const Row& r) -> Value { return r.signal() ? Value() : Value(r.code()); }>(
+        "code", "CODE", 4, "What it gave to exit(2); null if a signal ended it", kJsonOnly),
+    col<[](const Row& r) -> Value { return r.signal() ? Value(r.signal()) : Value(); }>(
+        "signal", "SIG", 4, "Number of the signal that ended it, or null", kJsonOnly),
+    col<[](const Row& r) -> Value {
+        return r.signal() ? Value(Trusted{signal_name(r.signal())}) : Value();
+    }>("signal_name", "SIGNAL", 8, "Its name without SIG", kJsonOnly),
+    col<[](const Row& r) { return r.core(); }>("core_dumped", "CORE", 5,
+                                               "Whether it left a core dump", kJsonOnly),
+    col<[](const Row& r) -> Value { return Trusted{r.how}; }>(
+        "exit_code", "EXIT_CODE", 0, "0, or how it failed: its code, or the signal"),
+};
+
+constexpr Need kNeeds[] = {
+    {.what = "ends of threads",
+     .rungs = {rung<&P::exit_tp_btf>("tp_btf"), rung<&P::exit_raw_tp>("raw_tp")}},
+};
+
+bool decode(Row& row, const Options& o, const void* record, std::size_t)
+{
+    static_cast<exit_event&>(row) = *static_cast<const exit_event*>(record);
+    row.label = o.label.text;
+    if (row.signal())
+        row.how = cat("signal ", row.signal(), " (", signal_name(row.signal()), ")");
+    else
+        row.how = row.code() ? cat("code ", row.code()) : "0";
+    if (row.core())
+        row.how += ", core dumped";
+    return true;
+}
+
+constexpr Stream<exitsnoop_bpf, Options, Row> kTool{
+    .about = {.name = "exitsnoop",
+              .area = "process",
+              .summary = "Trace the ends of processes, with age and cause",
+              .details = "One line for each process that ends, when its last thread does: how long "
+                         "it lived, and its exit code or the signal that killed it.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "sigsnoop.h"
+#include "shape/stream.hpp"
+#include "signals.hpp"
+
+#include "sigsnoop.skel.h"
+
+namespace
+{
+using namespace corebox;
+using P = decltype(sigsnoop_bpf::progs);
+
+// Signals by name or number.
+struct Signal {
+    int number = 0;
+
+    static std::string parse(std::string_view text, Signal& out)
+    {
+        const auto number = signal_number(text);
+        out.number = number.value_or(0);
+        return number ? "" : "a signal's name (TERM, SIGTERM, RTMIN+3) or its number (0 to 64)";
+    }
+};
+
+struct Options : sig_config {
+    std::vector<Signal> list;
+};
+
+struct Row : sig_event {
+    std::string_view name, code_name;
+    bool is_call() const { return call != CALL_NONE; }
+};
+
+constexpr Example kExamples[] = {
+    {"sigsnoop -n", "Every signal, with its name"},
+    {"sigsnoop -s KILL,TERM -T 181", "Who ends process 181"},
+    {"killsnoop -x", "Calls of kill(2) and its like that fail"},
+};
+
+constexpr Alias kAliases[] = {
+    {"killsnoop", {"-k"}, "Trace the system calls that send signals"},
+};
+
+constexpr Option kOptions[] = {
+    show('k', "kill", "Not signals but the system calls that send them"),
+    flag<&Options::failed>('x', "failed", "Only what was not delivered; with -k, calls that fail"),
+    opt<&Options::target>('T', "tpid", "PID", "Only to this process or thread", {}, {}, "pid"),
+    opt<&Options::list>('s', "signal", "SIGNAL,...", "Only these, by name or number"),
+    show('n', "name", "Print names, not numbers"),
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}};
+
+constexpr std::string_view kOutcomes[] = {"delivered", "ignored", "pending", "overflow",
+                                          "lost-info"};
+constexpr std::string_view kCalls[] = {
+    "", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"};
+
+// A number that only some rows have.
+constexpr Value number_if(bool known, std::int64_t n) { return known ? Value(n) : Value(); }
+
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8, "Time"),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the sender"),
+    col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7, "Thread ID of the sender",
+                                                 kJsonOnly),
+    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID of the sender",
+                                                 kJsonOnly),
+    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
+                                                           "Command name of the sender"),
+    col<[](const Row& r) { return r.sig; }>("sig", "SIG", 5, "Number of the signal",
+                                            without("name")),
+    col<[](const Row& r) -> Value { return r.name.empty() ? Value() : Value(Trusted{r.name}); }>(
+        "signal", "SIGNAL", 11, "Its name", with("name")),
+    col<[](const Row& r) {
+        return number_if(!r.is_call() || r.call != CALL_PIDFD_SEND_SIGNAL || r.target, r.target);
+    }>("tpid", "TPID", 7, "Target: process, or thread if it is sent to one; with -k as given"),
+    col<[](const Row& r) -> Value { return r.comm[0] ? Value(r.comm) : Value(Absent{"N/A"}); }>(
+        "tcomm", "TCOMM", 16, "Command name of the target, or of the first"),
+    col<[](const Row& r) -> Value {
+        if (r.is_call() || std::size_t(r.result) >= std::size(kOutcomes))
+            return {};
+        return Trusted{kOutcomes[r.result]};
+    }>("outcome", "RESULT", 9, "What became of it", without("kill")),
+    col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
+        "ret", "RESULT", 6, "What the call returned: 0 or the negative errno", with("kill")),
+    col<[](const Row& r) -> Value {
+        return r.is_call() ? Value(Errno{r.result < 0 ? -r.result : 0}) : Value();
+    }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
+    col<[](const Row& r) -> Value {
+        return r.is_call() ? Value(Trusted{kCalls[r.call]}) : Value();
+    }>("call", "CALL", 0, "System call", with("kill")),
+    col<[](const Row& r) { return number_if(r.is_call(), r.targets); }>(
+        "targets", "TARGETS", 7, "Tasks that the call sent the signal to", kJsonOnly),
+    col<[](const Row& r) { return number_if(r.target_pid, r.target_pid); }>(
+        "target_pid", "TARGET", 7, "Process ID of the target, or of the first", kJsonOnly),
+    col<[](const Row& r) { return number_if(r.target_tid, r.target_tid); }>(
+        "target_tid", "TARGET_TID", 7, "Thread ID of the task that the kernel was given for it",
+        kJsonOnly),
+    col<[](const Row& r) { return r.group != 0; }>(
+        "group", "GROUP", 5, "Whether it is for the process, not one thread of it", kJsonOnly),
+    col<[](const Row& r) { return number_if(!r.is_call(), r.code); }>(
+        "si_code", "SI_CODE", 7, "Number of the code", kJsonOnly),
+    col<[](const Row& r) -> Value {
+        if (r.is_call())
+            return {};
+        return r.code_name.empty() ? Value(r.code) : Value(Trusted{r.code_name});
+    }>("code", "CODE", 0, "Where it comes from: si_code of sigaction(2)", without("kill")),
+};
+
+constexpr std::string_view kForeign = "calls of 32-bit programs";
+
+template <auto Fexit, auto Enter, auto Leave>
+constexpr Need call(std::string_view what)
+{
+    return {.what = what,
+            .rungs = {rung<Fexit>("fexit", kForeign), rung<Enter, Leave>("tracepoint", kForeign)},
+            .option = "kill"};
+}
+
+constexpr Need kNeeds[] = {
+    {.what = "signals",
+     .rungs = {rung<&P::generate_tp_btf>("tp_btf"), rung<&P::generate_raw_tp>("raw_tp")},
+     .option = "!kill"},
+    {.what = "targets of calls",
+     .rungs = {rung<&P::reach_tp_btf>("tp_btf"), rung<&P::reach_raw_tp>("raw_tp")},
+     .option = "kill"},
+    call<&P::kill_fexit, &P::kill_enter, &P::kill_leave>("kill"),
+    call<&P::tkill_fexit, &P::tkill_enter, &P::tkill_leave>("tkill"),
+    call<&P::tgkill_fexit, &P::tgkill_enter, &P::tgkill_leave>("tgkill"),
+    call<&P::queue_fexit, &P::queue_enter, &P::queue_leave>("rt_sigqueueinfo"),
+    call<&P::tgqueue_fexit, &P::tgqueue_enter, &P::tgqueue_leave>("rt_tgsigqueueinfo"),
+    call<&P::pidfd_fexit, &P::pidfd_enter, &P::pidfd_leave>("pidfd_send_signal"),
+};
+
+void setup(sigsnoop_bpf&, Options& o, const Session&)
+{
+    for (const Signal& signal : o.list) {
+        o.by_signal = true;
+        if (signal.number)
+            o.signals |= 1ull << (signal.number - 1);
+        else
+            o.zero = true;
+    }
+}
+
+bool decode(Row& row, const Options&, const void* record, std::size_t)
+{
+    static_cast<sig_event&>(row) = *static_cast<const sig_event*>(record);
+    row.name = signal_full_name(row.sig);
+    row.code_name = signal_code_name(row.sig, row.code);
+    return true;
+}
+
+constexpr Stream<sigsnoop_bpf, Options, Row> kTool{
+    .about = {.name = "sigsnoop",
+              .area = "process",
+              .summary = "Trace signals: who sends which to whom, and what becomes of it",
+              .details = "One line for each signal that is generated, by a process or by the "
+                         "kernel. With -k one for each call of kill(2), tkill(2), tgkill(2), "
+                         "rt_sigqueueinfo(2), rt_tgsigqueueinfo(2) and pidfd_send_signal(2).",
+              .examples = kExamples,
+              .aliases = kAliases},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .setup = setup,
+    .decode = decode,
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+} // namespace

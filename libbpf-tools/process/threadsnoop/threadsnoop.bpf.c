@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/event.bpf.h"
+#include "bpf/filter.bpf.h"
+#include "../task_fields.bpf.h"
+#include "threadsnoop.h"
+
+/* linux/sched.h, v5.10 to v7.2. */
+#define CLONE_VFORK 0x4000
+#define CLONE_THREAD 0x10000
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x200000
+
+const volatile struct thread_config cfg = {};
+
+/* From pthread_create() to the clone in it, by thread. LRU: some never come that far. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} starts SEC(".maps");
+
+SEC("uprobe")
+int BPF_KPROBE(pthread_create, void *thread, void *attributes, void *start)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 routine = (__u64)start;
+
+	if (bpf_map_update_elem(&starts, &tid, &routine, BPF_ANY))
+		count_lost_map();
+	return 0;
+}
+
+static __always_inline int created(void *ctx, struct task_struct *child, __u64 flags,
+				   bool typed)
+{
+	__u32 task_flags = typed ? child->flags : BPF_CORE_READ(child, flags), tid;
+	struct thread_event e = { .clone_flags = flags };
+	__u64 ids, *start;
+
+	if (flags & CLONE_THREAD)
+		e.kind = task_flags & PF_IO_WORKER ? KIND_IO_WORKER : KIND_THREAD;
+	else if (!cfg.processes)
+		return 0;
+	else if (task_flags & PF_KTHREAD)
+		e.kind = KIND_KERNEL;
+	else
+		e.kind = flags & CLONE_VFORK ? KIND_VFORK : KIND_PROCESS;
+	if (!filter_current())
+		return 0;
+	if (e.kind == KIND_THREAD) {
+		tid = bpf_get_current_pid_tgid();
+		start = bpf_map_lookup_elem(&starts, &tid);
+		if (start) {
+			e.start = *start;
+			bpf_map_delete_elem(&starts, &tid);
+		}
+	}
+	ids = ids_of(child, typed);
+	e.child_pid = ids >> 32;
+	e.child_tid = ids;
+	current_info(&e.task, typed);
+	event_output(ctx, &e, sizeof(e));
+	return 0;
+}
+
+/* The running task is the one that creates; of a kernel thread, kthreadd. */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(new_tp_btf, struct task_struct *task, unsigned long flags)
+{
+	return created(ctx, task, flags, true);
+}
+
+SEC("raw_tp/task_newtask")
+int BPF_PROG(new_raw_tp, struct task_struct *task, unsigned long flags)
+{
+	return created(ctx, task, flags, false);
+}

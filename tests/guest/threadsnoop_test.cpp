@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "harness.hpp"
+#include <pthread.h>
+#include <set>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// What threads start with, by the names that the tool is to find.
+extern "C" {
+void* threadsnoop_first(void* arg) { return arg; }
+void* threadsnoop_second(void* arg) { return arg; }
+}
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+
+Environment forced(const std::string& rung)
+{
+    return rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
+}
+
+void run_thread(void* (*start)(void*))
+{
+    pthread_t thread;
+    EXPECT_EQ(::pthread_create(&thread, nullptr, start, nullptr), 0);
+    EXPECT_EQ(::pthread_join(thread, nullptr), 0);
+}
+
+TEST(Threadsnoop, FiftyThreadsAndTheirFunctions)
+{
+    for (const std::string rung : {"", "raw_tp,perf_buffer"}) {
+        Child child([] {
+            for (int i = 0; i < 25; i++) {
+                run_thread(threadsnoop_first);
+                run_thread(threadsnoop_second);
+            }
+            const pid_t pid = ::fork(); // no thread
+            if (pid == 0)
+                ::_exit(0);
+            ::waitpid(pid, nullptr, 0);
+            ::usleep(200'000); // the tool asks the live process for names
+        });
+        const pid_t pid = child.pid();
+        Tracer tracer({"threadsnoop", "--json", "-p", to_string(pid)}, forced(rung));
+        child.go_wait();
+        const Result result = tracer.wait();
+        expect_exact(result);
+        ASSERT_EQ(result.records.size(), 50u);
+        std::set<pid_t> tids;
+        for (std::size_t i = 0; i < 50; i++) {
+            const Json& r = result.records[i];
+            EXPECT_EQ(r.at("pid"), pid);
+            EXPECT_EQ(r.at("parent_tid"), pid);
+            EXPECT_EQ(r.at("child_pid"), pid);
+            EXPECT_EQ(r.at("kind"), "thread");
+            EXPECT_EQ(r.at("comm"), "guest_tests");
+            EXPECT_EQ(r.at("clone_flags").get<unsigned>() & CLONE_THREAD, unsigned(CLONE_THREAD));
+            tids.insert(r.at("tid").get<pid_t>());
+            if (rung.empty()) { // a perf buffer is one a CPU: no order
+                EXPECT_EQ(r.at("function"), i % 2 ? "threadsnoop_second" : "threadsnoop_first");
+                EXPECT_EQ(r.at("start"), reinterpret_cast<std::uint64_t>(
+                                             i % 2 ? threadsnoop_second : threadsnoop_first));
+            }
+        }
+        EXPECT_EQ(tids.size(), 50u);
+        EXPECT_FALSE(tids.contains(pid));
+        EXPECT_EQ(count_if(result.records,
+                           [](const Json& r) { return r.at("function") == "threadsnoop_first"; }),
+                  25u);
+    }
+}
+
+TEST(Threadsnoop, ProcessesToo)
+{
+    pid_t forked = 0, vforked = 0;
+    Child child([&] {
+        const pid_t pid = ::fork();
+        if (pid == 0)
+            ::_exit(0);
+        ::waitpid(pid, nullptr, 0);
+        const pid_t other = ::vfork();
+        if (other == 0)
+            ::_exit(0);
+        ::waitpid(other, nullptr, 0);
+        run_thread(threadsnoop_first);
+        write_file("/tmp/threadsnoop.pids", to_string(pid) + " " + to_string(other));
+        ::usleep(200'000);
+    });
+    const pid_t parent = child.pid();
+    // Where nothing is known of the processes, as it is without -p.
+    Tracer tracer({"threadsnoop", "--json", "--fork", "--lib",
+                   "/proc/" + to_string(parent) + "/exe", "--comm", "guest_tests"});
+    child.go_wait();
+    Result result = tracer.stop();
+    expect_exact(result);
+    std::erase_if(result.records, [&](const Json& r) { return r.at("pid") != parent; });
+    const auto pids = words(read_file("/tmp/threadsnoop.pids"));
+    forked = std::stoi(pids.at(0));
+    vforked = std::stoi(pids.at(1));
+    ASSERT_EQ(result.records.size(), 3u);
+    EXPECT_EQ(result.records[0].at("kind"), "process");
+    EXPECT_EQ(result.records[0].at("tid"), forked);
+    EXPECT_EQ(result.records[0].at("child_pid"), forked);
+    EXPECT_TRUE(result.records[0].at("function").is_null());
+    EXPECT_EQ(result.records[1].at("kind"), "vfork");
+    EXPECT_EQ(result.records[1].at("tid"), vforked);
+    EXPECT_EQ(result.records[2].at("kind"), "thread");
+    EXPECT_EQ(result.records[2].at("function"), "threadsnoop_first");
+}
+
+TEST(Threadsnoop, TextAndWrongLibraries)
+{
+    Child child([] {
+        run_thread(threadsnoop_first);
+        ::usleep(200'000);
+    });
+    const pid_t pid = child.pid();
+    Tracer tracer({"threadsnoop", "-p", to_string(pid)});
+    child.go_wait();
+    const auto rows = lines(tracer.wait().out);
+    ASSERT_EQ(rows.size(), 2u);
+    using Words = std::vector<std::string>;
+    EXPECT_EQ(words(rows[0]), (Words{"TIME(ms)", "PID", "COMM", "TID", "FUNC"}));
+    const Words row = words(rows[1]);
+    ASSERT_EQ(row.size(), 5u);
+    EXPECT_EQ(row[0], "0.000");
+    EXPECT_EQ(row[1], to_string(pid));
+    EXPECT_EQ(row[4], "threadsnoop_first");
+
+    // No C library to be found: everything but FUNC.
+    Child other([] { run_thread(threadsnoop_first); });
+    const pid_t other_pid = other.pid();
+    Tracer without({"threadsnoop", "--json", "--comm", "guest_tests"});
+    other.go_wait();
+    const Result result = without.stop();
+    expect_exact(result);
+    ASSERT_EQ(with(result.records, "pid", other_pid).size(), 1u);
+    EXPECT_TRUE(with(result.records, "pid", other_pid)[0].at("function").is_null());
+
+    EXPECT_EQ(run({"threadsnoop", "--lib", "/no/such"}).status, 2);
+    EXPECT_EQ(run({"threadsnoop", "--lib", "/etc/passwd"}).status, 2);
+    EXPECT_EQ(run({"threadsnoop", "--lib", ""}).status, 1);
+}
+
+TEST(Threadsnoop, Flood)
+{
+    constexpr int kFlood = 1500;
+    Child child([] {
+        for (int i = 0; i < kFlood; i++)
+            run_thread(threadsnoop_second);
+    });
+    Tracer tracer({"threadsnoop", "--json", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    expect_exact_flood(result, result.records.size(), kFlood);
+}
+
+} // namespace
