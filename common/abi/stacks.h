@@ -26,7 +26,9 @@ struct stack_key {
 	__u32 tid; /* 0 unless threads are told apart */
 	__u32 image; /* 0 where there is no user stack */
 	__s32 kernel, user; /* stack ids; negative: an errno, STACK_NONE or the stack was lost */
-	char comm[COMM_LEN];
+	char comm[COMM_LEN] __attribute__((aligned(8)));
+	__u32 detail; /* what else the tool tells apart */
+	__u32 unused; /* keys have no padding */
 };
 
 /* A process with a new user stack. */

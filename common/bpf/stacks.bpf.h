@@ -26,7 +26,10 @@ struct {
 
 /* One value for all CPUs: at the rates of stacks an atomic addition costs nothing, and a map with
  * a value for each CPU takes 40960 allocations to start. */
-HASH_MAP(cb_stack_sums, struct stack_key, struct stack_value, STACK_HASH_STORAGE);
+#ifndef STACK_KEY
+#define STACK_KEY struct stack_key /* a tool's own begins with one */
+#endif
+HASH_MAP(cb_stack_sums, STACK_KEY, struct stack_value, STACK_HASH_STORAGE);
 
 /* Processes with a new user stack: user space notes their mappings, for they may end before the
  * report. Where it is full a name is missed, not a sample. */
@@ -67,10 +70,10 @@ static __always_inline bool stack_lost(__s32 id)
 	return id < 0 && id != STACK_NONE;
 }
 
-static __always_inline void tell_task(const struct stack_key *key)
+static __always_inline void tell_task(__u32 pid, __u32 image)
 {
 	struct stack_task *told = &cb_stack_told[bpf_get_smp_processor_id() & (ACCOUNT_CPUS - 1)];
-	struct stack_task now = { .pid = key->pid, .image = key->image };
+	struct stack_task now = { .pid = pid, .image = image };
 	__u64 flags = BPF_RB_FORCE_WAKEUP;
 
 	if (told->pid == now.pid && told->image == now.image)
@@ -79,31 +82,47 @@ static __always_inline void tell_task(const struct stack_key *key)
 	bpf_ringbuf_output(&cb_stack_tasks, &now, sizeof(now), flags);
 }
 
-/* Adds one event, worth `total`, to the sums of *key, whose generation is set here. */
-static __always_inline void stack_add(struct stack_key *key, __u64 total)
+enum stack_added { STACK_ADDED, STACK_ADDED_NEW, STACK_NOT_ADDED };
+
+/* Adds one event, worth `total`, to the sums of *key, whose generation is set. */
+static __always_inline enum stack_added stack_sum(const void *key, __u64 total)
 {
 	struct stack_value first = { .events = 1, .total = total }, *sum;
 
-	key->generation = cb_generation;
 	sum = bpf_map_lookup_elem(&cb_stack_sums, key);
 	if (!sum) {
-		if (!bpf_map_update_elem(&cb_stack_sums, key, &first, BPF_NOEXIST)) {
-			if (key->user >= 0)
-				tell_task(key);
-			goto added;
-		}
+		if (!bpf_map_update_elem(&cb_stack_sums, key, &first, BPF_NOEXIST))
+			return STACK_ADDED_NEW;
 		/* Full, or another CPU was faster. */
 		sum = bpf_map_lookup_elem(&cb_stack_sums, key);
 		if (!sum) {
 			count_lost_map();
-			return;
+			return STACK_NOT_ADDED;
 		}
 	}
 	__sync_fetch_and_add(&sum->events, 1);
 	if (total)
 		__sync_fetch_and_add(&sum->total, total);
-added:
-	/* It is counted under what there is, but its stack is lost; once, if both stacks are. */
+	return STACK_ADDED;
+}
+
+/* An event is counted under what there is of its stacks, but those are lost; once, if several are. */
+static __always_inline void count_lost_stack(void)
+{
+	__sync_fetch_and_add(&account()->lost_stack, 1);
+}
+
+/* Adds one event, worth `total`, to the sums of *key, whose generation is set here. */
+static __always_inline void stack_add(struct stack_key *key, __u64 total)
+{
+	enum stack_added added;
+
+	key->generation = cb_generation;
+	added = stack_sum(key, total);
+	if (added == STACK_NOT_ADDED)
+		return;
+	if (added == STACK_ADDED_NEW && key->user >= 0)
+		tell_task(key->pid, key->image);
 	if (stack_lost(key->kernel) || stack_lost(key->user))
-		__sync_fetch_and_add(&account()->lost_stack, 1);
+		count_lost_stack();
 }

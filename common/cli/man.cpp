@@ -237,13 +237,10 @@ std::string columns(const Tool& tool)
     for (const Column& c : tool.columns) {
         out += cat(".TP\n", bold(c.header), " (", roff(c.key, true), ")\n", sentence(c.help), "\n");
         using When = Show::When;
-        std::string options;
-        for (const std::string_view option : split(c.show.option, '|'))
-            options += cat(options.empty() ? "" : " or ", bold(cat("--", option)));
         if (c.show.when == When::with || c.show.when == When::costly)
-            out += cat("Shown with ", options, ".\n");
+            out += cat("Shown with ", options(c.show.option), ".\n");
         if (c.show.when == When::without)
-            out += cat("Not shown with ", options, ".\n");
+            out += cat("Not shown with ", options(c.show.option), ".\n");
         if (c.show.when == When::json)
             out += cat("In JSON and CSV; text shows it with ", bold("--columns"), ".\n");
     }

@@ -20,8 +20,6 @@ namespace corebox
 namespace
 {
 
-constexpr std::string_view kMissedKernel = "[Missed Kernel Stack]";
-constexpr std::string_view kMissedUser = "[Missed User Stack]";
 constexpr std::uint64_t kNoteAgainNs = 100'000'000;
 
 std::string hex(std::uint64_t n)
@@ -47,20 +45,6 @@ std::vector<StackFrame> folded_stack(const Frames& frames, std::string_view miss
     for (std::size_t i = 0; i < frames.details.size(); i++)
         stack[i].name = frames.details[i];
     return stack;
-}
-
-void append_frames(std::string& out, const Frames& frames, std::string_view missed,
-                   std::string_view suffix)
-{
-    if (frames.state == Frames::State::lost)
-        out += cat("    ", missed, "\n");
-    for (std::size_t i = 0; i < frames.names.size(); i++) {
-        out += "    ";
-        escape_text(out, frames.details.empty() ? frames.names[i] : frames.details[i], false);
-        if (frames.kinds[i] == FrameKind::kernel)
-            out += suffix;
-        out += '\n';
-    }
 }
 
 [[noreturn]] void fail_output(std::string_view path, int code)
@@ -115,6 +99,45 @@ void must_be_writable(const std::string& path)
 
 } // namespace
 
+void append_frames(std::string& out, const Frames& frames, std::string_view missed,
+                   bool outermost_first, std::string_view kernel_suffix)
+{
+    if (frames.state == Frames::State::lost)
+        out += cat("    ", missed, "\n");
+    for (std::size_t n = 0; n < frames.names.size(); n++) {
+        const std::size_t i = outermost_first ? frames.names.size() - 1 - n : n;
+        out += "    ";
+        escape_text(out, frames.details.empty() ? frames.names[i] : frames.details[i], false);
+        if (frames.kinds[i] == FrameKind::kernel)
+            out += kernel_suffix;
+        out += '\n';
+    }
+}
+
+std::string traced_tasks(const Session& session)
+{
+    const auto list = [](const char* what, const std::vector<std::uint32_t>& ids) {
+        std::string out = cat(what, " [");
+        for (const std::uint32_t id : ids)
+            out += cat(out.back() == '[' ? "" : ",", id);
+        return out + "]";
+    };
+    if (!session.pids.empty())
+        return list("PID", session.pids);
+    if (!session.tids.empty())
+        return list("TID", session.tids);
+    if (!session.command.empty())
+        return cat(std::string_view(session.command[0]), " and its children");
+    return "all threads";
+}
+
+std::string traced_time(const Session& session)
+{
+    if (const auto ms = session.duration.count() / 1'000'000; ms)
+        return cat(" for ", ms / 1000, ms % 1000 ? cat(".", ms % 1000 / 100) : "", " secs.");
+    return "... Hit Ctrl-C to end.";
+}
+
 void replace_file(const std::string& path, std::string_view text)
 {
     if (is_special(path)) {
@@ -155,8 +178,11 @@ Value StackRow::details(const Frames& frames)
 void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
 {
     const auto text = [](const StackRow& r) {
+        const StackPartner& p = r.partner;
         return std::tie(r.comm, r.pid, r.tid, r.user->state, r.kernel->state, r.user->names,
-                        r.kernel->names, r.user->details, r.kernel->details);
+                        r.kernel->names, r.user->details, r.kernel->details, r.detail, p.comm,
+                        p.pid, p.tid, p.user->state, p.kernel->state, p.user->names,
+                        p.kernel->names, p.user->details, p.kernel->details);
     };
     std::ranges::sort(rows,
                       [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
@@ -177,10 +203,10 @@ void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
 void append_block(std::string& out, const StackRow& row, const StackOptions& options,
                   const StackUnit& unit)
 {
-    append_frames(out, *row.kernel, kMissedKernel, options.annotations ? "_[k]" : "");
+    append_frames(out, *row.kernel, kMissedKernel, false, options.annotations ? "_[k]" : "");
     if (options.delimited && !row.kernel->names.empty() && !row.user->names.empty())
         out += "    --\n";
-    append_frames(out, *row.user, kMissedUser, "");
+    append_frames(out, *row.user, kMissedUser);
     out += "    -                ";
     escape_text(out, row.comm, false);
     out += options.threads ? cat(" (", row.pid, "/", row.tid, ")") : cat(" (", row.pid, ")");
@@ -196,6 +222,58 @@ void append_folded(std::string& out, const StackRow& row, const StackOptions& op
         options.threads ? cat(row.comm, "-", row.pid, "/", row.tid) : std::string(row.comm);
     append_folded(out, comm, user, kernel, stack_weight(row, unit),
                   {.delimiter = options.delimited, .annotate = options.annotations});
+}
+
+void flame_frames(std::vector<StackFrame>& frames, const StackRow& row, const StackOptions& options,
+                  std::deque<std::string>& names)
+{
+    std::string_view process = row.comm;
+    if (options.threads)
+        process = names.emplace_back(cat(row.comm, "-", row.pid, "/", row.tid));
+    frames.push_back({process, FrameKind::process});
+    const auto user = as_stack(*row.user, kMissedUser);
+    const auto kernel = as_stack(*row.kernel, kMissedKernel);
+    frames.insert(frames.end(), user.rbegin(), user.rend());
+    frames.insert(frames.end(), kernel.rbegin(), kernel.rend());
+}
+
+void append_stack(std::vector<StackFrame>& frames, const Frames& stack, std::string_view missed,
+                  bool outermost_first)
+{
+    const auto leaf_first = as_stack(stack, missed);
+    if (outermost_first)
+        frames.insert(frames.end(), leaf_first.rbegin(), leaf_first.rend());
+    else
+        frames.insert(frames.end(), leaf_first.begin(), leaf_first.end());
+}
+
+void append_folded_flame(std::string& out, const StackRow& row, const StackOptions& options,
+                         const StackUnit& unit, decltype(&flame_frames) flame)
+{
+    std::vector<StackFrame> frames;
+    std::deque<std::string> names;
+    flame(frames, row, options, names);
+    for (const StackFrame& frame : frames) {
+        if (&frame != &frames.front())
+            out += ';';
+        append_folded_name(out, frame.name);
+        if (options.annotations && frame.kind == FrameKind::kernel)
+            out += "_[k]";
+    }
+    out += cat(" ", stack_weight(row, unit), "\n");
+}
+
+bool read_stack_key(const void* bytes, StackWords& words, StackRow& row, const StackOptions&,
+                    bool as_rows)
+{
+    const auto& key = *static_cast<const stack_key*>(bytes);
+    row.comm = c_str(key.comm);
+    row.pid = key.pid;
+    row.tid = key.tid;
+    row.detail = as_rows ? key.detail : 0;
+    row.kernel = words.kernel(key.kernel);
+    row.user = words.user({key.pid, key.image}, key.user);
+    return row.kernel->state != Frames::State::lost && row.user->state != Frames::State::lost;
 }
 
 std::uint32_t ImageSymbols::image(std::uint32_t pid)
@@ -265,11 +343,11 @@ Frames StackWords::missing(std::int32_t id, bool wanted)
             .details = {}};
 }
 
-std::vector<std::uint64_t> StackWords::read(std::int32_t id) const
+std::vector<__u64> read_stack(const bpf_map* stacks, const bpf_map* spill, std::int32_t id)
 {
-    bpf_map* map = id & STACK_SPILLED ? spill_ : stacks_;
+    const bpf_map* map = id & STACK_SPILLED ? spill : stacks;
     const __u32 key = __u32(id & ~STACK_SPILLED);
-    std::vector<std::uint64_t> addresses(bpf_map__value_size(map) / sizeof(std::uint64_t));
+    std::vector<__u64> addresses(bpf_map__value_size(map) / sizeof(__u64));
     if (bpf_map_lookup_elem(bpf_map__fd(map), &key, addresses.data()) != 0)
         return {};
     addresses.erase(std::ranges::find(addresses, 0u), addresses.end());
@@ -282,7 +360,8 @@ const Frames* StackWords::kernel(std::int32_t id)
     Frames& frames = at->second;
     if (!is_new)
         return &frames;
-    const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
+    const std::vector<__u64> addresses =
+        id < 0 ? std::vector<__u64>() : read_stack(stacks_, spill_, id);
     if (addresses.empty()) {
         frames = missing(id, !options_.user_only);
         return &frames;
@@ -290,7 +369,11 @@ const Frames* StackWords::kernel(std::int32_t id)
     if (!kernel_symbols_)
         kernel_symbols_ = KernelSymbols::load();
     frames.state = Frames::State::there;
-    const std::size_t own = unit_.sampled ? 0 : kernel_symbols_->own_frames(addresses);
+    const std::size_t own =
+        unit_.sampled
+            ? 0
+            : kernel_symbols_->own_frames(
+                  {reinterpret_cast<const std::uint64_t*>(addresses.data()), addresses.size()});
     for (std::size_t i = own; i < addresses.size(); i++) {
         const At kind = i == 0 ? At::instruction : At::return_address;
         const auto frame = kernel_symbols_->lookup(addresses[i], kind);
@@ -301,10 +384,10 @@ const Frames* StackWords::kernel(std::int32_t id)
         else
             frames.names.push_back(keep(cat(frame->name, " [", frame->module, "]")));
         frames.kinds.push_back(FrameKind::kernel);
-        if (options_.address) {
-            std::string detail = cat(hex(addresses[i]), " ");
+        if (options_.address || options_.offset) {
+            std::string detail = options_.address ? cat(hex(addresses[i]), " ") : "";
             append_kernel_frame(detail, *kernel_symbols_, addresses[i],
-                                {.offset = true, .module = true}, kind);
+                                {.offset = true, .module = options_.address}, kind);
             frames.details.push_back(keep(std::move(detail)));
         }
     }
@@ -317,7 +400,8 @@ const Frames* StackWords::user(stack_task task, std::int32_t id)
     Frames& frames = at->second;
     if (!is_new)
         return &frames;
-    const std::vector<std::uint64_t> addresses = id < 0 ? std::vector<std::uint64_t>() : read(id);
+    const std::vector<__u64> addresses =
+        id < 0 ? std::vector<__u64>() : read_stack(stacks_, spill_, id);
     if (addresses.empty()) {
         frames = missing(id, !options_.kernel_only);
         return &frames;
@@ -335,16 +419,37 @@ const Frames* StackWords::user(stack_task task, std::int32_t id)
         was_nowhere = nowhere;
         frames.names.push_back(frame.name);
         frames.kinds.push_back(frame.kind);
-        if (options_.address) {
-            std::string detail = cat(hex(addresses[i]), " ", frame.name);
+        if (options_.address || options_.offset) {
+            std::string detail = cat(options_.address ? hex(addresses[i]) + " " : "", frame.name);
             if (frame.resolved)
                 detail += cat("+", hex(frame.offset));
-            if (!frame.object.empty())
+            if (options_.address && !frame.object.empty())
                 detail += cat(" [", frame.object, "]");
             frames.details.push_back(keep(std::move(detail)));
         }
     }
     return &frames;
+}
+
+const Frames* StackWords::interrupt(const Frames& kernel)
+{
+    // Where the processor enters the kernel. 5.10 to 7.2, x86 with and without FRED, arm64.
+    const auto entry = std::ranges::find_if(kernel.names, [](std::string_view name) {
+        return name.starts_with("asm_sysvec_") || name == "asm_common_interrupt" ||
+               name == "fred_extint" || name.starts_with("el1h_64_irq") ||
+               name.starts_with("el0t_64_irq");
+    });
+    if (entry == kernel.names.end())
+        return nullptr;
+    const auto [at, is_new] = interrupts_.try_emplace(&kernel, kernel);
+    if (is_new) {
+        const auto n = std::size_t(entry - kernel.names.begin()) + 1;
+        at->second.names.resize(n);
+        at->second.kinds.resize(n);
+        if (!at->second.details.empty())
+            at->second.details.resize(n);
+    }
+    return &at->second;
 }
 
 void check_stack_options(const StackOptions& options)
@@ -380,7 +485,7 @@ StackRun::StackRun(const Session& session, std::span<const Column> columns,
                    const StackOptions& options, const StackUnit& unit, std::string banner,
                    Account& account, const Maps& maps)
     : session_(session), options_(options), unit_(unit), banner_(std::move(banner)),
-      account_(account), maps_(maps), output_(session.output_options(), columns)
+      account_(account), maps_(maps), output_(session.output_options(), columns), memos_(maps.memos)
 {
 }
 
@@ -394,16 +499,24 @@ bool StackRun::as_blocks() const
     return !as_rows() && !options_.folded && options_.flame.empty();
 }
 
-void StackRun::on_task(void* self, const void* record, std::size_t) noexcept
+void StackRun::on_record(void* self, const void* record, std::size_t size) noexcept
 {
-    stack_task task;
-    std::memcpy(&task, record, sizeof task);
-    auto& tasks = static_cast<StackRun*>(self)->tasks_;
+    StackRun& run = *static_cast<StackRun*>(self);
+    if (size > sizeof(stack_task)) {
+        const auto& sample = *static_cast<const stack_sample*>(record);
+        run.memos_.learn(sample, read_stack(run.maps_.stacks, run.maps_.spill, sample.id));
+    } else {
+        run.on_task(*static_cast<const stack_task*>(record));
+    }
+}
+
+void StackRun::on_task(const stack_task& task)
+{
     const auto same = [&](const stack_task& t) {
         return t.pid == task.pid && t.image == task.image;
     };
-    if (std::ranges::none_of(tasks, same))
-        tasks.push_back(task);
+    if (std::ranges::none_of(tasks_, same))
+        tasks_.push_back(task);
 }
 
 void StackRun::remember_tasks()
@@ -420,18 +533,13 @@ void StackRun::report(bool last)
     rows.reserve(entries.size());
     for (std::size_t i = 0; i < entries.size(); i++) {
         const auto& key = entries.key<stack_key>(i);
-        StackRow row{.comm = c_str(key.comm),
-                     .pid = key.pid,
-                     .tid = key.tid,
-                     .kernel = words.kernel(key.kernel),
-                     .user = words.user({key.pid, key.image}, key.user)};
+        StackRow row;
+        const bool complete = unit_.read(&key, words, row, options_, as_rows());
         entries.values<stack_value>(i, [&](const stack_value& value) {
             row.events += value.events;
             row.total += value.total;
         });
-        // The kernel side counted these as lost.
-        const auto lost = [](std::int32_t id) { return id < 0 && id != STACK_NONE; };
-        if (!lost(key.kernel) && !lost(key.user))
+        if (complete) // else the kernel side counted it as lost
             account_.printed += row.events;
         rows.push_back(row);
     }
@@ -449,9 +557,9 @@ void StackRun::print(const std::vector<StackRow>& rows)
         if (as_rows())
             output_.row(&row);
         else if (options_.folded)
-            append_folded(output_.text(), row, options_, unit_);
+            unit_.folded(output_.text(), row, options_, unit_);
         else if (as_blocks())
-            append_block(output_.text(), row, options_, unit_);
+            unit_.block(output_.text(), row, options_, unit_);
         output_.end_record();
     }
     output_.flush();
@@ -466,14 +574,7 @@ void StackRun::draw(const std::vector<StackRow>& rows) const
         FlameStack& stack = stacks.emplace_back();
         stack.weight = stack_weight(row, unit_);
         sum += stack.weight;
-        std::string_view process = row.comm;
-        if (options_.threads)
-            process = names.emplace_back(cat(row.comm, "-", row.pid, "/", row.tid));
-        stack.frames.push_back({process, FrameKind::process});
-        const auto user = as_stack(*row.user, kMissedUser);
-        const auto kernel = as_stack(*row.kernel, kMissedKernel);
-        stack.frames.insert(stack.frames.end(), user.rbegin(), user.rend());
-        stack.frames.insert(stack.frames.end(), kernel.rbegin(), kernel.rend());
+        unit_.flame(stack.frames, row, options_, names);
     }
     std::string svg;
     write_flame_graph(svg,
@@ -487,7 +588,7 @@ void StackRun::draw(const std::vector<StackRow>& rows) const
 
 Exit StackRun::run(Command& command, const std::function<void()>& detach)
 {
-    EventReader tasks(maps_.tasks, false, 0, on_task, this);
+    EventReader tasks(maps_.tasks, false, 0, on_record, this);
     Loop loop(session_, command, tasks.epoll_fd());
     for (const std::uint32_t pid : session_.pids)
         tasks_.push_back({pid, ImageSymbols::image(pid)});

@@ -5,6 +5,7 @@
 #include "abi/stacks.h"
 #include "probe/launch.hpp"
 #include "shape/interval.hpp"
+#include "shape/stack_memo.hpp"
 #include "symbols/kernel.hpp"
 #include "symbols/stack.hpp"
 #include "symbols/user.hpp"
@@ -22,6 +23,7 @@ namespace corebox
 struct StackOptions {
     bool kernel_only = false, user_only = false;
     bool delimited = false, folded = false, annotations = false, address = false;
+    bool offset = false;
     bool threads = false;
     std::uint32_t storage = STACK_STORAGE, hash_storage = STACK_HASH_STORAGE;
     std::uint32_t depth = 0; // 0: as deep as the kernel goes, at most STACK_DEPTH
@@ -43,6 +45,8 @@ inline constexpr Option annotations =
     flag<&StackOptions::annotations>('a', "annotations", "Append _[k] to kernel frames");
 inline constexpr Option address = flag<&StackOptions::address>(
     'A', "address", "Addresses, offsets and objects too; stacks that differ in addresses apart");
+inline constexpr Option offset =
+    flag<&StackOptions::offset>('s', "offset", "Functions with the offset into them");
 inline constexpr Option threads =
     flag<&StackOptions::threads>(0, "per-thread", "Tell the threads of a process apart");
 inline constexpr Option storage = opt<&StackOptions::storage>(
@@ -62,9 +66,19 @@ struct Frames {
     enum class State : std::uint8_t { there, none, lost, unwanted } state = State::none;
     std::vector<std::string_view> names; // leaf first
     std::vector<FrameKind> kinds;
-    std::vector<std::string_view> details; // with -A: "0xffffffff81000000 name+0x1f [module]"
+    // With -A: "0xffffffff81000000 name+0x1f [module]"; with -s: "name+0x1f"
+    std::vector<std::string_view> details;
 
     bool operator==(const Frames&) const = default;
+};
+inline const Frames kNoFrames{};
+
+// The task at the other end, of tools that tell of two (who woke it). Views as in a row.
+struct StackPartner {
+    std::string_view comm; // empty: there was none
+    std::uint32_t pid = 0, tid = 0;
+    const Frames* kernel = &kNoFrames;
+    const Frames* user = &kNoFrames;
 };
 
 struct StackRow {
@@ -73,6 +87,8 @@ struct StackRow {
     std::uint64_t events = 0, total = 0;
     const Frames* kernel = nullptr;
     const Frames* user = nullptr;
+    std::uint32_t detail = 0; // stack_key::detail
+    StackPartner partner{};
 
     // A stack as a column: null where it was lost or not taken, empty where there is none.
     static Value names(const Frames& frames);
@@ -98,12 +114,41 @@ inline constexpr Column user_address =
         "user_address", "USER-ADDRESS", 0, "The same with addresses", costly("address"));
 } // namespace stack_column
 
-// How a tool of this shape counts.
+class StackWords;
+struct StackUnit;
+
+// BCC's block: frames leaf first, process, weight, empty line.
+void append_block(std::string& out, const StackRow& row, const StackOptions& options,
+                  const StackUnit& unit);
+// BCC's folded line.
+void append_folded(std::string& out, const StackRow& row, const StackOptions& options,
+                   const StackUnit& unit);
+// The frames of a flame graph, outermost first: process, user, kernel. `names` keeps what is made.
+void flame_frames(std::vector<StackFrame>& frames, const StackRow& row, const StackOptions& options,
+                  std::deque<std::string>& names);
+// Adds a stack, leaf first or the outermost first, or what stands for one that was lost.
+void append_stack(std::vector<StackFrame>& frames, const Frames& stack, std::string_view missed,
+                  bool outermost_first);
+// A folded line of what a tool's own flame_frames() gives.
+void append_folded_flame(std::string& out, const StackRow& row, const StackOptions& options,
+                         const StackUnit& unit, decltype(&flame_frames) frames);
+// Fills all of a row but its weight; `key` is what the tool counts under, a stack_key or what
+// begins with one. False: a stack was lost. `as_rows`: columns are printed, not BCC's text.
+bool read_stack_key(const void* key, StackWords& words, StackRow& row, const StackOptions& options,
+                    bool as_rows);
+
+// How a tool of this shape counts, and what is its own in the printing.
 struct StackUnit {
     std::string_view name = "samples"; // plural, for the flame graph
     bool total = false;                // what is printed: stack_value::total, not ::events
     std::uint64_t divisor = 1;         // of the total: 1000 for microseconds
     bool sampled = false; // stacks of the interrupted code: no frames of our own on top
+    decltype(&read_stack_key) read = read_stack_key;
+    void (*block)(std::string&, const StackRow&, const StackOptions&,
+                  const StackUnit&) = append_block;
+    void (*folded)(std::string&, const StackRow&, const StackOptions&,
+                   const StackUnit&) = append_folded;
+    decltype(&flame_frames) flame = flame_frames;
 };
 
 inline std::uint64_t stack_weight(const StackRow& row, const StackUnit& unit)
@@ -114,12 +159,17 @@ inline std::uint64_t stack_weight(const StackRow& row, const StackUnit& unit)
 // Joins rows that read the same, and sorts them by weight, the heaviest last.
 void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit);
 
-// BCC's block: frames leaf first, process, weight, empty line.
-void append_block(std::string& out, const StackRow& row, const StackOptions& options,
-                  const StackUnit& unit);
-// BCC's folded line.
-void append_folded(std::string& out, const StackRow& row, const StackOptions& options,
-                   const StackUnit& unit);
+// One line a frame, indented, leaf first or the outermost first. `missed`: what stands for a stack
+// that was lost.
+void append_frames(std::string& out, const Frames& frames, std::string_view missed,
+                   bool outermost_first = false, std::string_view kernel_suffix = {});
+inline constexpr std::string_view kMissedKernel = "[Missed Kernel Stack]";
+inline constexpr std::string_view kMissedUser = "[Missed User Stack]";
+
+// "PID [181]", "TID [7,9]", "make and its children", "all threads".
+std::string traced_tasks(const Session& session);
+// " for 10 secs." or "... Hit Ctrl-C to end."
+std::string traced_time(const Session& session);
 
 // Puts `text` in the place of the file: whole or, on failure, not at all. What is no regular file
 // (a pipe, /dev/stdout) is written to. Fails with Exit::output.
@@ -159,12 +209,13 @@ public:
 
     const Frames* kernel(std::int32_t id);
     const Frames* user(stack_task task, std::int32_t id);
+    // Of a kernel stack that was taken in an interrupt: the frames of that, without those of what
+    // was interrupted. Null if it was taken in none.
+    const Frames* interrupt(const Frames& kernel);
     // There were kernel stacks, but the kernel does not tell us its symbols.
     bool kernel_hidden() const { return kernel_symbols_ && kernel_symbols_->restricted(); }
 
 private:
-    // Addresses leaf first; nothing where the stack cannot be read.
-    std::vector<std::uint64_t> read(std::int32_t id) const;
     std::string_view keep(std::string text) { return arena_.emplace_back(std::move(text)); }
     static Frames missing(std::int32_t id, bool wanted);
 
@@ -176,6 +227,7 @@ private:
     std::optional<KernelSymbols> kernel_symbols_;
     std::unordered_map<std::int32_t, Frames> kernel_;
     std::map<std::tuple<std::uint32_t, std::uint32_t, std::int32_t>, Frames> user_;
+    std::unordered_map<const Frames*, Frames> interrupts_;
     std::deque<std::string> arena_;
 };
 
@@ -186,6 +238,7 @@ public:
     struct Maps {
         bpf_map *sums, *stacks, *spill, *tasks;
         __u32* generation;
+        std::span<stack_memo> memos; // of tools that remember kernel stacks
     };
 
     StackRun(const Session& session, std::span<const Column> columns, const StackOptions& options,
@@ -194,7 +247,8 @@ public:
     Exit run(Command& command, const std::function<void()>& detach);
 
 private:
-    static void on_task(void* self, const void* record, std::size_t size) noexcept;
+    static void on_record(void* self, const void* record, std::size_t size) noexcept;
+    void on_task(const stack_task& task);
     void remember_tasks();
     void report(bool last);
     void print(const std::vector<StackRow>& rows);
@@ -211,6 +265,16 @@ private:
     Output output_;
     ImageSymbols symbols_;
     std::vector<stack_task> tasks_; // told by the kernel side, to be noted
+    StackMemos memos_;
+};
+
+// Addresses leaf first; nothing where the stack cannot be read.
+std::vector<__u64> read_stack(const bpf_map* stacks, const bpf_map* spill, std::int32_t id);
+
+template <class S>
+concept HasStackMemos = requires(S* s)
+{
+    s->bss->cb_stack_memos;
 };
 
 // Fails with a usage error where options exclude each other.
@@ -260,9 +324,12 @@ struct Stacks {
             if (session.check)
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
+            std::span<stack_memo> memos;
+            if constexpr (HasStackMemos<S>)
+                memos = a->bss->cb_stack_memos;
             StackRun run(session, columns.list, o, unit, banner(o, session), account,
                          {a->maps.cb_stack_sums, a->maps.cb_stacks, a->maps.cb_stacks_spill,
-                          a->maps.cb_stack_tasks, &a->bss->cb_generation});
+                          a->maps.cb_stack_tasks, &a->bss->cb_generation, memos});
             return run.run(command, [&] { a.detach(); });
         });
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.hpp"
+#include "waits.hpp"
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -24,12 +24,7 @@
 #include <thread>
 #include <unistd.h>
 
-// What stands in the stacks, by names that nothing else has. Each keeps a frame pointer, as the
-// kernel follows those; and is called from one that does, for a function without one hides its
-// caller.
-#define FRAME [[gnu::noinline, gnu::noipa, gnu::optimize("no-optimize-sibling-calls")]]
-#define KEEP_FRAME asm volatile("" : : "r"(__builtin_frame_address(0)) : "memory")
-
+// What stands in the stacks, by names that nothing else has.
 extern "C" {
 FRAME void cbtest_spin_leaf()
 {
@@ -82,8 +77,6 @@ using namespace corebox::test;
 
 constexpr unsigned kMs = 300; // of CPU time that a child burns
 
-void name(const char* comm) { ::prctl(PR_SET_NAME, comm); }
-
 void pin(unsigned cpu)
 {
     cpu_set_t set;
@@ -105,11 +98,6 @@ std::uint64_t sum_if(const Records& records, Predicate&& predicate)
     Records those;
     std::ranges::copy_if(records, std::back_inserter(those), predicate);
     return sum(those);
-}
-
-bool has_frame(const Json& frames, const std::string& function)
-{
-    return std::ranges::find(frames, Json(function)) != frames.end();
 }
 
 Result profile(std::vector<std::string> options, const std::function<void()>& work,

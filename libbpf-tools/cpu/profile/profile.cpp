@@ -81,40 +81,20 @@ constexpr Need kNeeds[] = {
           attach<SampleSource::cpu_clock>)}},
 };
 
-// "PID [181]", "TID [7,9]", "make and its children", "all threads"
-std::string who(const Session& session)
-{
-    const auto list = [](const char* what, const std::vector<std::uint32_t>& ids) {
-        std::string out = cat(what, " [");
-        for (const std::uint32_t id : ids)
-            out += cat(out.back() == '[' ? "" : ",", id);
-        return out + "]";
-    };
-    if (!session.pids.empty())
-        return list("PID", session.pids);
-    if (!session.tids.empty())
-        return list("TID", session.tids);
-    if (!session.command.empty())
-        return cat(std::string_view(session.command[0]), " and its children");
-    return "all threads";
-}
-
 std::string banner(const Options& o, const Session& session)
 {
     const Sampling s = sampling(session);
     std::string out =
         cat("Sampling ",
             s.period ? cat("every ", s.period, " events") : cat("at ", s.frequency, " Hertz"),
-            " of ", who(session), " by ",
+            " of ", traced_tasks(session), " by ",
             o.user_only     ? "user"
             : o.kernel_only ? "kernel"
                             : "user + kernel",
             " stack");
     if (s.cpu)
         out += cat(" on CPU#", *s.cpu);
-    if (const auto ms = session.duration.count() / 1'000'000; ms)
-        return cat(out, " for ", ms / 1000, ms % 1000 ? cat(".", ms % 1000 / 100) : "", " secs.");
-    return cat(out, "... Hit Ctrl-C to end.");
+    return out + traced_time(session);
 }
 
 constexpr Stacks<profile_bpf, Options> kTool{

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "offcputime.h"
+#include "offcpu.hpp"
+#include "offcputime.skel.h"
+
+namespace
+{
+
+using namespace corebox;
+using Progs = decltype(offcputime_bpf::progs);
+
+struct Options : OffOptions {
+};
+
+constexpr Example kExamples[] = {
+    {"offcputime 10", "All that is off the CPU, for ten seconds"},
+    {"offcputime -p 181 -m 1000 --state D", "What process 181 waits for, uninterruptibly, 1 ms and "
+                                            "longer"},
+    {"offcputime --flame out.svg -- make", "A flame graph of a command's waiting"},
+    {"offcputime -df 10 > out.folded", "Folded stacks for other tools"},
+};
+
+constexpr Option kOptions[] = {
+    off_option::user_threads,  off_option::kernel_threads,
+    stack_option::user_only,   stack_option::kernel_only,
+    off_option::min,           off_option::max,
+    off_option::state,         stack_option::threads,
+    stack_option::folded,      stack_option::delimited,
+    stack_option::annotations, stack_option::offset,
+    off_option::address,       stack_option::flame,
+    stack_option::storage,     stack_option::hash_storage,
+    stack_option::depth,
+};
+
+constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
+
+constexpr Column kColumns[] = {
+    stack_column::comm,
+    stack_column::pid,
+    stack_column::tid,
+    col<[](const StackRow& r) { return state_letter(r.detail); }>(
+        "state", "STATE", 5, "Why: R wants to run, S sleeps, D waits uninterruptibly ..."),
+    col<&StackRow::events>("count", "COUNT", -8, "Times that it was off the CPU"),
+    col<[](const StackRow& r) { return r.total / 1000; }>("total_us", "TOTAL(us)", -12,
+                                                          "Microseconds off the CPU in all"),
+    stack_column::user,
+    stack_column::kernel,
+    stack_column::user_address,
+    stack_column::kernel_address,
+};
+
+constexpr Need kNeeds[] = {
+    {"threads that leave a CPU and get one",
+     {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
+};
+
+constexpr Stacks<offcputime_bpf, Options> kTool{
+    .about = {.name = "offcputime",
+              .area = "sched",
+              .summary = "Show the time that threads are off the CPU, by stack",
+              .details =
+                  "Measures from when a thread leaves its CPU until it gets one again, and adds "
+                  "that up by process, user stack and kernel stack: where time goes that is not "
+                  "computing. Prints the sums at the end, the largest last.",
+              .examples = kExamples},
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kColumns,
+    .needs = kNeeds,
+    .unit = {.name = "microseconds", .total = true, .divisor = 1000},
+    .check = [](Options& o, const Session&) { check_off_options(o); },
+    .setup = [](offcputime_bpf& s, Options& o,
+                const Session&) { prepare_off(o, s.rodata->off_cfg, s.maps.off_tasks); },
+    .banner =
+        [](const Options& o, const Session& session) {
+            return off_banner("off-CPU",
+                              o.user_only     ? "user stack"
+                              : o.kernel_only ? "kernel stack"
+                                              : "user + kernel stack",
+                              o, session);
+        },
+};
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+
+} // namespace
