@@ -25,6 +25,7 @@ struct stack_key {
 	__u32 pid;
 	__u32 tid; /* 0 unless threads are told apart */
 	__u32 image; /* 0 where there is no user stack */
+	__u32 event; /* of a tool that counts several: which; else 0 */
 	__s32 kernel, user; /* stack ids; negative: an errno, STACK_NONE or the stack was lost */
 	char comm[COMM_LEN] __attribute__((aligned(8)));
 	__u32 detail; /* what else the tool tells apart */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One program for many kernel functions, which is told the number of the one that was called;
- * counters by that number. 5.10+. */
+/* One program for many functions or tracepoints, which is told the number of the one that it runs
+ * at; counters by that number. 5.10+. */
 #pragma once
 #include "abi/functions.h"
 #include "bpf/core.bpf.h"
@@ -41,36 +41,82 @@ static __always_inline void calls_add(__u32 function)
 #define KPROBE_IP_OFFSET 0
 #endif
 
-/* A cookie is the number and 1, since 0 is "none". */
+/* In a program of which there is a copy for each point: its number. */
+static __always_inline __u32 copy_function(void)
+{
+	__u64 number;
+
+	asm volatile("%0 = %1" : "=r"(number) : "i"(FUNCTION_NUMBER));
+	return number;
+}
+
+static __always_inline bool has_cookies(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie);
+}
+
+/* Of kprobe.multi and uprobe.multi. A cookie is the number and 1, since 0 is "none". Where there
+ * are no cookies the program loads, and the attach refuses: that costs less. */
+static __always_inline __u32 multi_function(struct pt_regs *ctx)
+{
+	return has_cookies() ? bpf_get_attach_cookie(ctx) - 1 : 0;
+}
+
 static __always_inline __u32 kprobe_function(struct pt_regs *ctx)
 {
 	__u64 address = PT_REGS_IP(ctx) - KPROBE_IP_OFFSET;
 	__u32 *number;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie))
+	if (has_cookies())
 		return bpf_get_attach_cookie(ctx) - 1;
 	number = bpf_map_lookup_elem(&cb_function_ids, &address);
 	return number ? *number : cb_functions.count;
 }
 
+static __always_inline __u32 uprobe_function(struct pt_regs *ctx)
+{
+	return has_cookies() ? bpf_get_attach_cookie(ctx) - 1 : copy_function();
+}
+
 /* FUNCTION_PROGS(called): the programs that call `int called(void *ctx, __u32 function)`. */
-#define FUNCTION_PROGS(called)                                               \
-	SEC("kprobe.multi")                                                  \
-	int function_multi(struct pt_regs *ctx)                              \
-	{                                                                    \
-		return called(ctx, bpf_get_attach_cookie(ctx) - 1);          \
-	}                                                                    \
-	SEC("kprobe")                                                        \
-	int function_kprobe(struct pt_regs *ctx)                             \
-	{                                                                    \
-		return called(ctx, kprobe_function(ctx));                    \
-	}                                                                    \
-	/* A pattern for copies; it has to be loaded for some function. */   \
-	SEC("fentry/vfs_read")                                               \
-	int function_fentry(void *ctx)                                       \
-	{                                                                    \
-		__u64 number;                                                \
-                                                                             \
-		asm volatile("%0 = %1" : "=r"(number) : "i"(FUNCTION_NUMBER)); \
-		return called(ctx, number);                                  \
+#define FUNCTION_PROGS(called)                                             \
+	SEC("kprobe.multi")                                                \
+	int function_multi(struct pt_regs *ctx)                            \
+	{                                                                  \
+		return called(ctx, multi_function(ctx));                   \
+	}                                                                  \
+	SEC("kprobe")                                                      \
+	int function_kprobe(struct pt_regs *ctx)                           \
+	{                                                                  \
+		return called(ctx, kprobe_function(ctx));                  \
+	}                                                                  \
+	/* A pattern for copies; it has to be loaded for some function. */ \
+	SEC("fentry/vfs_read")                                             \
+	int function_fentry(void *ctx)                                     \
+	{                                                                  \
+		return called(ctx, copy_function());                       \
+	}
+
+/* The same for all kinds of points; `user(ctx, function)` for those in user space. */
+#define POINT_PROGS(called, user)                                          \
+	FUNCTION_PROGS(called)                                             \
+	SEC("uprobe")                                                      \
+	int user_multi(struct pt_regs *ctx)                                \
+	{                                                                  \
+		return user(ctx, multi_function(ctx));                     \
+	}                                                                  \
+	SEC("uprobe")                                                      \
+	int user_uprobe(struct pt_regs *ctx)                               \
+	{                                                                  \
+		return user(ctx, uprobe_function(ctx));                    \
+	}                                                                  \
+	SEC("raw_tp")                                                      \
+	int event_raw(void *ctx)                                           \
+	{                                                                  \
+		return called(ctx, copy_function());                       \
+	}                                                                  \
+	SEC("tp")                                                          \
+	int event_perf(void *ctx)                                          \
+	{                                                                  \
+		return called(ctx, copy_function());                       \
 	}

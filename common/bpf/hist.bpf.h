@@ -98,6 +98,11 @@ static __always_inline __u32 log2_slot(__u64 v)
 	return slot + (v >> 1);
 }
 
+/* A tool with other slots than powers of two defines it before it includes this. */
+#ifndef HIST_SLOT
+#define HIST_SLOT(v, unit) log2_slot((v) / (unit))
+#endif
+
 /* Counts the raw value `v` in a slot. */
 static __always_inline void hist_add_to(struct hist *h, __u32 slot, __u64 v)
 {
@@ -113,7 +118,7 @@ static __always_inline void hist_add_to(struct hist *h, __u32 slot, __u64 v)
 /* Counts the raw value `v` in the slot of v / unit. */
 static __always_inline void hist_add(struct hist *h, __u64 v, __u64 unit)
 {
-	hist_add_to(h, log2_slot(v / unit), v);
+	hist_add_to(h, HIST_SLOT(v, unit), v);
 }
 
 /* The same where slot n is for [n * step, (n + 1) * step), and the last one for all above too. */

@@ -127,6 +127,9 @@ error_t on_option(int key, char* arg, argp_state* state)
 {
     auto& p = *static_cast<Parser*>(state->input);
     if (key == ARGP_KEY_ARG) {
+        if (p.next_operand == p.operands.size() && p.next_operand > 0 &&
+            p.operands.back().first->repeats)
+            p.next_operand--;
         if (p.next_operand == p.operands.size()) {
             p.error = cat("unexpected argument '", arg, "'");
             return EINVAL;

@@ -32,6 +32,7 @@ struct Option {
     std::string_view values{}; // what completion offers: pid, disk, cgroup, file, dir, user
     bool is_choice = false;    // `arg` is a list of words, "a|b|c"
     bool may_lack = false;     // --label or --label=TEXT: without a value `apply` gets ""
+    bool repeats = false;      // a positional that takes all further words
 };
 
 // A duration that may have a fraction: "0.5".
@@ -219,6 +220,13 @@ consteval Option opt_maybe(char key, std::string_view name, std::string_view arg
     Option option = opt<Member>(key, name, arg, help);
     option.may_lack = true;
     return option;
+}
+
+// A last positional, of a list, that takes all further words too.
+consteval Option repeated(Option o)
+{
+    o.repeats = true;
+    return o;
 }
 
 // Names of bits, again for more: Parse(name, bits) returns what it must be, or "". Any integer

@@ -9,10 +9,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <fnmatch.h>
 #include <linux/perf_event.h>
 #include <map>
 #include <set>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,8 +28,9 @@ namespace
 // From an ftrace site back to its function's symbol: at most an endbr64 or padding lies between.
 constexpr std::uint64_t kSiteOffset = 16;
 
-// A copy of the program for each function costs about a millisecond and a page or two.
+// A copy of the program for each point costs about a millisecond and a page or two.
 constexpr std::size_t kMostCopies = 1000;
+constexpr std::size_t kMostTracepoints = 4000; // no kernel has as many
 
 // Functions that refuse one by one, after which something else must be wrong.
 constexpr unsigned kMostFailures = 200;
@@ -198,71 +203,192 @@ std::vector<KernelFunction> find_functions(const FunctionPattern& pattern)
     return lists.traceable_addresses.empty() ? chosen : choose_functions(pattern, lists);
 }
 
-FunctionProbes::FunctionProbes(std::vector<KernelFunction> functions)
-    : functions_(std::move(functions))
+namespace
+{
+
+bool at_return(const bpf_program* program)
+{
+    const std::string_view section = bpf_program__section_name(program);
+    return section.starts_with("kretprobe") || section.starts_with("uretprobe") ||
+           section.starts_with("fexit");
+}
+
+// The instructions of a loaded program, to load it again for each point.
+class Copies
+{
+public:
+    explicit Copies(const bpf_program* program)
+        : program_(program), code_(bpf_program__insns(program),
+                                   bpf_program__insns(program) + bpf_program__insn_cnt(program))
+    {
+        for (std::size_t i = 0; i < code_.size(); i++)
+            if (BPF_OP(code_[i].code) == BPF_MOV && code_[i].imm == FUNCTION_NUMBER)
+                places_.push_back(i);
+    }
+
+    bool numbered() const { return !places_.empty(); }
+
+    Fd load(std::size_t number, bpf_attach_type attach = {}, std::uint32_t target = 0)
+    {
+        for (const std::size_t place : places_)
+            code_[place].imm = int(number);
+        bpf_prog_load_opts options{};
+        options.sz = sizeof options;
+        options.expected_attach_type = attach;
+        options.attach_btf_id = target;
+        const auto type = attach ? BPF_PROG_TYPE_TRACING : bpf_program__type(program_);
+        return Fd(bpf_prog_load(type, bpf_program__name(program_), "Dual BSD/GPL", code_.data(),
+                                code_.size(), &options));
+    }
+
+private:
+    const bpf_program* program_;
+    std::vector<bpf_insn> code_;
+    std::vector<std::size_t> places_;
+};
+
+// Two descriptors a probe are more than the usual 1024.
+void raise_open_files()
+{
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+// The number of a PMU: "kprobe", "uprobe".
+std::optional<std::uint32_t> pmu(std::string_view name)
+{
+    const auto type = read_file(cat("/sys/bus/event_source/devices/", name, "/type"));
+    return type ? to_number<std::uint32_t>(std::string_view(*type).substr(0, type->find('\n')))
+                : std::nullopt;
+}
+
+Fd open_event(perf_event_attr& attr, int pid)
+{
+    attr.size = sizeof attr;
+    return Fd(int(
+        ::syscall(SYS_perf_event_open, &attr, pid, pid < 0 ? 0 : -1, -1, PERF_FLAG_FD_CLOEXEC)));
+}
+
+// Runs a program at an event until the event is closed.
+bool run_at(const Fd& event, int program)
+{
+    return ::ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, program) == 0 &&
+           ::ioctl(event.get(), PERF_EVENT_IOC_ENABLE, 0) == 0;
+}
+
+// The same with a cookie (5.15+), until the link is closed.
+Fd link_to(const Fd& event, int program, std::uint64_t cookie)
+{
+    bpf_link_create_opts options{};
+    options.sz = sizeof options;
+    options.perf_event.bpf_cookie = cookie;
+    Fd link(bpf_link_create(program, event.get(), BPF_PERF_EVENT, &options));
+    if (link && ::ioctl(event.get(), PERF_EVENT_IOC_ENABLE, 0) != 0)
+        return {};
+    return link;
+}
+
+// What BPF_LINK_CREATE takes for uprobe.multi; the libbpf and the kernel headers that we build with
+// are older.
+struct UprobeMultiLink {
+    __u32 program, target = 0, attach_type = kUprobeMulti, flags = 0;
+    __u64 path, offsets, semaphores, cookies;
+    __u32 count, link_flags, pid, padding = 0;
+};
+constexpr __u32 kUprobeMultiReturn = 1;
+
+std::string path_of(const ObjectFile& object)
+{
+    return cat("/proc/self/fd/", object.file.get()); // that very file, wherever it is
+}
+
+} // namespace
+
+FunctionProbes::FunctionProbes(std::vector<Point> functions, std::uint32_t only)
+    : functions_(std::move(functions)), only_(only)
 {
 }
 
 void FunctionProbes::use(bpf_map* ids)
 {
     ids_ = ids;
+    if (functions_.size() > 200) // here: a command has been forked, and keeps its limit
+        raise_open_files();
     bpf_map__set_max_entries(ids, __u32(std::max<std::size_t>(functions_.size(), 1)));
+    attached_ = 0;
+    copies_.clear();
 }
 
 std::vector<bpf_link*> FunctionProbes::none(int code)
 {
     attached_ = 0;
-    copies_.clear();
     errno = code;
     return {};
 }
 
-// All of them in one link, or where the kernel refuses one of them, each half by itself.
-void FunctionProbes::attach_range(const bpf_program* program, std::size_t first, std::size_t count,
-                                  std::vector<bpf_link*>& links, unsigned& failures)
+// What the kit closes itself: beside libbpf's links.
+std::vector<bpf_link*> FunctionProbes::own(std::vector<Copy> copies, int code)
 {
-    std::vector<unsigned long> addresses;
-    std::vector<const char*> names;
-    std::vector<__u64> cookies;
-    bool known = true;
-    for (std::size_t i = first; i < first + count; i++) {
-        addresses.push_back(functions_[i].address);
-        names.push_back(functions_[i].name.c_str());
-        cookies.push_back(i + 1);
-        known &= functions_[i].address != 0;
-    }
-    bpf_kprobe_multi_opts options{};
-    options.sz = sizeof options;
-    if (known)
-        options.addrs = addresses.data();
-    else
-        options.syms = names.data();
-    options.cookies = cookies.data();
-    options.cnt = count;
-    if (bpf_link* link = bpf_program__attach_kprobe_multi_opts(program, nullptr, &options)) {
-        links.push_back(link);
+    if (copies.empty())
+        return none(code);
+    std::ranges::move(copies, std::back_inserter(copies_));
+    std::ranges::stable_sort(copies_, {}, &Copy::function);
+    return {nullptr};
+}
+
+// All of them in one link, or where the kernel refuses one of them, each half by itself. False:
+// this leads to nothing.
+bool FunctionProbes::attach_range(const AttachRange& attach, std::size_t first, std::size_t count,
+                                  unsigned& failures)
+{
+    if (attach(first, count)) {
         attached_ += count;
-        return;
+        return true;
     }
-    const int code = errno;
-    if (code == EOPNOTSUPP || code == EPERM || code == EACCES || code == ENOMEM)
+    if (errno == EOPNOTSUPP || errno == EPERM || errno == EACCES || errno == ENOMEM)
         failures = kMostFailures;
-    if (++failures >= kMostFailures || count == 1) {
-        errno = code;
-        return;
-    }
-    attach_range(program, first, count / 2, links, failures);
-    if (failures < kMostFailures)
-        attach_range(program, first + count / 2, count - count / 2, links, failures);
+    if (++failures >= kMostFailures)
+        return false;
+    if (count == 1)
+        return true;
+    return attach_range(attach, first, count / 2, failures) &&
+           attach_range(attach, first + count / 2, count - count / 2, failures);
 }
 
 std::vector<bpf_link*> FunctionProbes::attach_multi(const bpf_program* program)
 {
     std::vector<bpf_link*> links;
+    const auto attach = [&](std::size_t first, std::size_t count) {
+        std::vector<unsigned long> addresses;
+        std::vector<const char*> names;
+        std::vector<__u64> cookies;
+        bool known = true;
+        for (std::size_t i = first; i < first + count; i++) {
+            addresses.push_back(functions_[i].address);
+            names.push_back(functions_[i].name.c_str());
+            cookies.push_back(i + 1);
+            known &= functions_[i].address != 0;
+        }
+        bpf_kprobe_multi_opts options{};
+        options.sz = sizeof options;
+        if (known)
+            options.addrs = addresses.data();
+        else
+            options.syms = names.data();
+        options.cookies = cookies.data();
+        options.cnt = count;
+        options.retprobe = at_return(program);
+        bpf_link* link = bpf_program__attach_kprobe_multi_opts(program, nullptr, &options);
+        if (link)
+            links.push_back(link);
+        return link != nullptr;
+    };
     unsigned failures = 0;
     attached_ = 0;
-    attach_range(program, 0, functions_.size(), links, failures);
-    if (failures < kMostFailures && !links.empty())
+    if (attach_range(attach, 0, functions_.size(), failures) && !links.empty())
         return links;
     const int code = errno;
     for (bpf_link* link : links)
@@ -272,124 +398,250 @@ std::vector<bpf_link*> FunctionProbes::attach_multi(const bpf_program* program)
 
 std::vector<bpf_link*> FunctionProbes::attach_kprobes(const bpf_program* program)
 {
-    const auto type = read_file("/sys/bus/event_source/devices/kprobe/type");
-    const auto number =
-        type ? to_number<std::uint32_t>(std::string_view(*type).substr(0, type->find('\n')))
-             : std::nullopt;
-    if (!number)
+    const auto type = pmu("kprobe");
+    if (!type)
         return none(EOPNOTSUPP);
-    std::vector<bpf_link*> links;
+    std::vector<Copy> probes;
     unsigned failures = 0;
     bool cookies = true;
     int code = ENOENT;
     attached_ = 0;
-    for (std::size_t i = 0; i < functions_.size() && failures < kMostFailures; i++) {
-        const KernelFunction& f = functions_[i];
+    for (std::size_t i = 0; i < functions_.size(); i++) {
+        const Point& f = functions_[i];
         perf_event_attr attr{};
-        attr.size = sizeof attr;
-        attr.type = *number;
+        attr.type = *type;
+        attr.config = at_return(program);
         if (f.address)
             attr.kprobe_addr = f.address;
         else
             attr.kprobe_func = reinterpret_cast<std::uintptr_t>(f.name.c_str());
-        Fd fd(int(::syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
-        bpf_link* link = nullptr;
-        if (fd) {
-            bpf_perf_event_opts options{};
-            options.sz = sizeof options;
-            options.bpf_cookie = cookies ? i + 1 : 0;
-            link = bpf_program__attach_perf_event_opts(program, fd.get(), &options);
-            if (!link && cookies && errno == EOPNOTSUPP) {
-                cookies = false;
-                options.bpf_cookie = 0;
-                link = bpf_program__attach_perf_event_opts(program, fd.get(), &options);
-            }
+        Copy probe{i, Fd(), Fd(), open_event(attr, -1)};
+        if (probe.event && cookies) {
+            probe.link = link_to(probe.event, bpf_program__fd(program), i + 1);
+            cookies = bool(probe.link) || (errno != EINVAL && errno != EOPNOTSUPP);
         }
-        if (!link) {
+        const __u32 number = __u32(i);
+        const bool attached =
+            probe.link ||
+            (probe.event && !cookies && run_at(probe.event, bpf_program__fd(program)) &&
+             bpf_map_update_elem(bpf_map__fd(ids_), &f.address, &number, BPF_ANY) == 0);
+        if (!attached) {
             code = errno;
-            failures++;
+            if (++failures >= kMostFailures)
+                return none(code);
             continue;
         }
-        fd.release(); // the link's
-        links.push_back(link);
-        const __u32 value = __u32(i);
-        if (!cookies && bpf_map_update_elem(bpf_map__fd(ids_), &f.address, &value, BPF_ANY) != 0) {
-            code = errno;
-            failures = kMostFailures;
-        }
+        probes.push_back(std::move(probe));
         attached_++;
     }
-    if (failures < kMostFailures && !links.empty())
-        return links;
-    for (bpf_link* link : links)
-        bpf_link__destroy(link);
-    return none(code);
+    return own(std::move(probes), code);
 }
 
 std::vector<bpf_link*> FunctionProbes::attach_fentries(const bpf_program* program)
 {
     if (functions_.size() > kMostCopies)
         return none(E2BIG);
-    const bpf_insn* first = bpf_program__insns(program);
-    std::vector<bpf_insn> code(first, first + bpf_program__insn_cnt(program));
-    const auto place = std::ranges::find_if(code, [](const bpf_insn& insn) {
-        return BPF_OP(insn.code) == BPF_MOV && insn.imm == FUNCTION_NUMBER;
-    });
-    if (place == code.end())
-        return none(EINVAL);
+    Copies copies(program);
     std::vector<KernelBtf::Name> names;
-    for (const KernelFunction& f : functions_)
+    for (const Point& f : functions_)
         names.push_back({BTF_KIND_FUNC, f.module.empty() ? f.name : ""});
     KernelBtf().find(names);
-    int error = ESRCH;
+    std::vector<Copy> probes;
+    int code = ESRCH;
     attached_ = 0;
-    copies_.clear();
     for (std::size_t i = 0; i < names.size(); i++) {
         // Of functions of one name it is not known which one this would be.
         if (names[i].ids.size() != 1 || names[i].name.empty())
             continue;
-        place->imm = int(i);
-        bpf_prog_load_opts options{};
-        options.sz = sizeof options;
-        options.expected_attach_type = BPF_TRACE_FENTRY;
-        options.attach_btf_id = names[i].ids[0];
-        Copy copy{Fd(bpf_prog_load(BPF_PROG_TYPE_TRACING, bpf_program__name(program),
-                                   "Dual BSD/GPL", code.data(), code.size(), &options)),
-                  Fd(), i};
-        if (copy.program)
-            copy.link = Fd(bpf_raw_tracepoint_open(nullptr, copy.program.get()));
-        if (!copy.link) {
-            error = errno;
+        const auto attach = at_return(program) ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY;
+        Copy probe{i, copies.load(i, attach, names[i].ids[0])};
+        if (probe.program)
+            probe.link = Fd(bpf_raw_tracepoint_open(nullptr, probe.program.get()));
+        if (!probe.link) {
+            code = errno;
             continue;
         }
-        copies_.push_back(std::move(copy));
+        probes.push_back(std::move(probe));
         attached_++;
     }
-    if (copies_.empty())
-        return none(error);
-    return {nullptr}; // the copies are ours
+    return own(std::move(probes), code);
+}
+
+std::vector<bpf_link*> FunctionProbes::attach_uprobe_multi(const bpf_program* program)
+{
+    std::vector<Copy> probes;
+    const auto attach = [&](std::size_t first, std::size_t count) {
+        std::vector<__u64> offsets, semaphores, cookies;
+        bool semaphore = false;
+        for (std::size_t i = first; i < first + count; i++)
+            for (const Point::Site& site : functions_[i].sites) {
+                offsets.push_back(site.offset);
+                semaphores.push_back(site.semaphore);
+                cookies.push_back(i + 1);
+                semaphore |= site.semaphore != 0;
+            }
+        const std::string path = path_of(*functions_[first].object);
+        const auto pointer = [](const auto* p) {
+            return __u64(reinterpret_cast<std::uintptr_t>(p));
+        };
+        UprobeMultiLink link{.program = __u32(bpf_program__fd(program)),
+                             .path = pointer(path.c_str()),
+                             .offsets = pointer(offsets.data()),
+                             .semaphores = semaphore ? pointer(semaphores.data()) : 0,
+                             .cookies = pointer(cookies.data()),
+                             .count = __u32(offsets.size()),
+                             .link_flags = at_return(program) ? kUprobeMultiReturn : 0,
+                             .pid = only_};
+        Fd fd(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
+        if (!fd)
+            return false;
+        probes.push_back({first, Fd(), std::move(fd)});
+        return true;
+    };
+    unsigned failures = 0;
+    attached_ = 0;
+    // A link is for one file.
+    for (std::size_t first = 0, end = 0; first < functions_.size(); first = end) {
+        while (end < functions_.size() && functions_[end].object == functions_[first].object)
+            end++;
+        if (!attach_range(attach, first, end - first, failures))
+            return none(errno);
+    }
+    return own(std::move(probes), errno);
+}
+
+std::vector<bpf_link*> FunctionProbes::attach_uprobes(const bpf_program* program)
+{
+    const auto type = pmu("uprobe");
+    if (!type)
+        return none(EOPNOTSUPP);
+    Copies copies(program);
+    std::vector<Copy> probes;
+    unsigned failures = 0;
+    bool cookies = true;
+    int code = ENOENT;
+    attached_ = 0;
+    for (std::size_t i = 0; i < functions_.size(); i++) {
+        const std::string path = path_of(*functions_[i].object);
+        bool all = true;
+        int own_program = -1; // the copy for this point
+        for (const Point::Site& site : functions_[i].sites) {
+            perf_event_attr attr{};
+            attr.type = *type;
+            attr.config = std::uint64_t(at_return(program)) | site.semaphore << 32;
+            attr.uprobe_path = reinterpret_cast<std::uintptr_t>(path.c_str());
+            attr.probe_offset = site.offset;
+            Copy probe{i, Fd(), Fd(), open_event(attr, only_ ? int(only_) : -1)};
+            if (probe.event && cookies) {
+                probe.link = link_to(probe.event, bpf_program__fd(program), i + 1);
+                cookies = bool(probe.link) || (errno != EINVAL && errno != EOPNOTSUPP);
+            }
+            if (probe.event && !cookies) {
+                if (own_program < 0 && copies.numbered()) {
+                    if (i >= kMostCopies)
+                        return none(E2BIG);
+                    probe.program = copies.load(i);
+                    own_program = probe.program.get();
+                }
+                all &=
+                    run_at(probe.event, copies.numbered() ? own_program : bpf_program__fd(program));
+            } else {
+                all &= bool(probe.link);
+            }
+            if (!all) {
+                code = errno;
+                if (++failures >= kMostFailures)
+                    return none(code);
+                break;
+            }
+            probes.push_back(std::move(probe));
+        }
+        attached_ += all;
+    }
+    return own(std::move(probes), code);
+}
+
+std::vector<bpf_link*> FunctionProbes::attach_raw_tracepoints(const bpf_program* program)
+{
+    if (functions_.size() > kMostTracepoints)
+        return none(E2BIG);
+    Copies copies(program);
+    std::vector<Copy> probes;
+    attached_ = 0;
+    for (std::size_t i = 0; i < functions_.size(); i++) {
+        const std::string& name = functions_[i].name;
+        Copy probe{i, copies.load(i)};
+        if (probe.program)
+            probe.link =
+                Fd(bpf_raw_tracepoint_open(name.c_str() + name.find(':') + 1, probe.program.get()));
+        // Those of single system calls are events, but no tracepoints: another rung has them all.
+        if (!probe.link)
+            return none(errno);
+        probes.push_back(std::move(probe));
+        attached_++;
+    }
+    return own(std::move(probes), ENOENT);
+}
+
+std::vector<bpf_link*> FunctionProbes::attach_tracepoints(const bpf_program* program)
+{
+    if (functions_.size() > kMostTracepoints)
+        return none(E2BIG);
+    const std::string tracefs = tracefs_path();
+    Copies copies(program);
+    std::vector<Copy> probes;
+    int code = ENOENT;
+    attached_ = 0;
+    for (std::size_t i = 0; i < functions_.size(); i++) {
+        std::string event = functions_[i].name;
+        event[event.find(':')] = '/';
+        const auto id = read_file(cat(tracefs, "/events/", event, "/id"));
+        const auto number =
+            id ? to_number<std::uint64_t>(std::string_view(*id).substr(0, id->find('\n')))
+               : std::nullopt;
+        if (!number)
+            continue;
+        perf_event_attr attr{};
+        attr.type = PERF_TYPE_TRACEPOINT;
+        attr.config = *number;
+        attr.sample_period = attr.wakeup_events = 1;
+        Copy probe{i, copies.load(i), Fd(), open_event(attr, -1)};
+        if (!probe.program || !probe.event || !run_at(probe.event, probe.program.get())) {
+            code = errno;
+            continue;
+        }
+        probes.push_back(std::move(probe));
+        attached_++;
+    }
+    return own(std::move(probes), code);
 }
 
 std::uint64_t FunctionProbes::skipped(std::size_t function) const
 {
-    // They are in the order of their functions.
-    const auto copy = std::ranges::lower_bound(copies_, function, {}, &Copy::function);
-    bpf_prog_info info{};
-    __u32 size = sizeof info;
-    if (copy == copies_.end() || copy->function != function ||
-        bpf_obj_get_info_by_fd(copy->program.get(), &info, &size) != 0)
-        return 0;
-    return info.recursion_misses;
+    std::uint64_t sum = 0;
+    for (const Copy& copy : std::ranges::equal_range(copies_, function, {}, &Copy::function)) {
+        bpf_prog_info info{};
+        __u32 size = sizeof info;
+        if (copy.program && bpf_obj_get_info_by_fd(copy.program.get(), &info, &size) == 0)
+            sum += info.recursion_misses;
+    }
+    return sum;
 }
 
 std::uint64_t FunctionProbes::skipped() const
 {
     std::uint64_t sum = 0;
-    for (const Copy& copy : copies_)
-        sum += skipped(copy.function);
+    for (std::size_t i = 0; i < functions_.size(); i++)
+        sum += skipped(i);
     return sum;
 }
 
-void FunctionProbes::detach() { copies_.clear(); }
+void FunctionProbes::detach()
+{
+    for (Copy& copy : copies_) {
+        copy.link = Fd();
+        copy.event = Fd();
+    }
+}
 
 } // namespace corebox

@@ -47,6 +47,8 @@ std::string obstacle(std::string_view section, const Facts& facts)
     if (kind == "tp" || kind == "tracepoint") {
         if (!facts.tracefs)
             return "tracefs is not mounted (mount -t tracefs tracefs /sys/kernel/tracing)";
+        if (target.empty()) // chosen at run time
+            return {};
         return lacks(tracepoint) ? cat("no tracepoint ", target) : "";
     }
     if (kind.starts_with("kprobe") || kind.starts_with("kretprobe")) {

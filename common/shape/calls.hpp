@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Shape "calls": how often each of many functions was called (bpf/functions.bpf.h), the rarest
-// first; one row a function that was called, at the end or for each interval.
+// Shape "calls": how often each of many functions was called, or tracepoints were hit
+// (bpf/functions.bpf.h), the rarest first; one row for each that was, at the end or for each
+// interval.
 #pragma once
 #include "probe/functions.hpp"
 #include "shape/interval.hpp"
@@ -12,7 +13,7 @@ namespace corebox
 struct CallRow {
     std::uint64_t time_ns = 0;     // end of the interval, CLOCK_MONOTONIC
     std::uint64_t interval_ns = 0; // its real length
-    const KernelFunction* function = nullptr;
+    const Point* function = nullptr;
     std::uint64_t calls = 0;
 };
 
@@ -65,7 +66,9 @@ struct Calls {
     // Once the command line is read: fails where options do not go together.
     void (*check)(Options&, Session&) = nullptr;
     // Which functions; fails with a usage error where the pattern is malformed.
-    FunctionPattern (*pattern)(const Options&, const Session&);
+    std::vector<Point> (*points)(const Options&, const Session&);
+    // BCC's line above the text: "Tracing 3 functions for ..."
+    std::string (*banner)(const Options&, const FunctionProbes&) = nullptr;
     // Before load, for each try.
     void (*setup)(S&, Options&, const Session&) = nullptr;
 
@@ -81,16 +84,19 @@ struct Calls {
             parse_command_line(session, &o, argc, argv);
             if (check)
                 check(o, session);
-            FunctionProbes probes(find_functions(pattern(o, session)));
+            // Of a command's children it is not known which files they map.
+            FunctionProbes probes(points(o, session),
+                                  session.pids.size() == 1 ? session.pids[0] : 0);
             if (probes.functions().empty())
-                fail("find a traceable function that the pattern chooses", ENOENT);
+                fail("find a traceable function that the pattern chooses", ENOENT,
+                     "tplist shows what there is");
             o.probes = &probes;
             Command command(session);
             const auto cpus = std::size_t(libbpf_num_possible_cpus());
-            auto a = launch<S>(session, command, needs, [&](S& s) {
+            auto a = launch<S>(session, command, point_need(needs, probes.kind()), [&](S& s) {
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
                 bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
-                probes.use(s.maps.cb_function_ids);
+                prepare_points(s, probes);
                 configure(s, o, session, setup);
             });
             if (session.explain || probes.attached() != probes.functions().size())
@@ -98,16 +104,21 @@ struct Calls {
             if (session.check)
                 return Exit::complete;
             // With a filter it is not known whose calls were skipped.
-            CallCounts counts(a->maps.cb_calls, cpus, probes, !is_filtered(session));
+            const bool narrowed = is_filtered(session) || session.given("cpu");
+            CallCounts counts(a->maps.cb_calls, cpus, probes, !narrowed);
             Account account(session, a.account(), a.programs);
             IntervalRun run(session, columns.list, account);
+            if (banner && session.format == Format::text) {
+                run.output().text() += cat(banner(o, probes), "\n");
+                run.output().flush();
+            }
             bool first = true;
             const std::vector<CallRow>* rows = nullptr;
             return run.run(
                 command,
                 [&] {
                     rows = &counts.read(); // detaching takes its time
-                    if (is_filtered(session))
+                    if (narrowed)
                         account.nested = probes.skipped();
                     a.detach();
                     probes.detach();

@@ -100,8 +100,9 @@ std::string_view stars(std::uint64_t n, std::uint64_t greatest, unsigned width)
     return kStars.substr(0, std::size_t(static_cast<unsigned __int128>(n) * width / greatest));
 }
 
-HistogramWriter::HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets)
-    : session_(session), output_(output), unit_(unit), buckets_(buckets)
+HistogramWriter::HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets,
+                                 bool totals)
+    : session_(session), output_(output), unit_(unit), buckets_(buckets), totals_(totals)
 {
 }
 
@@ -201,9 +202,10 @@ void HistogramWriter::text(const void* row, const Distribution& d, std::string_v
     out += cat("count ", d.count(), ", avg ", in_unit(d.average()), " ", unit_.name, ", p50 ",
                percentile(50), ", p90 ", percentile(90), ", p99 ", percentile(99), ", max ",
                in_unit(d.max()), "\n");
-    if (session_.given("extension"))
+    if (totals_ || session_.given("extension"))
         out += cat("avg = ", in_unit(d.average()), " ", unit_.name, ", total: ", in_unit(d.sum()),
-                   " ", unit_.name, ", count: ", d.count(), "\n");
+                   " ", unit_.name, ", count: ", d.count(),
+                   totals_ ? cat(", min: ", in_unit(d.min()), " ", unit_.name) : "", "\n");
     output_.end_record();
 }
 

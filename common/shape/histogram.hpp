@@ -18,17 +18,23 @@ struct Unit {
 
 // The values of a slot, both ends included, in the histogram's unit.
 struct Buckets {
-    // Linear: slot n holds [n * step, (n + 1) * step), the last one all above too; 0: powers of
-    // two.
-    std::uint64_t step = 0;
+    std::uint64_t step = 0; // linear, slot n holds [n * step, (n + 1) * step); 0: powers of two
+    // Linear with what lies outside in slots of its own: from `low`, if not 0, slot 0 is what is
+    // below it; slot `last` is all that is beyond the steps.
+    std::uint64_t low = 0;
+    unsigned last = HIST_SLOTS;
 
     constexpr std::uint64_t from(unsigned slot) const
     {
+        if (low)
+            return slot ? low + (slot - 1) * step : 0;
         return step ? slot * step : slot ? 1ull << slot : 0;
     }
     constexpr std::uint64_t to(unsigned slot) const
     {
-        return step ? (slot + 1) * step - 1 : (2ull << slot) - 1;
+        if (slot == last)
+            return ~0ull;
+        return step ? from(slot + 1) - 1 : (2ull << slot) - 1;
     }
 };
 
@@ -49,12 +55,12 @@ public:
     std::uint64_t max() const { return max_; }
     std::uint64_t average() const { return count_ ? sum_ / count_ : 0; }
 
-    // The last value of a slot as it is shown: that of the last linear slot is the greatest there
-    // was.
+    // The last value of a slot as it is shown: of the slot for all beyond the steps the greatest
+    // that there was.
     std::uint64_t to(unsigned slot, const Buckets& buckets, const Unit& unit) const
     {
-        const std::uint64_t to = buckets.to(slot);
-        return buckets.step && slot == HIST_SLOTS - 1 ? std::max(to, max_ / unit.raw) : to;
+        return slot == buckets.last ? std::max(max_ / unit.raw, buckets.from(slot))
+                                    : buckets.to(slot);
     }
 
     // The value that `percent` of all do not exceed, in raw units. An estimate: within its slot the
@@ -74,7 +80,9 @@ std::string_view stars(std::uint64_t n, std::uint64_t greatest, unsigned width);
 class HistogramWriter
 {
 public:
-    HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets = {});
+    // `totals`: text has BCC's line "avg = ..., total: ..., count: ..." below each histogram.
+    HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets = {},
+                    bool totals = false);
 
     void header();                // CSV's
     void begin(std::uint64_t ns); // a report of what was measured up to CLOCK_MONOTONIC `ns`
@@ -94,6 +102,7 @@ private:
     Output& output_;
     Unit unit_;
     Buckets buckets_;
+    bool totals_;
     std::uint64_t time_ns_ = 0; // wall clock
 };
 
@@ -131,8 +140,9 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     Columns<Row> columns{}; // of the keys
     std::span<const Need> needs;
     Unit (*unit)(const Options&);
-    // Slots of equal width in place of powers of two: what the BPF side's hist_add_linear() fills.
-    Buckets buckets{};
+    // Slots of equal width, as the BPF side fills them; none: powers of two.
+    Buckets (*buckets)(const Options&) = nullptr;
+    bool totals = false; // see HistogramWriter
     // Whether there is a histogram for each key; needed where the tool has both.
     bool (*keyed)(const Options&) = nullptr;
     void (*decode)(Row& row, const Options&, const Key& key) = nullptr;
@@ -143,6 +153,14 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     // what the programs have to be told of it.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    // Those of `needs` that this run has; asked after `prepare`, which is called once the command
+    // line is read, and which may find out what is to be traced.
+    void (*prepare)(Options&, Session&) = nullptr;
+    std::span<const Need> (*chosen)(const Options&) = nullptr;
+    // Once all is attached; before it is detached; and after that, before the last report.
+    void (*attached)(const Options&, const Session&) = nullptr;
+    void (*ending)(S&, Options&) = nullptr;
+    void (*detached)(S&, Options&, Account&) = nullptr;
     // Whether the one histogram is shown for each CPU, and what then tells the row its CPU.
     bool (*per_cpu)(const Options&) = nullptr;
     void (*cpu)(Row&, unsigned) = nullptr;
@@ -165,10 +183,12 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
             Session session(tool);
             session.interval = interval;
             parse_command_line(session, &o, argc, argv);
+            if (prepare)
+                prepare(o, session);
             if (targets)
                 session.targets = targets(o);
             Command command(session);
-            const auto prepare = [&](S& s) {
+            const auto before_load = [&](S& s) {
                 configure(s, o, session, setup);
                 if constexpr (HasHist<S> && HasHists<S>) {
                     bpf_map__set_autocreate(s.maps.cb_hist, overall || !keyed(o));
@@ -176,23 +196,33 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
                 }
             };
             auto a = launch<S>(
-                session, command, needs, prepare, [](S&, bool) {},
+                session, command, chosen ? chosen(o) : needs, before_load, [](S&, bool) {},
                 [&](S& s, const Launcher& launcher) {
                     if constexpr (HasHists<S>)
                         suit_map(s.maps.cb_hists, launcher.plan().load);
                     if (resolved)
                         resolved(s, launcher);
                 });
+            if (attached)
+                attached(o, session);
             if (session.check)
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
             IntervalRun run(session, columns.list, account);
-            HistogramWriter writer(session, run.output(), unit(o), buckets);
+            HistogramWriter writer(session, run.output(), unit(o), buckets ? buckets(o) : Buckets{},
+                                   totals);
             Generations generations(a->bss->cb_generation);
             writer.header();
             run.output().flush();
             return run.run(
-                command, [&] { a.detach(); },
+                command,
+                [&] {
+                    if (ending)
+                        ending(*a.skeleton, o);
+                    a.detach();
+                    if (detached)
+                        detached(*a.skeleton, o, account);
+                },
                 [&](Output&, bool) {
                     const __u32 generation = generations.flip();
                     writer.begin(monotonic_ns());

@@ -20,6 +20,8 @@ struct Listing {
     std::span<const Need> needs{};
     // After parsing: fails where options do not go together; may choose the columns.
     void (*check)(Options&, Session&) = nullptr;
+    // Text as the incumbent prints it, in place of a table; --columns gives the table.
+    void (*text)(std::string& out, const Row&, const Options&) = nullptr;
     // Hands each row to `print` as soon as it is known; false: nobody reads on. May fail().
     void (*list)(const Options&, const Session&, const std::function<bool(const Row&)>& print);
 
@@ -37,9 +39,15 @@ struct Listing {
             Output output(session.output_options(), columns.list);
             if (session.check)
                 return Exit::complete;
-            output.header();
+            const bool free_text =
+                text && session.format == Format::text && session.columns.empty();
+            if (!free_text)
+                output.header();
             const auto print = [&](const Row& row) {
-                output.row(&row);
+                if (free_text)
+                    text(output.text(), row, o);
+                else
+                    output.row(&row);
                 output.end_record();
                 return output.state() == Output::State::open;
             };

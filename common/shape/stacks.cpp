@@ -179,10 +179,10 @@ void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
 {
     const auto text = [](const StackRow& r) {
         const StackPartner& p = r.partner;
-        return std::tie(r.comm, r.pid, r.tid, r.user->state, r.kernel->state, r.user->names,
-                        r.kernel->names, r.user->details, r.kernel->details, r.detail, p.comm,
-                        p.pid, p.tid, p.user->state, p.kernel->state, p.user->names,
-                        p.kernel->names, p.user->details, p.kernel->details);
+        return std::tie(r.event, r.comm, r.pid, r.tid, r.user->state, r.kernel->state,
+                        r.user->names, r.kernel->names, r.user->details, r.kernel->details,
+                        r.detail, p.comm, p.pid, p.tid, p.user->state, p.kernel->state,
+                        p.user->names, p.kernel->names, p.user->details, p.kernel->details);
     };
     std::ranges::sort(rows,
                       [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
@@ -483,9 +483,10 @@ void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map*
 
 StackRun::StackRun(const Session& session, std::span<const Column> columns,
                    const StackOptions& options, const StackUnit& unit, std::string banner,
-                   Account& account, const Maps& maps)
+                   Account& account, const Maps& maps, StackLook look)
     : session_(session), options_(options), unit_(unit), banner_(std::move(banner)),
-      account_(account), maps_(maps), output_(session.output_options(), columns), memos_(maps.memos)
+      account_(account), maps_(maps), look_(std::move(look)),
+      output_(session.output_options(), columns), memos_(maps.memos)
 {
 }
 
@@ -541,11 +542,15 @@ void StackRun::report(bool last)
         });
         if (complete) // else the kernel side counted it as lost
             account_.printed += row.events;
+        if (look_.row)
+            look_.row(row, key);
         rows.push_back(row);
     }
     if (words.kernel_hidden())
         say(session_.tool, "kernel functions have no names here: needs CAP_SYSLOG");
     merge_stacks(rows, unit_);
+    if (look_.begin)
+        look_.begin(output_);
     print(rows);
     if (last && !options_.flame.empty())
         draw(rows);
@@ -558,6 +563,8 @@ void StackRun::print(const std::vector<StackRow>& rows)
             output_.row(&row);
         else if (options_.folded)
             unit_.folded(output_.text(), row, options_, unit_);
+        else if (as_blocks() && look_.block)
+            look_.block(output_.text(), row);
         else if (as_blocks())
             unit_.block(output_.text(), row, options_, unit_);
         output_.end_record();
@@ -589,10 +596,11 @@ void StackRun::draw(const std::vector<StackRow>& rows) const
 Exit StackRun::run(Command& command, const std::function<void()>& detach)
 {
     EventReader tasks(maps_.tasks, false, 0, on_record, this);
-    Loop loop(session_, command, tasks.epoll_fd());
+    // First: whoever waits for the loop to be ready may at once end its process.
     for (const std::uint32_t pid : session_.pids)
         tasks_.push_back({pid, ImageSymbols::image(pid)});
     remember_tasks();
+    Loop loop(session_, command, tasks.epoll_fd());
     if (as_rows())
         output_.header();
     else if (as_blocks())

@@ -85,6 +85,7 @@ struct StackRow {
     std::string_view comm;
     std::uint32_t pid = 0, tid = 0;
     std::uint64_t events = 0, total = 0;
+    std::string_view event{}; // of a tool that counts several (StackLook::row)
     const Frames* kernel = nullptr;
     const Frames* user = nullptr;
     std::uint32_t detail = 0; // stack_key::detail
@@ -171,6 +172,13 @@ std::string traced_tasks(const Session& session);
 // " for 10 secs." or "... Hit Ctrl-C to end."
 std::string traced_time(const Session& session);
 
+// What a tool does otherwise than all others.
+struct StackLook {
+    std::function<void(StackRow&, const stack_key&)> row; // before rows that read the same join
+    std::function<void(std::string& out, const StackRow&)> block; // for append_block()
+    std::function<void(Output&)> begin;                           // before each report
+};
+
 // Puts `text` in the place of the file: whole or, on failure, not at all. What is no regular file
 // (a pipe, /dev/stdout) is written to. Fails with Exit::output.
 void replace_file(const std::string& path, std::string_view text);
@@ -242,7 +250,8 @@ public:
     };
 
     StackRun(const Session& session, std::span<const Column> columns, const StackOptions& options,
-             const StackUnit& unit, std::string banner, Account& account, const Maps& maps);
+             const StackUnit& unit, std::string banner, Account& account, const Maps& maps,
+             StackLook look = {});
 
     Exit run(Command& command, const std::function<void()>& detach);
 
@@ -262,6 +271,7 @@ private:
     const std::string banner_;
     Account& account_;
     Maps maps_;
+    const StackLook look_;
     Output output_;
     ImageSymbols symbols_;
     std::vector<stack_task> tasks_; // told by the kernel side, to be noted

@@ -5,9 +5,9 @@ namespace corebox
 {
 
 StreamRun::StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-                     Decode decode, void* context, Mirror mirror)
+                     Decode decode, void* context, Mirror mirror, Below below)
     : session_(session), output_(session.output_options(), columns), account_(account),
-      decode_(decode), context_(context), mirror_(mirror)
+      decode_(decode), context_(context), mirror_(mirror), below_(below)
 {
 }
 
@@ -24,6 +24,8 @@ void StreamRun::on_record(void* self, const void* record, std::size_t size) noex
         run.output_.end_record();
     } else {
         run.output_.row(row);
+        if (run.below_ && run.output_.format() == Format::text)
+            run.below_(run.output_.text(), row);
     }
     run.account_.printed++;
     run.full_ = run.account_.printed == run.session_.count;

@@ -18,9 +18,11 @@ public:
     // Writes a row in its own way, or with none what stands before the first; false: this run has
     // columns.
     using Mirror = bool (*)(Output& output, const void* row, const Session& session);
+    // Text: what stands below the line of a row (its stacks).
+    using Below = void (*)(std::string& text, const void* row);
 
     StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-              Decode decode, void* context, Mirror mirror = nullptr);
+              Decode decode, void* context, Mirror mirror = nullptr, Below below = nullptr);
 
     // Until the end: reads, prints, tells of losses. `detach` is called once before the last
     // reading, so that everything the probes sent is accounted for.
@@ -35,6 +37,7 @@ private:
     Decode decode_;
     void* context_;
     Mirror mirror_;
+    Below below_;
     bool full_ = false; // --count reached
 };
 
@@ -59,7 +62,14 @@ struct Stream {
     bool (*decode)(Row& row, const Options&, const void* record, std::size_t size);
     // Where text is no table: see StreamRun::Mirror.
     StreamRun::Mirror mirror = nullptr;
+    StreamRun::Below below = nullptr;
     Shared also = Shared::none; // Shared::duration: takes [DURATION]
+    // As in shape/histogram.hpp.
+    void (*prepare)(Options&, Session&) = nullptr;
+    std::span<const Need> (*chosen)(const Options&) = nullptr;
+    void (*attached)(const Options&, const Session&) = nullptr;
+    void (*ending)(S&, Options&) = nullptr;
+    void (*detached)(S&, Options&, Account&) = nullptr;
 
     using Skeleton = S;
     static constexpr Shared kShared =
@@ -72,6 +82,8 @@ struct Stream {
             Options o{};
             Session session(tool);
             parse_command_line(session, &o, argc, argv);
+            if (prepare)
+                prepare(o, session);
             if (targets)
                 session.targets = targets(o);
             struct Context {
@@ -82,7 +94,8 @@ struct Stream {
             Command command(session);
             std::optional<EventReader> reader;
             auto a = launch<S>(
-                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
+                session, command, chosen ? chosen(o) : needs,
+                [&](S& s) { configure(s, o, session, setup); },
                 [&](S& s, bool perf) {
                     reader.emplace(s.maps.cb_events, perf, session.buffer_bytes());
                 },
@@ -90,6 +103,8 @@ struct Stream {
                     if (resolved)
                         resolved(s, launcher);
                 });
+            if (attached)
+                attached(o, session);
             if (session.check)
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
@@ -99,10 +114,14 @@ struct Stream {
                     auto& x = *static_cast<Context*>(c);
                     return x.stream.decode(x.row, x.options, record, size) ? &x.row : nullptr;
                 },
-                &context, mirror);
+                &context, mirror, below);
             return run.run(*reader, command, [&] {
+                if (ending)
+                    ending(*a.skeleton, o);
                 a.detach();
                 account.unreturned = a.unreturned();
+                if (detached)
+                    detached(*a.skeleton, o, account);
             });
         });
     }

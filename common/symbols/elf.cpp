@@ -449,7 +449,10 @@ bool ElfFile::add_symbols(std::vector<RawSymbol>& symbols, std::uint64_t bias) c
             if (name.empty() || name[0] == '$' || name.starts_with(".L"))
                 continue;
             symbols.push_back({symbol.st_value + bias, symbol.st_size, extent.end + bias, name,
-                               rank_of(symbol, name)});
+                               rank_of(symbol, name),
+                               type == STT_FUNC        ? RawSymbol::Type::function
+                               : type == STT_GNU_IFUNC ? RawSymbol::Type::resolver
+                                                       : RawSymbol::Type::label});
         }
         complete |= header.sh_type == SHT_SYMTAB && symbols.size() > before;
         return true;
@@ -530,6 +533,19 @@ std::optional<std::string> ElfFile::section(std::string_view wanted, std::size_t
     return content;
 }
 
+std::optional<std::uint64_t> ElfFile::section_address(std::string_view wanted) const
+{
+    std::optional<std::uint64_t> address;
+    for_each_section(elf_.get(), [&](Elf_Scn*, const GElf_Shdr& header, std::string_view name) {
+        if (name == wanted)
+            address = header.sh_addr;
+        return !address;
+    });
+    return address;
+}
+
+bool ElfFile::is_64() const { return gelf_getclass(elf_.get()) == ELFCLASS64; }
+
 std::optional<ElfFile::DebugLink> ElfFile::debug_link() const
 {
     // A NUL-terminated name, padded to four bytes, then a CRC-32 of the debug file.
@@ -549,11 +565,10 @@ std::optional<ElfFile::DebugLink> ElfFile::debug_link() const
 
 // --- Binary -------------------------------------------------------------------------------------
 
-Binary::Binary(const ElfFile& file, const std::string& path, const Opener& open)
-    : segments_(file.segments())
+void with_symbols(const ElfFile& file, const std::string& path, const Opener& open,
+                  const std::function<void(std::vector<RawSymbol>& symbols)>& use)
 {
     std::vector<RawSymbol> raw;
-    std::vector<std::string> plt_names;
     std::optional<ElfFile> debug; // these two own the names in raw
     std::optional<std::string> mini;
     std::optional<ElfFile> mini_file;
@@ -562,7 +577,7 @@ Binary::Binary(const ElfFile& file, const std::string& path, const Opener& open)
             debug = debug_file(file, path, open);
         if (debug) {
             // A prelinked library lies elsewhere than when its debug file was split off.
-            debug->add_symbols(raw, base_of(segments_) - base_of(debug->segments()));
+            debug->add_symbols(raw, base_of(file.segments()) - base_of(debug->segments()));
         } else if (auto packed = file.section(".gnu_debugdata", kMaxMiniDebug)) {
             mini = unpack_xz(*packed);
             if (mini)
@@ -571,8 +586,17 @@ Binary::Binary(const ElfFile& file, const std::string& path, const Opener& open)
                 mini_file->add_symbols(raw);
         }
     }
-    file.add_plt(raw, plt_names);
-    symbols_ = SymbolTable(std::move(raw));
+    use(raw);
+}
+
+Binary::Binary(const ElfFile& file, const std::string& path, const Opener& open)
+    : segments_(file.segments())
+{
+    with_symbols(file, path, open, [&](std::vector<RawSymbol>& raw) {
+        std::vector<std::string> plt_names;
+        file.add_plt(raw, plt_names);
+        symbols_ = SymbolTable(std::move(raw));
+    });
 }
 
 std::optional<std::uint64_t> Binary::address_at(std::uint64_t file_offset) const

@@ -26,6 +26,7 @@ struct RawSymbol {
     std::uint64_t limit = 0; // where the section ends
     std::string_view name;
     std::uint32_t rank = 0; // of several names for one address the lowest is shown
+    enum class Type : std::uint8_t { label, function, resolver } type = Type::label; // of an IFUNC
 };
 
 // Functions sorted by address. Functions may nest (assembly has entry points inside others).
@@ -87,6 +88,9 @@ public:
     void add_plt(std::vector<RawSymbol>& symbols, std::vector<std::string>& names) const;
 
     std::optional<std::string> section(std::string_view name, std::size_t limit) const;
+    // Where it lies once loaded; nothing where there is none of that name.
+    std::optional<std::uint64_t> section_address(std::string_view name) const;
+    bool is_64() const;
 
     struct DebugLink {
         std::string name;
@@ -107,6 +111,11 @@ private:
 
 // Opens a file by its path as the traced process sees it.
 using Opener = std::function<Fd(const std::string& path)>;
+
+// Hands over the symbols of a file: its own, or where it is stripped those of its debug file or of
+// its MiniDebugInfo. The names live as long as the call.
+void with_symbols(const ElfFile& file, const std::string& path, const Opener& open,
+                  const std::function<void(std::vector<RawSymbol>& symbols)>& use);
 
 // The functions of a program or library, wherever they are written down. Shared by all processes
 // that map it.

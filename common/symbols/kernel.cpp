@@ -253,9 +253,11 @@ std::size_t KernelSymbols::own_frames(std::span<const std::uint64_t> leaf_first)
     bool seen_bpf = false;
     for (std::size_t i = 0; i < leaf_first.size(); ++i) {
         std::optional<KernelFrame> frame = lookup(leaf_first[i]);
-        if (!frame)
-            break;
-        if (frame->module == kBpfModule) {
+        if (!frame) {
+            // Behind a program's frame: its trampoline, which ended when the program was detached.
+            if (!seen_bpf)
+                break;
+        } else if (frame->module == kBpfModule) {
             seen_bpf = true;
         } else {
             // "__builtin__ftrace" and "__builtin__kprobes" hold the generated trampolines.

@@ -94,6 +94,11 @@ std::vector<std::string> with_needed(const std::string& tool, std::vector<std::s
         {"fsdist", {"-t", "ext4"}},
         {"fsslower", {"-t", "ext4"}},
         {"llcstat", {"--events", "page-faults,context-switches"}},
+        {"funccount", {"vfs_*"}},
+        {"funcinterval", {"vfs_read"}},
+        {"funclatency", {"vfs_read"}},
+        {"funcslower", {"vfs_read"}},
+        {"stackcount", {"t:sched:sched_process_exec"}},
         {"ttysnoop", {"/dev/ttyS0"}},
     };
     if (const auto needed = kNeeded.find(tool); needed != kNeeded.end())

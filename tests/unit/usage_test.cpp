@@ -102,7 +102,8 @@ TEST_P(Usage, TellsItsSchema)
     for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count",
                                "utc", "explain", "ready-fd", "verbose", "version", "help", "usage"})
         EXPECT_TRUE(options.contains(common)) << common;
-    EXPECT_FALSE(schema.at("columns").empty());
+    // One that has but one histogram has no keys to show.
+    EXPECT_TRUE(!schema.at("columns").empty() || has(GetParam()->shared, Shared::interval));
 }
 
 TEST_P(Usage, HelpsAndTellsItsVersion)
@@ -134,7 +135,8 @@ TEST_P(Usage, RefusesWhatIsWrong)
     expect_one_line(run({name(), "--count", "0"}), 1, "count");
     expect_one_line(run({name(), "--columns", "no-such-column"}), 1, "no-such-column");
     expect_one_line(run({name(), "--json", "--csv"}), 1, "--csv");
-    expect_one_line(run({name(), "1", "2", "3", "surplus"}), 1, "");
+    if (GetParam()->positionals.empty() || !GetParam()->positionals.back().repeats)
+        expect_one_line(run({name(), "1", "2", "3", "surplus"}), 1, "");
     if (GetParam()->positionals.empty() && has(GetParam()->shared, Shared::interval)) {
         expect_one_line(run({name(), "0"}), 1, "INTERVAL");
         expect_one_line(run({name(), "1", "0"}), 1, "COUNT");

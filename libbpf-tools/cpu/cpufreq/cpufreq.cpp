@@ -92,7 +92,8 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
         [](const Options&) {
             return Unit{"MHz", 1};
         },
-    .buckets = {.step = CPUFREQ_STEP_MHZ},
+    .buckets =
+        [](const Options&) { return Buckets{.step = CPUFREQ_STEP_MHZ, .last = HIST_SLOTS - 1}; },
     .keyed = [](const Options&) { return true; },
     .setup = setup,
     .overall = true,

@@ -74,11 +74,11 @@ constexpr Calls<vfscount_bpf, Options> kTool{
                 fail_usage("TIME must be greater than 0");
             session.duration = o.time;
         },
-    .pattern =
+    .points =
         [](const Options& o, const Session& session) {
-            return FunctionPattern(o.pattern, session.given("regexp")
-                                                  ? FunctionPattern::Syntax::regex
-                                                  : FunctionPattern::Syntax::glob);
+            return find_functions(FunctionPattern(o.pattern, session.given("regexp")
+                                                                 ? FunctionPattern::Syntax::regex
+                                                                 : FunctionPattern::Syntax::glob));
         },
 };
 

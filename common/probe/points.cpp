@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/points.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "kernel/facts.hpp"
+#include "symbols/demangle.hpp"
+#include "symbols/elf.hpp"
+#include "symbols/file.hpp"
+#include "symbols/usdt.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <map>
+#include <set>
+#include <sys/stat.h>
+
+namespace corebox
+{
+namespace
+{
+
+constexpr std::size_t kMaxCache = 64u << 20;
+
+using Object = std::shared_ptr<const ObjectFile>;
+
+// The root directory of a process: files are opened below it as the process sees them.
+Fd root_of(std::uint32_t pid)
+{
+    return pid ? Fd(::open(cat("/proc/", pid, "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))
+               : Fd();
+}
+
+Object open_object(const Fd& root, const std::string& path)
+{
+    Fd file = open_regular_in(root.get(), path);
+    return file ? std::make_shared<ObjectFile>(ObjectFile{path, std::move(file)}) : nullptr;
+}
+
+// The names of a directory's entries, sorted.
+std::vector<std::string> entries(const std::string& directory)
+{
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
+        if (entry->d_name[0] != '.')
+            names.emplace_back(entry->d_name);
+    std::ranges::sort(names);
+    return names;
+}
+
+// ldconfig's table (glibc, sysdeps/generic/dl-cache.h): a header of 48 bytes and entries of 24,
+// with the places of file name and path, counted from the header.
+std::string in_library_cache(std::string_view cache, std::string_view start)
+{
+    const auto begin = cache.find("glibc-ld.so.cache1.1");
+    if (begin == cache.npos || cache.size() - begin < 48)
+        return {};
+    cache.remove_prefix(begin);
+    const auto number = [&](std::size_t at) {
+        std::uint32_t n;
+        std::memcpy(&n, cache.data() + at, sizeof n);
+        return n;
+    };
+    const auto text = [&](std::uint32_t at) {
+        return at < cache.size() ? cache.substr(at, cache.find('\0', at) - at) : "";
+    };
+    const std::size_t count = std::min<std::size_t>(number(20), (cache.size() - 48) / 24);
+    for (std::size_t i = 0; i < count; i++)
+        if (text(number(48 + i * 24 + 4)).starts_with(start))
+            return std::string(text(number(48 + i * 24 + 8)));
+    return {};
+}
+
+Object find_library(const Fd& root, std::string_view name)
+{
+    const std::string start = cat("lib", name, ".so");
+    if (const Fd file = open_regular_in(root.get(), "/etc/ld.so.cache"); file)
+        if (const auto cache = read_all(file.get(), kMaxCache))
+            if (const std::string path = in_library_cache(*cache, start); !path.empty())
+                if (Object object = open_object(root, path))
+                    return object;
+    // A system without ldconfig (musl, an initramfs).
+    const std::string own_root = root ? cat("/proc/self/fd/", root.get()) : std::string();
+    for (const char* directory : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+                                  "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64",
+                                  "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"})
+        for (const std::string& file : entries(own_root + directory))
+            if (file.starts_with(start))
+                if (Object object = open_object(root, cat(directory, "/", file)))
+                    return object;
+    return nullptr;
+}
+
+Object find_program(const Fd& root, std::string_view name)
+{
+    const char* path = std::getenv("PATH");
+    for (const std::string_view directory : split(path ? path : "/usr/bin:/bin", ':'))
+        if (Object object = open_object(root, cat(directory, "/", name)))
+            return object;
+    return nullptr;
+}
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// The first process of a list, or none: 0.
+std::span<const std::uint32_t> processes(std::span<const std::uint32_t> pids)
+{
+    static constexpr std::uint32_t kNone[] = {0};
+    return pids.empty() ? std::span<const std::uint32_t>(kNone) : pids;
+}
+
+// Each file once, in however many processes it is.
+std::vector<Object> objects_of(const PointPattern& pattern, std::span<const std::uint32_t> pids)
+{
+    std::vector<Object> objects;
+    for (const std::uint32_t pid : processes(pids)) {
+        if (pattern.of_program) {
+            if (!pid)
+                fail_usage("a pattern that begins with ':' needs -p");
+            objects.push_back(open_object(Fd(), cat("/proc/", pid, "/exe")));
+        } else if (pattern.object.empty()) {
+            if (!pid)
+                fail_usage("which library or program? u:LIB:PROBE, or -p PID");
+            std::ranges::move(mapped_objects(pid), std::back_inserter(objects));
+        } else {
+            objects.push_back(find_object(pattern.object, pid));
+        }
+        if (!objects.empty() && !objects.back())
+            fail(cat("find a library, program or file ",
+                     pattern.object.empty() ? "of the process" : pattern.object,
+                     pid ? cat(" in process ", pid) : ""),
+                 ENOENT);
+    }
+    std::set<std::pair<dev_t, ino_t>> known;
+    std::erase_if(objects, [&](const Object& object) {
+        struct stat info {
+        };
+        return ::fstat(object->file.get(), &info) != 0 ||
+               !known.emplace(info.st_dev, info.st_ino).second;
+    });
+    return objects;
+}
+
+// Of a C++ or Rust symbol the name in the source too.
+bool names(const FunctionPattern& pattern, std::string_view symbol, std::string_view source)
+{
+    return pattern.matches(symbol) || (source != symbol && pattern.matches(source));
+}
+
+void add_functions(std::vector<Point>& points, const Object& object, const ElfFile& file,
+                   const FunctionPattern& pattern, const Opener& open)
+{
+    const std::vector<Segment> segments = file.segments();
+    struct Function {
+        std::uint32_t rank;
+        std::string name;
+    };
+    std::map<std::uint64_t, Function> functions; // by offset
+    with_symbols(file, object->path, open, [&](const std::vector<RawSymbol>& symbols) {
+        // Resolvers of IFUNCs are called once, by the loader; they may have names of their own.
+        std::set<std::uint64_t> resolvers;
+        for (const RawSymbol& symbol : symbols)
+            if (symbol.type == RawSymbol::Type::resolver)
+                resolvers.insert(symbol.value);
+        for (const RawSymbol& symbol : symbols) {
+            const auto version = symbol.name.find('@');
+            const std::string_view name =
+                version == 0 ? symbol.name : symbol.name.substr(0, version);
+            const bool encoded = name.starts_with("_Z") || name.starts_with("_R");
+            if (symbol.type != RawSymbol::Type::function || resolvers.contains(symbol.value) ||
+                name.find(".cold") != name.npos || (!encoded && !pattern.matches(name)))
+                continue;
+            std::string source(name);
+            if (encoded)
+                source = demangled(source.c_str());
+            std::uint64_t offset = 0;
+            if (!names(pattern, name, source) || !file_offset(segments, symbol.value, true, offset))
+                continue;
+            const auto [at, is_new] = functions.try_emplace(offset, Function{symbol.rank, source});
+            if (!is_new && symbol.rank < at->second.rank)
+                at->second = {symbol.rank, source};
+        }
+    });
+    for (auto& [offset, function] : functions)
+        points.push_back({.name = std::move(function.name),
+                          .kind = Point::Kind::user,
+                          .object = object,
+                          .sites = {{offset, 0}}});
+}
+
+void add_probes(std::vector<Point>& points, const Object& object, const ElfFile& file,
+                const PointPattern& which, const FunctionPattern& pattern,
+                const std::optional<FunctionPattern>& provider)
+{
+    const std::size_t first = points.size();
+    for (const UsdtNote& note : usdt_notes(file)) {
+        if (!pattern.matches(note.name) || (provider && !provider->matches(note.provider)))
+            continue;
+        std::string name = cat(note.provider, ":", note.name);
+        auto point = std::ranges::find(points.begin() + std::ptrdiff_t(first), points.end(), name,
+                                       &Point::name);
+        if (point == points.end())
+            point = points.insert(
+                points.end(), Point{.name = std::move(name), .kind = which.kind, .object = object});
+        const auto same = [&](const Point::Site& site) { return site.offset == note.offset; };
+        if (std::ranges::none_of(point->sites, same))
+            point->sites.push_back({note.offset, note.semaphore});
+    }
+}
+
+std::vector<Point> find_tracepoints(const PointPattern& which, FunctionPattern::Syntax syntax)
+{
+    const bool exact = which.name.find_first_of("*?[\\.^$+(){}|") == which.name.npos;
+    // One that is named needs no list.
+    if (exact && tracefs_path().empty())
+        return {{.name = std::string(which.name), .kind = Point::Kind::tracepoint}};
+    const FunctionPattern pattern(which.name, syntax);
+    std::vector<Point> points;
+    for (std::string& name : all_tracepoints())
+        if (pattern.matches(name))
+            points.push_back({.name = std::move(name), .kind = Point::Kind::tracepoint});
+    return points;
+}
+
+} // namespace
+
+std::optional<ElfFile> open_elf(const ObjectFile& object)
+{
+    return ElfFile::open(
+        Fd(::open(cat("/proc/self/fd/", object.file.get()).c_str(), O_RDONLY | O_CLOEXEC)));
+}
+
+PointPattern::PointPattern(std::string_view text)
+{
+    const auto cut = [&](std::string_view& rest) {
+        const auto at = rest.find(':');
+        const std::string_view part = rest.substr(0, at);
+        rest = at == rest.npos ? std::string_view{} : rest.substr(at + 1);
+        return part;
+    };
+    // A path may have colons: the longest beginning that is a file.
+    const auto cut_object = [&](std::string_view& rest) {
+        if (rest.find('/') < rest.find(':'))
+            for (auto at = rest.rfind(':'); at != rest.npos && at > 0; at = rest.rfind(':', at - 1))
+                if (struct stat info{};
+                    ::stat(std::string(rest.substr(0, at)).c_str(), &info) == 0) {
+                    const std::string_view part = rest.substr(0, at);
+                    rest.remove_prefix(at + 1);
+                    return part;
+                }
+        return cut(rest);
+    };
+    std::string_view rest = text;
+    const auto colons = std::ranges::count(text, ':');
+    const auto first = text.find(':');
+    if (colons == 0) {
+        name = text;
+    } else if (colons >= 2 && first == 1 &&
+               std::string_view("prtu").find(text[0]) != std::string_view::npos) {
+        const char type = cut(rest)[0];
+        returns = type == 'r';
+        if (type == 't') {
+            kind = Point::Kind::tracepoint;
+            name = rest;
+        } else {
+            object = cut_object(rest);
+            kind = type == 'u'      ? Point::Kind::usdt
+                   : object.empty() ? Point::Kind::kernel
+                                    : Point::Kind::user;
+            if (type == 'u' && rest.find(':') != rest.npos)
+                provider = cut(rest);
+            name = rest;
+        }
+    } else if (first == 0 && text.starts_with("::")) { // BCC: the type may be left out
+        name = text.substr(2);
+    } else {
+        kind = Point::Kind::user;
+        object = cut_object(rest);
+        of_program = object.empty();
+        name = rest;
+    }
+    if (name.empty())
+        fail_usage(cat("'", text, "' names nothing to trace"));
+    if (kind == Point::Kind::tracepoint && name.find(':') == name.size() - 1)
+        fail_usage(cat("'", text, "' is no t:CATEGORY:EVENT"));
+}
+
+std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid)
+{
+    const Fd root = root_of(pid);
+    if (name.find('/') != name.npos) {
+        char* absolute =
+            name.starts_with('/') || pid ? nullptr : ::realpath(std::string(name).c_str(), nullptr);
+        const std::string path = absolute ? absolute : std::string(name);
+        std::free(absolute);
+        return open_object(root, path);
+    }
+    if (pid) {
+        const std::string library = cat("lib", name);
+        for (const Object& object : mapped_objects(pid)) {
+            const std::string_view base = base_name(object->path);
+            if (base == name || base.starts_with(library + ".") || base.starts_with(library + "-"))
+                return object;
+        }
+    }
+    if (Object library = find_library(root, name))
+        return library;
+    return find_program(root, name);
+}
+
+std::vector<std::shared_ptr<const ObjectFile>> mapped_objects(std::uint32_t pid)
+{
+    const auto maps = read_file(cat("/proc/", pid, "/maps"));
+    if (!maps)
+        fail(cat("read what process ", pid, " has mapped"), errno);
+    const Fd root = root_of(pid);
+    std::vector<Object> objects;
+    for (const std::string_view line : split(*maps, '\n')) {
+        // "START-END r-xp OFFSET DEVICE INODE      PATH"
+        const auto path_at = line.find('/');
+        if (path_at == line.npos || line.substr(line.find(' ') + 1, 4).find('x') == line.npos)
+            continue;
+        std::string path(line.substr(path_at));
+        if (std::ranges::find(objects, path, [](const Object& o) { return o->path; }) !=
+            objects.end())
+            continue;
+        // The very file, even if another has its name by now.
+        Fd file = open_regular(cat("/proc/", pid, "/map_files/", line.substr(0, line.find(' '))));
+        if (!file)
+            file = open_regular_in(root.get(), path);
+        if (file)
+            objects.push_back(
+                std::make_shared<ObjectFile>(ObjectFile{std::move(path), std::move(file)}));
+    }
+    return objects;
+}
+
+std::vector<std::string> all_tracepoints()
+{
+    const std::string tracefs = tracefs_path();
+    if (tracefs.empty())
+        fail("list tracepoints: tracefs is not mounted", 0,
+             "mount -t tracefs tracefs /sys/kernel/tracing");
+    const std::string events = cat(tracefs, "/events");
+    std::vector<std::string> names;
+    for (const std::string& category : entries(events))
+        if (category != "ftrace") // of the tracer itself: nothing can be attached to them
+            for (const std::string& event : entries(cat(events, "/", category)))
+                if (::access(cat(events, "/", category, "/", event, "/id").c_str(), F_OK) == 0)
+                    names.push_back(cat(category, ":", event));
+    std::ranges::sort(names);
+    return names;
+}
+
+std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const ObjectFile>> objects,
+                                     const FunctionPattern& pattern)
+{
+    const Opener open = [](const std::string& path) { return open_regular(path); };
+    std::vector<Point> points;
+    for (const Object& object : objects)
+        if (const auto file = open_elf(*object))
+            add_functions(points, object, *file, pattern, open);
+    return points;
+}
+
+std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Syntax syntax,
+                               std::span<const std::uint32_t> pids)
+{
+    const FunctionPattern pattern(which.name, syntax);
+    if (which.kind == Point::Kind::kernel)
+        return find_functions(pattern);
+    if (which.kind == Point::Kind::tracepoint)
+        return find_tracepoints(which, syntax);
+    std::optional<FunctionPattern> provider;
+    if (!which.provider.empty())
+        provider.emplace(which.provider, syntax);
+    const Fd root = root_of(pids.empty() ? 0 : pids[0]);
+    const Opener open = [&](const std::string& path) { return open_regular_in(root.get(), path); };
+    std::vector<Point> points;
+    for (const Object& object : objects_of(which, pids)) {
+        const auto file = open_elf(*object);
+        if (!file) {
+            if (which.object.empty() && !which.of_program)
+                continue; // one of many mapped files
+            fail(cat("read ", object->path), 0, "it is no ELF file");
+        }
+        if (which.kind == Point::Kind::user)
+            add_functions(points, object, *file, pattern, open);
+        else
+            add_probes(points, object, *file, which, pattern, provider);
+    }
+    return points;
+}
+
+} // namespace corebox

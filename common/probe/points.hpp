@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// BCC's patterns of what to trace, and the points that they choose:
+//   func  p::func          kernel functions
+//   lib:func  p:lib:func   functions of a library (c for libc), a program or a file (by its path)
+//   :func                  with -p: of the process' program
+//   t:category:event       tracepoints
+//   u:lib:probe  u:lib:provider:probe   probes that a program was built with (USDT); with -p the
+//                          lib may be left out: all that the process has mapped
+// The last part is a pattern; with r in the place of p returns are meant.
+#pragma once
+#include "probe/functions.hpp"
+#include "symbols/elf.hpp"
+#include <optional>
+#include <span>
+
+namespace corebox
+{
+
+struct PointPattern {
+    // Takes the text apart; fails with a usage error where it is none. Views into it.
+    explicit PointPattern(std::string_view text);
+
+    Point::Kind kind = Point::Kind::kernel;
+    bool returns = false;
+    std::string_view object{};   // library, program or path; empty: see above
+    std::string_view provider{}; // of usdt; empty: any
+    std::string_view name{};     // the pattern
+    bool of_program = false;     // ":func"
+};
+
+// The points that a pattern chooses, each once. With `pids`: in these processes' files, found as
+// they see them. Fails where the pattern is malformed, the object is not there, or tracefs is
+// needed and missing; the result may be empty.
+std::vector<Point> find_points(const PointPattern& pattern, FunctionPattern::Syntax syntax,
+                               std::span<const std::uint32_t> pids = {});
+
+// A library by its name as in -lNAME, a program in PATH, or a file by its path; as the process sees
+// it, if there is one (pid not 0). Null: there is none.
+std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid = 0);
+// What a process has mapped to execute. Fails where there is no such process.
+std::vector<std::shared_ptr<const ObjectFile>> mapped_objects(std::uint32_t pid);
+
+std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what is none
+
+// The functions of files that a pattern chooses; what is no ELF file has none.
+std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const ObjectFile>> objects,
+                                     const FunctionPattern& pattern);
+
+// "category:event" of all events that can be traced, sorted. Fails without tracefs.
+std::vector<std::string> all_tracepoints();
+
+} // namespace corebox

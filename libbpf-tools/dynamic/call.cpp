@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "call.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include <algorithm>
+#include <bit>
+#include <bpf/bpf.h>
+#include <cerrno>
+#include <csignal>
+
+namespace corebox
+{
+std::uint32_t only_process(const Session& session)
+{
+    return session.pids.size() == 1 ? session.pids[0] : 0;
+}
+
+void CallOptions::choose(std::vector<Point> points, const Session& session)
+{
+    if (points.empty())
+        fail("find a traceable function that the pattern chooses", ENOENT);
+    const auto users = std::ranges::stable_partition(
+        points, [](const Point& p) { return p.kind == Point::Kind::kernel; });
+    std::vector<Point> of_user(std::make_move_iterator(users.begin()),
+                               std::make_move_iterator(users.end()));
+    points.erase(users.begin(), users.end());
+    no_fentry = session.given("kprobes");
+    is_one = points.size() == 1 && of_user.empty();
+    if (!points.empty())
+        kernel = std::make_unique<FunctionProbes>(std::move(points));
+    if (!of_user.empty())
+        user = std::make_unique<FunctionProbes>(std::move(of_user), only_process(session));
+    if (is_one)
+        one[0] = {"%function", point(0).name, point(0).module};
+}
+
+const Point& CallOptions::point(std::size_t number) const
+{
+    const std::size_t first = kernel_size();
+    return number < first ? kernel->functions()[number] : user->functions()[number - first];
+}
+
+void CallOptions::detach()
+{
+    for (FunctionProbes* probes : {kernel.get(), user.get()})
+        if (probes)
+            probes->detach();
+}
+
+std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax syntax,
+                              const Session& session)
+{
+    const PointPattern parsed(pattern);
+    if (parsed.kind != Point::Kind::kernel && parsed.kind != Point::Kind::user)
+        fail_usage(cat("'", pattern, "' is no function: only functions return"));
+    if (parsed.returns)
+        fail_usage(cat("'", pattern, "': entry and return are both traced; leave out 'r'"));
+    return find_points(parsed, syntax, session.pids);
+}
+
+void say_traced(std::size_t attached, std::size_t all, const Session& session)
+{
+    if (attached != all)
+        say(session.tool,
+            cat(attached, " of ", all, " functions; the others cannot be traced here"));
+    else if (all > 1 || session.explain)
+        say(session.tool, cat(all, all == 1 ? " function" : " functions"));
+}
+
+void say_traced(const CallOptions& o, const Session& session)
+{
+    const std::size_t kernel = o.is_one && !o.no_fentry ? 1 : o.kernel ? o.kernel->attached() : 0;
+    say_traced(kernel + (o.user ? o.user->attached() : 0), o.size(), session);
+}
+
+std::uint32_t call_threads_room()
+{
+    constexpr std::uint32_t kLeast = 1024, kMost = 32768;
+    // "0.03 0.01 0.00 1/113 4711": of 113 threads one runs.
+    const std::string load = read_file("/proc/loadavg").value_or("");
+    const auto slash = load.find('/');
+    const auto end = load.find(' ', slash);
+    const auto threads =
+        slash == load.npos || end == load.npos
+            ? std::nullopt
+            : to_number<std::uint32_t>(std::string_view(load).substr(slash + 1, end - slash - 1));
+    return std::bit_ceil(std::clamp(threads.value_or(kMost) * 2, kLeast, kMost));
+}
+
+std::uint64_t unreturned_frames(const bpf_map* threads)
+{
+    if (own_pid_namespace() != 0)
+        return 0; // the map has the host's thread ids, which mean others here
+    const int fd = bpf_map__fd(threads);
+    std::uint64_t n = 0;
+    __u32 tid = 0;
+    call_thread calls;
+    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); fd >= 0 && err == 0;
+         err = bpf_map_get_next_key(fd, &tid, &tid))
+        if (pid_t(tid) > 0 && ::kill(pid_t(tid), 0) != 0 && errno == ESRCH &&
+            bpf_map_lookup_elem(fd, &tid, &calls) == 0)
+            n += calls.used;
+    return n;
+}
+
+} // namespace corebox

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+#include "abi/types.h"
+
+struct funccount_config {
+	bool by_cpu;
+	__u32 cpu; /* only this one */
+};

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What the tools that trace points of a pattern say and ask alike.
+#pragma once
+#include "probe/points.hpp"
+#include "session/session.hpp"
+
+namespace corebox
+{
+
+// What of the help says which points a PATTERN chooses.
+inline constexpr std::string_view kPatternHelp =
+    "func, lib:func, /path:func, t:category:event, u:lib:probe; *, ? and [...] in the last part";
+
+// Options: has a member `pattern`.
+template <class Options>
+std::vector<Point> chosen_points(const Options& o, const Session& session)
+{
+    const PointPattern pattern(o.pattern);
+    if (pattern.returns)
+        fail_usage("only calls are counted: p, t or u, not r");
+    return find_points(pattern,
+                       session.given("regexp") ? FunctionPattern::Syntax::regex
+                                               : FunctionPattern::Syntax::glob,
+                       session.pids);
+}
+
+inline std::string points_banner(std::string_view pattern, const FunctionProbes& probes)
+{
+    return cat("Tracing ", probes.attached(), " functions for \"", pattern,
+               "\"... Hit Ctrl-C to end.");
+}
+
+} // namespace corebox

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// How long functions take: of this program, whose calls are known, and of the kernel.
+#include "harness.hpp"
+#include "traced.hpp"
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using std::to_string;
+
+constexpr int kNapNs = 20'000'000;
+
+std::vector<std::string> tool(std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), "funclatency");
+    return arguments;
+}
+
+void read_zero(int times)
+{
+    char byte;
+    const int in = ::open("/dev/zero", O_RDONLY);
+    for (int i = 0; i < times; i++)
+        EXPECT_EQ(::read(in, &byte, 1), 1);
+    ::close(in);
+}
+
+std::uint64_t sum_of(const Json& record)
+{
+    std::uint64_t n = 0;
+    for (const Json& bucket : record.at("buckets"))
+        n += bucket.at("count").get<std::uint64_t>();
+    return n;
+}
+
+// The one histogram of a run with --json.
+Json only(const Result& r)
+{
+    EXPECT_EQ(r.records.size(), 1u) << r.out << r.err;
+    return r.records.empty() ? Json() : r.records[0];
+}
+
+Result trace(const std::vector<std::string>& arguments, const Environment& env,
+             const std::function<void()>& work)
+{
+    Child other(work), child(work);
+    auto argv = tool({"--json", "-p", to_string(child.pid())});
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    Tracer tracer(argv, env);
+    other.go_wait(); // first: with the process of -p its tool ends
+    child.go_wait();
+    return tracer.wait();
+}
+
+TEST(Funclatency, UserFunctions)
+{
+    const std::string program = this_program();
+    for (const char* rung : {"", "uprobe"}) {
+        SCOPED_TRACE(rung);
+        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        // Of each call its own time; a call inside another one; a jump in place of a return.
+        const Result r = trace({"-F", program + ":traced_*"}, env, [] {
+            traced_nap(1, 1);
+            traced_outer(3);
+            traced_tail();
+            traced_recursion(5);
+        });
+        EXPECT_EQ(r.status, 0) << r.err;
+        expect_exact(r);
+        ASSERT_EQ(r.records.size(), 4u) << r.out;
+        const auto of = [&](const char* function) {
+            return only({0, r.out, {}, with(r.records, "function", function)});
+        };
+        for (const auto& [function, calls, sleeps] : {std::tuple{"traced_nap", 4, 4},
+                                                      {"traced_outer", 1, 2},
+                                                      {"traced_tail", 1, 1},
+                                                      {"traced_recursion", 5, 5}}) {
+            const Json h = of(function);
+            EXPECT_EQ(h.at("count"), calls) << function;
+            EXPECT_EQ(sum_of(h), std::uint64_t(calls));
+            EXPECT_GE(h.at("sum").get<std::uint64_t>(), std::uint64_t(sleeps) * kNapNs) << function;
+            EXPECT_GE(h.at("min"), kNapNs) << function;
+            EXPECT_GE(h.at("max"), h.at("min"));
+            for (const Json& bucket : h.at("buckets"))
+                if (bucket.at("to") < 1 << 24)
+                    EXPECT_EQ(bucket.at("count"), 0);
+        }
+        EXPECT_GE(of("traced_outer").at("min"), 2 * kNapNs);
+        EXPECT_EQ(r.account.at("printed"), 11);
+    }
+}
+
+TEST(Funclatency, RecursionAndCallsThatNeverReturn)
+{
+    const std::string function = this_program() + ":traced_recursion";
+    const auto recurse = [](long depth) {
+        return [=] { EXPECT_EQ(traced_recursion(depth), depth); };
+    };
+    for (const auto& [level, calls] : {std::pair{1, 1}, {3, 3}, {64, 5}}) {
+        const Result r = trace({"-l", to_string(level), function}, {}, recurse(5));
+        EXPECT_EQ(only(r).at("count"), calls) << level;
+        EXPECT_EQ(r.account.at("filtered"), 5 - calls);
+        EXPECT_EQ(r.status, 0) << r.err;
+    }
+    // Deeper than can be followed: the rest is told.
+    const Result deep = trace({function}, {}, recurse(70));
+    EXPECT_EQ(only(deep).at("count"), 64);
+    EXPECT_EQ(deep.account.at("lost"), 6) << deep.err;
+    EXPECT_EQ(deep.status, 3);
+
+    // 3 * 4 calls of traced_jump() never return; what is called after that is timed rightly.
+    const Result jumped = trace({"-F", this_program() + ":traced_*"}, {}, [] {
+        for (int i = 0; i < 3; i++) {
+            jump_out(4);
+            traced_nap(1, 1);
+        }
+    });
+    ASSERT_EQ(jumped.records.size(), 1u) << jumped.out;
+    EXPECT_EQ(jumped.records[0].at("function"), "traced_nap");
+    EXPECT_EQ(jumped.records[0].at("count"), 3);
+    EXPECT_LE(jumped.records[0].at("sum"), jumped.records[0].at("max").get<std::uint64_t>() * 3);
+    EXPECT_EQ(jumped.account.at("lost"), 12) << jumped.err;
+    EXPECT_EQ(jumped.status, 3);
+}
+
+TEST(Funclatency, KernelFunctions)
+{
+    for (const std::string rung : {"fexit", "kprobe.multi", "kprobe"}) {
+        SCOPED_TRACE(rung);
+        if (rung == "kprobe.multi" && !has_multi())
+            continue;
+        // The first rung is the one that is taken by itself.
+        const Environment env =
+            rung == "fexit" ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
+        const Result naps = trace({"-u", "hrtimer_nanosleep"}, env, [] {
+            for (int i = 0; i < 3; i++)
+                ::usleep(20'000);
+        });
+        expect_exact(naps);
+        EXPECT_EQ(only(naps).at("count"), 3);
+        EXPECT_GE(only(naps).at("min"), 20'000);
+        EXPECT_EQ(only(naps).at("unit"), "usecs");
+        // Of several functions, one of them; fexit is for single ones.
+        const std::string pattern = rung == "fexit" ? "vfs_read" : "vfs_rea*";
+        const Result reads = trace({"-F", pattern}, env, [] { read_zero(123); });
+        expect_exact(reads);
+        const Json h = only({0, reads.out, {}, with(reads.records, "function", "vfs_read")});
+        EXPECT_EQ(h.at("count"), 123);
+        EXPECT_EQ(sum_of(h), 123u);
+        EXPECT_GT(h.at("min"), 0);
+        EXPECT_EQ(h.at("unit"), "nsecs");
+    }
+}
+
+// BCC's text; linear steps; intervals, which together lose nothing; filters; who is what.
+TEST(Funclatency, TextAndOptions)
+{
+    const std::string function = this_program() + ":traced_nap";
+    Child child([] {
+        for (int i = 0; i < 4; i++)
+            traced_nap(1, 1);
+    });
+    const std::string pid = to_string(child.pid());
+    Tracer text({"funclatency", "-m", "--linear", "10:20:5", function});
+    Tracer intervals({"funclatency", "--json", "-i", "0.03", "-m", "-T", "-p", pid, function});
+    child.go_wait();
+    const Result i = intervals.wait(), t = text.stop();
+    EXPECT_EQ(t.status, 0) << t.err;
+    const auto rows = lines(t.out);
+    ASSERT_GE(rows.size(), 7u) << t.out;
+    EXPECT_EQ(rows[1], "function = traced_nap, pid = " + pid);
+    EXPECT_EQ(words(rows[2]), words("msecs : count distribution"));
+    EXPECT_EQ(words(rows[3])[0], "0");
+    EXPECT_EQ(words(rows[3])[2], "9");
+    EXPECT_EQ(words(rows[6])[0], "20");
+    EXPECT_EQ(words(rows[6])[4], "4") << t.out;
+    EXPECT_NE(t.out.find("\navg = "), std::string::npos);
+    EXPECT_NE(t.out.find(" msecs, count: 4, min: "), std::string::npos) << t.out;
+    std::uint64_t sum = 0;
+    for (const Json& record : i.records)
+        sum += record.at("count").get<std::uint64_t>();
+    EXPECT_EQ(sum, 4u);
+    EXPECT_GE(i.records.size(), 2u) << i.out;
+
+    for (const std::vector<std::string>& bad :
+         std::vector<std::vector<std::string>>{{},
+                                               {"-u", "-m", "vfs_read"},
+                                               {"--linear", "5:1:1", "vfs_read"},
+                                               {"--linear", "0:1000:1", "vfs_read"},
+                                               {"-l", "0", "vfs_read"},
+                                               {"t:sched:sched_switch"},
+                                               {"-r", "vfs_("},
+                                               {"vfs_read", "1", "1", "1"}}) {
+        const Result r = run(tool(bad));
+        EXPECT_EQ(r.status, 1) << r.err;
+        EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
+    }
+    for (const char* none : {"no_such_function", "/no/such/file:f", "c:no_such_function"}) {
+        const Result r = run(tool({none}));
+        EXPECT_EQ(r.status, 2) << none << r.err;
+        EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
+    }
+}
+
+// Probes are taken away one after the other; calls that are between them then are no losses.
+TEST(Funclatency, EndsWhileCallsGoOn)
+{
+    Child child([] {
+        for (;;)
+            read_zero(100);
+    });
+    child.go();
+    for (const std::string rung : {"fexit", "kprobe"}) {
+        const Result r =
+            run({"funclatency", "--json", "-d", "0.3", "-p", to_string(child.pid()), "vfs_read"},
+                {{"COREBOX_PROBES", rung}});
+        EXPECT_GT(only(r).at("count"), 100);
+        EXPECT_EQ(r.account.at("lost_return"), 0) << rung << r.err;
+    }
+}
+
+TEST(Funclatency, FloodIsCountedExactly)
+{
+    constexpr int kCalls = 30'000;
+    Child a([] { read_zero(kCalls); }), b([] { read_zero(kCalls); });
+    Tracer tracer({"funclatency", "--json", "-i", "0.1", "-p",
+                   to_string(a.pid()) + "," + to_string(b.pid()), "vfs_read"});
+    a.go();
+    b.go();
+    EXPECT_EQ(a.wait(), 0);
+    EXPECT_EQ(b.wait(), 0);
+    const Result r = tracer.wait();
+    std::uint64_t sum = 0;
+    for (const Json& record : r.records)
+        sum += record.at("count").get<std::uint64_t>();
+    expect_exact_flood(r, sum, 2 * kCalls);
+}
+
+} // namespace
