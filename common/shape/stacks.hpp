@@ -246,7 +246,7 @@ public:
     struct Maps {
         bpf_map *sums, *stacks, *spill, *tasks;
         __u32* generation;
-        std::span<stack_memo> memos; // of tools that remember kernel stacks
+        std::span<stack_memo> memos{}; // of tools that remember kernel stacks
     };
 
     StackRun(const Session& session, std::span<const Column> columns, const StackOptions& options,
