@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel/btf.hpp"
+#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -14,6 +16,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unordered_map>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace corebox
 {
@@ -23,6 +28,9 @@ struct KernelBtf::Type : btf_type {
 
 namespace
 {
+
+constexpr std::size_t kPage = 4096;   // any size would do
+constexpr std::size_t kMaxName = 512; // KSYM_NAME_LEN
 
 // Size of what follows a btf_type (linux/btf.h): a fixed part and one for each of its vlen.
 struct Tail {
@@ -124,33 +132,95 @@ std::span<const std::byte> read_from_sysfs()
     return {};
 }
 
-// Few of the kernel's 100 000 names are looked for: their first bytes tell most others apart.
+// Whether a number may be one of few: most others are told apart at once.
 class Prefilter
+{
+public:
+    void add(std::uint32_t number) { set_[slot(number)] = true; }
+    bool may_have(std::uint32_t number) const { return set_[slot(number)]; }
+
+private:
+    static std::size_t slot(std::uint32_t number) { return number * 2654435761u >> 19; }
+    std::array<bool, 8192> set_{};
+};
+
+// The high bit of each byte that is 0.
+std::uint64_t nul_bytes(std::uint64_t word)
+{
+    constexpr std::uint64_t kLow = 0x7f7f7f7f7f7f7f7f;
+    return ~(((word & kLow) + kLow) | word | kLow);
+}
+
+std::uint64_t load_word(const char* bytes)
+{
+    static_assert(std::endian::native == std::endian::little);
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// What a string begins with, as a number: three bytes, its NUL and what follows included, and eight
+// without what follows.
+std::uint32_t first_three(const char* s) { return std::uint32_t(load_word(s)) & 0xffffff; }
+std::uint32_t first_eight(const char* s)
+{
+    std::uint64_t word = load_word(s);
+    if (const std::uint64_t nul = nul_bytes(word))
+        word &= (nul & -nul) - 1;
+    return std::uint32_t(word ^ word >> 32) * 31 + std::uint32_t(word >> 32);
+}
+
+// Whether a string may be one of few names.
+class NameFilter
 {
 public:
     void add(std::string_view name)
     {
-        if (name.size() >= 2) {
-            set_[slot(name.data())] = true;
-            return;
-        }
-        for (int next = 0; next < 256; next++) { // what follows the NUL is another name
-            const char text[3] = {name.empty() ? '\0' : name[0], '\0', char(next)};
-            set_[slot(text)] = true;
-        }
+        char text[16] = {};
+        name.copy(text, 8);
+        eight_.add(first_eight(text));
+        if (name.size() >= 2)
+            three_.add(first_three(text));
+        else
+            for (int next = 0; next < 256; next++) { // what follows the NUL is another name
+                text[name.size() + 1] = char(next);
+                three_.add(first_three(text));
+            }
     }
-    // `name` has at least three bytes, its NUL and what follows included.
-    bool may_have(const char* name) const { return set_[slot(name)]; }
+    // Looks at eight bytes, whatever the length.
+    bool may_have(const char* s) const
+    {
+        return three_.may_have(first_three(s)) && eight_.may_have(first_eight(s));
+    }
 
 private:
-    static std::size_t slot(const char* s)
-    {
-        std::uint16_t two;
-        std::memcpy(&two, s, 2);
-        return (two | std::uint32_t(std::uint8_t(s[2])) << 16) * 2654435761u >> 19;
-    }
-    std::array<bool, 8192> set_{};
+    Prefilter three_, eight_;
 };
+
+// A bit for each of 16 bytes that is 0. Kernels have two megabytes of names.
+std::uint32_t nuls_of_16(const char* bytes)
+{
+#ifdef __SSE2__
+    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    return std::uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())));
+#else
+    std::uint32_t nuls = 0;
+    for (unsigned i = 0; i < 16; i++)
+        nuls |= std::uint32_t(bytes[i] == '\0') << i;
+    return nuls;
+#endif
+}
+
+// Calls each(position) for the NULs in the first bytes; returns how many bytes it has looked at.
+template <class Each>
+std::size_t for_each_nul(const char* bytes, std::size_t size, Each&& each)
+{
+    std::size_t at = 0;
+    for (; at + 16 <= size; at += 16)
+        for (std::uint32_t nuls = nuls_of_16(bytes + at); nuls; nuls &= nuls - 1)
+            each(at + std::size_t(std::countr_zero(nuls)));
+    return at;
+}
 
 std::uint32_t kind_class(std::uint32_t kind)
 {
@@ -174,9 +244,12 @@ bool modules_mention(std::string_view name)
     return false;
 }
 
-KernelBtf::KernelBtf() : mapped_(true)
+KernelBtf::KernelBtf(const std::function<KernelMemory*()>& memory) : mapped_(true)
 {
     raw_ = map_from_sysfs();
+    if (raw_.empty())
+        if (KernelMemory* from = memory(); from && !from->empty() && read_pieces(*from))
+            return;
     if (raw_.empty())
         raw_ = read_by_id();
     if (raw_.empty())
@@ -196,6 +269,73 @@ KernelBtf::~KernelBtf()
 {
     if (mapped_ && !raw_.empty())
         unmap_pages(raw_);
+}
+
+// What find() goes through it reads piece by piece and keeps nothing of; of the little that is
+// looked at again have() fetches the pages.
+bool KernelBtf::read_pieces(KernelMemory& memory)
+{
+    address_ = memory.address("__start_BTF");
+    const auto start = memory.read(address_, sizeof(btf_header));
+    btf_header header{};
+    if (address_ == 0 || start.size() < sizeof header)
+        return false;
+    std::memcpy(&header, start.data(), sizeof header);
+    const std::size_t strings = std::size_t(header.hdr_len) + header.str_off;
+    const std::size_t size = strings + header.str_len;
+    if (header.magic != BTF_MAGIC || header.hdr_len < sizeof header || size > (64u << 20))
+        return false;
+    void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    ::madvise(p, size, MADV_NOHUGEPAGE); // one of which costs more than all that will be used
+    raw_ = {static_cast<std::byte*>(p), size};
+    memory_ = &memory;
+    pages_.resize(size / kPage + 1);
+    have(0, sizeof header);
+    have(size - 1, 1);
+    check();
+    if (!empty())
+        return true;
+    unmap_pages(raw_);
+    raw_ = {};
+    memory_ = nullptr;
+    return false;
+}
+
+void KernelBtf::have(std::size_t offset, std::size_t size) const
+{
+    if (!memory_)
+        return;
+    const std::size_t end = std::min(offset + size, raw_.size());
+    for (std::size_t page = offset / kPage; page * kPage < end; page++) {
+        if (pages_[page])
+            continue;
+        std::size_t last = page;
+        while ((last + 1) * kPage < end && !pages_[last + 1] &&
+               (last + 2 - page) * kPage <= KernelMemory::kMost)
+            last++;
+        const std::size_t from = page * kPage, to = std::min((last + 1) * kPage, raw_.size());
+        const auto bytes = memory_->read(address_ + from, to - from);
+        if (bytes.size() != to - from)
+            fail("read the kernel's BTF", EFAULT);
+        std::memcpy(const_cast<std::byte*>(raw_.data()) + from, bytes.data(), bytes.size());
+        std::fill(pages_.begin() + std::ptrdiff_t(page), pages_.begin() + std::ptrdiff_t(last) + 1,
+                  true);
+        page = last;
+    }
+}
+
+std::span<const std::byte> KernelBtf::piece(std::size_t offset, std::size_t end) const
+{
+    if (!memory_)
+        return raw_.subspan(offset, end - offset);
+    const std::size_t size = std::min(end - offset, KernelMemory::kMost);
+    const auto bytes = memory_->read(address_ + offset, size);
+    if (bytes.size() != size)
+        fail("read the kernel's BTF", EFAULT);
+    return bytes;
 }
 
 void KernelBtf::check()
@@ -220,45 +360,97 @@ const KernelBtf::Type* KernelBtf::type(std::uint32_t id) const
     if (id == 0 || (id - 1) / kStep >= marks_.size())
         return nullptr;
     std::size_t at = marks_[(id - 1) / kStep];
-    for (std::uint32_t skip = (id - 1) % kStep; skip > 0 && at < types_end_; skip--)
+    for (std::uint32_t skip = (id - 1) % kStep; skip > 0 && at < types_end_; skip--) {
+        have(at, sizeof(btf_type));
         at += sizeof(btf_type) + tail_size(reinterpret_cast<const btf_type*>(raw_.data() + at));
-    return at < types_end_ ? reinterpret_cast<const Type*>(raw_.data() + at) : nullptr;
+    }
+    if (at >= types_end_)
+        return nullptr;
+    have(at, sizeof(btf_type));
+    const auto* t = reinterpret_cast<const Type*>(raw_.data() + at);
+    have(at, sizeof(btf_type) + tail_size(t));
+    return t;
 }
 
 std::string_view KernelBtf::name(std::uint32_t offset) const
 {
-    return offset < strings_size_ ? reinterpret_cast<const char*>(raw_.data()) + strings_ + offset
-                                  : "";
+    if (offset >= strings_size_)
+        return "";
+    if (const auto known = known_.find(offset); known != known_.end())
+        return known->second;
+    have(strings_ + offset, kMaxName);
+    return reinterpret_cast<const char*>(raw_.data()) + strings_ + offset;
 }
 
+// Two passes: where in the strings the names are, then which types have them.
 void KernelBtf::find(std::span<Name> names)
 {
+    const auto offsets = find_strings(names);
     Prefilter filter;
-    std::unordered_map<std::string_view, std::vector<Name*>> by_name;
-    for (Name& n : names) {
-        filter.add(n.name);
-        by_name[n.name].push_back(&n);
+    for (const auto& [offset, name] : offsets) {
+        known_.emplace(offset, name->name);
+        if (name->kind != 0)
+            filter.add(offset);
     }
-    const auto* const raw = reinterpret_cast<const char*>(raw_.data());
-    const char* const strings = raw + strings_;
+    const auto note = [&offsets](const btf_type& t, std::uint32_t id) {
+        const auto [first, last] = offsets.equal_range(t.name_off);
+        for (auto n = first; n != last; ++n)
+            if (kind_class(btf_kind(&t)) == kind_class(n->second->kind))
+                n->second->ids.push_back(id);
+    };
     marks_.clear();
+    marks_.reserve((types_end_ - types_) / 16 / kStep); // a type has 25 bytes, about
     std::uint32_t id = 0;
-    for (std::size_t at = types_; at + sizeof(btf_type) <= types_end_; id++) {
-        const auto* t = reinterpret_cast<const btf_type*>(raw + at);
-        if (id % kStep == 0)
-            marks_.push_back(std::uint32_t(at));
-        at += sizeof(btf_type) + tail_size(t);
-        // The last name ends with its NUL two bytes behind this bound at the latest.
-        if (t->name_off - 1 >= strings_size_ - 3 || !filter.may_have(strings + t->name_off))
-            continue;
-        const auto found = by_name.find(strings + t->name_off);
-        if (found == by_name.end())
-            continue;
-        for (Name* n : found->second)
-            if (kind_class(btf_kind(t)) == kind_class(n->kind))
-                n->ids.push_back(id + 1);
+    for (std::size_t at = types_; at + sizeof(btf_type) <= types_end_;) {
+        const auto bytes = piece(at, types_end_);
+        std::size_t next = 0;
+        while (next + sizeof(btf_type) <= bytes.size()) {
+            if (id++ % kStep == 0)
+                marks_.push_back(std::uint32_t(at + next));
+            const auto* t = reinterpret_cast<const btf_type*>(bytes.data() + next);
+            next += sizeof(btf_type) + tail_size(t);
+            if (filter.may_have(t->name_off)) [[unlikely]]
+                note(*t, id);
+        }
+        at += next;
     }
     count_ = id;
+}
+
+KernelBtf::Offsets KernelBtf::find_strings(std::span<Name> names) const
+{
+    NameFilter filter;
+    std::unordered_multimap<std::string_view, Name*> by_name;
+    std::size_t longest = 0;
+    for (Name& n : names) {
+        filter.add(n.name);
+        by_name.emplace(n.name, &n);
+        longest = std::max(longest, n.name.size());
+    }
+    Offsets offsets;
+    const std::size_t all_end = strings_ + strings_size_;
+    for (std::size_t at = strings_; at < all_end;) {
+        const auto bytes = piece(at, all_end);
+        const auto* const text = reinterpret_cast<const char*>(bytes.data());
+        const auto look_up = [&](std::size_t start) {
+            const auto size = ::strnlen(text + start, std::min(longest + 1, bytes.size() - start));
+            const auto [first, last] = by_name.equal_range({text + start, size});
+            for (auto n = first; n != last; ++n)
+                offsets.emplace(std::uint32_t(at + start - strings_), n->second);
+        };
+        // Those that begin near the end of a piece are of the next.
+        const bool last = at + bytes.size() == all_end;
+        const std::size_t size = bytes.size() - std::min(bytes.size(), longest + 16);
+        const std::size_t done = for_each_nul(text, size, [&](std::size_t nul) {
+            if (filter.may_have(text + nul + 1))
+                look_up(nul + 1);
+        });
+        for (std::size_t nul = done; last && nul + 1 < bytes.size(); nul++)
+            if (text[nul] == '\0')
+                look_up(nul + 1);
+        at = last ? all_end : at + done;
+    }
+    return offsets;
 }
 
 void KernelBtf::find_in_module(const Fd& module, std::span<Name> functions) const
@@ -309,6 +501,13 @@ Fd open_module_btf(std::string_view module)
 
 namespace
 {
+
+std::uint32_t word(const std::byte* bytes)
+{
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+}
 
 // Builds raw BTF type by type.
 class Extract
@@ -361,7 +560,7 @@ std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) 
     std::unordered_map<std::uint32_t, std::uint32_t> numbers; // kernel's id -> ours
     std::vector<std::uint32_t> order;
     const auto number = [&](std::uint32_t id) -> std::uint32_t {
-        if (!type(id))
+        if (id == 0 || id > count_)
             return 0;
         const auto [known, is_new] = numbers.try_emplace(id, std::uint32_t(order.size() + 1));
         if (is_new)
@@ -370,6 +569,7 @@ std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) 
     };
     for (const std::uint32_t id : roots)
         number(id);
+    const auto wanted = [this](std::uint32_t name) { return name == 0 || known_.contains(name); };
 
     Extract out;
     for (std::size_t i = 0; i < order.size(); i++) {
@@ -392,8 +592,18 @@ std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) 
         case BTF_KIND_FUNC_PROTO: // behind a typedef only: of no use to a relocation
             copy.info = __u32(BTF_KIND_FUNC_PROTO) << 24;
             copy.type = 0;
-            out.put(&copy, sizeof copy);
-            continue;
+            break;
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64: {
+            const std::size_t each = size / std::max<std::size_t>(btf_vlen(t), 1);
+            __u32 kept = 0;
+            for (std::size_t m = 0; m < btf_vlen(t); m++)
+                kept += wanted(word(tail + m * each));
+            copy.info = (t->info & ~0xffffu) | kept;
+            break;
+        }
         default:
             break;
         }
@@ -412,6 +622,8 @@ std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) 
             for (std::size_t m = 0; m < btf_vlen(t); m++) {
                 btf_member member;
                 std::memcpy(&member, tail + m * sizeof member, sizeof member);
+                if (!wanted(member.name_off))
+                    continue;
                 member.name_off = out.string(name(member.name_off));
                 member.type = number(member.type);
                 out.put(&member, sizeof member);
@@ -423,11 +635,15 @@ std::vector<std::byte> KernelBtf::extract(std::span<const std::uint32_t> roots) 
             for (std::size_t v = 0; v < btf_vlen(t); v++) {
                 __u32 words[3];
                 std::memcpy(words, tail + v * each, each);
+                if (!wanted(words[0]))
+                    continue;
                 words[0] = out.string(name(words[0]));
                 out.put(words, each);
             }
             break;
         }
+        case BTF_KIND_FUNC_PROTO:
+            break;
         default:
             out.put(tail, size);
         }
@@ -453,25 +669,37 @@ int KernelBtf::pointer_argument(std::uint32_t typedef_id, std::string_view wante
     return -1;
 }
 
-std::vector<KernelBtf::Name> relocated_types(const btf* object)
+std::vector<KernelBtf::Name> relocated_names(const btf* object)
 {
     std::vector<KernelBtf::Name> names;
+    const auto add = [&](std::uint32_t kind, std::uint32_t offset) {
+        std::string_view name = btf__name_by_offset(object, offset);
+        name = name.substr(0, name.find("___"));
+        if (!name.empty())
+            names.push_back({kind, std::string(name)});
+    };
     for (__u32 id = 1; id < btf__type_cnt(object); id++) {
         const btf_type* t = btf__type_by_id(object, id);
         switch (btf_kind(t)) {
         case BTF_KIND_STRUCT:
         case BTF_KIND_UNION:
+            for (std::size_t m = 0; m < btf_vlen(t); m++)
+                add(0, btf_members(t)[m].name_off);
+            break;
         case BTF_KIND_ENUM:
+            for (std::size_t v = 0; v < btf_vlen(t); v++)
+                add(0, btf_enum(t)[v].name_off);
+            break;
         case BTF_KIND_ENUM64:
+            for (std::size_t v = 0; v < btf_vlen(t); v++)
+                add(0, btf_enum64(t)[v].name_off);
+            break;
         case BTF_KIND_TYPEDEF:
             break;
         default:
             continue;
         }
-        std::string_view name = btf__name_by_offset(object, t->name_off);
-        name = name.substr(0, name.find("___"));
-        if (!name.empty())
-            names.push_back({kind_class(btf_kind(t)), std::string(name)});
+        add(kind_class(btf_kind(t)), t->name_off);
     }
     std::ranges::sort(names, [](const auto& a, const auto& b) {
         return std::pair(a.kind, std::string_view(a.name)) <

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The kernel's own type information, read for little: most of a libbpf program's start-up is
 // reading and searching it. Measured on 6.12 (instructions, in ms at 1 per ns): read through sysfs
-// 30, libbpf's parse 7, its candidate search for the CO-RE relocations of opensnoop 95. Here: one
-// system call 5, one pass 4; libbpf then relocates against an extract of some kilobytes.
+// 30, by BPF_OBJ_GET_INFO_BY_FD 15 (of which 10 for the memory), libbpf's parse 7, its candidate
+// search for the CO-RE relocations of opensnoop 95. Here: mapped (6.16+) or read piecewise from the
+// kernel's memory 7, one pass 4; libbpf then relocates against an extract of some kilobytes.
 #pragma once
 #include "base/fd.hpp"
+#include "kernel/memory.hpp"
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 struct btf;
@@ -35,7 +39,9 @@ public:
     };
 
     // Reads vmlinux's BTF; empty where the kernel has none or it is malformed.
-    KernelBtf();
+    KernelBtf() : KernelBtf([]() -> KernelMemory* { return nullptr; }) {}
+    // Where it cannot be mapped, from the memory that `memory` gives, if any; that outlives it.
+    explicit KernelBtf(const std::function<KernelMemory*()>& memory);
     explicit KernelBtf(std::span<const std::byte> raw);                // for tests; not copied
     KernelBtf(std::unique_ptr<unsigned char[]> raw, std::size_t size); // another kernel's
     ~KernelBtf();
@@ -44,15 +50,16 @@ public:
 
     bool empty() const { return types_end_ == 0; }
 
-    // Fills `ids` of all names in one pass, in which it also learns where types are: comes first.
+    // Fills `ids` of all names, and learns where types are: comes first.
     void find(std::span<Name> names);
 
     // Looks for functions in a module's BTF, which continues vmlinux's; after find(), which counts
     // vmlinux's types. Fills the `ids` of those that had none.
     void find_in_module(const Fd& module, std::span<Name> functions) const;
 
-    // Raw BTF with these types and all that they contain by value, which is what CO-RE relocations
-    // look at: what a pointer points to is a relocation of its own, so pointers become `void *`.
+    // Raw BTF with these types and what they contain by value, which is what CO-RE relocations look
+    // at: what a pointer points to is a relocation of its own, so pointers become `void *`. Of
+    // members and enumerators only those without a name, and those whose names find() was given.
     std::vector<std::byte> extract(std::span<const std::uint32_t> roots) const;
 
     // The number of the `struct type *` argument of the function behind a btf_trace_ typedef's id;
@@ -61,23 +68,35 @@ public:
 
 private:
     struct Type; // btf_type
+    using Offsets = std::unordered_multimap<std::uint32_t, Name*>;
+    Offsets find_strings(std::span<Name> names) const;
     void check();
+    bool read_pieces(KernelMemory& memory);
+    // The bytes from there up to `end`, as many as can be had at once; valid until the next call.
+    std::span<const std::byte> piece(std::size_t offset, std::size_t end) const;
+    // Sees to it that raw_ has the bytes there.
+    void have(std::size_t offset, std::size_t size) const;
     const Type* type(std::uint32_t id) const;
     std::string_view name(std::uint32_t offset) const;
 
     std::unique_ptr<unsigned char[]> owned_; // where raw_ is, if neither mapped nor the caller's
-    std::span<const std::byte> raw_;
+    std::span<const std::byte> raw_;         // where it is all mapped; read in pieces: see have()
     bool mapped_ = false;
+    // Where read in pieces: from where, and which pages of raw_ have been.
+    KernelMemory* memory_ = nullptr;
+    std::uint64_t address_ = 0;
+    mutable std::vector<bool> pages_;
     // Where every kStep-th type is, from the start of raw_: few are looked up by id.
     static constexpr std::uint32_t kStep = 16;
     std::vector<std::uint32_t> marks_;
     std::uint32_t count_ = 0;               // types
     std::size_t types_ = 0, types_end_ = 0; // 0: not BTF
     std::size_t strings_ = 0, strings_size_ = 0;
+    std::unordered_map<std::uint32_t, std::string> known_; // strings that find() found
 };
 
-// The names of types that the CO-RE relocations of an object may look for, without their flavours:
-// struct, union, enum and typedef names of its own BTF.
-std::vector<KernelBtf::Name> relocated_types(const btf* object);
+// What the CO-RE relocations of an object may look for: struct, union, enum and typedef names of
+// its own BTF, without their flavours, and the names of members and enumerators, of kind 0.
+std::vector<KernelBtf::Name> relocated_names(const btf* object);
 
 } // namespace corebox

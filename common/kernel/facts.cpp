@@ -53,6 +53,7 @@ Facts live_facts()
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     facts.kprobes = ::access("/sys/bus/event_source/devices/kprobe", F_OK) == 0 ||
                     (facts.tracefs && ::access(cat(tracefs, "/kprobe_events").c_str(), F_OK) == 0);
+    facts.session = false;
     facts.ring_buffer = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) > 0;
     facts.has = [tracefs](Facts::Name kind, std::string_view name) {
         if (kind == Facts::Name::perf_event && name == "cycles")
@@ -77,6 +78,7 @@ Facts facts_about(std::span<const std::string> sections)
     auto known = std::make_shared<Known>();
     std::set<std::string, std::less<>> functions;
     std::vector<KernelBtf::Name> names;
+    bool session = false;
     for (const std::string_view section : sections) {
         const auto slash = section.find('/');
         const auto kind = section.substr(0, slash);
@@ -87,9 +89,13 @@ Facts facts_about(std::span<const std::string> sections)
             names.push_back({BTF_KIND_TYPEDEF, cat("btf_trace_", target)});
         else if (kind == "fentry" || kind == "fexit")
             names.push_back({BTF_KIND_FUNC, target});
+        session |= kind == "kprobe.session";
         if (kind != "tp_btf")
-            functions.insert(target);
+            for (const std::string_view function : split(target, ','))
+                functions.emplace(function);
     }
+    if (session)
+        names.push_back({BTF_KIND_FUNC, "bpf_session_is_return"});
     Facts facts = live_facts();
     if (KernelBtf btf; facts.btf && !btf.empty()) {
         known->all_types = true;
@@ -97,6 +103,7 @@ Facts facts_about(std::span<const std::string> sections)
         for (const KernelBtf::Name& name : names)
             if (!name.ids.empty())
                 known->types.insert(name.name);
+        facts.session = known->types.contains("bpf_session_is_return");
     }
     // "do_sys_openat2", "ext4_sync_fs [ext4]"; kallsyms: "ffffffff81000000 T do_sys_openat2".
     const auto traceable = read_file(cat(tracefs_path(), "/available_filter_functions"));
@@ -134,7 +141,8 @@ Facts recorded_facts(std::string_view text)
 {
     using Key = std::pair<Facts::Name, std::string>;
     auto names = std::make_shared<std::set<Key>>();
-    Facts facts{.btf = false, .tracefs = false, .kprobes = false, .ring_buffer = false};
+    Facts facts{
+        .btf = false, .tracefs = false, .kprobes = false, .ring_buffer = false, .session = false};
     for (const std::string_view line : split(text, '\n')) {
         const auto words = split(line, ' ');
         if (words.size() == 1) {
@@ -142,6 +150,7 @@ Facts recorded_facts(std::string_view text)
             facts.tracefs |= words[0] == "tracefs";
             facts.kprobes |= words[0] == "kprobes";
             facts.ring_buffer |= words[0] == "ring_buffer";
+            facts.session |= words[0] == "session";
         } else if (words.size() == 2) {
             const auto kind = words[0] == "function"         ? Facts::Name::btf_function
                               : words[0] == "site"           ? Facts::Name::ftrace_site

@@ -26,6 +26,7 @@ struct Facts {
     bool tracefs = true;     // mounted and readable
     bool kprobes = true;     // CONFIG_KPROBE_EVENTS
     bool ring_buffer = true; // BPF_MAP_TYPE_RINGBUF
+    bool session = true;     // kprobe sessions: a function bpf_session_is_return in BTF
 
     // `unknown` where finding out costs more than trying.
     std::function<Answer(Name, std::string_view)> has = [](Name, std::string_view) {
@@ -33,7 +34,8 @@ struct Facts {
     };
 };
 
-// The running kernel's. Cheap: no BTF is parsed, no symbol list is read.
+// The running kernel's. Cheap: no BTF is parsed (`session` is false until it is: Launcher), no
+// symbol list is read.
 Facts live_facts();
 
 // The running kernel's, with what it says of all that these sections ("fexit/vfs_read") name: reads
@@ -41,7 +43,7 @@ Facts live_facts();
 // `unknown`, and so is everything where the kernel hides it from us.
 Facts facts_about(std::span<const std::string> sections);
 
-// Lines "btf", "tracefs", "kprobes", "ring_buffer" (the features that are there) and
+// Lines "btf", "tracefs", "kprobes", "ring_buffer", "session" (the features that are there) and
 // "function NAME", "site NAME", "btf_tracepoint NAME",
 // "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
 // listed is not there.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/ladder.hpp"
 #include "base/text.hpp"
+#include "probe/session.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>
 
@@ -50,6 +51,14 @@ std::string obstacle(std::string_view section, const Facts& facts)
         if (target.empty()) // chosen at run time
             return {};
         return lacks(tracepoint) ? cat("no tracepoint ", target) : "";
+    }
+    if (const auto functions = session_functions(section); !functions.empty()) {
+        if (!facts.btf || !facts.session)
+            return "no kprobe sessions (6.10)";
+        const bool any = std::ranges::any_of(functions, [&](std::string_view function) {
+            return facts.has(ftrace_site, function) != Answer::no;
+        });
+        return any ? "" : cat("no function ", target);
     }
     if (kind.starts_with("kprobe") || kind.starts_with("kretprobe")) {
         if (!facts.kprobes)

@@ -45,7 +45,8 @@ struct Probe {
 using AttachFn = std::vector<bpf_link*> (*)(const Session&, const bpf_program*);
 
 struct Rung {
-    std::string_view name; // "fexit", "tp_btf", "tracepoint", "kprobe"; COREBOX_PROBES names it
+    std::string_view
+        name; // "fexit", "tp_btf", "tracepoint", "session", "kprobe"; COREBOX_PROBES names it
     std::array<Probe, 8> probes{};
     std::string_view blind{}; // what it does not see, for --explain
     AttachFn attach = nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
+#include "probe/session.hpp"
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
@@ -132,6 +133,19 @@ void TraceHandlers::add(const Ids& ids)
         if (handler > 0)
             handlers_.push_back(handler);
     }
+    libbpf_prog_handler_opts options{};
+    options.sz = sizeof options;
+    options.cookie = reinterpret_cast<long>(&ids);
+    options.prog_prepare_load_fn = [](bpf_program* program, bpf_prog_load_opts*,
+                                      long cookie) noexcept {
+        const auto& known = *reinterpret_cast<const Ids*>(cookie);
+        const auto id = known.find(kSessionIsReturn);
+        return id == known.end() ? -ESRCH : name_session_function(program, id->second.id);
+    };
+    const int handler = libbpf_register_prog_handler("kprobe.session+", BPF_PROG_TYPE_KPROBE,
+                                                     bpf_attach_type(kSessionAttachType), &options);
+    if (handler > 0)
+        handlers_.push_back(handler);
 }
 
 void TraceHandlers::remove()
@@ -229,9 +243,10 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
 void Launcher::read_kernel_types(bpf_object* object)
 {
     if (!btf_)
-        btf_ = std::make_unique<KernelBtf>();
+        btf_ = std::make_unique<KernelBtf>(
+            [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
     types_read_ = true;
-    std::vector<KernelBtf::Name> names = relocated_types(bpf_object__btf(object));
+    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
     const std::size_t types = names.size();
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
@@ -242,6 +257,8 @@ void Launcher::read_kernel_types(bpf_object* object)
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
                  target_name(section)});
+        else if (section.starts_with(kSessionSection))
+            names.push_back({BTF_KIND_FUNC, std::string(kSessionIsReturn)});
     }
     btf_->find(names);
     std::map<std::string, int, std::less<>> objects; // of functions in modules
@@ -272,6 +289,7 @@ void Launcher::read_kernel_types(bpf_object* object)
     for (const Target& target : session_.targets)
         if (const auto known = targets_.find(target.function); known != targets_.end())
             targets_[std::string(target.slot)] = known->second;
+    facts_.session = own_types_ && targets_.contains(kSessionIsReturn);
     const auto extract = btf_->extract(roots);
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
@@ -343,8 +361,14 @@ bool Launcher::loaded(int result, bpf_object*)
         fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
              "give its types with --btf, or build it with CONFIG_DEBUG_INFO_BTF");
     const auto [program, message] = blamed_program(g_log.text);
+    const auto is_session = [&program = program](const bpf_program* p) {
+        return program == bpf_program__name(p) &&
+               std::string_view(bpf_program__section_name(p)).starts_with(kSessionSection);
+    };
     // Before a rung is given up for good, libbpf has its own way with the BTF: it knows modules.
-    if (open_options_.btf_custom_path && own_types_ && result != -EPERM) {
+    if (open_options_.btf_custom_path && own_types_ && result != -EPERM &&
+        std::ranges::none_of(plan_.load, is_session)) {
+        facts_.session = false;
         open_options_.btf_custom_path = nullptr;
         handlers_.remove();
         return false;
@@ -376,33 +400,58 @@ void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
         add(FILTER_TREE, command_.pid());
 }
 
+KernelMemory& Launcher::memory()
+{
+    if (!memory_)
+        memory_ = std::make_unique<KernelMemory>();
+    return *memory_;
+}
+
+// False with errno set.
+bool Launcher::attach(std::size_t planned)
+{
+    bpf_program* program = plan_.load[planned];
+    if (const AttachFn own = plan_.rungs[planned]->attach) {
+        const auto links = own(session_, program);
+        for (bpf_link* link : links)
+            links_.emplace_back(link);
+        return !links.empty();
+    }
+    if (std::string_view(bpf_program__section_name(program)).starts_with(kSessionSection)) {
+        Fd link = attach_session(program, memory());
+        const bool done = bool(link);
+        if (done)
+            sessions_.push_back(std::move(link));
+        return done;
+    }
+    bpf_link* link = attach_program(program, session_.targets);
+    if (link)
+        links_.emplace_back(link);
+    return link;
+}
+
 bool Launcher::attach()
 {
     links_.clear();
+    sessions_.clear();
     for (bpf_program* program : always_) {
         links_.emplace_back(bpf_program__attach(program));
         if (!links_.back())
             fail("follow the command's processes", errno);
     }
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
-        bpf_program* program = plan_.load[i];
-        std::vector<bpf_link*> links;
-        if (const AttachFn own = plan_.rungs[i]->attach)
-            links = own(session_, program);
-        else if (bpf_link* link = attach_program(program, session_.targets))
-            links = {link};
-        if (links.empty()) {
-            const int code = errno;
-            links_.clear();
-            if (refuse(bpf_program__name(program),
-                       cat("attach: ",
-                           strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code))))
-                return false;
-            fail(cat("attach ", bpf_program__name(program)), code, privilege_hint());
-        }
-        for (bpf_link* link : links)
-            links_.emplace_back(link);
+        if (attach(i))
+            continue;
+        const int code = errno;
+        links_.clear();
+        sessions_.clear();
+        const char* name = bpf_program__name(plan_.load[i]);
+        if (refuse(name, cat("attach: ",
+                             strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code))))
+            return false;
+        fail(cat("attach ", name), code, privilege_hint());
     }
+    memory_.reset();
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);
     return true;

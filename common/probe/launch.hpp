@@ -63,7 +63,8 @@ struct DestroyLink {
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
 // Our loading of fentry, fexit and tp_btf programs in place of libbpf's, which parses all of
-// vmlinux's BTF to find one id. Registered as long as this object is.
+// vmlinux's BTF to find one id; and of kprobe.session programs. Registered as long as this object
+// is.
 class TraceHandlers
 {
 public:
@@ -113,6 +114,7 @@ public:
     bool attach();
 
     std::vector<Link> take_links() { return std::move(links_); }
+    std::vector<Fd> take_sessions() { return std::move(sessions_); } // links without libbpf
     // Those of which the kernel may skip a run. Without `returns` only those that no call_keep()
     // (bpf/core.bpf.h) accounts for: a skipped return counts there.
     std::vector<const bpf_program*> programs(bool returns) const;
@@ -120,6 +122,8 @@ public:
 private:
     bool refuse(std::string_view program, std::string reason);
     void read_kernel_types(bpf_object* object);
+    KernelMemory& memory();
+    bool attach(std::size_t planned);
 
     const Session& session_;
     const Command& command_;
@@ -127,9 +131,11 @@ private:
     Refusals refused_;
     Plan plan_;
     std::vector<Link> links_;
+    std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     std::string forced_;
-    std::unique_ptr<KernelBtf> btf_; // while launching
+    std::unique_ptr<KernelMemory> memory_; // while launching, as the next
+    std::unique_ptr<KernelBtf> btf_;
     bool types_read_ = false;
     bool own_types_ = true;      // the kernel's own, so their ids mean something to it
     TraceHandlers::Ids targets_; // BTF ids of attach targets
@@ -151,11 +157,16 @@ struct Attachment {
     };
     std::unique_ptr<S, Destroy> skeleton;
     std::vector<Link> links; // destroyed first: no program runs on freed maps
+    std::vector<Fd> sessions;
     bool perf_buffer = false;
     std::vector<const bpf_program*> programs;
 
     S* operator->() const { return skeleton.get(); }
-    void detach() { links.clear(); }
+    void detach()
+    {
+        links.clear();
+        sessions.clear();
+    }
     std::uint64_t unreturned() const
     {
         if constexpr (HasArgs<S>)
@@ -203,6 +214,7 @@ Attachment<S> launch(
         if (!launcher.attach())
             continue;
         a.links = launcher.take_links();
+        a.sessions = launcher.take_sessions();
         a.perf_buffer = launcher.perf_buffer();
         a.programs = launcher.programs(!HasArgs<S>);
         return a;

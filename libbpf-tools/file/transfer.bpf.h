@@ -3,6 +3,7 @@
  * dirtop. The tool defines transferred(). 5.10+. */
 #pragma once
 #include "bpf/filter.bpf.h"
+#include "bpf/session.bpf.h"
 #include "transfer.h"
 
 const volatile struct transfer_config transfer = {};
@@ -60,14 +61,18 @@ int BPF_PROG(writev_fexit, struct file *file, struct iovec *vec, long n, loff_t 
 }
 
 /* From file to file or socket inside the kernel: a read of the one and a write of the other. */
+static __always_inline void copy(struct file *in, struct file *out, long ret, bool direct)
+{
+	if (!transfer.no_reads)
+		transferred(in, ret, false, direct);
+	if (out && !transfer.no_writes)
+		transferred(out, ret, true, direct);
+}
+
 static __always_inline int copied(struct file *in, struct file *out, long ret)
 {
-	if (!filter_current())
-		return 0;
-	if (!transfer.no_reads)
-		transferred(in, ret, false, true);
-	if (out && !transfer.no_writes)
-		transferred(out, ret, true, true);
+	if (filter_current())
+		copy(in, out, ret, true);
 	return 0;
 }
 
@@ -94,6 +99,36 @@ int BPF_PROG(pipe_fexit, struct file *in, void *pipe, loff_t *offset, size_t siz
 	     unsigned int flags, long ret)
 {
 	return copied(in, NULL, ret);
+}
+
+/* The three in one. */
+struct files {
+	struct file *in, *out;
+};
+HASH_MAP(copies, __u64, struct files, 1024); /* under way, by thread and function */
+
+SEC("kprobe.session/do_splice_direct,splice_file_range,splice_file_to_pipe")
+int splice_session(struct pt_regs *ctx)
+{
+	__u64 function = bpf_get_attach_cookie(ctx);
+	__u64 call = function << 32 | (__u32)bpf_get_current_pid_tgid();
+	struct files files, *kept;
+
+	if (!session_is_return(ctx)) {
+		if (!filter_current())
+			return 1;
+		files.in = (void *)PT_REGS_PARM1(ctx);
+		files.out = function == 2 ? NULL : (void *)PT_REGS_PARM3(ctx);
+		call_keep(&copies, &call, &files);
+		return 0;
+	}
+	kept = bpf_map_lookup_elem(&copies, &call);
+	if (!kept)
+		return 0;
+	files = *kept;
+	bpf_map_delete_elem(&copies, &call);
+	copy(files.in, files.out, PT_REGS_RC(ctx), false);
+	return 0;
 }
 
 /* cef216fc32d7 (v5.19): io_kiocb.result became io_kiocb.cqe.res. */

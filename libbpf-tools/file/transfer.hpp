@@ -49,7 +49,8 @@ inline constexpr Need kTransfers[] = {
                                                                                  kWriteBlind)},
      "!read-only"},
     {.what = "copies inside the kernel",
-     .rungs = {rung_any<&P::splice_fexit, &P::range_fexit, &P::pipe_fexit>("fexit")},
+     .rungs = {rung<&P::splice_session>("session"),
+               rung_any<&P::splice_fexit, &P::range_fexit, &P::pipe_fexit>("fexit")},
      .optional = true,
      .without = "sendfile, copy_file_range, splice"},
     {.what = "reads and writes by io_uring",
@@ -76,9 +77,13 @@ void set_transfers(S& s, const Session& session)
 template <class S>
 void transfers_resolved(S& s, const Launcher& launcher)
 {
-    bpf_map__set_autocreate(s.maps.pending, std::ranges::any_of(launcher.plan().load, [](auto* p) {
-                                return bpf_program__type(p) == BPF_PROG_TYPE_KPROBE;
-                            }));
+    const auto loads = [&launcher](std::string_view start) {
+        return std::ranges::any_of(launcher.plan().load, [start](const bpf_program* p) {
+            return std::string_view(bpf_program__section_name(p)).starts_with(start);
+        });
+    };
+    bpf_map__set_autocreate(s.maps.pending, loads("kprobe/"));
+    bpf_map__set_autocreate(s.maps.copies, loads("kprobe.session/"));
 }
 
 } // namespace corebox

@@ -223,42 +223,54 @@ TEST_P(FiletopRung, IntervalsLoseNothing)
     EXPECT_GE(result.records.size(), 3u); // several intervals had a part of it
 }
 
-// --- What other ways there are to read and write; only fexit sees them.
+// --- What other ways there are to read and write; only fexit and sessions see them.
 
-TEST(Filetop, CountsCopiesInsideTheKernel)
+void counts_copies(const Environment& env)
 {
     constexpr std::size_t kSize = 100'003;
     TempDir dir("/mnt/ext4");
     const int in = made(dir / "in", kSize), out = made(dir / "out", 0);
-    Result result = trace(kOnce, [&] {
-        off_t at = 0;
-        EXPECT_EQ(::sendfile(out, in, &at, kSize), ssize_t(kSize));
-    });
+    Result result = trace(
+        kOnce,
+        [&] {
+            off_t at = 0;
+            EXPECT_EQ(::sendfile(out, in, &at, kSize), ssize_t(kSize));
+        },
+        env);
     expect_exact(result);
     EXPECT_EQ(of(result.records, "in"), (Sums{1, 0, kSize, 0}));
     EXPECT_EQ(of(result.records, "out"), (Sums{0, 1, 0, kSize}));
     EXPECT_EQ(result.records.size(), 2u) << result.out;
-    const Result limited = trace({"--write-only", "3600"}, [&] {
-        off_t at = 0;
-        EXPECT_EQ(::sendfile(out, in, &at, kSize), ssize_t(kSize));
-    });
+    const Result limited = trace(
+        {"--write-only", "3600"},
+        [&] {
+            off_t at = 0;
+            EXPECT_EQ(::sendfile(out, in, &at, kSize), ssize_t(kSize));
+        },
+        env);
     EXPECT_EQ(files(limited.records), Files{"out"});
 
     // ext4 cannot share blocks, so the kernel copies.
-    result = trace(kOnce, [&] {
-        off_t from = 0, to = 0;
-        EXPECT_EQ(::copy_file_range(in, &from, out, &to, kSize, 0), ssize_t(kSize));
-    });
+    result = trace(
+        kOnce,
+        [&] {
+            off_t from = 0, to = 0;
+            EXPECT_EQ(::copy_file_range(in, &from, out, &to, kSize, 0), ssize_t(kSize));
+        },
+        env);
     expect_exact(result);
     EXPECT_EQ(of(result.records, "in"), (Sums{1, 0, kSize, 0}));
     EXPECT_EQ(of(result.records, "out"), (Sums{0, 1, 0, kSize}));
 
     int pipe[2];
     must(::pipe(pipe));
-    result = trace(kOnce, [&] {
-        off_t at = 0;
-        EXPECT_EQ(::splice(in, &at, pipe[1], nullptr, 5000, 0), 5000);
-    });
+    result = trace(
+        kOnce,
+        [&] {
+            off_t at = 0;
+            EXPECT_EQ(::splice(in, &at, pipe[1], nullptr, 5000, 0), 5000);
+        },
+        env);
     if (kernel() != "5.10") // has no function for it, and --explain says so
         EXPECT_EQ(of(result.records, "in"), (Sums{1, 0, 5000, 0}));
     else
@@ -266,6 +278,17 @@ TEST(Filetop, CountsCopiesInsideTheKernel)
     for (const int fd : {in, out, pipe[0], pipe[1]})
         ::close(fd);
 }
+
+TEST(Filetop, CountsCopiesInsideTheKernel)
+{
+    counts_copies({});
+    const std::string what = run({"filetop", "--check", "--explain"}).err;
+    const bool session = kernel() == "6.12" || kernel() == "7.2";
+    EXPECT_NE(what.find(session ? "  session: taken" : "  session: no kprobe sessions (6.10)\n"),
+              std::string::npos)
+        << what;
+}
+TEST(Filetop, CountsCopiesByFexit) { counts_copies({{"COREBOX_PROBES", "fexit"}}); }
 
 // The smallest io_uring: one read or write at a time, waited for.
 class Uring

@@ -109,7 +109,18 @@ void sees_opens(const char* rung)
     }
 }
 
-TEST(OpensnoopUring, SeesOpensByFexit) { sees_opens(nullptr); }
+TEST(OpensnoopUring, SeesOpens)
+{
+    sees_opens(nullptr);
+    const std::string what = run({"opensnoop", "--check", "--explain"}).err;
+    const bool session = kernel() == "6.12" || kernel() == "7.2";
+    EXPECT_NE(what.find(session ? "  session: taken"
+                                : "  session: no kprobe sessions (6.10)\n"
+                                  "  kprobe: taken"),
+              std::string::npos)
+        << what;
+}
+TEST(OpensnoopUring, SeesOpensByFexit) { sees_opens("fexit"); }
 TEST(OpensnoopUring, SeesOpensByKprobe) { sees_opens("kprobe"); }
 
 } // namespace

@@ -237,19 +237,26 @@ TEST(Obstacle, EveryKindOfSection)
     const Facts facts = recorded_facts("btf\ntracefs\nkprobes\n"
                                        "function vfs_read\nsite vfs_read\nfunction vfs_fsync\n"
                                        "site old_function\nbtf_tracepoint sched_switch\n"
-                                       "tracepoint sched/sched_switch\n# asked nothing at all\n");
+                                       "tracepoint sched/sched_switch\nsession\n"
+                                       "# asked nothing at all\n");
     for (const std::string_view good :
          {"fentry/vfs_read", "fexit/vfs_read", "kprobe/vfs_read", "kretprobe/vfs_read",
           "kprobe/old_function", "tp_btf/sched_switch", "tracepoint/sched/sched_switch",
-          "tp/sched/sched_switch", "perf_event", "raw_tp/sched_switch", "fentry"})
+          "tp/sched/sched_switch", "perf_event", "raw_tp/sched_switch", "fentry",
+          "kprobe.session/vfs_read", "kprobe.session/vfs_gone,vfs_read"})
         EXPECT_EQ(obstacle(good, facts), "") << good;
     EXPECT_EQ(obstacle("fentry/old_function", facts), "no function old_function in BTF");
     EXPECT_EQ(obstacle("fexit/vfs_fsync", facts), "vfs_fsync has no ftrace site");
     EXPECT_EQ(obstacle("kprobe/vfs_fsync", facts), "no function vfs_fsync");
     EXPECT_EQ(obstacle("tp_btf/sched_wakeup", facts), "no tracepoint sched_wakeup in BTF");
     EXPECT_EQ(obstacle("tp/sched/sched_wakeup", facts), "no tracepoint sched/sched_wakeup");
+    EXPECT_EQ(obstacle("kprobe.session/vfs_fsync,vfs_gone", facts),
+              "no function vfs_fsync,vfs_gone");
+    const Facts old = recorded_facts("btf\nkprobes\nsite vfs_read\n");
+    EXPECT_EQ(obstacle("kprobe.session/vfs_read", old), "no kprobe sessions (6.10)");
+    EXPECT_EQ(obstacle("kprobe/vfs_read", old), "");
     const Facts none = recorded_facts("");
-    EXPECT_FALSE(none.btf || none.tracefs || none.kprobes || none.ring_buffer);
+    EXPECT_FALSE(none.btf || none.tracefs || none.kprobes || none.ring_buffer || none.session);
     EXPECT_EQ(obstacle("tp_btf/sched_switch", none), "no kernel BTF (CONFIG_DEBUG_INFO_BTF)");
 }
 

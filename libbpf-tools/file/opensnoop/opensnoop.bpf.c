@@ -2,6 +2,7 @@
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/path.bpf.h"
+#include "bpf/session.bpf.h"
 #include "bpf/syscall.bpf.h"
 #include "bpf/uring.bpf.h"
 #include "opensnoop.h"
@@ -98,11 +99,13 @@ int BPF_KPROBE(open_kprobe, int dfd, const char *path, struct open_how *how)
 SEC("kretprobe/do_sys_openat2")
 int BPF_KRETPROBE(open_kretprobe, int ret) { return leave(ctx, ret); }
 
-static __always_inline int uring_enter(struct io_kiocb *req, __u32 issue_flags)
+static __always_inline bool uring_enter(struct io_kiocb *req, __u32 issue_flags)
 {
-	if (wanted(uring_open_flags(req)))
+	bool want = wanted(uring_open_flags(req));
+
+	if (want)
 		uring_open_begin(req, issue_flags);
-	return 0;
+	return want;
 }
 
 static __always_inline int uring_leave(void *ctx, int ret)
@@ -115,11 +118,27 @@ static __always_inline int uring_leave(void *ctx, int ret)
 	return 0;
 }
 
+SEC("kprobe.session/io_openat2")
+int uring_session(struct pt_regs *ctx)
+{
+	if (session_is_return(ctx))
+		return uring_leave(ctx, PT_REGS_RC(ctx));
+	return !uring_enter((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
+}
+
 SEC("fentry/io_openat2")
-int BPF_PROG(uring_fentry, struct io_kiocb *req, unsigned int flags) { return uring_enter(req, flags); }
+int BPF_PROG(uring_fentry, struct io_kiocb *req, unsigned int flags)
+{
+	uring_enter(req, flags);
+	return 0;
+}
 SEC("fexit/io_openat2")
 int BPF_PROG(uring_fexit, struct io_kiocb *req, unsigned int flags, int ret) { return uring_leave(ctx, ret); }
 SEC("kprobe/io_openat2")
-int BPF_KPROBE(uring_kprobe, struct io_kiocb *req, unsigned int flags) { return uring_enter(req, flags); }
+int BPF_KPROBE(uring_kprobe, struct io_kiocb *req, unsigned int flags)
+{
+	uring_enter(req, flags);
+	return 0;
+}
 SEC("kretprobe/io_openat2")
 int BPF_KRETPROBE(uring_kretprobe, int ret) { return uring_leave(ctx, ret); }

@@ -65,8 +65,9 @@ constexpr Need kNeeds[] = {
                    "tracepoint"),
                rung<&P::open_kprobe, &P::open_kretprobe>("kprobe")}},
     {.what = "opens by io_uring",
-     // They are few, and kprobes attach at a third of the cost.
-     .rungs = {rung<&P::uring_kprobe, &P::uring_kretprobe>("kprobe"),
+     .rungs = {rung<&P::uring_session>("session"), // they are few: what counts is how fast it
+                                                   // attaches
+               rung<&P::uring_kprobe, &P::uring_kretprobe>("kprobe"),
                rung<&P::uring_fentry, &P::uring_fexit>("fexit")},
      .optional = true,
      .without = "IORING_OP_OPENAT and IORING_OP_OPENAT2"},
