@@ -82,8 +82,9 @@ TEST(ManPage, AsPlainText)
             EXPECT_EQ(page.find(mark), page.npos) << tool->about.name << ": " << mark;
         EXPECT_THAT(page, HasSubstr("\nEXIT STATUS\n       0\n              Ran, "));
         for (const std::string_view line : split(page, '\n'))
-            if (!line.starts_with("           ")) // examples are as wide as they are
+            if (!line.starts_with("           ")) { // examples are as wide as they are
                 EXPECT_LE(line.size(), 110u) << line;
+            }
         for (const ListedOption& l : listed_options(*tool))
             EXPECT_THAT(page, HasSubstr(cat("--", l.option->name)));
     }
