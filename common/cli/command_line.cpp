@@ -323,7 +323,8 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     const auto print = [&](unsigned flags) {
         // argp wraps at ARGP_HELP_FMT's rmargin; the tool's name is how it was called.
         argp_help(&definition, stdout, flags, const_cast<char*>(c_string(tool.about.name)));
-        std::exit(std::fflush(stdout) == 0 ? int(Exit::complete) : int(Exit::output));
+        std::exit(std::fflush(stdout) == 0 && !std::ferror(stdout) ? int(Exit::complete)
+                                                                   : int(Exit::output));
     };
     if (parser.help)
         print(ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);

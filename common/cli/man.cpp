@@ -265,7 +265,7 @@ std::string kernel_support(const Tool& tool, std::string_view written)
         std::string rungs;
         for (const Rung& rung : need.rungs)
             if (!rung.name.empty())
-                rungs += cat(rungs.empty() ? "" : ", else ", roff(rung.name, true));
+                rungs += cat(rungs.empty() ? "" : ", else ", rung.name);
         out += cat(out.empty() ? "Probes, the first that the kernel has:\n" : "", ".IP \\(bu 2\n",
                    sentence(cat(need.what, ": ", rungs)), "\n");
         if (need.optional)

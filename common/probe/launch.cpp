@@ -77,6 +77,14 @@ std::string target_name(std::string_view section)
     return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
 }
 
+// Whether a program runs at the end of calls.
+bool sees_ends(std::string_view section)
+{
+    return section.starts_with("fexit") || section.starts_with("kretprobe") ||
+           section.starts_with("uretprobe") ||
+           section.starts_with("tracepoint/syscalls/sys_exit_");
+}
+
 bpf_link* attach_program(const bpf_program* program, Targets targets)
 {
     const std::string_view section = bpf_program__section_name(program);
@@ -439,9 +447,19 @@ bool Launcher::attach()
         if (!links_.back())
             fail("follow the command's processes", errno);
     }
+    // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen then
+    // has its end, and is no loss.
+    std::vector<Link> ends;
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
-        if (attach(i))
+        const std::size_t before = links_.size();
+        if (attach(i)) {
+            if (sees_ends(bpf_program__section_name(plan_.load[i]))) {
+                std::move(links_.begin() + std::ptrdiff_t(before), links_.end(),
+                          std::back_inserter(ends));
+                links_.resize(before);
+            }
             continue;
+        }
         const int code = errno;
         links_.clear();
         sessions_.clear();
@@ -451,6 +469,7 @@ bool Launcher::attach()
             return false;
         fail(cat("attach ", name), code, privilege_hint());
     }
+    std::move(ends.begin(), ends.end(), std::back_inserter(links_));
     memory_.reset();
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);

@@ -114,8 +114,8 @@ TEST(RelocatedNames, AreOfTypesAndMembersWithoutFlavours)
     std::vector<std::string> found;
     for (const KernelBtf::Name& n : relocated_names(b.get()))
         found.push_back(cat(n.kind, n.name));
-    EXPECT_THAT(found, testing::UnorderedElementsAre(cat(BTF_KIND_STRUCT, "task"), "0pid",
-                                                     cat(BTF_KIND_ENUM, "kind"), "0KIND_A"));
+    EXPECT_THAT(found, testing::UnorderedElementsAre(cat(int(BTF_KIND_STRUCT), "task"), "0pid",
+                                                     cat(int(BTF_KIND_ENUM), "kind"), "0KIND_A"));
 }
 
 } // namespace

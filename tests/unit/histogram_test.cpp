@@ -79,7 +79,7 @@ TEST(Distribution, AddsUpOthersAndTellsHowFarTheLastLinearSlotGoes)
     EXPECT_EQ(other.count(), 4u);
     EXPECT_EQ(other.min(), 3u);
     EXPECT_EQ(other.max(), 117u);
-    const Buckets linear{1};
+    const Buckets linear{.step = 1, .last = HIST_SLOTS - 1};
     const Unit one{"tasks", 1};
     EXPECT_EQ(other.to(3, linear, one), 3u);
     EXPECT_EQ(other.to(HIST_SLOTS - 1, linear, one), 117u);

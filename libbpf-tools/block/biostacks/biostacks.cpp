@@ -250,7 +250,7 @@ private:
     ImageSymbols symbols_; // of user stacks: none are taken
 };
 
-constexpr Reports<biostacks_bpf, Options, Report, Shared::duration> kTool{
+constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::symbols> kTool{
     .about = {.name = "biostacks",
               .area = "block",
               .summary = "Show the latency of block I/O by the kernel stack that asked for it",

@@ -236,6 +236,7 @@ constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = fold,
     .below = below,
+    .also = Shared::symbols,
     .prepare = prepare,
     .chosen = [](const Options& o) { return chosen_calls(kNeeds, o); },
     .attached = [](const Options& o, const Session& session) { say_traced(o, session); },

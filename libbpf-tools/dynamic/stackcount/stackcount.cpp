@@ -176,7 +176,7 @@ struct StackCount {
     std::span<const Need> needs;
 
     using Skeleton = stackcount_bpf;
-    static constexpr Shared kShared = Shared::every | Shared::filter;
+    static constexpr Shared kShared = Shared::every | Shared::filter | Shared::symbols;
 
     int run(const Tool& tool, int argc, char** argv) const
     {
