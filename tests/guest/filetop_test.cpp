@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -705,6 +706,7 @@ public:
     }
     ~OnTerminal()
     {
+        ::kill(pid_, SIGKILL); // it has ended, unless the test gave up
         ::close(end_);
         ::close(terminal_);
     }
@@ -715,9 +717,10 @@ public:
     {
         std::string out;
         char buffer[4096];
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         while (out.find(text) == out.npos) {
             pollfd ready{terminal_, POLLIN, 0};
-            if (::poll(&ready, 1, 20'000) != 1)
+            if (std::chrono::steady_clock::now() > end || ::poll(&ready, 1, 20'000) != 1)
                 throw std::runtime_error("no " + std::string(text) + " in: " + out);
             out.append(buffer, std::size_t(must(::read(terminal_, buffer, sizeof buffer))));
         }
