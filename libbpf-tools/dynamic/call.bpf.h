@@ -201,7 +201,7 @@ static __always_inline bool call_end(__u32 place, struct call_frame *call, __u32
 
 /* What a thread that ends leaves: calls that never returned, and its place in the map. */
 SEC("raw_tp/sched_process_free")
-int call_thread_gone(struct bpf_raw_tracepoint_args *ctx)
+int call_thread_end(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	__u32 tid = BPF_CORE_READ(task, pid);

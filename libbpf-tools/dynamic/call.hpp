@@ -75,7 +75,7 @@ inline constexpr Need kUserCallsNeed = {
 
 template <class P>
 inline constexpr Need kCallThreadsNeed = {.what = "threads as they end",
-                                          .rungs = {rung<&P::call_thread_gone>("raw_tp")}};
+                                          .rungs = {rung<&P::call_thread_end>("raw_tp")}};
 
 // Those of which a run has some: see chosen_calls(). Returns before entries: a call that is seen to
 // begin has then its return seen.

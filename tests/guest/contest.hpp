@@ -137,9 +137,9 @@ public:
     const pid_t ping_pid = ping.pid(), pong_pid = pong.pid();
 };
 
-// What the kernel itself says of a process: nanoseconds that it ran, and how often it got a CPU. One
-// that was preempted as a zombie got it once more to vanish, maybe when the tool had ended already, or
-// after the kernel was asked: twice is the most that a tool may differ.
+// What the kernel itself says of a process: nanoseconds that it ran, and how often it got a CPU.
+// One that was preempted as a zombie got it once more to vanish, maybe when the tool had ended
+// already, or after the kernel was asked: twice is the most that a tool may differ.
 inline constexpr std::uint64_t kZombie = 2;
 struct Ran {
     std::uint64_t ns, slices;
