@@ -69,7 +69,7 @@ constexpr Column kColumns[] = {
 
 std::string no_kvm(const Facts& facts)
 {
-    return facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no
+    return facts.tracefs && facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no
                ? "KVM is not loaded (modprobe kvm_intel or kvm_amd)"
                : "";
 }
