@@ -24,6 +24,10 @@ static __always_inline void calls_add(__u32 function)
 	__u32 at = function;
 	__u64 *calls;
 
+	if (function >= cb_functions.count) {
+		count_lost_map();
+		return;
+	}
 	if (cb_functions.cpus > 1)
 		at += bpf_get_smp_processor_id() * cb_functions.count;
 	calls = bpf_map_lookup_elem(&cb_calls, &at);
@@ -69,6 +73,8 @@ static __always_inline __u32 kprobe_function(struct pt_regs *ctx)
 
 	if (has_cookies())
 		return bpf_get_attach_cookie(ctx) - 1;
+	if (cb_functions.count == 1)
+		return 0;
 	number = bpf_map_lookup_elem(&cb_function_ids, &address);
 	return number ? *number : cb_functions.count;
 }

@@ -45,8 +45,10 @@ enum class Shared : std::uint8_t {
     events = 4,
     sorted = 8,
     duration = 16,
-    every = 32,  // an interval as an option, for tools that report only at their end without it
-    symbols = 64 // no option: it reads other processes' files to name their functions
+    every = 32, // an interval as an option, for tools that report only at their end without it
+    // No options: what it goes on reading once it traces (session/privileges.hpp).
+    symbols = 64, // other processes' files, to name their functions
+    files = 128   // directories anywhere
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }

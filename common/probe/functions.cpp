@@ -121,11 +121,14 @@ std::vector<KernelFunction> choose_functions(const FunctionPattern& pattern,
         // "0xffff...-0xffff...\tname"
         forbidden.insert(line.substr(line.find('\t') + 1));
     });
+    // Functions that tracing itself calls: by their own name only.
+    const auto own = [](std::string_view name) {
+        return std::ranges::any_of(kOwnPrefixes,
+                                   [&](auto prefix) { return name.starts_with(prefix); });
+    };
     const auto wanted = [&](std::string_view name) {
         return pattern.matches(name) && !forbidden.contains(name) &&
-               std::ranges::none_of(kOwnPrefixes,
-                                    [&](auto prefix) { return name.starts_with(prefix); }) &&
-               name.find(".cold") == name.npos;
+               name.find(".cold") == name.npos && (pattern.exact() || !own(name));
     };
     // How many traceable functions there are of each name.
     using Key = std::pair<std::string_view, std::string_view>; // name, module
@@ -416,15 +419,19 @@ std::vector<bpf_link*> FunctionProbes::attach_kprobes(const bpf_program* program
         else
             attr.kprobe_func = reinterpret_cast<std::uintptr_t>(f.name.c_str());
         Copy probe{i, Fd(), Fd(), open_event(attr, -1)};
+        const __u32 number = __u32(i);
         if (probe.event && cookies) {
             probe.link = link_to(probe.event, bpf_program__fd(program), i + 1);
             cookies = bool(probe.link) || (errno != EINVAL && errno != EOPNOTSUPP);
         }
-        const __u32 number = __u32(i);
-        const bool attached =
-            probe.link ||
-            (probe.event && !cookies && run_at(probe.event, bpf_program__fd(program)) &&
-             bpf_map_update_elem(bpf_map__fd(ids_), &f.address, &number, BPF_ANY) == 0);
+        // Without cookies the address tells which function it is: where the kernel hides it, only
+        // one can be told.
+        if (!cookies && !f.address && functions_.size() > 1)
+            return none(EOPNOTSUPP);
+        const bool attached = probe.link || (probe.event && !cookies &&
+                                             bpf_map_update_elem(bpf_map__fd(ids_), &f.address,
+                                                                 &number, BPF_ANY) == 0 &&
+                                             run_at(probe.event, bpf_program__fd(program)));
         if (!attached) {
             code = errno;
             if (++failures >= kMostFailures)
@@ -484,6 +491,8 @@ std::vector<bpf_link*> FunctionProbes::attach_uprobe_multi(const bpf_program* pr
         const auto pointer = [](const auto* p) {
             return __u64(reinterpret_cast<std::uintptr_t>(p));
         };
+        // From 6.6 until it was mended (46ba0e49b642, 6.10) the kernel took the process for a
+        // thread; a mended one refuses this, which is no process.
         UprobeMultiLink link{.program = __u32(bpf_program__fd(program)),
                              .path = pointer(path.c_str()),
                              .offsets = pointer(offsets.data()),
@@ -491,7 +500,11 @@ std::vector<bpf_link*> FunctionProbes::attach_uprobe_multi(const bpf_program* pr
                              .cookies = pointer(cookies.data()),
                              .count = __u32(offsets.size()),
                              .link_flags = at_return(program) ? kUprobeMultiReturn : 0,
-                             .pid = only_};
+                             .pid = only_ ? ~0u : 0};
+        if (only_) {
+            const Fd none(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
+            link.pid = !none && errno == EINVAL ? only_ : 0; // the program asks too
+        }
         Fd fd(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
         if (!fd)
             return false;

@@ -28,6 +28,8 @@ public:
     FunctionPattern(std::string_view text, Syntax syntax);
 
     bool matches(std::string_view name) const;
+    // Whether it is one name, as it stands.
+    bool exact() const { return !regex_ && start_.size() == text_.size(); }
     // False for most names that do not match, cheaply.
     bool may_match(std::string_view name) const { return name.starts_with(start_); }
 

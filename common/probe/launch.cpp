@@ -81,8 +81,7 @@ std::string target_name(std::string_view section)
 bool sees_ends(std::string_view section)
 {
     return section.starts_with("fexit") || section.starts_with("kretprobe") ||
-           section.starts_with("uretprobe") ||
-           section.starts_with("tracepoint/syscalls/sys_exit_");
+           section.starts_with("uretprobe") || section.starts_with("tracepoint/syscalls/sys_exit_");
 }
 
 bpf_link* attach_program(const bpf_program* program, Targets targets)
@@ -447,8 +446,8 @@ bool Launcher::attach()
         if (!links_.back())
             fail("follow the command's processes", errno);
     }
-    // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen then
-    // has its end, and is no loss.
+    // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen
+    // then has its end, and is no loss.
     std::vector<Link> ends;
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
         const std::size_t before = links_.size();

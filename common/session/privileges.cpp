@@ -47,7 +47,7 @@ constexpr int kCalls[] = {
     SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_kill, SYS_tgkill,
     SYS_wait4, SYS_waitid, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getpid, SYS_gettid,
     SYS_getppid, SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
-    SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_sched_getaffinity, SYS_getcpu,
+    SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_getcwd, SYS_sched_getaffinity, SYS_getcpu,
     SYS_getrandom, SYS_exit, SYS_exit_group};
 
 bool limit_calls(std::uint32_t else_what)
@@ -100,7 +100,12 @@ void drop_privileges(const Session& session)
     const auto bit = [](int capability) { return std::uint64_t(1) << capability; };
     std::uint64_t keep = bit(CAP_BPF);
     if (symbols)
-        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_SYSLOG);
+        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE) |
+                bit(CAP_SYSLOG);
+    if (has(session.tool.shared, Shared::files))
+        keep |= bit(CAP_DAC_READ_SEARCH);
+    if (session.given("flame"))
+        keep |= bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER);
     if (!session.command.empty())
         keep |= bit(CAP_KILL);
     // Capabilities first: setting the filter needs none.

@@ -9,8 +9,11 @@ namespace corebox
 
 // Gives up, for this process and for good, all capabilities but
 // - CAP_BPF, without which kernels where unprivileged BPF is off let nobody read maps,
-// - for tools that name functions (Shared::symbols) those that let it read other processes' files:
-//   CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG,
+// - for tools that name functions (Shared::symbols) those that let it read other processes' files,
+//   deleted ones too: CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_SYSLOG,
+// - CAP_DAC_READ_SEARCH for tools that look at directories again and again (Shared::files),
+// - CAP_DAC_OVERRIDE and CAP_FOWNER where a flame graph is to be written, into whose directory
+// ever,
 // - CAP_KILL where it runs a command, whose end it may have to bring about;
 // and all system calls but those that reading, waiting, writing files and exiting take. New
 // programs cannot be run. Says so with --explain. Where the kernel has no seccomp the capabilities

@@ -79,6 +79,7 @@ struct Top {
     // What rows are sorted by, and how many events one stands for.
     std::uint64_t (*weight)(const Row&, const Options&);
     std::uint64_t (*events)(const Row&);
+    Shared also = Shared::none; // Shared::files
 
     using Skeleton = S;
     static constexpr Shared kShared =

@@ -149,6 +149,10 @@ static __always_inline int call_begin(__u32 place, __u32 function)
 
 	if (cb_call_ending)
 		return -1;
+	if (function >= cb_functions.count) { /* no name for it */
+		count_lost_map();
+		return -1;
+	}
 	if (!thread) {
 		bpf_map_update_elem(&cb_threads, &tid, &call_no_calls, BPF_NOEXIST);
 		thread = bpf_map_lookup_elem(&cb_threads, &tid);

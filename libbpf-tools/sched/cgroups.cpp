@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cgroups.hpp"
 #include <dirent.h>
+#include <linux/magic.h>
 #include <memory>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 namespace corebox
@@ -34,7 +36,12 @@ const std::string& CgroupNames::of(std::uint64_t id) const
     if (!paths_.contains(id)) {
         // Where version 1 has the usual place, version 2 is beside its controllers.
         const char* unified = "/sys/fs/cgroup/unified";
-        read(::access(unified, F_OK) == 0 ? unified : "/sys/fs/cgroup", "");
+        const char* root = ::access(unified, F_OK) == 0 ? unified : "/sys/fs/cgroup";
+        // The numbers of version 1's directories are others.
+        struct statfs fs {
+        };
+        if (::statfs(root, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
+            read(root, "");
     }
     const auto [known, gone] = paths_.try_emplace(id, std::to_string(id));
     return known->second;

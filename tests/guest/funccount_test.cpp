@@ -210,12 +210,12 @@ TEST(Funccount, KernelFunctions)
     if (cpus() < 2)
         return;
     Child zero(pinned(0, 100)), one(pinned(1, 200));
-    Tracer tracer({"funccount", "--json", "-c", "0", "vfs_read", "-p",
+    Tracer tracer({"funccount", "--json", "-c", "0", "t:syscalls:sys_enter_read", "-p",
                    std::to_string(zero.pid()) + "," + std::to_string(one.pid())});
     one.go_wait();
     zero.go_wait();
     const Result r = tracer.wait(); // ends with its processes
-    EXPECT_EQ(calls(r.records, "vfs_read"), 100u) << r.out;
+    EXPECT_EQ(calls(r.records, "syscalls:sys_enter_read"), 100u) << r.out;
 }
 
 // BCC's table and banner; intervals lose nothing; what is wrong is told in one line.

@@ -51,13 +51,11 @@ TEST(Funcinterval, TimeBetweenCalls)
     const std::string user = this_program() + ":traced_nap";
     for (const auto& [pattern, rungs] :
          {std::pair<std::string, std::vector<std::string>>{user, {"", "uprobe"}},
-          {"hrtimer_nanosleep", {"", "kprobe.multi", "kprobe"}},
+          {"hrtimer_nanosleep", {"", "kprobe"}},
           {"t:syscalls:sys_enter_clock_nanosleep", {"", "tracepoint"}}})
         for (const std::string& rung : rungs) {
             SCOPED_TRACE(pattern + " " + rung);
             const Environment env = forced(rung);
-            if (rung == "kprobe.multi" && !has_multi())
-                continue;
             const Result r = trace({pattern}, env, [] { nap(6); });
             EXPECT_EQ(r.status, 0) << r.err;
             ASSERT_EQ(r.records.size(), 1u) << r.out << r.err;

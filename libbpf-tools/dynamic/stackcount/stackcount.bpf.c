@@ -14,6 +14,10 @@ static __always_inline int called(void *ctx, __u32 function)
 		return 0;
 	if (!filter_current())
 		return 0;
+	if (function >= cb_functions.count) { /* no name for it */
+		count_lost_map();
+		return 0;
+	}
 	/* User addresses mean something in their process only. */
 	if (cfg.per_process || cb_stack.user)
 		key.pid = current_ids() >> 32;

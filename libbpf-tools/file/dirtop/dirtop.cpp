@@ -202,6 +202,7 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
     .name = [](Row& row, const Options& o) { row.path = o.dirs[row.dir].path; },
     .weight = [](const Row& row, const Options& o) { return transfer_weight(row.sums, o.sort); },
     .events = [](const Row& row) -> std::uint64_t { return row.sums.reads + row.sums.writes; },
+    .also = Shared::files,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

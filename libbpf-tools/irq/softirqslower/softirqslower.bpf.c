@@ -47,7 +47,7 @@ static __always_inline int raise(__u32 vector)
 	if (!slot)
 		return 0;
 	vector &= SOFTIRQ_SLOTS - 1;
-	slot->raises++;
+	slot->raises[vector]++;
 	if (!slot->raised_ns[vector]) /* else it waits already */
 		slot->raised_ns[vector] = bpf_ktime_get_ns();
 	return 0;
@@ -57,7 +57,8 @@ static __always_inline int entry(void *ctx, __u32 vector)
 {
 	__u32 cpu;
 	volatile struct softirq_cpu *slot = this_cpu(&cpu);
-	__u64 now, raises, raised;
+	__u64 now, raised;
+	__u32 raises;
 
 	if (!slot) {
 		if (cfg.by_cpu && cpu != cfg.cpu)
@@ -66,11 +67,11 @@ static __always_inline int entry(void *ctx, __u32 vector)
 	}
 	vector &= SOFTIRQ_SLOTS - 1;
 	now = bpf_ktime_get_ns();
-	raises = slot->raises;
+	raises = slot->raises[vector];
 	raised = slot->raised_ns[vector];
 	slot->raised_ns[vector] = 0;
 	/* An interrupt between these two lines may have raised it again, and have found it waiting. */
-	if (slot->raises != raises)
+	if (slot->raises[vector] != raises)
 		slot->raised_ns[vector] = now;
 	slot->begun_ns = now;
 	if (raised && now - raised >= cfg.min_ns)

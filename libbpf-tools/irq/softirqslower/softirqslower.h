@@ -13,9 +13,9 @@ struct softirq_config {
 /* What one CPU knows; written by that CPU only. */
 struct softirq_cpu {
 	__u64 raised_ns[SOFTIRQ_SLOTS]; /* since when it is to run, 0: it is not, or that is not known */
-	__u64 raises;                   /* so far: an entry sees whether one came between */
 	__u64 begun_ns;                 /* of the handler that runs */
-	__u64 unused[6];                /* to whole lines of cache */
+	__u32 raises[SOFTIRQ_SLOTS];    /* so far: an entry sees whether one came between */
+	__u64 unused[7];                /* to whole lines of cache */
 };
 
 enum softirq_stage {

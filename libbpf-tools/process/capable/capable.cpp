@@ -102,7 +102,8 @@ struct Options : capable_config {
 struct Row {
     const capable_event* event = nullptr;
     EventStacks stacks;
-    std::unordered_set<std::string> shown; // with --unique
+    std::unordered_set<std::string> shown; // with --unique; emptied when it has so many
+    static constexpr std::size_t kMostShown = 1 << 16;
 
     bool opts_known() const { return event->opts != CAP_OPTS_UNKNOWN; }
     Value opt(bool set) const { return opts_known() ? Value(set ? 1 : 0) : Value(Absent{"?"}); }
@@ -200,6 +201,8 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     row.event = static_cast<const capable_event*>(record);
     row.stacks.take(row.event->stacks, size - offsetof(capable_event, stacks), row.event->task.pid);
+    if (row.shown.size() >= Row::kMostShown)
+        row.shown.clear();
     return !o.unique || row.shown.insert(likeness(row, o)).second;
 }
 

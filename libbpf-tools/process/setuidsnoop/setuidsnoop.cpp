@@ -53,6 +53,12 @@ constexpr auto kId = [](const Row& r) -> Value {
     return r.of(Now ? r.event.now : r.event.old).*Member;
 };
 
+// setfsuid and setfsgid return the ID before, and never an error.
+bool gives_old_id(const Row& r)
+{
+    return r.event.call == CALL_SETFSUID || r.event.call == CALL_SETFSGID;
+}
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return SinceFirst{r.event.task.time_ns, 3};
@@ -69,9 +75,10 @@ constexpr Column kColumns[] = {
                                                                          "System call"),
     col<[](const Row& r) -> Value { return Trusted{r.request}; }>(
         "requested", "REQUEST", 17, "Its arguments as given; -1: leave as it is"),
-    col<[](const Row& r) { return r.event.ret; }>(
-        "ret", "RET", 5, "What it returned: 0 or the negative errno; of setfsuid the old ID"),
-    col<[](const Row& r) { return Errno{r.event.ret < 0 ? -r.event.ret : 0}; }>(
+    col<[](const Row& r) {
+        return gives_old_id(r) ? Value(std::uint32_t(r.event.ret)) : Value(r.event.ret);
+    }>("ret", "RET", 5, "What it returned: 0 or the negative errno; of setfsuid the old ID"),
+    col<[](const Row& r) { return Errno{!gives_old_id(r) && r.event.ret < 0 ? -r.event.ret : 0}; }>(
         "error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<[](const Row& r) { return r.event.failed != 0; }>("failed", "FAILED", 6,
                                                           "Whether it failed", kJsonOnly),
@@ -115,7 +122,9 @@ constexpr Need kNeeds[] = {
     call<&P::setregid_fexit, &P::setregid_enter, &P::setregid_leave>("setregid"),
     call<&P::setresgid_fexit, &P::setresgid_enter, &P::setresgid_leave>("setresgid"),
     call<&P::setfsgid_fexit, &P::setfsgid_enter, &P::setfsgid_leave>("setfsgid"),
-    call<&P::setgroups_fexit, &P::setgroups_enter, &P::setgroups_leave>("setgroups"),
+    {.what = "setgroups",
+     .rungs = {rung<&P::setgroups_fexit>("fexit", kForeign),
+               rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint", kForeign)}},
     {.what = "programs that change IDs",
      .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
 };

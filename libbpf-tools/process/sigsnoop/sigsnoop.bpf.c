@@ -7,6 +7,7 @@
 #include "sigsnoop.h"
 
 #define EBADF 9
+#define EINVAL 22
 
 const volatile struct sig_config cfg = {};
 
@@ -14,7 +15,7 @@ static __always_inline bool signal_wanted(int sig)
 {
 	if (!cfg.by_signal)
 		return true;
-	return sig ? cfg.signals >> ((sig - 1) & 63) & 1 : cfg.zero;
+	return sig ? sig > 0 && sig <= 64 && (cfg.signals >> ((sig - 1) & 63) & 1) : cfg.zero;
 }
 
 /* --- Signals as they are generated. */
@@ -190,7 +191,7 @@ static __always_inline int returned(void *ctx, __u32 call, const struct sig_args
 			e.target = e.task.tid;
 		else if (args->target == PIDFD_SELF_THREAD_GROUP)
 			e.target = e.task.pid;
-		else if (!e.target && ret != -EBADF)
+		else if (!e.target && ret != -EBADF && ret != -EINVAL) /* else it may be any file */
 			e.target = pidfd_pid(args->target);
 	}
 	if (!asked_for(signal_wanted(args->sig) && (!cfg.failed || ret < 0) &&

@@ -138,12 +138,16 @@ static __always_inline struct syscount_sums *process_sums(__u32 pid, __u32 slot,
 
 static __always_inline struct syscount_sums *syscall_sums(__u32 slot)
 {
+	struct syscount_sums *sums;
 	__u32 set = cb_generation;
 
 	if (cfg.cpus > 1)
 		set = set * cfg.cpus + bpf_get_smp_processor_id();
 	slot += set * SYSCALL_SLOTS;
-	return bpf_map_lookup_elem(&cb_syscalls, &slot);
+	sums = bpf_map_lookup_elem(&cb_syscalls, &slot);
+	if (!sums)
+		count_lost_map();
+	return sums;
 }
 
 static __always_inline int count(__u32 slot, __u32 pid, long ret, __u64 ns)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syscount.h"
+#include "session/cpus.hpp"
 #include "shape/reports.hpp"
 #include "syscall_names.hpp"
 #include <algorithm>
@@ -360,7 +361,7 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
         },
     .setup =
         [](syscount_bpf& s, Options& o, const Session&) {
-            o.cpus = __u32(libbpf_num_possible_cpus());
+            o.cpus = cpu_limit();
             bpf_map__set_max_entries(s.maps.cb_syscalls, 2 * o.cpus * SYSCALL_SLOTS);
             bpf_map__set_autocreate(s.maps.cb_syscalls, !o.by_process);
             bpf_map__set_autocreate(s.maps.cb_top, o.by_process);

@@ -50,7 +50,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8, "Time of day",
                                                                with("timestamp")),
     col<[](const Row& r) {
-        return Fixed{(r.task.time_ns - r.first_ns) / 1000, 3};
+        return Fixed{(r.task.time_ns - std::min<std::uint64_t>(r.first_ns, r.task.time_ns)) / 1000,
+                     3};
     }>("since_ms", "TIME(ms)", 10, "Milliseconds since the first event"),
     col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7,
                                                  "Process ID of the one that creates"),
@@ -77,7 +78,7 @@ constexpr Column kColumns[] = {
 std::optional<std::size_t> pthread_create_in(const std::string& path)
 {
     const auto elf = ElfFile::open(open_regular(path));
-    if (!elf)
+    if (!elf || !elf->is_64()) // 32-bit programs have their arguments on the stack
         return std::nullopt;
     std::vector<RawSymbol> symbols;
     elf->add_symbols(symbols);

@@ -74,6 +74,9 @@ static __always_inline int off_cpu(struct task_struct *prev, struct task_struct 
 		slot = off_slot(prev_tid);
 		if (!slot)
 			return 0;
+		/* Two threads share the slot: what began there is forgotten. */
+		if (slot->ns && slot->tid != prev_tid)
+			count_lost_map();
 		/* What dies is not off its CPU: it is not there any more. Its number may be, later. */
 		slot->ns = prev_is_dead(prev, typed) ? 0 : now;
 		slot->tid = prev_tid;
@@ -86,10 +89,8 @@ static __always_inline int off_cpu(struct task_struct *prev, struct task_struct 
 	begun = slot->ns;
 	if (!begun)
 		return 0;
-	if (slot->tid != tid) { /* two threads share the slot */
-		count_lost_map();
+	if (slot->tid != tid)
 		return 0;
-	}
 	slot->ns = 0;
 	count_by_task(next, now - begun, typed);
 	return 0;

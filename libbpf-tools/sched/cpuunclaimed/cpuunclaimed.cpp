@@ -85,7 +85,7 @@ constexpr Counters<cpuunclaimed_bpf, Options> kTool{
     .setup =
         [](cpuunclaimed_bpf& s, Options& o, const Session&) {
             const auto online = online_cpus();
-            o.cpus = std::uint32_t(libbpf_num_possible_cpus());
+            o.cpus = std::uint32_t(online.back() + 1); // the verifier walks them all
             o.online = std::uint32_t(online.size());
             o.leader = online.front();
             bpf_map__set_max_entries(s.maps.queues, o.cpus);

@@ -54,8 +54,10 @@ static __always_inline int switched(void *ctx, struct task_struct *prev, struct 
 	if (!tid) /* each CPU has an idle task of its own */
 		return 0;
 	slot = last_node(tid);
-	if (!slot)
+	if (!slot) { /* pid_max was raised, or was that of a container */
+		count_lost_map();
 		return 0;
+	}
 	node = bpf_get_numa_node_id() + 1;
 	last = *slot;
 	if (last == node)

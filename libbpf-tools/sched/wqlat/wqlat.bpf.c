@@ -96,7 +96,8 @@ static __always_inline int queue_work(struct pool_workqueue *pool, struct work_s
 	return 0;
 }
 
-/* Takes what is known of the work or worker; 0: nothing. */
+/* Takes what is known of the work or run; 0: nothing. Who was there last stays named, so that of two in
+ * one place the one that lost it is counted, whichever starts first. */
 static __always_inline __u64 take(struct work_slot *slot, __u64 of,
 				  struct workqueue_struct **queue)
 {
@@ -111,7 +112,7 @@ static __always_inline __u64 take(struct work_slot *slot, __u64 of,
 		count_lost_map();
 		return 0;
 	}
-	slot->of = 0;
+	slot->ns = 0;
 	return ns;
 }
 
@@ -131,10 +132,11 @@ static __always_inline int start(struct work_struct *work, bool typed)
 		}
 	}
 	worker = (__u32)bpf_get_current_pid_tgid();
-	slot = slot_of(&executing, worker);
+	/* By work and worker: of a worker's tid alone there may be two at a time (work that runs in
+	 * softirqs, 6.9+), and where a program was skipped the end that is not seen is another's. */
+	slot = slot_of(&executing, number ^ worker);
 	if (!slot)
 		return 0;
-	/* The work too: on a preemptible kernel a program may be skipped, and its end not seen. */
 	slot->of = number ^ worker;
 	slot->queue = (__u64)queue;
 	slot->ns = bpf_ktime_get_ns();
@@ -144,9 +146,9 @@ static __always_inline int start(struct work_struct *work, bool typed)
 static __always_inline int end(struct work_struct *work, bool typed)
 {
 	struct workqueue_struct *queue = NULL;
-	__u64 worker = (__u32)bpf_get_current_pid_tgid(), since;
+	__u64 run = number_of(work, typed) ^ (__u32)bpf_get_current_pid_tgid(), since;
 
-	since = take(slot_of(&executing, worker), number_of(work, typed) ^ worker, &queue);
+	since = take(slot_of(&executing, run), run, &queue);
 	if (since)
 		count(queue, bpf_ktime_get_ns() - since);
 	return 0;
