@@ -21,7 +21,7 @@ using Status = Diagnosis::Status;
 
 std::string_view word(Status status)
 {
-    constexpr std::string_view kWords[] = {"runs", "runs with less", "cannot run"};
+    constexpr std::string_view kWords[] = {"runs", "runs with less", "may run", "cannot run"};
     return kWords[int(status)];
 }
 
@@ -82,7 +82,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& row) -> Value { return Trusted{row.d.tool->about.name}; }>(
         "tool", "TOOL", 15, "Name of the tool"),
     col<[](const Row& row) -> Value { return Trusted{word(row.d.status)}; }>(
-        "status", "STATUS", 14, "runs, runs with less, or cannot run"),
+        "status", "STATUS", 14, "runs, runs with less, may run, or cannot run"),
     col<list_of<&Row::probes>>("probes", "PROBES", 16, "The kinds of probes it will take"),
     col<[](const Row& row) { return text_or_absent(row.d.cause); }>(
         "cause", "CAUSE", 0, "What stands in its way", kJsonOnly),
@@ -140,9 +140,10 @@ int run(const Tool& tool, int argc, char** argv)
         output.header();
         for (const Tool* t : tools) {
             Diagnosis d = diagnose(*t, facts);
-            if (!against.cause.empty() && !t->needs.empty())
+            if (!against.cause.empty() && !t->needs.empty() &&
+                (against.for_all || d.status != Status::cannot_run))
                 d = {.tool = t,
-                     .status = Status::cannot_run,
+                     .status = against.for_all ? Status::cannot_run : Status::may_run,
                      .cause = against.cause,
                      .remedy = against.remedy};
             all_run &= d.status != Status::cannot_run;
@@ -186,8 +187,9 @@ Hindrance hindrance(bool types_known)
         return {cat("no ", missing),
                 "run it as root, or: setcap cap_bpf,cap_perfmon+ep $(command -v corebox)"};
     if (lockdown_mode() == "confidentiality")
-        return {"kernel lockdown is in mode confidentiality: BPF may not read kernel memory",
-                "boot with lockdown=integrity"};
+        return {"kernel lockdown is in mode confidentiality: no program that reads kernel memory "
+                "with a helper is loaded",
+                "boot with lockdown=integrity", false};
     if (!types_known)
         return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
                 "give them with --btf FILE, or mount sysfs, or a kernel with "

@@ -11,7 +11,8 @@ namespace corebox
 {
 
 struct Diagnosis {
-    enum class Status : std::uint8_t { runs, runs_with_less, cannot_run };
+    // may_run: what stands in the way is known only once the verifier has looked.
+    enum class Status : std::uint8_t { runs, runs_with_less, may_run, cannot_run };
 
     const Tool* tool = nullptr;
     Status status = Status::runs;
@@ -24,6 +25,7 @@ struct Diagnosis {
 // What stands against tracing as such, before any tool's needs; both empty: nothing.
 struct Hindrance {
     std::string cause{}, remedy{};
+    bool for_all = true; // else some tools run all the same
 };
 Hindrance hindrance(bool types_known);
 
