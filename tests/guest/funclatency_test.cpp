@@ -237,7 +237,14 @@ TEST(Funclatency, FloodIsCountedExactly)
     std::uint64_t sum = 0;
     for (const Json& record : r.records)
         sum += record.at("count").get<std::uint64_t>();
-    expect_exact_flood(r, sum, 2 * kCalls);
+    if (kernel() != "7.2")
+        return expect_exact_flood(r, sum, 2 * kCalls);
+    // Where the kernel preempts itself, a call whose end found the program busy is told twice: as
+    // that, and as a call that was not seen to end.
+    const auto lost = r.account.at("lost").get<std::uint64_t>();
+    EXPECT_LE(sum, 2u * kCalls) << r.account;
+    EXPECT_GE(sum + lost, 2u * kCalls) << r.account;
+    EXPECT_EQ(r.status, lost ? 3 : 0) << r.err;
 }
 
 } // namespace
