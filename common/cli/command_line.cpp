@@ -9,11 +9,11 @@
 namespace corebox
 {
 
-std::string either(std::string_view options)
+std::string either(std::string_view options, const std::function<std::string(std::string)>& mark)
 {
     std::string out;
     for (const std::string_view option : split(options, '|'))
-        out += cat(out.empty() ? "" : " or --", option);
+        out += cat(out.empty() ? "" : " or ", mark(cat("--", option)));
     return out;
 }
 
@@ -187,7 +187,7 @@ std::string columns_help(const Tool& tool)
             cat("  ", c.header, std::string(c.header.size() < 12 ? 12 - c.header.size() : 1, ' '),
                 c.help, c.key == c.header ? "" : cat(" (", c.key, ")"));
         if (c.show.when == Show::When::with || c.show.when == Show::When::costly)
-            out += cat(", with --", either(c.show.option));
+            out += cat(", with ", either(c.show.option));
         if (c.show.when == Show::When::json)
             out += ", JSON only";
         out += '\n';

@@ -228,19 +228,13 @@ std::string options(const Tool& tool)
 std::string columns(const Tool& tool)
 {
     std::string out;
-    const auto options = [](std::string_view names) {
-        std::string text;
-        for (const std::string_view name : split(names, '|'))
-            text += cat(text.empty() ? "" : " or ", bold(cat("--", name)));
-        return text;
-    };
     for (const Column& c : tool.columns) {
         out += cat(".TP\n", bold(c.header), " (", roff(c.key, true), ")\n", sentence(c.help), "\n");
         using When = Show::When;
         if (c.show.when == When::with || c.show.when == When::costly)
-            out += cat("Shown with ", options(c.show.option), ".\n");
+            out += cat("Shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::without)
-            out += cat("Not shown with ", options(c.show.option), ".\n");
+            out += cat("Not shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::json)
             out += cat("In JSON and CSV; text shows it with ", bold("--columns"), ".\n");
     }

@@ -229,19 +229,20 @@ std::uint32_t kind_class(std::uint32_t kind)
 
 } // namespace
 
-bool modules_mention(std::string_view name)
+std::set<std::string, std::less<>> mentioned_by_modules(std::span<const std::string> names)
 {
-    const std::string text = cat('\0', name, '\0');
+    std::set<std::string, std::less<>> mentioned;
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/sys/kernel/btf"), ::closedir);
     while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
         const std::string_view file = entry->d_name;
-        if (file == "vmlinux" || file.starts_with("."))
+        if (file == "vmlinux" || file.starts_with(".") || mentioned.size() == names.size())
             continue;
         const auto btf = read_file(cat("/sys/kernel/btf/", file));
-        if (btf && btf->find(text) != btf->npos)
-            return true;
+        for (const std::string& name : names)
+            if (btf && btf->find(cat('\0', name, '\0')) != btf->npos)
+                mentioned.insert(name);
     }
-    return false;
+    return mentioned;
 }
 
 KernelBtf::KernelBtf(const std::function<KernelMemory*()>& memory) : mapped_(true)

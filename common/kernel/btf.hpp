@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,8 +26,9 @@ namespace corebox
 // The BTF object of a loaded module; -1 where there is none (before 5.11, or not loaded).
 Fd open_module_btf(std::string_view module);
 
-// Whether the BTF of a loaded module has this name: then a module may have what vmlinux has not.
-bool modules_mention(std::string_view name);
+// Which of these names the BTF of a loaded module has: then a module may have what vmlinux has not.
+// Reads each module's once, some megabytes where there are many.
+std::set<std::string, std::less<>> mentioned_by_modules(std::span<const std::string> names);
 
 class KernelBtf
 {

@@ -72,7 +72,8 @@ Facts live_facts()
 Facts facts_about(std::span<const std::string> sections)
 {
     struct Known {
-        std::set<std::string, std::less<>> types, sites; // BTF's as in BTF: "btf_trace_x"
+        // BTF's as in BTF: "btf_trace_x"; and those that modules may have.
+        std::set<std::string, std::less<>> types, of_modules, sites;
         bool all_types = false, all_sites = false;
     };
     auto known = std::make_shared<Known>();
@@ -100,9 +101,14 @@ Facts facts_about(std::span<const std::string> sections)
     if (KernelBtf btf; facts.btf && !btf.empty()) {
         known->all_types = true;
         btf.find(names);
+        std::set<std::string> lacking;
         for (const KernelBtf::Name& name : names)
-            if (!name.ids.empty())
+            if (name.ids.empty())
+                lacking.insert(name.name);
+            else
                 known->types.insert(name.name);
+        known->of_modules =
+            mentioned_by_modules(std::vector<std::string>(lacking.begin(), lacking.end()));
         facts.session = known->types.contains("bpf_session_is_return");
     }
     // "do_sys_openat2", "ext4_sync_fs [ext4]"; kallsyms: "ffffffff81000000 T do_sys_openat2".
@@ -132,7 +138,7 @@ Facts facts_about(std::span<const std::string> sections)
             kind == btf_tracepoint ? cat("btf_trace_", name) : std::string(name);
         if (known->types.contains(full))
             return Answer::yes;
-        return known->all_types && !modules_mention(full) ? Answer::no : Answer::unknown;
+        return known->all_types && !known->of_modules.contains(full) ? Answer::no : Answer::unknown;
     };
     return facts;
 }

@@ -211,9 +211,7 @@ namespace
 
 bool at_return(const bpf_program* program)
 {
-    const std::string_view section = bpf_program__section_name(program);
-    return section.starts_with("kretprobe") || section.starts_with("uretprobe") ||
-           section.starts_with("fexit");
+    return corebox::at_return(bpf_program__section_name(program));
 }
 
 // The instructions of a loaded program, to load it again for each point.

@@ -23,6 +23,12 @@ std::string target_section(std::string_view section, Targets targets)
                   : std::string(section);
 }
 
+bool at_return(std::string_view section)
+{
+    return section.starts_with("fexit") || section.starts_with("kretprobe") ||
+           section.starts_with("uretprobe") || section.starts_with("tracepoint/syscalls/sys_exit_");
+}
+
 std::string obstacle(std::string_view section, const Facts& facts)
 {
     const auto slash = section.find('/');

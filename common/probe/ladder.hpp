@@ -34,6 +34,9 @@ std::string target_section(std::string_view section, Targets targets);
 // The target of a section's slot; null where it has no slot or there is no target for it.
 const Target* slot_target(std::string_view section, Targets targets);
 
+// Whether programs of this section run at the end of calls.
+bool at_return(std::string_view section);
+
 // A program of a skeleton, by its member in `progs`.
 struct Probe {
     bpf_program* (*program)(const void* progs) = nullptr;

@@ -77,13 +77,6 @@ std::string target_name(std::string_view section)
     return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
 }
 
-// Whether a program runs at the end of calls.
-bool sees_ends(std::string_view section)
-{
-    return section.starts_with("fexit") || section.starts_with("kretprobe") ||
-           section.starts_with("uretprobe") || section.starts_with("tracepoint/syscalls/sys_exit_");
-}
-
 bpf_link* attach_program(const bpf_program* program, Targets targets)
 {
     const std::string_view section = bpf_program__section_name(program);
@@ -308,7 +301,7 @@ void Launcher::read_kernel_types(bpf_object* object)
             kind == Facts::Name::btf_tracepoint ? cat("btf_trace_", name) : std::string(name);
         if (targets_.contains(full))
             return Answer::yes;
-        return modules_mention(full) ? Answer::unknown : Answer::no;
+        return mentioned_by_modules({&full, 1}).empty() ? Answer::no : Answer::unknown;
     };
 }
 
@@ -452,7 +445,7 @@ bool Launcher::attach()
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
         const std::size_t before = links_.size();
         if (attach(i)) {
-            if (sees_ends(bpf_program__section_name(plan_.load[i]))) {
+            if (at_return(bpf_program__section_name(plan_.load[i]))) {
                 std::move(links_.begin() + std::ptrdiff_t(before), links_.end(),
                           std::back_inserter(ends));
                 links_.resize(before);
@@ -481,8 +474,7 @@ std::vector<const bpf_program*> Launcher::programs(bool returns) const
     if (!returns)
         std::erase_if(programs, [](const bpf_program* program) {
             const std::string_view section = bpf_program__section_name(program);
-            return section.starts_with("kretprobe/") ||
-                   section.starts_with("tracepoint/syscalls/sys_exit_");
+            return at_return(section) && !section.starts_with("fexit");
         });
     return programs;
 }

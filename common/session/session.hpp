@@ -50,8 +50,10 @@ void parse_command_line(Session& session, void* options, int argc, char** argv);
 // --schema: the tool's declaration as JSON.
 std::string schema(const Tool& tool);
 
-// "pids or --tids" of "pids|tids", the option of a column.
-std::string either(std::string_view options);
+// "--pids or --tids" of "pids|tids", the option of a column; `mark` sets each name off.
+std::string either(
+    std::string_view options,
+    const std::function<std::string(std::string)>& mark = [](std::string name) { return name; });
 
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {

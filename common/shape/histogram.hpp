@@ -236,14 +236,14 @@ private:
                 Account& account) const
     {
         [[maybe_unused]] const std::uint64_t before = account.printed;
-        const auto one = [&](const void* row, const Distribution& d, std::string_view summary) {
+        const auto one = [&](const void* row, const Distribution& d, std::string_view line = {},
+                             bool only = false) {
             account.printed += d.count();
-            writer.write(row, d, summary);
+            writer.write(row, d, line, only);
         };
         const auto concluded = [&](Row& row, const Distribution& d) {
             const std::string line = conclude ? conclude(row, d, o) : std::string();
-            account.printed += d.count();
-            writer.write(&row, d, line, !line.empty());
+            one(&row, d, line, !line.empty());
         };
         if constexpr (HasHist<S>) {
             if (per_cpu && per_cpu(o)) {
@@ -285,14 +285,14 @@ private:
                 for (; next != all.end() && !row_before(output.columns(), &row, &next->first);
                      ++next)
                     distribution.add(next->second);
-                one(&row, distribution, {});
+                one(&row, distribution);
             }
             if constexpr (HasHist<S>)
                 if (overall) {
                     const Row row{};
                     const auto printed = account.printed; // the keys' values are in it again
                     const Distribution whole = take_histogram(s.maps.cb_hist, generation);
-                    one(&row, whole, {});
+                    one(&row, whole);
                     account.printed = std::max(printed, before + whole.count());
                 }
         }

@@ -49,6 +49,19 @@ inline constexpr Option state = opt<&OffOptions::states>(
 inline constexpr Option address = lettered('v', stack_option::address);
 } // namespace off_option
 
+// Of the tools that show stacks of what is off the CPU.
+inline constexpr Option kOffStackOptions[] = {
+    off_option::user_threads,  off_option::kernel_threads,
+    stack_option::user_only,   stack_option::kernel_only,
+    off_option::min,           off_option::max,
+    off_option::state,         stack_option::threads,
+    stack_option::folded,      stack_option::delimited,
+    stack_option::annotations, stack_option::offset,
+    off_option::address,       stack_option::flame,
+    stack_option::storage,     stack_option::hash_storage,
+    stack_option::depth,
+};
+
 // A key of JSON: "S".
 inline Value state_letter(std::uint32_t code)
 {

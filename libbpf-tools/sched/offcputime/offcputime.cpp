@@ -20,18 +20,6 @@ constexpr Example kExamples[] = {
     {"offcputime -df 10 > out.folded", "Folded stacks for other tools"},
 };
 
-constexpr Option kOptions[] = {
-    off_option::user_threads,  off_option::kernel_threads,
-    stack_option::user_only,   stack_option::kernel_only,
-    off_option::min,           off_option::max,
-    off_option::state,         stack_option::threads,
-    stack_option::folded,      stack_option::delimited,
-    stack_option::annotations, stack_option::offset,
-    off_option::address,       stack_option::flame,
-    stack_option::storage,     stack_option::hash_storage,
-    stack_option::depth,
-};
-
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
 
 constexpr Column kColumns[] = {
@@ -63,7 +51,7 @@ constexpr Stacks<offcputime_bpf, Options> kTool{
                   "that up by process, user stack and kernel stack: where time goes that is not "
                   "computing. Prints the sums at the end, the largest last.",
               .examples = kExamples},
-    .options = kOptions,
+    .options = kOffStackOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,

@@ -19,18 +19,6 @@ constexpr Example kExamples[] = {
     {"offwaketime --flame out.svg -- make", "Drawn: waiting stacks below, their wakers on top"},
 };
 
-constexpr Option kOptions[] = {
-    off_option::user_threads,  off_option::kernel_threads,
-    stack_option::user_only,   stack_option::kernel_only,
-    off_option::min,           off_option::max,
-    off_option::state,         stack_option::threads,
-    stack_option::folded,      stack_option::delimited,
-    stack_option::annotations, stack_option::offset,
-    off_option::address,       stack_option::flame,
-    stack_option::storage,     stack_option::hash_storage,
-    stack_option::depth,
-};
-
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
 
 // Null where nobody woke it.
@@ -129,7 +117,7 @@ constexpr Stacks<offwaketime_bpf, Options> kTool{
                   "and its stack: why a thread waited, and what it waited for. Prints the sums at "
                   "the end, the largest last.",
               .examples = kExamples},
-    .options = kOptions,
+    .options = kOffStackOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
