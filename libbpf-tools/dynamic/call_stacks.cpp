@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "call_stacks.hpp"
-#include "output/escape.hpp"
 
 namespace corebox
 {
@@ -17,17 +16,6 @@ const Frames* CallStacks::user(stack_task task, std::int32_t id)
     if (id >= 0)
         symbols_.note(task);
     return words_.user(task, id);
-}
-
-void CallStacks::append(std::string& text, const Frames& frames)
-{
-    if (frames.state == Frames::State::lost)
-        text += "    [Missed Stack]\n";
-    for (const std::string_view name : frames.names) {
-        text += "    ";
-        escape_text(text, name, false);
-        text += '\n';
-    }
 }
 
 } // namespace corebox

@@ -20,9 +20,6 @@ public:
     // Takes down now what the process has mapped, for it may end soon.
     void note(std::uint32_t pid) { symbols_.note({pid, ImageSymbols::image(pid)}); }
 
-    // As BCC prints them: a line a frame.
-    static void append(std::string& text, const Frames& frames);
-
 private:
     StackOptions options_;
     StackUnit unit_;

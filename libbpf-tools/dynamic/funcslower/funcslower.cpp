@@ -193,8 +193,8 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
 void below(std::string& text, const void* data)
 {
     const Row& row = *static_cast<const Row*>(data);
-    CallStacks::append(text, row.kernel);
-    CallStacks::append(text, row.user);
+    append_frames(text, row.kernel, "[Missed Stack]");
+    append_frames(text, row.user, "[Missed Stack]");
 }
 
 // --folded.
