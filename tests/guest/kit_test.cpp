@@ -131,6 +131,13 @@ std::map<std::string, Json> doctor(const BeforeExec& before = {}, const std::str
     return said;
 }
 
+// Of every tool, to who may all; asked once.
+const std::map<std::string, Json>& said_of_all()
+{
+    static const auto said = doctor();
+    return said;
+}
+
 bool cannot_run(const Json& said) { return said.at("status") == "cannot run"; }
 
 // That a tool starts if doctor says so, and else that it ends with status 2.
@@ -241,9 +248,8 @@ Result ends_without_a_reader(const std::string& tool)
 // 5.10 counts BPF maps against it.
 TEST_P(EveryTool, RunsHereAndEndsAsItShould)
 {
-    static const auto said = doctor();
     const std::string tool = GetParam();
-    const Json& about = said.at(tool);
+    const Json& about = said_of_all().at(tool);
     ASSERT_FALSE(cannot_run(about)) << about;
     if (about.at("probes").is_null()) { // it only reads
         EXPECT_EQ(run(with_needed(tool, {"--json"})).status, 0);
@@ -264,7 +270,7 @@ TEST_P(EveryTool, RunsHereAndEndsAsItShould)
 
 TEST_P(EveryTool, NeedsPrivileges)
 {
-    if (doctor({}, GetParam()).at(GetParam()).at("probes").is_null())
+    if (said_of_all().at(GetParam()).at("probes").is_null())
         return; // nothing is attached, or cannot be
     const Result result = run(with_needed(GetParam(), {}), {}, [] { become_user(); });
     expect_one_line(result, 2, "CAP_BPF and CAP_PERFMON");
