@@ -24,11 +24,14 @@ endif
 BPF_ARCH_x86_64 := x86
 BPF_ARCH_arm64  := arm64
 
-CXXFLAGS ?= -O2
-CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections \
+# Small before fast, as most of the code is declarations and runs once (a fifth less to copy to a host
+# and to page in there); what runs for each event is compiled with -O2.
+CXXFLAGS ?= -Os
+hot      := $(if $(filter file,$(origin CXXFLAGS)),-O2)
+override CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections \
             -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wcast-qual
-CPPFLAGS += -Icommon
-LDFLAGS  += -static -no-pie -Wl,--gc-sections
+override CPPFLAGS += -Icommon
+override LDFLAGS  += -static -no-pie -Wl,--gc-sections
 LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
 BPFFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH_$(ARCH)) \
             -Ivmlinux/$(ARCH) -Icommon -Wall -Wextra -Werror -Wno-unused-parameter \
@@ -96,6 +99,8 @@ $(BUILD)/kit/%.o: %.cpp
 	$(say) CXX $<
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(filter $(BUILD)/kit/common/output/% $(BUILD)/kit/common/session/%,$(kit_objs)): override CXXFLAGS += $(hot)
 
 $(BUILD)/libkit.a: $(kit_objs)
 	$(say) AR $@

@@ -281,8 +281,8 @@ void find_pins(const std::string& directory, std::multimap<std::uint32_t, std::s
         if (!fd)
             return;
         const auto info = read_file(cat("/proc/self/fdinfo/", fd.get()));
-        if (const auto id = info ? info_number(*info, "prog_id") : std::nullopt; id && *id)
-            pins.emplace(std::uint32_t(*id), path);
+        if (const std::uint64_t id = info ? info_number(*info, "prog_id").value_or(0) : 0)
+            pins.emplace(std::uint32_t(id), path);
     });
 }
 
