@@ -35,6 +35,7 @@ constexpr bpf_insn mov_imm(int dst, std::int32_t imm)
 }
 constexpr bpf_insn add(int dst, std::int32_t imm)
 {
+    // NOLINTNEXTLINE(misc-redundant-expression): BPF_ADD and BPF_K are both 0
     return insn(BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, imm);
 }
 constexpr bpf_insn load(int dst, int src, int off)

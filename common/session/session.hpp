@@ -53,7 +53,7 @@ std::string schema(const Tool& tool);
 // "--pids or --tids" of "pids|tids", the option of a column; `mark` sets each name off.
 std::string either(
     std::string_view options,
-    const std::function<std::string(std::string)>& mark = [](std::string name) { return name; });
+    const std::function<std::string(std::string)>& mark = [](const std::string& name) { return name; });
 
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {
