@@ -52,8 +52,8 @@ std::string schema(const Tool& tool);
 
 // "--pids or --tids" of "pids|tids", the option of a column; `mark` sets each name off.
 std::string either(
-    std::string_view options,
-    const std::function<std::string(std::string)>& mark = [](const std::string& name) { return name; });
+    std::string_view options, const std::function<std::string(std::string)>& mark =
+                                  [](const std::string& name) { return name; });
 
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {
