@@ -30,6 +30,8 @@ CXXFLAGS ?= -Os
 hot      := $(if $(filter file,$(origin CXXFLAGS)),-O2)
 override CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections \
             -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wcast-qual
+# Where it is built is in no file: the build-id is a checksum of debugging information too.
+override CXXFLAGS += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)=build
 override CPPFLAGS += -Icommon
 override LDFLAGS  += -static -no-pie -Wl,--gc-sections
 LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
@@ -193,10 +195,12 @@ $(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libb
 	@mkdir -p $(@D)
 	$(Q)$< man $* $(filter %.md,$^) > $@
 
+# Debian's zsh looks into vendor-completions of /usr, every zsh into site-functions of its prefix.
+zsh_completions = share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 install: corebox man
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-	    $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+	    $(DESTDIR)$(PREFIX)/$(zsh_completions) \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/corebox $(DESTDIR)$(PREFIX)/sbin/corebox
 	$(BUILD)/corebox names | while read -r name tool; do \
@@ -204,7 +208,7 @@ install: corebox man
 	    test $$name = $$tool || ln -sf $$tool.8 $(DESTDIR)$(PREFIX)/share/man/man8/$$name.8; done
 	install -m 644 $(man_pages) $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(BUILD)/corebox completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
-	$(BUILD)/corebox completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_corebox
+	$(BUILD)/corebox completion zsh > $(DESTDIR)$(PREFIX)/$(zsh_completions)/_corebox
 	$(BUILD)/corebox completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corebox.fish
 	$(BUILD)/corebox names | while read -r name tool; do \
 	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done

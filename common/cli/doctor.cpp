@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <gelf.h>
+#include <memory>
 #include <unistd.h>
 
 namespace corebox
@@ -28,15 +30,38 @@ std::string_view word(Status status)
 // What mends a cause, by a word that only this cause has.
 constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
     {"tracefs is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"},
+    {"tracefs is not readable",
+     "setcap cap_bpf,cap_perfmon,cap_dac_read_search+ep $(command -v corebox)"},
+    {"perf_event_paranoid", "sysctl kernel.perf_event_paranoid=2"},
     {"CONFIG_KPROBE_EVENTS", "a kernel with CONFIG_KPROBE_EVENTS=y"},
 };
 
-std::string remedy_of(std::string_view cause)
+// All that has to be done against one cause.
+std::vector<std::string> remedies_of(std::string_view cause)
 {
+    std::vector<std::string> remedies;
     for (const auto& [mark, remedy] : kRemedies)
         if (cause.find(mark) != cause.npos)
-            return std::string(remedy);
-    return {};
+            remedies.emplace_back(remedy);
+    // "... is not loaded (modprobe kvm_intel or kvm_amd)"
+    if (const auto at = cause.find("(modprobe "); at != cause.npos)
+        remedies.emplace_back(cause.substr(at + 1, cause.find(')', at) - at - 1));
+    return remedies;
+}
+
+// What lets one rung of the unmet need be taken, and takes the least.
+std::string remedy_of(const Plan& plan)
+{
+    std::vector<std::string> least;
+    for (const Step& step : plan.steps)
+        if (step.need == plan.unmet)
+            if (auto remedies = remedies_of(step.reason);
+                !remedies.empty() && (least.empty() || remedies.size() < least.size()))
+                least = std::move(remedies);
+    std::string out;
+    for (const std::string& remedy : least)
+        out += cat(out.empty() ? "" : " && ", remedy);
+    return out;
 }
 
 void add_once(std::vector<std::string>& to, std::string_view text)
@@ -93,6 +118,35 @@ constexpr Column kColumns[] = {
         "why", "WHY", 0, "Cause and remedy, or what is not seen"),
 };
 
+// Whether a BPF object has CO-RE relocations: they are listed in its section .BTF.ext (the kernel's
+// Documentation/bpf/btf.rst). libbpf then loads it only where it finds the kernel's types.
+bool looks_at_types(std::span<const std::byte> object)
+{
+    ::elf_version(EV_CURRENT);
+    auto* bytes = const_cast<char*>(reinterpret_cast<const char*>(object.data()));
+    const std::unique_ptr<Elf, int (*)(Elf*)> elf(::elf_memory(bytes, object.size()), ::elf_end);
+    std::size_t names = 0;
+    if (!elf || ::elf_getshdrstrndx(elf.get(), &names) != 0)
+        return true;
+    for (Elf_Scn* s = nullptr; (s = ::elf_nextscn(elf.get(), s)) != nullptr;) {
+        GElf_Shdr header;
+        if (!::gelf_getshdr(s, &header))
+            return true;
+        const char* name = ::elf_strptr(elf.get(), names, header.sh_name);
+        if (!name || std::string_view(name) != ".BTF.ext")
+            continue;
+        const Elf_Data* data = ::elf_rawdata(s, nullptr);
+        // magic, version, flags, length of the header; offset and length of information about
+        // functions, about lines, and of relocations.
+        std::uint32_t words[8]{};
+        if (!data || data->d_size < sizeof words)
+            return true;
+        std::memcpy(words, data->d_buf, sizeof words);
+        return words[1] >= sizeof words && words[7] != 0;
+    }
+    return false;
+}
+
 struct Options {
     std::vector<std::string_view> tools;
 };
@@ -141,6 +195,7 @@ int run(const Tool& tool, int argc, char** argv)
         for (const Tool* t : tools) {
             Diagnosis d = diagnose(*t, facts);
             if (!against.cause.empty() && !t->needs.empty() &&
+                (!against.of_types || looks_at_types(t->object())) &&
                 (against.for_all || d.status != Status::cannot_run))
                 d = {.tool = t,
                      .status = against.for_all ? Status::cannot_run : Status::may_run,
@@ -190,15 +245,16 @@ Hindrance hindrance(bool types_known)
         return {"kernel lockdown is in mode confidentiality: no program that reads kernel memory "
                 "with a helper is loaded",
                 "boot with lockdown=integrity", false};
-    if (!types_known)
-        return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
-                "give them with --btf FILE, or mount sysfs, or a kernel with "
-                "CONFIG_DEBUG_INFO_BTF=y"};
     // The least that bpf(2) gives, to learn whether it gives anything.
     const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr);
     if (map >= 0) {
         ::close(map);
-        return {};
+        if (types_known)
+            return {};
+        return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
+                "give them with --btf FILE, or mount sysfs, or a kernel with "
+                "CONFIG_DEBUG_INFO_BTF=y",
+                true, true};
     }
     if (errno == ENOSYS)
         return {"the kernel has no bpf(2)", "a kernel with CONFIG_BPF_SYSCALL=y"};
@@ -211,6 +267,11 @@ Hindrance hindrance(bool types_known)
 Diagnosis diagnose(const Tool& tool, const Facts& facts)
 {
     Diagnosis d{.tool = &tool};
+    if (tool.obstacle && !(d.cause = tool.obstacle(facts)).empty()) {
+        d.status = Status::cannot_run;
+        for (const std::string& remedy : remedies_of(d.cause))
+            d.remedy += cat(d.remedy.empty() ? "" : " && ", remedy);
+    }
     tool.inspect(tool, [&](const void* progs) {
         const Plan plan =
             resolve(tool.needs, progs, facts, {}, [](std::string_view) { return false; }, {});
@@ -231,11 +292,8 @@ Diagnosis diagnose(const Tool& tool, const Facts& facts)
         if (!plan.unmet)
             return;
         d.status = Status::cannot_run;
-        for (const Step& step : plan.steps)
-            if (step.need == plan.unmet)
-                d.cause += cat(d.cause.empty() ? "" : "; ", step.rung->name, ": ", step.reason);
-        d.cause = cat("no ", plan.unmet->what, ": ", d.cause);
-        d.remedy = remedy_of(d.cause);
+        d.cause = cat("no ", plan.unmet->what, ": ", plan.why_unmet());
+        d.remedy = remedy_of(plan);
         d.probes.clear();
         d.unseen.clear();
     });

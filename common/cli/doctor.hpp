@@ -25,7 +25,8 @@ struct Diagnosis {
 // What stands against tracing as such, before any tool's needs; both empty: nothing.
 struct Hindrance {
     std::string cause{}, remedy{};
-    bool for_all = true; // else some tools run all the same
+    bool for_all = true;   // else some tools run all the same
+    bool of_types = false; // only for tools that look at the kernel's types
 };
 Hindrance hindrance(bool types_known);
 

@@ -78,7 +78,7 @@ std::string_view section(std::string_view markdown, std::string_view title)
 std::string blocks(std::string_view markdown)
 {
     std::string out;
-    enum class In { nothing, paragraph, item, code, fence } in = In::nothing;
+    enum class In { nothing, heading, paragraph, item, code, fence } in = In::nothing;
     int blank = 0;
     const auto leave_code = [&] {
         if (in == In::code || in == In::fence)
@@ -122,12 +122,13 @@ std::string blocks(std::string_view markdown)
         const auto text = line.substr(std::min(line.find_first_not_of(' '), line.size()));
         if (line.starts_with("### ")) {
             out += cat(".SS ", inline_marks(line.substr(4)), "\n");
-            in = In::nothing;
+            in = In::heading;
         } else if (text.starts_with("- ")) {
             out += cat(".IP \\(bu 2\n", inline_marks(text.substr(2)), "\n");
             in = In::item;
         } else {
-            if (in == In::nothing || in == In::code || in == In::fence || blank)
+            const bool heading = in == In::heading; // makes the paragraph itself
+            if (in == In::nothing || in == In::code || in == In::fence || (blank && !heading))
                 out += ".PP\n";
             in = blank || in != In::item ? In::paragraph : In::item;
             out += cat(inline_marks(text), "\n");
@@ -314,6 +315,29 @@ std::string man_page(const Tool& tool, std::string_view markdown)
     return wrapped(out);
 }
 
+// (The guest tests run every tool so: Doctor.TwoCapabilitiesAndNoMore.)
+constexpr std::string_view kPrivileges =
+    R"(A tool needs CAP_BPF and CAP_PERFMON, or root.
+
+    setcap cap_bpf,cap_perfmon+ep /usr/local/sbin/corebox
+
+lets everybody trace who may execute that file or a link to it. What these two do not give:
+
+- Before Linux 5.11 BPF maps count as locked memory: `ulimit -l unlimited`, or CAP_SYS_RESOURCE.
+- Samples, kprobes, uprobes and the tracepoints of tracefs are perf events. While
+  kernel.perf_event_paranoid is 3, Debian's default, its kernels let only CAP_SYS_ADMIN open any:
+  `sysctl kernel.perf_event_paranoid=2`. Most tools do without.
+- The tracepoints of tracefs want it to be readable: CAP_DAC_READ_SEARCH, or
+  `mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing`. Few tools need one.
+- Names of the kernel's functions, in stacks, want CAP_SYSLOG; those of other users' programs
+  CAP_SYS_PTRACE.
+- fentry and fexit of functions of modules, such as file systems, want CAP_SYS_ADMIN; kprobes are
+  taken instead.
+
+`corebox doctor`, run by that user, tells what runs and what the rest lacks. Once it traces a tool
+keeps only the capabilities with which it reads.
+)";
+
 std::string man_page(std::span<const Tool* const> tools)
 {
     std::string out = title("corebox");
@@ -339,6 +363,7 @@ std::string man_page(std::span<const Tool* const> tools)
             list += cat(".TP\n", bold(alias.name), "(8)\n", sentence(alias.summary), "\n");
     }
     put_section(out, "TOOLS", list);
+    put_section(out, "PRIVILEGES", blocks(kPrivileges));
     put_section(out, "ENVIRONMENT",
                 ".TP\n\\fBCOREBOX_PROBES\\fR\nRungs to take where a tool has them, separated by "
                 "commas, such as kprobe or perf_buffer; for tests.\n");

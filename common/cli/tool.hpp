@@ -69,6 +69,10 @@ struct alignas(64) Tool {
     // Opens the tool's object without loading it and hands over its programs: plans can be
     // resolved, and kernels asked, on a machine where nothing may be loaded.
     void (*inspect)(const Tool& tool, const std::function<void(const void* progs)>& use);
+    // That object, an ELF file; empty where a tool has none.
+    std::span<const std::byte> (*object)() = [] { return std::span<const std::byte>(); };
+    // Why a tool without needs can do nothing here with its default options; null: it always can.
+    std::string (*obstacle)(const Facts&) = nullptr;
 };
 
 // Every tool linked into this program, by name. Tools register by placing a Tool into the section
@@ -100,6 +104,15 @@ consteval Shared shared_of(const S& shape)
         return S::kShared;
 }
 
+template <class S>
+consteval auto obstacle_of(const S& shape) -> std::string (*)(const Facts&)
+{
+    if constexpr (requires { shape.obstacle; })
+        return shape.obstacle;
+    else
+        return nullptr;
+}
+
 // A Tool from a shape: `[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
 // entry<kTool>();`
 template <const auto& Shape>
@@ -124,7 +137,16 @@ consteval Tool entry()
                         Skeleton::destroy(s);
                     }
                 }
-            }};
+            },
+        .object = []() -> std::span<const std::byte> {
+            if constexpr (requires { typename S::Skeleton; }) {
+                std::size_t size = 0;
+                const void* bytes = S::Skeleton::elf_bytes(&size);
+                return {static_cast<const std::byte*>(bytes), size};
+            }
+            return {};
+        },
+        .obstacle = obstacle_of(Shape)};
 }
 
 } // namespace corebox

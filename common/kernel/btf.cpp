@@ -670,6 +670,22 @@ int KernelBtf::pointer_argument(std::uint32_t typedef_id, std::string_view wante
     return -1;
 }
 
+bool KernelBtf::argument_unknown(std::uint32_t function_id) const
+{
+    const Type* function = type(function_id);
+    const Type* proto =
+        function && btf_kind(function) == BTF_KIND_FUNC ? type(function->type) : nullptr;
+    if (!proto || btf_kind(proto) != BTF_KIND_FUNC_PROTO || btf_vlen(proto) == 0)
+        return false;
+    const Type* target = type(btf_params(proto)[0].type);
+    if (!target || btf_kind(target) != BTF_KIND_PTR)
+        return false;
+    do
+        target = type(target->type);
+    while (target && (btf_kind(target) == BTF_KIND_CONST || btf_kind(target) == BTF_KIND_VOLATILE));
+    return target && btf_kind(target) == BTF_KIND_FWD;
+}
+
 std::vector<KernelBtf::Name> relocated_names(const btf* object)
 {
     std::vector<KernelBtf::Name> names;

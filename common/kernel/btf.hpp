@@ -68,6 +68,10 @@ public:
     // -1: none.
     int pointer_argument(std::uint32_t typedef_id, std::string_view type) const;
 
+    // Whether the first argument of a function, by its id, points to a struct of which there is no
+    // more than the name: then the verifier lets no program read it.
+    bool argument_unknown(std::uint32_t function_id) const;
+
 private:
     struct Type; // btf_type
     using Offsets = std::unordered_multimap<std::uint32_t, Name*>;

@@ -7,21 +7,29 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <cerrno>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <memory>
 #include <set>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace corebox
 {
 
+bool reachable(const std::string& path)
+{
+    return ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) == 0;
+}
+
 std::string tracefs_path()
 {
     // debugfs mounts it where nobody else did (before 4.1 only there).
     for (const char* path : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"})
-        if (::access(cat(path, "/events").c_str(), F_OK) == 0)
+        if (reachable(cat(path, "/events")))
             return path;
     return {};
 }
@@ -43,6 +51,26 @@ Answer counts_cycles()
     return errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV ? Answer::no : Answer::unknown;
 }
 
+// Debian's and Android's kernels know a level of kernel.perf_event_paranoid, 3, which is their
+// default and for which CAP_PERFMON is not enough: all of perf_event_open(2) wants CAP_SYS_ADMIN.
+bool opens_perf_events()
+{
+    perf_event_attr attr{};
+    attr.type = PERF_TYPE_SOFTWARE;
+    attr.size = sizeof attr;
+    attr.config = PERF_COUNT_SW_DUMMY;
+    attr.disabled = 1;
+    const Fd fd(int(::syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+    return fd || errno != EACCES;
+}
+
+bool tracefs_mounted()
+{
+    struct statfs st {
+    };
+    return ::statfs("/sys/kernel/tracing", &st) == 0 && st.f_type == TRACEFS_MAGIC;
+}
+
 } // namespace
 
 Facts live_facts()
@@ -50,19 +78,26 @@ Facts live_facts()
     Facts facts;
     const std::string tracefs = tracefs_path();
     facts.tracefs = !tracefs.empty();
+    facts.tracefs_closed = !facts.tracefs && tracefs_mounted();
+    facts.perf_events = opens_perf_events();
+    __u32 id = 0;
+    facts.module_types = bpf_btf_get_next_id(0, &id) == 0 || errno != EPERM;
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     facts.kprobes = ::access("/sys/bus/event_source/devices/kprobe", F_OK) == 0 ||
-                    (facts.tracefs && ::access(cat(tracefs, "/kprobe_events").c_str(), F_OK) == 0);
+                    (facts.tracefs && reachable(cat(tracefs, "/kprobe_events")));
     facts.session = false;
     facts.ring_buffer = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) > 0;
     facts.has = [tracefs](Facts::Name kind, std::string_view name) {
         if (kind == Facts::Name::perf_event && name == "cycles")
             return counts_cycles();
+        if (kind == Facts::Name::module)
+            return ::access(cat("/sys/module/", name).c_str(), F_OK) == 0 ? Answer::yes
+                                                                          : Answer::no;
         if (kind != Facts::Name::tracepoint)
             return Answer::unknown;
         if (tracefs.empty())
             return Answer::no;
-        if (::access(cat(tracefs, "/events/", name, "/id").c_str(), F_OK) == 0)
+        if (reachable(cat(tracefs, "/events/", name, "/id")))
             return Answer::yes;
         return errno == ENOENT ? Answer::no : Answer::unknown;
     };
@@ -73,7 +108,7 @@ Facts facts_about(std::span<const std::string> sections)
 {
     struct Known {
         // BTF's as in BTF: "btf_trace_x"; and those that modules may have.
-        std::set<std::string, std::less<>> types, of_modules, sites;
+        std::set<std::string, std::less<>> types, opaque, of_modules, sites;
         bool all_types = false, all_sites = false;
     };
     auto known = std::make_shared<Known>();
@@ -105,8 +140,11 @@ Facts facts_about(std::span<const std::string> sections)
         for (const KernelBtf::Name& name : names)
             if (name.ids.empty())
                 lacking.insert(name.name);
-            else
+            else {
                 known->types.insert(name.name);
+                if (name.kind == BTF_KIND_FUNC && btf.argument_unknown(name.ids[0]))
+                    known->opaque.insert(name.name);
+            }
         known->of_modules =
             mentioned_by_modules(std::vector<std::string>(lacking.begin(), lacking.end()));
         facts.session = known->types.contains("bpf_session_is_return");
@@ -132,6 +170,8 @@ Facts facts_about(std::span<const std::string> sections)
             return known->sites.contains(name) ? Answer::yes
                    : known->all_sites          ? Answer::no
                                                : Answer::unknown;
+        if (kind == known_argument)
+            return known->opaque.contains(name) ? Answer::no : Answer::yes;
         if (kind != btf_function && kind != btf_tracepoint)
             return base(kind, name);
         const std::string full =
@@ -167,6 +207,8 @@ Facts recorded_facts(std::string_view text)
         }
     }
     facts.has = [names](Facts::Name kind, std::string_view name) {
+        if (kind == Facts::Name::known_argument || kind == Facts::Name::module)
+            return Answer::unknown; // not recorded
         return names->contains(Key(kind, name)) ? Answer::yes : Answer::no;
     };
     return facts;

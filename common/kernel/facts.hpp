@@ -20,13 +20,18 @@ struct Facts {
         btf_tracepoint, // has a btf_trace_ typedef
         tracepoint,     // "category/name" in tracefs
         perf_event,     // a hardware event that this machine counts: "cycles"
+        known_argument, // BTF tells what the function's first argument points to, if it does
+        module,         // loaded, or built in and with parameters
     };
 
-    bool btf = true;         // /sys/kernel/btf/vmlinux
-    bool tracefs = true;     // mounted and readable
-    bool kprobes = true;     // CONFIG_KPROBE_EVENTS
-    bool ring_buffer = true; // BPF_MAP_TYPE_RINGBUF
-    bool session = true;     // kprobe sessions: a function bpf_session_is_return in BTF
+    bool btf = true;             // /sys/kernel/btf/vmlinux
+    bool tracefs = true;         // mounted and readable
+    bool tracefs_closed = false; // mounted, but not for this user
+    bool perf_events = true;     // perf_event_open(2), by which kprobes and tracepoints attach too
+    bool kprobes = true;         // CONFIG_KPROBE_EVENTS
+    bool ring_buffer = true;     // BPF_MAP_TYPE_RINGBUF
+    bool session = true;         // kprobe sessions: a function bpf_session_is_return in BTF
+    bool module_types = true;    // BTF objects of modules can be had: CAP_SYS_ADMIN
 
     // `unknown` where finding out costs more than trying.
     std::function<Answer(Name, std::string_view)> has = [](Name, std::string_view) {
@@ -48,6 +53,10 @@ Facts facts_about(std::span<const std::string> sections);
 // "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
 // listed is not there.
 Facts recorded_facts(std::string_view text);
+
+// Whether a file is there for this process and its capabilities, which access(2) leaves out for all
+// but root.
+bool reachable(const std::string& path);
 
 // Where tracefs is; empty if it is nowhere.
 std::string tracefs_path();

@@ -7,6 +7,38 @@
 
 namespace corebox
 {
+namespace
+{
+
+constexpr std::string_view kNoPerfEvents =
+    "perf events want CAP_SYS_ADMIN while kernel.perf_event_paranoid is above 2";
+
+// What stands against a program of a rung that attaches by perf_event_open(2), beside its section.
+// One of "uprobe" does not in a rung that attaches it to many at once.
+std::string perf_obstacle(const Rung& rung, std::string_view section, const Facts& facts)
+{
+    constexpr std::string_view kKinds[] = {"kprobe", "kretprobe",  "uprobe",    "uretprobe",
+                                           "tp",     "tracepoint", "perf_event"};
+    const std::string_view kind = section.substr(0, section.find('/'));
+    if (facts.perf_events || rung.name.ends_with(".multi") ||
+        std::ranges::find(kKinds, kind) == std::end(kKinds))
+        return {};
+    // A missing function is not told here: a tool learns of it only when it attaches.
+    const bool tracepoint = kind == "tp" || kind == "tracepoint";
+    const std::string also = tracepoint ? obstacle(section, facts) : "";
+    return cat(also, also.empty() ? "" : "; ", kNoPerfEvents);
+}
+
+std::string no_tracefs(const Facts& facts)
+{
+    if (facts.tracefs)
+        return {};
+    return facts.tracefs_closed
+               ? "tracefs is not readable here (needs CAP_DAC_READ_SEARCH, or a mount for a group)"
+               : "tracefs is not mounted (mount -t tracefs tracefs /sys/kernel/tracing)";
+}
+
+} // namespace
 
 const Target* slot_target(std::string_view section, Targets targets)
 {
@@ -49,11 +81,13 @@ std::string obstacle(std::string_view section, const Facts& facts)
             return lacks(btf_tracepoint) ? cat("no tracepoint ", target, " in BTF") : "";
         if (lacks(btf_function))
             return cat("no function ", target, " in BTF");
+        if (lacks(known_argument))
+            return cat("BTF does not tell the argument of ", target);
         return lacks(ftrace_site) ? cat(target, " has no ftrace site") : "";
     }
     if (kind == "tp" || kind == "tracepoint") {
         if (!facts.tracefs)
-            return "tracefs is not mounted (mount -t tracefs tracefs /sys/kernel/tracing)";
+            return no_tracefs(facts);
         if (target.empty()) // chosen at run time
             return {};
         return lacks(tracepoint) ? cat("no tracepoint ", target) : "";
@@ -92,10 +126,10 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
             break;
         bpf_program* program = p.program(progs);
         const auto r = refused.find(std::string_view(bpf_program__name(program)));
-        std::string reason =
-            r != refused.end()
-                ? r->second
-                : obstacle(target_section(bpf_program__section_name(program), targets), facts);
+        const std::string section = target_section(bpf_program__section_name(program), targets);
+        std::string reason = r != refused.end() ? r->second : perf_obstacle(rung, section, facts);
+        if (reason.empty())
+            reason = obstacle(section, facts);
         if (reason.empty())
             programs.push_back(program);
         else if (!p.optional || reason.starts_with(kRefusedLoad))
@@ -183,6 +217,24 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
             plan.unmet = &need;
     }
     return plan;
+}
+
+std::string Plan::why_unmet() const
+{
+    std::string out, names;
+    for (std::size_t i = 0; i < steps.size(); i++) {
+        const Step& step = steps[i];
+        if (step.need != unmet)
+            continue;
+        names += cat(names.empty() ? "" : ", ", step.rung->name);
+        const bool same = i + 1 < steps.size() && steps[i + 1].need == unmet &&
+                          steps[i + 1].reason == step.reason;
+        if (same)
+            continue;
+        out += cat(out.empty() ? "" : "; ", names, ": ", step.reason);
+        names.clear();
+    }
+    return out;
 }
 
 std::string Plan::explain() const

@@ -125,6 +125,8 @@ struct Plan {
 
     // One line a need: what was taken, what was passed over and why, what is not seen.
     std::string explain() const;
+    // "fentry, kprobe: md_mod is not loaded; tracepoint: ...": why no rung of `unmet` is met.
+    std::string why_unmet() const;
 };
 
 // `forced` is COREBOX_PROBES: of a need's rungs only the named ones, where it has one of them.

@@ -277,7 +277,11 @@ void Launcher::read_kernel_types(bpf_object* object)
         modules_.push_back(std::move(btf));
     }
     std::vector<std::uint32_t> roots;
+    std::set<std::string, std::less<>> opaque;
     for (std::size_t i = 0; i < names.size(); i++) {
+        if (i >= types && names[i].kind == BTF_KIND_FUNC && !names[i].ids.empty() &&
+            btf_->argument_unknown(names[i].ids[0]))
+            opaque.insert(names[i].name);
         if (i < types)
             roots.insert(roots.end(), names[i].ids.begin(), names[i].ids.end());
         else if (!names[i].ids.empty()) {
@@ -294,7 +298,9 @@ void Launcher::read_kernel_types(bpf_object* object)
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
         fail("keep the kernel's types in memory", errno);
-    facts_.has = [this, base = facts_.has](Facts::Name kind, std::string_view name) {
+    facts_.has = [this, base = facts_.has, opaque](Facts::Name kind, std::string_view name) {
+        if (kind == Facts::Name::known_argument)
+            return opaque.contains(name) ? Answer::no : Answer::yes;
         if (kind != Facts::Name::btf_function && kind != Facts::Name::btf_tracepoint)
             return base(kind, name);
         const std::string full =
@@ -322,13 +328,9 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
             return session_.given(name) || (name == "--" && command_.pid());
         },
         forced_, session_.targets);
-    if (plan_.unmet) {
-        std::string tried;
-        for (const Step& step : plan_.steps)
-            if (step.need == plan_.unmet)
-                tried += cat(tried.empty() ? "" : "; ", step.rung->name, ": ", step.reason);
-        fail(cat("cannot observe ", plan_.unmet->what, " on this kernel (", tried, ")"), 0);
-    }
+    if (plan_.unmet)
+        fail(cat("cannot observe ", plan_.unmet->what, " on this kernel (", plan_.why_unmet(), ")"),
+             0);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {

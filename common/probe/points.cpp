@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "kernel/facts.hpp"
+#include "probe/ladder.hpp"
 #include "symbols/demangle.hpp"
 #include "symbols/elf.hpp"
 #include "symbols/file.hpp"
@@ -342,14 +343,13 @@ std::vector<std::string> all_tracepoints()
 {
     const std::string tracefs = tracefs_path();
     if (tracefs.empty())
-        fail("list tracepoints: tracefs is not mounted", 0,
-             "mount -t tracefs tracefs /sys/kernel/tracing");
+        fail(cat("list tracepoints: ", obstacle("tracepoint", live_facts())), 0);
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
     for (const std::string& category : entries(events))
         if (category != "ftrace") // of the tracer itself: nothing can be attached to them
             for (const std::string& event : entries(cat(events, "/", category)))
-                if (::access(cat(events, "/", category, "/", event, "/id").c_str(), F_OK) == 0)
+                if (reachable(cat(events, "/", category, "/", event, "/id")))
                     names.push_back(cat(category, ":", event));
     std::ranges::sort(names);
     return names;

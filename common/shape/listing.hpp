@@ -25,6 +25,9 @@ struct Listing {
     // Hands each row to `print` as soon as it is known; false: nobody reads on. May fail().
     void (*list)(const Options&, const Session&, const std::function<bool(const Row&)>& print);
 
+    // Why there is nothing to list without options; empty: nothing known.
+    std::string (*obstacle)(const Facts&) = nullptr;
+
     static constexpr Shared kShared = Shared::none;
 
     int run(const Tool& tool, int argc, char** argv) const
@@ -37,8 +40,11 @@ struct Listing {
                 check(o, session);
             std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
             Output output(session.output_options(), columns.list);
-            if (session.check)
+            if (session.check) {
+                if (const auto reason = obstacle ? obstacle(live_facts()) : ""; !reason.empty())
+                    fail(cat("list: ", reason), 0);
                 return Exit::complete;
+            }
             const bool free_text =
                 text && session.format == Format::text && session.columns.empty();
             if (!free_text)

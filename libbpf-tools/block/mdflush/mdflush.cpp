@@ -3,7 +3,6 @@
 #include "output/task_columns.hpp"
 #include "request.hpp"
 #include "shape/stream.hpp"
-#include <unistd.h>
 
 #include "mdflush.skel.h"
 
@@ -47,19 +46,35 @@ constexpr Column kColumns[] = {
        kJsonOnly),
 };
 
+// (One that is built in has parameters, and so is there too.)
+std::string no_md(const Facts& facts)
+{
+    return facts.has(Facts::Name::module, "md_mod") == Answer::no
+               ? "the kernel module md_mod is not loaded (modprobe md_mod)"
+               : "";
+}
+
+std::string no_md_types(const Facts& facts)
+{
+    if (std::string reason = no_md(facts); !reason.empty())
+        return reason;
+    if (!reachable("/sys/module/md_mod/initstate")) // built in
+        return {};
+    if (!reachable("/sys/kernel/btf/md_mod"))
+        return "this kernel has no BTF of modules";
+    return facts.module_types ? "" : "BTF of modules wants CAP_SYS_ADMIN";
+}
+
 constexpr Need kNeeds[] = {
     {"flush requests to arrays",
-     {rung<&P::flush_fentry>("fentry"), rung<&P::flush_kprobe>("kprobe")}},
+     {rung<&P::flush_fentry>("fentry", {}, nullptr, no_md_types),
+      rung<&P::flush_kprobe>("kprobe", {}, nullptr, no_md)}},
     {"their ends", {rung<&P::done_tp_btf>("tp_btf"), rung<&P::done_raw_tp>("raw_tp")}, "latency"},
 };
 
 Targets targets(const Options&)
 {
     static constexpr Target kFlush[] = {{"%flush", "md_flush_request", "md_mod"}};
-    // One that is built in is there too: it has parameters.
-    if (::access("/sys/module/md_mod", F_OK) != 0)
-        fail("trace md flushes: the kernel module md_mod is not loaded", 0,
-             "modprobe md_mod, or begin when there is an array");
     return kFlush;
 }
 
