@@ -20,7 +20,7 @@ struct stack_memo {
 	__u32 samples, learnt; /* asked for, and looked at by user space */
 	__u32 slots;
 	__u32 extent; /* words from the first to the last slot */
-	__u32 unused;
+	__u32 gone;   /* written by user space: its addresses do not always lie in the same places */
 	__u64 slot[STACK_MEMO_SLOTS];
 	__u64 top; /* the stack's last word */
 };

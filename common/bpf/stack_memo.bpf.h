@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The kernel stack of the running task without unwinding it each time, for tools of frequent events
- * that tend to come from the same places. For tp_btf programs. 5.10+.
+ * that tend to come from the same places. For tp_btf programs, and fentry. 5.10+.
  *
  * A return address tells how large its function's frame is, and so where the next one lies. If on a
  * stack every return address of a known stack lies where it lay there, unwinding would find just
  * them. Where they lie user space finds out, from a copy of the stack and from what the unwinder made
- * of it. Counted from where we are: on top of a system call there is a gap of random size
+ * of it. (A function that aligns its frame breaks the rule. The addresses above it move, and a stack on
+ * which user space sees that is left to the unwinder.) Counted from where we are: on top of a system call there is a gap of random size
  * (RANDOMIZE_KSTACK_OFFSET), above which only the entry's return address lies, next to the saved
  * registers. Unwinding costs 6000 instructions, this some 700. */
 #pragma once
@@ -27,35 +28,39 @@ struct {
 	__type(value, struct stack_sample);
 } cb_stack_sample SEC(".maps");
 
+#define STACK_TASK(typed, task, field) ((typed) ? (task)->field : BPF_CORE_READ(task, field))
+
 /* A return that somebody traces has another address in its place than the unwinder tells. */
-static __always_inline bool returns_replaced(struct task_struct *task)
+static __always_inline bool returns_replaced(struct task_struct *task, bool typed)
 {
-	if (bpf_core_field_exists(task->rethooks) && task->rethooks.first)
+	if (bpf_core_field_exists(task->rethooks) && STACK_TASK(typed, task, rethooks.first))
 		return true;
-	if (bpf_core_field_exists(task->kretprobe_instances) && task->kretprobe_instances.first)
+	if (bpf_core_field_exists(task->kretprobe_instances) &&
+	    STACK_TASK(typed, task, kretprobe_instances.first))
 		return true;
-	return bpf_core_field_exists(task->ret_stack) && task->ret_stack &&
-	       task->curr_ret_depth >= 0;
+	return bpf_core_field_exists(task->ret_stack) && STACK_TASK(typed, task, ret_stack) &&
+	       STACK_TASK(typed, task, curr_ret_depth) >= 0;
 }
 
 /* Where the stack of `task`, the running one, begins (*begin), and its size up to user mode's registers;
  * 0: it is not one to remember. */
 static __always_inline __u64 stack_extent(void *ctx, struct task_struct *task,
-					  struct stack_sample *s, __u64 *begin)
+					  struct stack_sample *s, __u64 *begin, bool typed)
 {
 	__u64 base, size, below;
 
-	if (!bpf_core_field_exists(task->stack_vm_area) || returns_replaced(task))
+	if (!bpf_core_field_exists(task->stack_vm_area) || returns_replaced(task, typed))
 		return 0;
 	/* A raw tracepoint's arguments lie on the stack that it runs on: this is where we are. The
 	 * verifier (of the task's stack 7.2's) lets programs store these addresses, not calculate
 	 * with them. */
-	*(void *volatile *)&s->top = task->stack;
+	*(void *volatile *)&s->top = STACK_TASK(typed, task, stack);
 	base = *(volatile __u64 *)&s->top;
 	*(void *volatile *)&s->top = ctx;
 	*begin = *(volatile __u64 *)&s->top;
 	below = *begin - base;
-	size = ((__u64)task->stack_vm_area->nr_pages << 12) - sizeof(struct pt_regs);
+	size = typed ? task->stack_vm_area->nr_pages : BPF_CORE_READ(task, stack_vm_area, nr_pages);
+	size = (size << 12) - sizeof(struct pt_regs);
 	return below < size ? size - below : 0; /* else it is an interrupt's stack */
 }
 
@@ -152,19 +157,17 @@ found:
 	return 0;
 }
 
-/* As stack_id(ctx, 0). `typed`: `task`, which is the running one, is a pointer whose members the
- * verifier lets be read; else it is always unwound. */
-static __always_inline __s32 kernel_stack_id(void *ctx, struct task_struct *task, bool typed)
+/* As stack_id(ctx, 0), of `task`, which is the running one. `typed`: a pointer whose members the
+ * verifier lets be read. */
+static __always_inline __s32 memo_stack_id(void *ctx, struct task_struct *task, bool typed)
 {
-	struct stack_sample *s = NULL;
 	__u64 size = 0, begin = 0;
 	__u32 zero = 0, hint = 0;
+	struct stack_sample *s = bpf_map_lookup_elem(&cb_stack_sample, &zero);
 	__s32 id;
 
-	if (typed)
-		s = bpf_map_lookup_elem(&cb_stack_sample, &zero);
 	if (s)
-		size = stack_extent(ctx, task, s, &begin);
+		size = stack_extent(ctx, task, s, &begin, typed);
 	if (s && size) {
 		/* To the verifier it is a pointer, of which it allows to take the lower half only. */
 		asm("r1 = %1; %0 = w1" : "=w"(hint) : "r"(task) : "r1");
@@ -177,4 +180,18 @@ static __always_inline __s32 kernel_stack_id(void *ctx, struct task_struct *task
 	if (s && size && id >= 0)
 		stack_unwound(s, id, hint, begin, size);
 	return id;
+}
+
+/* The same; a task that is not `typed` is always unwound. */
+static __always_inline __s32 kernel_stack_id(void *ctx, struct task_struct *task, bool typed)
+{
+	return typed ? memo_stack_id(ctx, task, true) : stack_id(ctx, 0);
+}
+
+/* The same, of the running task. Before 5.11 no program has a typed pointer to it. */
+static __always_inline __s32 running_stack_id(void *ctx)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return memo_stack_id(ctx, bpf_get_current_task_btf(), true);
+	return memo_stack_id(ctx, (struct task_struct *)bpf_get_current_task(), false);
 }

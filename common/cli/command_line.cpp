@@ -348,7 +348,8 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     session.format = session.given("json")  ? Format::json
                      : session.given("csv") ? Format::csv
                                             : Format::text;
-    const Output columns_exist(session.output_options(), tool.columns);
+    if (!tool.columns_vary)
+        const Output columns_exist(session.output_options(), tool.columns);
     if (session.given("interval") && session.interval.count() == 0)
         fail_usage("INTERVAL must be greater than 0");
     if (session.given("duration") && session.duration.count() == 0)

@@ -73,6 +73,8 @@ struct alignas(64) Tool {
     std::span<const std::byte> (*object)() = [] { return std::span<const std::byte>(); };
     // Why a tool without needs can do nothing here with its default options; null: it always can.
     std::string (*obstacle)(const Facts&) = nullptr;
+    // `columns` are the usual ones: options choose others, and the shape looks at --columns.
+    bool columns_vary = false;
 };
 
 // Every tool linked into this program, by name. Tools register by placing a Tool into the section
@@ -113,6 +115,15 @@ consteval auto obstacle_of(const S& shape) -> std::string (*)(const Facts&)
         return nullptr;
 }
 
+template <class S>
+consteval bool columns_vary(const S& shape)
+{
+    if constexpr (requires { shape.columns_of; })
+        return shape.columns_of != nullptr;
+    else
+        return false;
+}
+
 // A Tool from a shape: `[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
 // entry<kTool>();`
 template <const auto& Shape>
@@ -146,7 +157,8 @@ consteval Tool entry()
             }
             return {};
         },
-        .obstacle = obstacle_of(Shape)};
+        .obstacle = obstacle_of(Shape),
+        .columns_vary = columns_vary(Shape)};
 }
 
 } // namespace corebox

@@ -444,6 +444,7 @@ bool Launcher::attach()
     // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen
     // then has its end, and is no loss.
     std::vector<Link> ends;
+    bool lacking = false;
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
         const std::size_t before = links_.size();
         if (attach(i)) {
@@ -455,15 +456,25 @@ bool Launcher::attach()
             continue;
         }
         const int code = errno;
-        links_.clear();
-        sessions_.clear();
         const char* name = bpf_program__name(plan_.load[i]);
         if (refuse(name, cat("attach: ",
-                             strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code))))
-            return false;
+                             strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)))) {
+            lacking = true;
+            // Others that the kernel lacks are found at once: each new beginning takes long.
+            if (plan_.rungs[i]->probes[0].optional)
+                continue;
+            break;
+        }
+        links_.clear();
+        sessions_.clear();
         fail(cat("attach ", name), code, privilege_hint());
     }
     std::move(ends.begin(), ends.end(), std::back_inserter(links_));
+    if (lacking) {
+        links_.clear();
+        sessions_.clear();
+        return false;
+    }
     memory_.reset();
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);

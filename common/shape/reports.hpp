@@ -43,6 +43,8 @@ struct Reports {
     // Before load, for each try: resolve names, size maps; and once the rungs are chosen.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    // The columns of this run where options choose them; `columns` are then the usual ones.
+    std::span<const Column> (*columns_of)(Options&) = nullptr;
 
     using Skeleton = S;
     static constexpr Shared kShared = Operands | (HasFilter<S> ? Shared::filter : Shared::none);
@@ -56,6 +58,8 @@ struct Reports {
             parse_command_line(session, &o, argc, argv);
             if (check)
                 check(o, session);
+            const auto shown = columns_of ? columns_of(o) : columns.list;
+            Output output(session.output_options(), shown);
             Command command(session);
             auto a = launch<S>(
                 session, command, needs, [&](S& s) { configure(s, o, session, setup); },
@@ -67,7 +71,6 @@ struct Reports {
             if (session.check)
                 return Exit::complete;
             Account account(session, a.account(), a.programs);
-            Output output(session.output_options(), columns.list);
             Reporting<S, Options> reporting{*a.skeleton, o, session, output, account};
             Report report(reporting);
             int fd = -1;

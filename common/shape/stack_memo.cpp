@@ -32,7 +32,10 @@ std::optional<std::vector<__u64>> return_slots(std::span<const __u64> words, __u
 void StackMemos::learn(const stack_sample& sample, std::span<const __u64> unwound)
 {
     stack_memo& memo = memos_[sample.place % memos_.size()];
-    improve(memo, sample, unwound);
+    if (!memo.gone)
+        improve(memo, sample, unwound);
+    if (memo.gone)
+        return; // the kernel side waits for it before it asks again
     std::atomic_ref(memo.learnt).store(memo.learnt + 1, std::memory_order_release);
 }
 
@@ -53,16 +56,27 @@ void StackMemos::improve(stack_memo& memo, const stack_sample& sample,
         ready.store(1, std::memory_order_release);
         return;
     }
-    // What is no slot of this stack was none of the other's. Each stays one word in its place, for
-    // the kernel side may be reading: one that goes becomes the same as another.
-    const auto known = std::span(memo.slot).first(memo.slots);
-    const auto real = std::ranges::find_if(
-        known, [&](__u64 slot) { return std::ranges::binary_search(*slots, slot); });
-    if (real == known.end() || memo.top != sample.top)
+    if (memo.top != sample.top)
         return;
+    // What is no slot of this stack was none of the other's. Each stays one word in its place, for
+    // the kernel side may be reading: one that goes becomes the same as another of its address.
+    const auto known = std::span(memo.slot).first(memo.slots);
+    const auto address = [](__u64 slot) { return slot << 16; };
+    const auto stays = [&](__u64 slot) { return std::ranges::binary_search(*slots, slot); };
+    const auto real = [&](__u64 slot) {
+        return std::ranges::find_if(
+            known, [&](__u64 k) { return address(k) == address(slot) && stays(k); });
+    };
+    // An address that lies elsewhere than before: a function aligns its frame (6.1's
+    // __blkdev_direct_IO_simple), so that an address does not tell where the next one lies.
+    if (!std::ranges::all_of(known, [&](__u64 slot) { return real(slot) != known.end(); })) {
+        ready.store(0, std::memory_order_release);
+        memo.gone = 1;
+        return;
+    }
     for (__u64& slot : known)
-        if (!std::ranges::binary_search(*slots, slot))
-            std::atomic_ref(slot).store(*real, std::memory_order_relaxed);
+        if (!stays(slot))
+            std::atomic_ref(slot).store(*real(slot), std::memory_order_relaxed);
     const auto last = std::ranges::max(known);
     std::atomic_ref(memo.extent).store(__u32(last >> 48) + 1, std::memory_order_release);
 }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <dirent.h>
 #include <memory>
+#include <set>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -44,22 +45,35 @@ std::optional<std::string> number_of(std::string_view name)
     std::ranges::replace(entry, '/', '!');
     if (auto number = line_of(cat("/sys/class/block/", entry, "/dev")))
         return number;
-    struct stat st {
-    };
-    const std::string path = name.starts_with('/') ? std::string(name) : cat("/dev/", name);
-    if (::stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode))
-        return cat(major(st.st_rdev), ":", minor(st.st_rdev));
+    // A mapped device has its own name there, which is the one that lsblk shows.
+    for (const std::string_view directory : {"/dev/", "/dev/mapper/"}) {
+        struct stat st {
+        };
+        const std::string path = name.starts_with('/') ? std::string(name) : cat(directory, name);
+        if (::stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode))
+            return cat(major(st.st_rdev), ":", minor(st.st_rdev));
+    }
     return std::nullopt;
 }
 
-std::string names_in(const std::string& directory)
+// Drivers without a request queue handle bios as they come, or pass them on.
+bool has_requests(const std::string& disk) { return exists(cat(disk, "/mq")); }
+
+// The disks and partitions with requests on which the one of that directory lies.
+void find_below(const std::string& directory, std::set<std::string>& names)
 {
-    std::string names;
-    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
-    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
-        if (entry->d_name[0] != '.')
-            names += cat(names.empty() ? "" : ", ", std::string_view(entry->d_name));
-    return names;
+    const std::string slaves = cat(directory, "/slaves");
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(slaves.c_str()), ::closedir);
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+        if (entry->d_name[0] == '.')
+            continue;
+        const std::string below = cat(slaves, "/", entry->d_name);
+        const std::string disk = exists(cat(below, "/partition")) ? cat(below, "/..") : below;
+        if (has_requests(disk))
+            names.insert(entry->d_name);
+        else
+            find_below(disk, names);
+    }
 }
 
 struct Whole {
@@ -95,11 +109,14 @@ Disk find_any_disk(std::string_view name) { return whole_disk(name).disk; }
 Disk find_disk(std::string_view name)
 {
     const auto [disk, directory] = whole_disk(name);
-    // Drivers without a request queue handle bios as they come, or pass them on.
-    if (!exists(cat(directory, "/mq"))) {
-        const std::string below = names_in(cat(directory, "/slaves"));
-        fail(cat("'", name, "' has no request queue of its own, so there is no latency to measure"),
-             0, below.empty() ? "" : cat("the disks below it have: ", below));
+    if (!has_requests(directory)) {
+        std::set<std::string> names;
+        find_below(directory, names);
+        std::string below;
+        for (const std::string& one : names)
+            below += cat(below.empty() ? "" : ", ", one);
+        fail(cat("'", name, "' has no requests of its own"), 0,
+             below.empty() ? "" : cat("look at those of ", below));
     }
     return disk;
 }

@@ -3,11 +3,12 @@
  * fraction of the cost of request.bpf.h. 5.10+.
  *
  * A request that goes to the driver at once, as most do, is issued by the very task that asks for it.
- * Others are seen before, in that task too: when they are inserted into a queue, or when they begin a
- * flush sequence (blk-flush.c), whose data an interrupt or a kernel thread issues. Those get a note.
+ * Others are seen before, in that task too: when they are inserted into a queue, when the driver
+ * hands them back before it has begun them, or when they begin a flush sequence (blk-flush.c), whose
+ * data an interrupt or a kernel thread issues. Those get a note.
  *
- * The tool includes this file, has the programs insert_* and flush_* attached beside its own on
- * block_rq_issue, and calls issuer_of() there. */
+ * The tool includes this file, has the programs insert_*, back_* and flush_* attached beside its own
+ * on block_rq_issue, and calls issuer_of() there. */
 #pragma once
 #include "bpf/block.bpf.h"
 #include "bpf/filter.bpf.h"
@@ -74,6 +75,19 @@ int insert_tp_btf(__u64 *ctx)
 
 SEC("raw_tp/block_rq_insert")
 int insert_raw_tp(__u64 *ctx)
+{
+	return issuer_note(request_argument(ctx), false);
+}
+
+/* The driver had no room for it. */
+SEC("tp_btf/block_rq_requeue")
+int back_tp_btf(__u64 *ctx)
+{
+	return issuer_note(request_argument(ctx), true);
+}
+
+SEC("raw_tp/block_rq_requeue")
+int back_raw_tp(__u64 *ctx)
 {
 	return issuer_note(request_argument(ctx), false);
 }

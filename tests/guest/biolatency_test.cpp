@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Disks of known latency (null_blk completes each request a set time later, by a timer), and
 // requests counted as the tests issue them: with O_DIRECT one read or write is one request.
-#include "block.hpp"
+#include "throttled.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -200,6 +200,19 @@ TEST_P(BiolatencyRung, CountsWhatACgroupIssues)
         EXPECT_GE(r.account.at("filtered").get<unsigned>(), 17u) << scheduler;
     }
     set_queue("nullb0", "scheduler", "none");
+    // What the driver had no room for is issued by a kernel thread.
+    const ThrottledDisk throttled;
+    const Result r = trace(
+        {"-c", cgroup.path(), "-d", ThrottledDisk::kName},
+        [&] {
+            Child inside([&] {
+                cgroup.enter();
+                transfer(File(ThrottledDisk::kPath), true, 16384, 10);
+            });
+            inside.go_wait();
+        },
+        env());
+    EXPECT_EQ(total(r.records), 10u) << r.out;
 }
 
 // --- Options.
@@ -337,7 +350,7 @@ TEST_F(Biolatency, DiskWithoutRequestsIsSaid)
     ASSERT_TRUE(wait_until([] { return ::access("/dev/ram0", F_OK) == 0; }));
     const Result r = run({"biolatency", "-d", "ram0", "--duration", "5"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_NE(r.err.find("'ram0' has no request queue"), std::string::npos) << r.err;
+    EXPECT_NE(r.err.find("'ram0' has no requests of its own"), std::string::npos) << r.err;
 }
 
 TEST_F(Biolatency, WritesThatFlushCountOnce)

@@ -20,9 +20,16 @@ Json of_type(const Records& records, const std::string& type)
     return found.empty() ? Json{} : found[0];
 }
 
+// "99.9" is the column p99_9_us.
+std::string key(std::string percent)
+{
+    std::ranges::replace(percent, '.', '_');
+    return "p" + percent + "_us";
+}
+
 double percentile(const Json& row, const std::string& percent)
 {
-    return row.at("percentiles_us").at(percent).get<double>();
+    return row.at(key(percent)).get<double>();
 }
 
 // The smallest value that `percent` of all do not exceed.
@@ -85,7 +92,7 @@ TEST_F(Biolatpcts, AgreesWithTheDiskAndWithItsOwnCounts)
                     << p << " " << row;
         }
         EXPECT_EQ(of_type(r.records, "discard").at("count"), 0);
-        EXPECT_TRUE(of_type(r.records, "discard").at("percentiles_us").at("50").is_null());
+        EXPECT_TRUE(of_type(r.records, "discard").at("p50_us").is_null());
         EXPECT_GE(r.account.at("filtered").get<unsigned>(), 5u);
     }
 }
@@ -207,6 +214,34 @@ TEST_F(Biolatpcts, Text)
     EXPECT_EQ(reads, 9u);
     EXPECT_EQ(words(text[3])[0], "write");
     EXPECT_EQ(words(text[4]), (std::vector<std::string>{"flush", "-", "-", "0"}));
+
+    // Its columns, as those of every tool.
+    const auto rows = [&](std::vector<std::string> argv) {
+        argv.insert(argv.begin(), {"biolatpcts", "-i", "100", "-p", "50,99.9", "nullb0"});
+        const Result r = unpreempted([&] {
+            Tracer chosen(argv);
+            disk.read(3);
+            return chosen.stop(SIGINT);
+        });
+        EXPECT_EQ(r.status, 0) << r.err;
+        return r;
+    };
+    const auto table = lines(rows({"--columns", "type,p99_9_us,count"}).out);
+    ASSERT_EQ(table.size(), 5u);
+    EXPECT_EQ(words(table[0]), (std::vector<std::string>{"TYPE", "p99.9", "COUNT"}));
+    ASSERT_EQ(words(table[1]).size(), 3u) << table[1];
+    EXPECT_EQ(words(table[1])[2], "3");
+    EXPECT_GE(std::stod(words(table[1])[1]) * 1.004 + clock_error_us(), kLatencyUs);
+    EXPECT_EQ(words(table[3]), (std::vector<std::string>{"flush", "-", "0"}));
+    const auto csv = lines(rows({"--csv"}).out);
+    ASSERT_EQ(csv.size(), 5u);
+    EXPECT_EQ(csv[0], "time_ns,disk,which,type,count,p50_us,p99_9_us");
+    EXPECT_NE(csv[1].find(",nullb0,on-device,read,3,"), std::string::npos) << csv[1];
+    const Result json = rows({"--json", "--columns", "count,type"});
+    EXPECT_EQ(json.records.at(0), (Json{{"count", 3}, {"type", "read"}}));
+    const Result unknown = run({"biolatpcts", "--columns", "p50_us", "-p", "10"});
+    EXPECT_EQ(unknown.status, 1);
+    EXPECT_NE(unknown.err.find("p10_us"), std::string::npos) << unknown.err;
 }
 
 TEST_F(Biolatpcts, BadInput)
@@ -219,6 +254,7 @@ TEST_F(Biolatpcts, BadInput)
                                                                {{"-p", "101"}, 1},
                                                                {{"-p", "1.2345"}, 1},
                                                                {{"-p", "x"}, 1},
+                                                               {{"-p", "50,5,50"}, 1},
                                                                {{"-i", "-2"}, 1},
                                                                {{"-w", "sometime"}, 1},
                                                                {{"nullb0", "more"}, 1}}) {

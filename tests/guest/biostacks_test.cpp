@@ -95,6 +95,37 @@ TEST_F(Biostacks, LatencyByStackOfTheInitiator)
     set_queue("nullb0", "scheduler", "none");
 }
 
+// A stack that has been seen is not unwound again: what comes from two places stays apart.
+TEST_F(Biostacks, KnownStacksAreTold)
+{
+    for (const char* rung : {"", "bio"}) {
+        pid_t pid = 0;
+        const Result r = trace(
+            {"--json", "-d", "nullb0"},
+            [&] {
+                Child child([] {
+                    const File disk(kSlow);
+                    for (unsigned i = 0; i < 60; i++) {
+                        disk.read(1);
+                        disk.write(1);
+                    }
+                });
+                pid = child.pid();
+                child.go_wait();
+            },
+            *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        expect_exact(r);
+        ASSERT_EQ(r.records.size(), 2u) << r.out;
+        for (const Json& row : r.records) {
+            const bool reads = has_frame(row, "blkdev_read_iter") || has_frame(row, "pread");
+            EXPECT_EQ(row.at("pid"), pid);
+            EXPECT_EQ(row.at("count"), 60) << row;
+            EXPECT_NE(reads, has_frame(row, "write")) << row;
+        }
+        EXPECT_NE(has_frame(r.records[0], "write"), has_frame(r.records[1], "write"));
+    }
+}
+
 TEST_F(Biostacks, FoldedAndFlame)
 {
     const File disk(kSlow);

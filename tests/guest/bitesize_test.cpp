@@ -190,9 +190,15 @@ TEST_F(Bitesize, WhatTheDriverGivesBackCountsOnce)
 {
     const ThrottledDisk throttled;
     const File disk(ThrottledDisk::kPath);
-    const Result r = trace({"-d", ThrottledDisk::kName}, [&] { transfer(disk, true, 16384, 10); });
-    EXPECT_EQ(total(r.records), 10u);
-    EXPECT_EQ(bucket(r.records, 16), 10u);
+    for (const char* rung : {"tp_btf,fentry", "raw_tp,kprobe"}) {
+        const Result r =
+            trace({"-d", ThrottledDisk::kName}, [&] { transfer(disk, true, 16384, 10); },
+                  {{"COREBOX_PROBES", rung}});
+        EXPECT_EQ(total(r.records), 10u) << rung;
+        EXPECT_EQ(bucket(r.records, 16), 10u) << rung;
+        // Not the kernel thread's that issues what the driver had no room for.
+        EXPECT_EQ(total(with(r.records, "comm", "guest_tests")), 10u) << rung << r.out;
+    }
 }
 
 TEST_F(Bitesize, TextAndBadInput)

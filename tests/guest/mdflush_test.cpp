@@ -1,72 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// A mirror of two disks, made without mdadm, and the flushes that it is asked for.
+// Mirrors of disks of RAM, and the flushes that they are asked for.
 #include "block.hpp"
+#include "stacked.hpp"
 #include <csignal>
-#include <linux/major.h>
-#include <linux/raid/md_p.h>
-#include <linux/raid/md_u.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 namespace
 {
 
 using namespace corebox::test;
 using std::to_string;
-
-// /dev/mdN of two disks of RAM; without a superblock, so that nothing is written to them.
-class Mirror
-{
-public:
-    explicit Mirror(unsigned number) : name_("md" + to_string(number))
-    {
-        const dev_t device = makedev(MD_MAJOR, number);
-        const std::string path = "/dev/" + name_;
-        ::mknod(path.c_str(), S_IFBLK | 0600, device);
-        fd_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC); // makes it, where it does not exist
-        EXPECT_GE(fd_, 0) << path << ": " << std::strerror(errno);
-        mdu_array_info_t array{};
-        array.major_version = 0;
-        array.minor_version = 90;
-        array.level = 1;
-        array.size = 8 << 10; // KiB
-        array.raid_disks = array.nr_disks = array.active_disks = array.working_disks = 2;
-        array.not_persistent = 1;
-        array.state = 1; // MD_SB_CLEAN: nothing to synchronise
-        EXPECT_EQ(::ioctl(fd_, SET_ARRAY_INFO, &array), 0) << std::strerror(errno);
-        for (int i = 0; i < 2; i++) {
-            struct stat st {
-            };
-            const std::string part = "/dev/ram" + to_string(number % 8 * 2 + unsigned(i));
-            EXPECT_EQ(::stat(part.c_str(), &st), 0) << part;
-            mdu_disk_info_t disk{};
-            disk.number = disk.raid_disk = i;
-            disk.state = (1 << MD_DISK_ACTIVE) | (1 << MD_DISK_SYNC);
-            disk.major = int(major(st.st_rdev));
-            disk.minor = int(minor(st.st_rdev));
-            EXPECT_EQ(::ioctl(fd_, ADD_NEW_DISK, &disk), 0) << part << std::strerror(errno);
-        }
-        mdu_param_t run{};
-        EXPECT_EQ(::ioctl(fd_, RUN_ARRAY, &run), 0) << std::strerror(errno);
-    }
-    ~Mirror()
-    {
-        EXPECT_TRUE(wait_until([this] { return ::ioctl(fd_, STOP_ARRAY, nullptr) == 0; }))
-            << std::strerror(errno);
-        ::close(fd_);
-        ::unlink(("/dev/" + name_).c_str());
-    }
-    Mirror(const Mirror&) = delete;
-    Mirror& operator=(const Mirror&) = delete;
-
-    const std::string& name() const { return name_; }
-    std::string path() const { return "/dev/" + name_; }
-
-private:
-    std::string name_;
-    int fd_ = -1;
-};
 
 void flush(const std::string& path, unsigned n)
 {
@@ -83,7 +25,7 @@ protected:
 
 TEST_F(Mdflush, TellsWhoFlushesWhichArray)
 {
-    const Mirror one(0), two(1);
+    const Mirror one(0, {"/dev/ram0", "/dev/ram1"}), two(1, {"/dev/ram2", "/dev/ram3"});
     for (const char* rung : {"", "kprobe", "fentry"}) {
         if (*rung == 'f' && kernel() == "5.10") // has no BTF of modules
             continue;

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <libgen.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace
 {
@@ -62,21 +65,91 @@ TEST(Virtiostat, CountsListsAndBytesOfADisk)
 // Many pages, no two of them neighbours, are a long list, which has links in it.
 TEST(Virtiostat, SumsLongLists)
 {
-    constexpr std::size_t kSize = 64 * kBlock;
+    constexpr std::size_t kPages = 240, kSize = kPages * kBlock;
     const std::string device = device_behind("/dev/disk0");
     const File disk("/dev/disk0");
-    const Buffer buffer = aligned(kSize);
-    for (std::size_t i = 0; i < kSize; i += kBlock) // each page is touched by itself
-        static_cast<volatile char*>(buffer.get())[i] = 1;
-    const DiskStat before = DiskStat::of(disk_behind("/dev/disk0"));
-    Tracer tracer({"virtiostat", "--json", "-n", device});
-    for (unsigned i = 0; i < 5; i++)
-        EXPECT_EQ(::pread(disk.fd(), buffer.get(), kSize, 0), ssize_t(kSize));
-    const Result r = tracer.stop();
-    const std::uint64_t requests = (DiskStat::of(disk_behind("/dev/disk0")) - before).reads;
-    EXPECT_EQ(total(r.records, device, "buffers"), requests);
-    EXPECT_EQ(total(r.records, device, "in_bytes"), 5 * kSize + requests);
-    EXPECT_EQ(r.account.at("lost"), 0);
+    const Buffer buffer = aligned(2 * kSize);
+    std::vector<iovec> pages;
+    for (std::size_t i = 0; i < kPages; i++)
+        pages.push_back({static_cast<char*>(buffer.get()) + 2 * i * kBlock, kBlock});
+    for (const char* rung : {"", "kprobe"}) {
+        DiskStat stat;
+        const Result r = unpreempted([&] {
+            Tracer tracer({"virtiostat", "--json", "-n", device},
+                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            const DiskStat before = DiskStat::of(disk_behind("/dev/disk0"));
+            for (unsigned i = 0; i < 5; i++)
+                EXPECT_EQ(::preadv(disk.fd(), pages.data(), int(kPages), 0), ssize_t(kSize));
+            stat = DiskStat::of(disk_behind("/dev/disk0")) - before;
+            return tracer.stop();
+        });
+        EXPECT_EQ(r.status, 0) << rung << r.err;
+        EXPECT_EQ(total(r.records, device, "buffers"), stat.reads) << rung;
+        EXPECT_LE(stat.reads, 10u); // a list has more than a hundred
+        EXPECT_EQ(total(r.records, device, "in_bytes"), 5 * kSize + stat.reads) << rung;
+        EXPECT_EQ(r.account.at("lost"), 0) << rung;
+    }
+}
+
+// Buffers of one list, which come with a context or mapped by the driver itself, or which share a
+// line of the cache.
+TEST(Virtiostat, ANetworkCardAndAScsiHost)
+{
+    constexpr unsigned kPackets = 7, kPayload = 1000;
+    const auto bring_up = "ifconfig eth0 10.99.0.1 netmask 255.255.255.0 up";
+    for (const char* rung : {"", "kprobe"}) {
+        const Result r = unpreempted([&] {
+            EXPECT_EQ(shell("rmmod virtio_net; modprobe virtio_net; rmmod virtio_scsi").status, 0);
+            EXPECT_TRUE(wait_until([] { return ::access("/sys/class/net/eth0", F_OK) == 0; }));
+            write_file("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1"); // says nothing itself
+            Tracer tracer({"virtiostat", "--json", "0.3"},
+                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            EXPECT_EQ(shell("modprobe virtio_scsi").status, 0);
+            EXPECT_EQ(shell(bring_up).status, 0);
+            const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+            EXPECT_EQ(::setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof one), 0);
+            sockaddr_in to{};
+            to.sin_family = AF_INET;
+            to.sin_port = htons(9);
+            to.sin_addr.s_addr = htonl(0x0a6300ff);
+            const std::string payload(kPayload, 'x');
+            for (unsigned i = 0; i < kPackets; i++)
+                EXPECT_EQ(::sendto(fd, payload.data(), kPayload, 0,
+                                   reinterpret_cast<const sockaddr*>(&to), sizeof to),
+                          ssize_t(kPayload))
+                    << std::strerror(errno);
+            ::close(fd);
+            // They may wait for each other in the queue before the driver.
+            EXPECT_TRUE(wait_until([&] {
+                std::uint64_t sent = 0;
+                for (const std::string& line : lines(tracer.out()))
+                    if (line.find("\"output.0\"") != line.npos && line.ends_with('}'))
+                        sent += Json::parse(line).at("out_sgs").get<std::uint64_t>();
+                return sent >= kPackets;
+            }));
+            return tracer.stop();
+        });
+        EXPECT_EQ(r.status, 0) << rung << r.err;
+        expect_exact(r);
+        const auto sum = [&](const char* driver, const char* queue, const char* key) {
+            std::uint64_t n = 0;
+            for (const Json& row : with(with(r.records, "driver", driver), "queue", queue))
+                n += row.at(key).get<std::uint64_t>();
+            return n;
+        };
+        EXPECT_EQ(sum("virtio_net", "output.0", "out_sgs"), kPackets) << rung << r.out;
+        // Headers: of virtio (VIRTIO 1.2, 5.1.6), Ethernet, IP, UDP.
+        EXPECT_EQ(sum("virtio_net", "output.0", "out_bytes"),
+                  kPackets * (12 + 14 + 20 + 8 + kPayload))
+            << rung;
+        const std::uint64_t room = sum("virtio_net", "input.0", "in_sgs");
+        EXPECT_GE(room, 16u) << rung << r.out;
+        EXPECT_EQ(room, sum("virtio_net", "input.0", "buffers"));
+        EXPECT_GE(sum("virtio_net", "input.0", "in_bytes"), room * 1500) << rung;
+        EXPECT_EQ(sum("virtio_scsi", "event", "in_sgs"), 8u) << rung; // VIRTIO_SCSI_EVENT_LEN
+        EXPECT_EQ(sum("virtio_scsi", "event", "in_bytes"), 8u * 16) << rung; // virtio_scsi_event
+        EXPECT_EQ(shell("ifconfig eth0 down").status, 0);
+    }
 }
 
 TEST(Virtiostat, TheConsoleToo)

@@ -88,6 +88,28 @@ TEST(StackMemo, LearnsWithEachSample)
     EXPECT_EQ(memos[0].learnt, 0u);
 }
 
+// A frame that is aligned is larger or smaller by chance: what lies above it has no place.
+TEST(StackMemo, GivesUpWhereAddressesMove)
+{
+    stack_memo memos[2]{};
+    stack_memo& memo = memos[1];
+    StackMemos learner(memos);
+    const __u64 unwound[] = {kA, kB, kC, kEntry};
+    const __u64 first[] = {kA, kB, 1, kC, kC};
+    learner.learn(sample(first), unwound);
+    EXPECT_EQ(memo.ready, 1u);
+    const __u64 left_over[] = {kA, kB, 1, kC};
+    learner.learn(sample(left_over), unwound);
+    EXPECT_EQ(memo.ready, 1u);
+    EXPECT_EQ(memo.learnt, 2u);
+    const __u64 moved[] = {kA, kB, 1, 2, kC};
+    for (int i = 0; i < 2; i++) {
+        learner.learn(sample(moved), unwound);
+        EXPECT_EQ(memo.ready, 0u);
+        EXPECT_EQ(memo.learnt, 2u); // not asked again
+    }
+}
+
 TEST(StackMemo, TooManySlots)
 {
     stack_memo memos[2]{};

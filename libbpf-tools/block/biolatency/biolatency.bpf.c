@@ -19,8 +19,9 @@ static __always_inline bool on_disk(struct request *rq, bool direct)
 	return !cfg.sectors || BLOCK_READ(direct, rq, __sector) - cfg.first_sector < cfg.sectors;
 }
 
-/* A request is inserted or issued. Who issues it is the task that is first seen with it, since later
- * on a kernel thread or an interrupt may handle it. */
+/* A request is inserted, handed back by the driver, which may be before it has begun it, or issued.
+ * Who issues it is the task that is first seen with it, since later on a kernel thread or an
+ * interrupt may handle it. */
 static __always_inline int begin(void *ctx, bool direct, bool issue)
 {
 	struct request *rq = request_argument(ctx);
@@ -115,6 +116,11 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 #define PROGRAMS(kind, direct)                               \
 	SEC(#kind "/block_rq_insert")                        \
 	int insert_##kind(__u64 *ctx)                        \
+	{                                                    \
+		return begin(ctx, direct, false);            \
+	}                                                    \
+	SEC(#kind "/block_rq_requeue")                       \
+	int back_##kind(__u64 *ctx)                          \
 	{                                                    \
 		return begin(ctx, direct, false);            \
 	}                                                    \

@@ -2,12 +2,16 @@
 #include "biolatpcts.h"
 #include "disks.hpp"
 #include "shape/reports.hpp"
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <memory>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <utility>
 
 #include "biolatpcts.skel.h"
 
@@ -18,6 +22,7 @@ using namespace corebox;
 using Progs = decltype(biolatpcts_bpf::progs);
 
 constexpr unsigned kMilli = 1000; // percents are kept in thousandths
+constexpr std::size_t kMostPercents = 64;
 
 // -i: seconds; 0: only look whether it can be done; -1: until the end.
 struct Every {
@@ -59,6 +64,8 @@ struct Options : biolatpcts_config {
     Every every;
     std::vector<Percent> percents;
     bool buckets = false;
+    std::deque<std::string> names; // of the columns
+    std::vector<Column> columns;
 };
 
 constexpr Example kExamples[] = {
@@ -155,24 +162,74 @@ std::string padded(std::string_view text, std::size_t width, bool right)
     return right ? cat(blanks, text) : cat(text, blanks);
 }
 
-// What each report has of each operation. Which percentiles there are is the user's choice: in JSON
-// they are one object, in CSV a line each, in text a column each.
+// What each report has of each operation.
 struct PercentileRow {
     std::uint64_t time_ns = 0;
-    std::string_view disk, which, type;
+    std::string_view disk{}, which{}, type{}; // no disk: all together
     std::uint64_t count = 0;
+    std::array<std::uint64_t, kMostPercents> latency_ns{};
+
+    Value latency(std::size_t i) const
+    {
+        return count ? Value(Fixed{latency_ns[i], 3}) : Value(Absent{});
+    }
 };
 
+template <std::size_t I>
+consteval Column percent_column(std::string_view key, std::string_view header)
+{
+    return col<[](const PercentileRow& r) { return r.latency(I); }>(
+        key, header, -10, "Microseconds that so many percent of the requests did not exceed");
+}
+
+// Of the percentiles the usual ones: -p chooses others.
 constexpr Column kColumns[] = {
-    col<&PercentileRow::time_ns>("time_ns", "TIME", -20, "Time of the report, ns since the epoch",
-                                 kJsonOnly),
-    col<&PercentileRow::disk>("disk", "DISK", 10, "Name of the disk, or all"),
-    col<&PercentileRow::which>("which", "WHICH", 14, "Which latency: see --which", kJsonOnly),
-    col<&PercentileRow::type>("type", "TYPE", 10, "read, write, flush or discard"),
-    col<[](const PercentileRow&) -> Value { return Absent{}; }>(
-        "percentiles_us", "pN", 7, "Latency that so many percent of the requests did not exceed"),
+    col<[](const PercentileRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                                    "Time of the report"),
+    col<[](const PercentileRow& r) { return r.disk.empty() ? Value(Absent{"all"}) : r.disk; }>(
+        "disk", "DISK", 10, "Name of the disk; null: all together"),
+    col<[](const PercentileRow& r) { return Trusted{r.which}; }>("which", "WHICH", 14,
+                                                                 "Which latency: see --which"),
+    col<[](const PercentileRow& r) { return Trusted{r.type}; }>("type", "TYPE", 10,
+                                                                "read, write, flush or discard"),
     col<&PercentileRow::count>("count", "COUNT", -10, "Requests that the percentiles are of"),
+    percent_column<0>("p1_us", "p1"),
+    percent_column<1>("p5_us", "p5"),
+    percent_column<2>("p10_us", "p10"),
+    percent_column<3>("p16_us", "p16"),
+    percent_column<4>("p25_us", "p25"),
+    percent_column<5>("p50_us", "p50"),
+    percent_column<6>("p75_us", "p75"),
+    percent_column<7>("p84_us", "p84"),
+    percent_column<8>("p90_us", "p90"),
+    percent_column<9>("p95_us", "p95"),
+    percent_column<10>("p99_us", "p99"),
+    percent_column<11>("p100_us", "p100"),
 };
+constexpr std::string_view kUsual[] = {"1",  "5",  "10", "16", "25", "50",
+                                       "75", "84", "90", "95", "99", "100"};
+constexpr std::size_t kFirstPercent = std::size(kColumns) - std::size(kUsual);
+
+template <std::size_t... I>
+constexpr auto percent_columns(std::index_sequence<I...>)
+{
+    return std::array{percent_column<I>("p", "p")...};
+}
+
+// Those of -p: "99.9" is p99_9_us.
+std::span<const Column> chosen_columns(Options& o)
+{
+    static constexpr auto kPercents = percent_columns(std::make_index_sequence<kMostPercents>());
+    o.columns.assign(std::begin(kColumns), std::begin(kColumns) + kFirstPercent);
+    for (std::size_t i = 0; i < o.percents.size(); i++) {
+        Column& c = o.columns.emplace_back(kPercents[i]);
+        c.header = o.names.emplace_back(cat("p", o.percents[i].text));
+        std::string& key = o.names.emplace_back(cat(c.header, "_us"));
+        std::ranges::replace(key, '.', '_');
+        c.key = key;
+    }
+    return o.columns;
+}
 
 class Report
 {
@@ -204,8 +261,8 @@ public:
 
     void begin()
     {
-        if (r_.session.format == Format::csv)
-            r_.output.text() += "time_ns,disk,which,type,count,percent,latency_us\n";
+        if (!as_matrix())
+            r_.output.header();
         // Whoever reads this knows that signals are understood from here on.
         if (r_.options.every.forever && r_.session.format == Format::text)
             print(false);
@@ -229,91 +286,68 @@ private:
                 if (new_period)
                     before_->counts[kind][i] = now;
             }
-        time_ns_ = r_.output.clock().wall_ns(monotonic_ns());
-        if (r_.session.format == Format::text)
+        if (as_matrix())
             heading();
+        PercentileRow row{.time_ns = monotonic_ns(),
+                          .disk = r_.options.disk_name,
+                          .which = kFrom[r_.options.from]};
         for (std::size_t kind = 0; kind < PCTS_KINDS; kind++) {
-            const std::uint64_t count = sum(period_->counts[kind]);
+            const auto& slots = period_->counts[kind];
+            row.type = kKinds[kind];
+            row.count = sum(slots);
+            for (std::size_t i = 0; i < r_.options.percents.size(); i++)
+                row.latency_ns[i] = percentile(slots, row.count, r_.options.percents[i].value);
             if (new_period)
-                r_.account.printed += count;
-            line(kind, count);
+                r_.account.printed += row.count;
+            print(row, slots);
             r_.output.end_record();
         }
         tell_unstamped();
     }
 
+    // As BCC, where the user has no columns of his own: the disk's name heads those of operations,
+    // and times have units.
+    bool as_matrix() const
+    {
+        return r_.session.format == Format::text && r_.session.columns.empty();
+    }
+
     void heading()
     {
         std::string& out = r_.output.text();
-        out += cat("\n", padded(disk(), 10, false));
+        const std::string_view disk = r_.options.disk_name;
+        out += cat("\n", padded(disk.empty() ? "all" : disk, 10, false));
         for (const Percent& p : r_.options.percents)
             out += padded(cat(" p", p.text), 7, true);
         out += padded(" COUNT", 10, true) + "\n";
     }
 
-    void line(std::size_t kind, std::uint64_t count)
+    void print(const PercentileRow& row, const std::uint64_t (&slots)[PCTS_SLOTS])
     {
         std::string& out = r_.output.text();
-        const auto& slots = period_->counts[kind];
-        switch (r_.session.format) {
-        case Format::text:
-            out += padded(kKinds[kind], 10, false);
-            for (const Percent& p : r_.options.percents)
-                out += padded(cat(" ", count ? short_time(percentile(slots, count, p.value)) : "-"),
-                              7, true);
-            out += padded(cat(" ", count), 10, true) + "\n";
-            if (r_.options.buckets)
-                each_slot(slots, [&](std::uint32_t slot) {
-                    out += cat("  ", slot_from(slot), " -> ", slot_from(slot + 1) - 1,
-                               " ns : ", slots[slot], "\n");
-                });
-            break;
-        case Format::json:
-            json(out, kind, count);
-            break;
-        case Format::csv:
-            for (const Percent& p : r_.options.percents)
-                if (count)
-                    out += cat(time_ns_, ",", disk(), ",", kFrom[r_.options.from], ",",
-                               kKinds[kind], ",", count, ",", p.text, ",",
-                               us(percentile(slots, count, p.value)), "\n");
-            break;
-        }
-    }
-
-    void json(std::string& out, std::size_t kind, std::uint64_t count)
-    {
-        const auto& slots = period_->counts[kind];
-        const auto text = [&](std::string_view key, std::string_view value) {
-            put_json_key(out, key);
-            put_json_string(out, value);
-        };
-        out += '{';
-        put_json_key(out, "time_ns");
-        put_number(out, time_ns_);
-        put_json_key(out, "disk");
-        r_.options.disk ? put_json_string(out, disk()) : void(out += "null");
-        text("which", kFrom[r_.options.from]);
-        text("type", kKinds[kind]);
-        put_json_key(out, "count");
-        put_number(out, count);
-        put_json_key(out, "percentiles_us");
-        out += '{';
-        for (const Percent& p : r_.options.percents) {
-            put_json_key(out, p.text);
-            out += count ? us(percentile(slots, count, p.value)) : "null";
-        }
-        out += '}';
-        if (r_.options.buckets) {
+        if (as_matrix()) {
+            out += padded(row.type, 10, false);
+            for (std::size_t i = 0; i < r_.options.percents.size(); i++)
+                out += padded(cat(" ", row.count ? short_time(row.latency_ns[i]) : "-"), 7, true);
+            out += padded(cat(" ", row.count), 10, true) + "\n";
+        } else if (r_.session.format == Format::json && r_.options.buckets) {
+            out += '{';
+            r_.output.fields(&row);
             put_json_key(out, "buckets");
             out += '[';
             each_slot(slots, [&](std::uint32_t slot) {
                 out += cat(out.back() == '[' ? "" : ",", "{\"from_ns\":", slot_from(slot),
                            ",\"to_ns\":", slot_from(slot + 1) - 1, ",\"count\":", slots[slot], "}");
             });
-            out += ']';
+            out += "]}\n";
+        } else {
+            r_.output.row(&row);
         }
-        out += "}\n";
+        if (r_.options.buckets && r_.session.format == Format::text)
+            each_slot(slots, [&](std::uint32_t slot) {
+                out += cat("  ", slot_from(slot), " -> ", slot_from(slot + 1) - 1,
+                           " ns : ", slots[slot], "\n");
+            });
     }
 
     template <class Use>
@@ -322,17 +356,6 @@ private:
         for (std::uint32_t slot = 0; slot < PCTS_SLOTS; slot++)
             if (slots[slot])
                 use(slot);
-    }
-
-    static std::string us(std::uint64_t ns)
-    {
-        const std::string rest = cat(ns % 1000);
-        return cat(ns / 1000, ".", std::string(3 - rest.size(), '0'), rest);
-    }
-
-    std::string_view disk() const
-    {
-        return r_.options.disk_name.empty() ? "all" : r_.options.disk_name;
     }
 
     void tell_unstamped()
@@ -350,12 +373,9 @@ private:
 
     Reporting<biolatpcts_bpf, Options>& r_;
     std::unique_ptr<Snapshot> before_, period_; // when the period began; since then
-    std::uint64_t time_ns_ = 0, unstamped_ = 0;
+    std::uint64_t unstamped_ = 0;
     Fd signals_;
 };
-
-constexpr std::string_view kUsual[] = {"1",  "5",  "10", "16", "25", "50",
-                                       "75", "84", "90", "95", "99", "100"};
 
 constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .about = {.name = "biolatpcts",
@@ -373,13 +393,17 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .interval = std::chrono::seconds(3),
     .check =
         [](Options& o, Session& session) {
-            if (!session.columns.empty())
-                fail_usage("--columns: this report has a form of its own; --pcts chooses");
             if (!session.given("which"))
                 o.from = PCTS_ON_DEVICE;
             if (o.percents.empty())
                 for (const std::string_view text : kUsual)
                     Percent::parse(text, o.percents.emplace_back());
+            for (std::size_t i = 1; i < o.percents.size(); i++)
+                for (std::size_t j = 0; j < i; j++)
+                    if (o.percents[i].text == o.percents[j].text)
+                        fail_usage(cat("--pcts: ", o.percents[i].text, " twice"));
+            if (o.percents.size() > kMostPercents)
+                fail_usage(cat("--pcts: at most ", kMostPercents));
             session.check |= o.every.only_check;
             session.interval = o.every.forever ? Seconds(0) : o.every.seconds;
         },
@@ -388,6 +412,7 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
         [](biolatpcts_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
         },
+    .columns_of = chosen_columns,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "bpf/stacks.bpf.h"
+#include "bpf/stack_memo.bpf.h"
 #include "biostacks.h"
 #include "bpf/hist.bpf.h"
 
@@ -17,7 +17,7 @@ static const struct biostacks_value zero;
 
 static __always_inline void request_made(void *ctx, struct request_origin *origin, struct bio *bio)
 {
-	__s32 id = stack_id(ctx, 0);
+	__s32 id = running_stack_id(ctx);
 
 	origin->stack = id == STACK_NONE ? 0 : id < 0 ? id : id + 1;
 }

@@ -2,8 +2,10 @@
 #include "biostacks.h"
 #include "output/escape.hpp"
 #include "request.hpp"
+#include "session/transport.hpp"
 #include "shape/histogram.hpp"
 #include "shape/reports.hpp"
+#include "shape/stack_memo.hpp"
 #include "shape/stacks.hpp"
 #include "symbols/flame.hpp"
 #include <algorithm>
@@ -87,8 +89,17 @@ public:
 
     explicit Report(Reporting<biostacks_bpf, Options>& r)
         : r_(r), writer_(r.session, r.output, unit(r.options)),
-          generations_(r.skeleton.bss->cb_generation)
+          generations_(r.skeleton.bss->cb_generation), memos_(r.skeleton.bss->cb_stack_memos),
+          samples_(r.skeleton.maps.cb_stack_tasks, false, 0, on_sample, this)
     {
+    }
+
+    // Stacks to be learnt.
+    int fd() const { return samples_.epoll_fd(); }
+    void wake()
+    {
+        while (samples_.consume())
+            ;
     }
 
     void begin()
@@ -114,6 +125,14 @@ public:
     }
 
 private:
+    static void on_sample(void* self, const void* record, std::size_t) noexcept
+    {
+        Report& report = *static_cast<Report*>(self);
+        const auto& maps = report.r_.skeleton.maps;
+        const auto& sample = *static_cast<const stack_sample*>(record);
+        report.memos_.learn(sample, read_stack(maps.cb_stacks, maps.cb_stacks_spill, sample.id));
+    }
+
     bool as_text() const { return r_.session.format == Format::text; }
 
     // The one that took longest last: there one looks first.
@@ -248,6 +267,8 @@ private:
     HistogramWriter writer_;
     Generations generations_;
     ImageSymbols symbols_; // of user stacks: none are taken
+    StackMemos memos_;
+    EventReader samples_;
 };
 
 constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::symbols> kTool{
@@ -278,7 +299,6 @@ constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::sym
             prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_hists, s.maps.cb_stacks,
                            s.maps.cb_stacks_spill);
             bpf_map__set_autocreate(s.maps.cb_stack_sums, false);
-            bpf_map__set_autocreate(s.maps.cb_stack_tasks, false);
             s.rodata->cb_unit_ns = unit(o).raw;
             choose_disk(s, session, o.disk_name);
         },

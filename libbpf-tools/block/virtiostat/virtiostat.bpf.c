@@ -5,7 +5,7 @@
 
 #define MAX_LISTS 32     /* of one buffer; drivers have up to a dozen */
 #define MAX_ENTRIES 8192 /* of a list */
-#define MAX_ENTRIES_UNROLLED 144 /* without bpf_loop(): the verifier walks them all */
+#define PART_ENTRIES 32  /* without bpf_loop() the verifier walks each of a loop */
 
 #define SG_CHAIN 1ull /* linux/scatterlist.h: bits of page_link */
 #define SG_END 2ull
@@ -74,16 +74,48 @@ __noinline __u64 list_bytes(__u64 list, __u32 premapped)
 	return w.bytes;
 }
 
+/* Of this CPU: kprobe programs are not preempted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct walk);
+} cb_walk SEC(".maps");
+
+/* A part of the list that is being walked: the verifier looks at it once, however often it is called.
+ * Returns whether that was the last one. */
+__noinline __u32 list_part(__u32 zero)
+{
+	struct walk *walk = bpf_map_lookup_elem(&cb_walk, &zero);
+	struct walk w;
+
+	if (!walk)
+		return 1;
+	w = *walk;
+	for (int i = 0; i < PART_ENTRIES; i++)
+		if (take_entry(&w))
+			break;
+	*walk = w;
+	return w.ended;
+}
+
 /* The same before 5.17. */
 __noinline __u64 list_bytes_old(__u64 list, __u32 premapped)
 {
-	struct walk w = { .entry = list, .length_at = length_at(premapped) };
+	__u32 zero = 0;
+	struct walk *walk = bpf_map_lookup_elem(&cb_walk, &zero);
 
-	for (int i = 0; i < MAX_ENTRIES_UNROLLED; i++)
-		if (take_entry(&w))
-			return w.bytes;
+	if (!walk)
+		return 0;
+	walk->entry = list;
+	walk->bytes = 0;
+	walk->length_at = length_at(premapped);
+	walk->ended = false;
+	for (int i = 0; i < MAX_ENTRIES / PART_ENTRIES; i++)
+		if (list_part(0))
+			return walk->bytes;
 	count_lost_map();
-	return w.bytes;
+	return walk->bytes;
 }
 
 static __noinline void name_queue(struct virtiostat_value *v, __u64 queue)
