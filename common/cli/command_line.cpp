@@ -222,7 +222,7 @@ std::vector<Entry> option_entries(Session& session, void* options)
             const char key = letter(tool, o, group);
             entries.push_back({&o, target, group, key ? key : next_key++});
             for (const Letter& l : tool.letters)
-                if (group != Group::own && l.name == o.name && l.key != key)
+                if (l.name == o.name && l.key != key)
                     entries.push_back({&o, target, group, l.key, true});
         }
     };

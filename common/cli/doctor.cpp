@@ -186,19 +186,21 @@ int run(const Tool& tool, int argc, char** argv)
         Output output(session.output_options(), kColumns);
         libbpf_set_print(nullptr);
         // Types from elsewhere are for relocations; what attaches by the kernel's own is out.
-        const bool elsewhere = types_from_elsewhere(session.btf) != nullptr;
-        Facts facts = facts_about(sections_of(tools));
+        const std::shared_ptr<KernelBtf> types = types_from_elsewhere(session.btf);
+        const bool elsewhere = types != nullptr;
+        Facts facts = facts_about(sections_of(tools), types);
         const Hindrance against = hindrance(facts.btf || elsewhere);
         facts.btf = facts.btf && !elsewhere;
         bool all_run = true;
         output.header();
         for (const Tool* t : tools) {
             Diagnosis d = diagnose(*t, facts);
+            const bool unsure = against.of == Hindrance::Of::some;
             if (!against.cause.empty() && !t->needs.empty() &&
-                (!against.of_types || looks_at_types(t->object())) &&
-                (against.for_all || d.status != Status::cannot_run))
+                (!unsure || d.status != Status::cannot_run) &&
+                (against.of != Hindrance::Of::relocated || looks_at_types(t->object())))
                 d = {.tool = t,
-                     .status = against.for_all ? Status::cannot_run : Status::may_run,
+                     .status = unsure ? Status::may_run : Status::cannot_run,
                      .cause = against.cause,
                      .remedy = against.remedy};
             all_run &= d.status != Status::cannot_run;
@@ -244,7 +246,7 @@ Hindrance hindrance(bool types_known)
     if (lockdown_mode() == "confidentiality")
         return {"kernel lockdown is in mode confidentiality: no program that reads kernel memory "
                 "with a helper is loaded",
-                "boot with lockdown=integrity", false};
+                "boot with lockdown=integrity", Hindrance::Of::some};
     // The least that bpf(2) gives, to learn whether it gives anything.
     const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr);
     if (map >= 0) {
@@ -254,7 +256,7 @@ Hindrance hindrance(bool types_known)
         return {"the kernel does not tell its types (no /sys/kernel/btf/vmlinux)",
                 "give them with --btf FILE, or mount sysfs, or a kernel with "
                 "CONFIG_DEBUG_INFO_BTF=y",
-                true, true};
+                Hindrance::Of::relocated};
     }
     if (errno == ENOSYS)
         return {"the kernel has no bpf(2)", "a kernel with CONFIG_BPF_SYSCALL=y"};

@@ -25,8 +25,8 @@ struct Diagnosis {
 // What stands against tracing as such, before any tool's needs; both empty: nothing.
 struct Hindrance {
     std::string cause{}, remedy{};
-    bool for_all = true;   // else some tools run all the same
-    bool of_types = false; // only for tools that look at the kernel's types
+    // Whom it stands in the way of; `some`: which tools, the verifier knows.
+    enum class Of : std::uint8_t { all, some, relocated } of = Of::all;
 };
 Hindrance hindrance(bool types_known);
 

@@ -31,7 +31,8 @@ struct About {
     std::span<const Alias> aliases{};
 };
 
-// BCC's letter for an option that all tools share: {'p', "pid"}. An option may have several.
+// BCC's letter for an option that all tools share: {'p', "pid"}. An option may have several, the
+// tool's own too.
 struct Letter {
     char key;
     std::string_view name;

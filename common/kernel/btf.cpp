@@ -686,6 +686,32 @@ bool KernelBtf::argument_unknown(std::uint32_t function_id) const
     return target && btf_kind(target) == BTF_KIND_FWD;
 }
 
+bool has_member(std::span<const std::byte> raw, std::string_view name)
+{
+    const std::unique_ptr<btf, void (*)(btf*)> types(
+        btf__new(raw.data(), std::uint32_t(raw.size())), btf__free);
+    const std::string of(name.substr(0, name.find('.')));
+    const __s32 id = types ? btf__find_by_name_kind(types.get(), of.c_str(), BTF_KIND_STRUCT) : -1;
+    if (id <= 0)
+        return false;
+    const btf_type* t = btf__type_by_id(types.get(), __u32(id));
+    const std::span members(btf_members(t), btf_vlen(t));
+    return std::ranges::any_of(members, [&](const btf_member& m) {
+        return name.substr(of.size() + 1) == btf__name_by_offset(types.get(), m.name_off);
+    });
+}
+
+Answer KernelBtf::member(std::string_view name)
+{
+    if (empty())
+        return Answer::unknown;
+    const auto dot = name.find('.');
+    Name names[] = {{BTF_KIND_STRUCT, std::string(name.substr(0, dot))},
+                    {0, std::string(name.substr(dot + 1))}};
+    find(names);
+    return has_member(extract(names[0].ids), name) ? Answer::yes : Answer::no;
+}
+
 std::vector<KernelBtf::Name> relocated_names(const btf* object)
 {
     std::vector<KernelBtf::Name> names;

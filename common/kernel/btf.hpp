@@ -6,6 +6,7 @@
 // kernel's memory 7, one pass 4; libbpf then relocates against an extract of some kilobytes.
 #pragma once
 #include "base/fd.hpp"
+#include "kernel/facts.hpp"
 #include "kernel/memory.hpp"
 #include <cstddef>
 #include <cstdint>
@@ -64,6 +65,10 @@ public:
     // members and enumerators only those without a name, and those whose names find() was given.
     std::vector<std::byte> extract(std::span<const std::uint32_t> roots) const;
 
+    // Whether "struct.member" is there; unknown where there is no BTF. As slow as find(), which it
+    // calls.
+    Answer member(std::string_view name);
+
     // The number of the `struct type *` argument of the function behind a btf_trace_ typedef's id;
     // -1: none.
     int pointer_argument(std::uint32_t typedef_id, std::string_view type) const;
@@ -100,6 +105,9 @@ private:
     std::size_t strings_ = 0, strings_size_ = 0;
     std::unordered_map<std::uint32_t, std::string> known_; // strings that find() found
 };
+
+// Whether raw BTF has "struct.member".
+bool has_member(std::span<const std::byte> raw, std::string_view name);
 
 // What the CO-RE relocations of an object may look for: struct, union, enum and typedef names of
 // its own BTF, without their flavours, and the names of members and enumerators, of kind 0.

@@ -104,7 +104,7 @@ Facts live_facts()
     return facts;
 }
 
-Facts facts_about(std::span<const std::string> sections)
+Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelBtf> types)
 {
     struct Known {
         // BTF's as in BTF: "btf_trace_x"; and those that modules may have.
@@ -164,8 +164,14 @@ Facts facts_about(std::span<const std::string> sections)
         if (functions.contains(name))
             known->sites.emplace(name);
     }
-    facts.has = [known, base = facts.has](Facts::Name kind, std::string_view name) {
+    facts.has = [known, types = std::move(types), base = facts.has](Facts::Name kind,
+                                                                    std::string_view name) mutable {
         using enum Facts::Name;
+        if (kind == btf_member) {
+            if (!types)
+                types = std::make_shared<KernelBtf>();
+            return types->member(name);
+        }
         if (kind == ftrace_site)
             return known->sites.contains(name) ? Answer::yes
                    : known->all_sites          ? Answer::no
@@ -201,6 +207,7 @@ Facts recorded_facts(std::string_view text)
             const auto kind = words[0] == "function"         ? Facts::Name::btf_function
                               : words[0] == "site"           ? Facts::Name::ftrace_site
                               : words[0] == "btf_tracepoint" ? Facts::Name::btf_tracepoint
+                              : words[0] == "lacks_member"   ? Facts::Name::btf_member
                               : words[0] == "perf_event"     ? Facts::Name::perf_event
                                                              : Facts::Name::tracepoint;
             names->emplace(kind, words[1]);
@@ -209,7 +216,10 @@ Facts recorded_facts(std::string_view text)
     facts.has = [names](Facts::Name kind, std::string_view name) {
         if (kind == Facts::Name::known_argument || kind == Facts::Name::module)
             return Answer::unknown; // not recorded
-        return names->contains(Key(kind, name)) ? Answer::yes : Answer::no;
+        const bool listed = names->contains(Key(kind, name));
+        if (kind == Facts::Name::btf_member)
+            return listed ? Answer::no : Answer::unknown;
+        return listed ? Answer::yes : Answer::no;
     };
     return facts;
 }

@@ -4,12 +4,15 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace corebox
 {
+
+class KernelBtf;
 
 enum class Answer : std::uint8_t { no, yes, unknown };
 
@@ -18,6 +21,7 @@ struct Facts {
         btf_function,   // has a BTF id
         ftrace_site,    // can be entered by fentry and kprobe
         btf_tracepoint, // has a btf_trace_ typedef
+        btf_member,     // "struct.member" is in BTF
         tracepoint,     // "category/name" in tracefs
         perf_event,     // a hardware event that this machine counts: "cycles"
         known_argument, // BTF tells what the function's first argument points to, if it does
@@ -46,12 +50,13 @@ Facts live_facts();
 // The running kernel's, with what it says of all that these sections ("fexit/vfs_read") name: reads
 // the kernel's BTF and its list of functions once. A function that only a module may have is
 // `unknown`, and so is everything where the kernel hides it from us.
-Facts facts_about(std::span<const std::string> sections);
+// Of members it says what `types` say, if those come from elsewhere.
+Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelBtf> types = {});
 
 // Lines "btf", "tracefs", "kprobes", "ring_buffer", "session" (the features that are there) and
 // "function NAME", "site NAME", "btf_tracepoint NAME",
 // "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
-// listed is not there.
+// listed is not there; but of members only those of lines "lacks_member STRUCT.NAME" are not.
 Facts recorded_facts(std::string_view text);
 
 // Whether a file is there for this process and its capabilities, which access(2) leaves out for all

@@ -298,9 +298,12 @@ void Launcher::read_kernel_types(bpf_object* object)
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
         fail("keep the kernel's types in memory", errno);
-    facts_.has = [this, base = facts_.has, opaque](Facts::Name kind, std::string_view name) {
+    facts_.has = [this, base = facts_.has, opaque, extract](Facts::Name kind,
+                                                            std::string_view name) {
         if (kind == Facts::Name::known_argument)
             return opaque.contains(name) ? Answer::no : Answer::yes;
+        if (kind == Facts::Name::btf_member)
+            return has_member(extract, name) ? Answer::yes : Answer::no;
         if (kind != Facts::Name::btf_function && kind != Facts::Name::btf_tracepoint)
             return base(kind, name);
         const std::string full =

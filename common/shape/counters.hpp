@@ -88,8 +88,9 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     std::uint64_t (*events)(const Row&) = nullptr;
     // Calls that add 1 to one counter and do nothing else; see SkippedCalls.
     std::span<const CountedCall> calls{};
-    // Before load, for each try.
+    // Before load, for each try; and once the rungs are chosen.
     void (*setup)(S&, Options&, const Session&) = nullptr;
+    void (*resolved)(S&, const Launcher&) = nullptr;
     // What the tool itself has caused so far, the call of this function included; nullopt where
     // that cannot be told. Without it, or where it does not know, the kernel side leaves the tool
     // out, which costs every event the question whose it is.
@@ -113,11 +114,18 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
             const auto own_calls = [&] {
                 return own_known ? own(o).value_or(counters{}) : counters{};
             };
-            auto a = launch<S>(session, command, needs, [&](S& s) {
-                s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
-                s.rodata->cb_counters_config.filter = !own_known;
-                configure(s, o, session, setup);
-            });
+            auto a = launch<S>(
+                session, command, needs,
+                [&](S& s) {
+                    s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
+                    s.rodata->cb_counters_config.filter = !own_known;
+                    configure(s, o, session, setup);
+                },
+                [](S&, bool) {},
+                [&](S& s, const Launcher& launcher) {
+                    if (resolved)
+                        resolved(s, launcher);
+                });
             if (session.check)
                 return Exit::complete;
             // Whose calls were skipped is not known: where it matters they are lost.

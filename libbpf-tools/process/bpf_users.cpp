@@ -9,10 +9,12 @@
 #include <bpf/libbpf.h>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <dirent.h>
 #include <functional>
 #include <memory>
 #include <net/if.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,9 +147,7 @@ public:
     {
         if (object == 0 || id == 0)
             return {};
-        if (!vmlinux_)
-            vmlinux_.reset(btf__load_vmlinux_btf());
-        if (!vmlinux_)
+        if (!vmlinux())
             return {};
         const btf* types = vmlinux_.get();
         if (id >= btf__type_cnt(vmlinux_.get())) {
@@ -163,6 +163,28 @@ public:
         return name ? name : "";
     }
 
+    // Null where the kernel has none.
+    const btf* vmlinux()
+    {
+        if (!vmlinux_)
+            vmlinux_.reset(btf__load_vmlinux_btf());
+        return vmlinux_.get();
+    }
+
+    // Of a structure's member, in bytes.
+    std::optional<std::int16_t> offset(const char* structure, std::string_view member)
+    {
+        const __s32 id =
+            vmlinux() ? btf__find_by_name_kind(vmlinux(), structure, BTF_KIND_STRUCT) : -1;
+        if (id <= 0)
+            return std::nullopt;
+        const btf_type* t = btf__type_by_id(vmlinux(), __u32(id));
+        for (__u32 i = 0; i < btf_vlen(t); i++)
+            if (member == btf__name_by_offset(vmlinux(), btf_members(t)[i].name_off))
+                return std::int16_t(btf_member_bit_offset(t, i) / 8);
+        return std::nullopt;
+    }
+
 private:
     struct Free {
         void operator()(btf* b) const { btf__free(b); }
@@ -171,6 +193,77 @@ private:
     Btf vmlinux_;
     std::map<std::uint32_t, Btf> modules_; // freed before what they continue
 };
+
+constexpr bpf_insn insn(int code, int dst, int src, int off, std::int32_t imm)
+{
+    return {__u8(code), __u8(dst & 15), __u8(src & 15), __s16(off), imm};
+}
+
+// What programs are attached to, by their ids, where the kernel tells that neither with the program
+// nor with its link (before 5.13): a BPF iterator over all programs (5.9+) reads it from the
+// kernel's own structures. Empty where that cannot be.
+std::map<std::uint32_t, std::string> targets_by_iterator(KernelTypes& types)
+{
+    struct Target {
+        std::uint64_t id;
+        char function[64];
+    };
+    std::map<std::uint32_t, std::string> targets;
+    const auto aux = types.offset("bpf_prog", "aux"), id = types.offset("bpf_prog_aux", "id"),
+               function = types.offset("bpf_prog_aux", "attach_func_name");
+    const __s32 iterator =
+        types.vmlinux()
+            ? btf__find_by_name_kind(types.vmlinux(), "bpf_iter_bpf_prog", BTF_KIND_FUNC)
+            : -1;
+    if (!aux || !id || !function || iterator <= 0)
+        return targets;
+    constexpr int kLoad = BPF_LDX | BPF_MEM | BPF_DW, kTarget = -int(sizeof(Target));
+    std::vector<bpf_insn> program;
+    for (int at = kTarget; at < 0; at += 8)
+        program.push_back(insn(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, at, 0));
+    program.insert(
+        program.end(),
+        {
+            // r6 = context, struct bpf_iter__bpf_prog; r7 = context->prog, null at the end
+            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+            insn(kLoad, BPF_REG_7, BPF_REG_6, 8, 0),
+            insn(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_7, 0, 14, 0),
+            // target.id = prog->aux->id
+            insn(kLoad, BPF_REG_7, BPF_REG_7, *aux, 0),
+            insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_7, *id, 0),
+            insn(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, BPF_REG_1, kTarget, 0),
+            // read_kernel_str(target.function, sizeof target.function, aux->attach_func_name)
+            insn(kLoad, BPF_REG_3, BPF_REG_7, *function, 0),
+            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, sizeof(Target::function)),
+            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0, 0),
+            insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
+                 kTarget + int(offsetof(Target, function))),
+            insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_kernel_str),
+            // seq_write(context->meta->seq, &target, sizeof target)
+            insn(kLoad, BPF_REG_1, BPF_REG_6, 0, 0),
+            insn(kLoad, BPF_REG_1, BPF_REG_1, 0, 0),
+            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
+            insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, kTarget),
+            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, sizeof(Target)),
+            insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_seq_write),
+            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
+            insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        });
+    bpf_prog_load_opts options{};
+    options.sz = sizeof options;
+    options.expected_attach_type = BPF_TRACE_ITER;
+    options.attach_btf_id = __u32(iterator);
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY}; // before 5.11 programs count against it
+    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+    const Fd loaded(bpf_prog_load(BPF_PROG_TYPE_TRACING, "corebox_targets", "Dual BSD/GPL",
+                                  program.data(), program.size(), &options));
+    const Fd link(loaded ? bpf_link_create(loaded.get(), 0, BPF_TRACE_ITER, nullptr) : -1);
+    const Fd lines(link ? bpf_iter_create(link.get()) : -1);
+    Target target{};
+    while (lines && ::read(lines.get(), &target, sizeof target) == ssize_t(sizeof target))
+        targets[std::uint32_t(target.id)] = c_str(target.function);
+    return targets;
+}
 
 constexpr std::string_view kTracepointType = "btf_trace_";
 
@@ -194,8 +287,10 @@ std::string attach_word(std::uint32_t type)
 }
 
 // A link in words. The kernel may know more of it than our headers; it then fills what they have.
+// `targets` finds what it does not tell.
 std::string describe_link(const bpf_link_info& info, std::string_view name, const bpf_prog_info& p,
-                          KernelTypes& types)
+                          KernelTypes& types,
+                          const std::function<std::string(std::uint32_t program)>& targets)
 {
     switch (info.type) {
     case BPF_LINK_TYPE_RAW_TRACEPOINT:
@@ -204,6 +299,8 @@ std::string describe_link(const bpf_link_info& info, std::string_view name, cons
         std::string target = types.name(p.attach_btf_obj_id, p.attach_btf_id);
         if (target.empty())
             target = types.name(info.tracing.target_obj_id, info.tracing.target_btf_id);
+        if (target.empty())
+            target = targets(p.id);
         return cat(attach_word(info.tracing.attach_type), target.empty() ? "" : ":", target);
     }
     case BPF_LINK_TYPE_CGROUP:
@@ -341,6 +438,13 @@ std::vector<BpfProgram> bpf_programs(const std::vector<BpfUser>& users)
     const auto stats = read_file("/proc/sys/kernel/bpf_stats_enabled");
     const bool timed = stats && stats->starts_with('1');
     KernelTypes types;
+    std::optional<std::map<std::uint32_t, std::string>> targets;
+    const auto target_of = [&](std::uint32_t program) {
+        if (!targets)
+            targets = targets_by_iterator(types);
+        const auto known = targets->find(program);
+        return known == targets->end() ? std::string() : known->second;
+    };
     __u32 id = 0;
     while (bpf_prog_get_next_id(id, &id) == 0) {
         const Fd fd(bpf_prog_get_fd_by_id(id));
@@ -352,7 +456,7 @@ std::vector<BpfProgram> bpf_programs(const std::vector<BpfUser>& users)
         std::set<std::string> places;
         for (const LinkText& link : links)
             if (link.program == id)
-                places.insert(describe_link(link.info, link.name, info, types));
+                places.insert(describe_link(link.info, link.name, info, types, target_of));
         for (const BpfUser& user : users)
             for (const BpfProbe& probe : user.probes)
                 if (probe.program == id)

@@ -16,13 +16,4 @@ inline constexpr Need kWaitsForCpu{
     {rung<&P::switch_tp_btf, &P::wakeup_tp_btf, &P::new_tp_btf>("tp_btf"),
      rung<&P::switch_raw_tp, &P::wakeup_raw_tp, &P::new_raw_tp>("raw_tp")}};
 
-// Before load: room for the starts of waits.
-template <class S>
-void size_waiting(S& s)
-{
-    const std::uint32_t slots = thread_slots();
-    bpf_map__set_max_entries(s.maps.cb_waiting, slots);
-    s.rodata->cb_waiting_mask = slots - 1;
-}
-
 } // namespace corebox

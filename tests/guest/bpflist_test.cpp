@@ -163,9 +163,7 @@ TEST(Bpflist, TellsOfEachProgram)
         EXPECT_EQ(open_fexit.at("prog_type"), "tracing");
         EXPECT_GE(open_fexit.at("run_cnt"), 100);
         EXPECT_GT(open_fexit.at("run_time_ns"), 0);
-        // 5.10 does not say which function.
-        EXPECT_EQ(open_fexit.at("attached"),
-                  Json::array({kernel() == "5.10" ? "fexit" : "fexit:do_sys_openat2"}));
+        EXPECT_EQ(open_fexit.at("attached"), Json::array({"fexit:do_sys_openat2"}));
         EXPECT_EQ(of(kprobe, "open_kprobe").at("attached"), Json::array({"kprobe:do_sys_openat2"}));
         EXPECT_EQ(of(kprobe, "open_kretprobe").at("attached"),
                   Json::array({"kretprobe:do_sys_openat2"}));

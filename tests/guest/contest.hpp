@@ -3,9 +3,13 @@
 #pragma once
 #include "harness.hpp"
 #include <cerrno>
+#include <csignal>
 #include <ctime>
+#include <linux/sched.h>
+#include <list>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +166,90 @@ inline Ran run_and_ask(Child& child)
     EXPECT_EQ(child.wait(), 0);
     return {after.ns - before.ns, after.slices - before.slices};
 }
+
+// A process with this number; -1 with errno set.
+inline pid_t with_number(pid_t number, const std::function<void()>& work)
+{
+    clone_args args{};
+    args.exit_signal = SIGCHLD;
+    args.set_tid = reinterpret_cast<std::uintptr_t>(&number);
+    args.set_tid_size = 1;
+    const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0) {
+        work();
+        ::_exit(0);
+    }
+    return pid_t(pid);
+}
+
+// Processes, each a thread, with numbers that have one slot in the tables of the scheduler tools
+// (sched/threads.hpp): for that the kernel has to give out higher numbers. They are there, asleep,
+// when this is made.
+class SameSlot
+{
+public:
+    static constexpr pid_t kSlots = 1 << 18;
+
+    SameSlot(unsigned n, const std::function<void()>& work)
+        : pid_max_(read_file("/proc/sys/kernel/pid_max"))
+    {
+        write_file("/proc/sys/kernel/pid_max", "4194304");
+        for (unsigned i = 0; i < n; i++) {
+            Process& p = processes_.emplace_back();
+            const pid_t number = 300'000 + pid_t(i) * kSlots;
+            p.pid = with_number(number, [&] {
+                ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+                pin();
+                p.go.wait();
+                work();
+            });
+            EXPECT_EQ(p.pid, number) << errno;
+            EXPECT_TRUE(wait_until([&] { return sleeps(number); }));
+        }
+    }
+    ~SameSlot() { write_file("/proc/sys/kernel/pid_max", pid_max_); }
+    SameSlot(const SameSlot&) = delete;
+    SameSlot& operator=(const SameSlot&) = delete;
+
+    std::vector<pid_t> tids() const
+    {
+        std::vector<pid_t> all;
+        for (const Process& p : processes_)
+            all.push_back(p.pid);
+        return all;
+    }
+
+    void go() const
+    {
+        for (const Process& p : processes_)
+            p.go.open();
+    }
+
+    // Waits for their ends: what the kernel says of each, from before go() on.
+    std::map<pid_t, Ran> run_and_ask()
+    {
+        std::map<pid_t, Ran> ran;
+        for (const Process& p : processes_)
+            ran[p.pid] = Ran::of(p.pid);
+        go();
+        for (const Process& p : processes_) {
+            siginfo_t info{};
+            EXPECT_EQ(::waitid(P_PID, id_t(p.pid), &info, WEXITED | WNOWAIT), 0);
+            const Ran after = Ran::of(p.pid), before = ran.at(p.pid);
+            ran[p.pid] = {after.ns - before.ns, after.slices - before.slices};
+            EXPECT_EQ(::waitpid(p.pid, nullptr, 0), p.pid);
+        }
+        return ran;
+    }
+
+private:
+    struct Process {
+        pid_t pid = 0;
+        Gate go;
+    };
+    std::string pid_max_;
+    std::list<Process> processes_;
+};
 
 // Of histograms: all values, and those in buckets that begin at `from` or above.
 inline std::uint64_t values(const Records& records, std::uint64_t from = 0)

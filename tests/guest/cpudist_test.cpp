@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "contest.hpp"
-#include <linux/sched.h>
-#include <sys/syscall.h>
 
 namespace
 {
@@ -54,20 +52,6 @@ TEST(Cpudist, OnAndOffOnEachRung)
               std::string::npos);
 }
 
-pid_t with_number(pid_t number, const std::function<void()>& work)
-{
-    clone_args args{};
-    args.exit_signal = SIGCHLD;
-    args.set_tid = reinterpret_cast<std::uintptr_t>(&number);
-    args.set_tid_size = 1;
-    const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-    if (pid == 0) {
-        work();
-        ::_exit(0);
-    }
-    return pid_t(pid);
-}
-
 // Who died is not without a CPU until the next one gets its number.
 TEST(Cpudist, ANumberThatIsUsedAgain)
 {
@@ -87,6 +71,28 @@ TEST(Cpudist, ANumberThatIsUsedAgain)
     const Records those = with(result.records, "tid", kNumber);
     EXPECT_GE(values(those, 32768), 2u); // their sleeps
     EXPECT_LT(sum_of(those), 1'900'000);
+    expect_exact(result);
+}
+
+// Where the kernel gives out more numbers than there are slots, threads share them: of each thread
+// each time is there all the same.
+TEST(Cpudist, ThreadsThatShareASlot)
+{
+    constexpr unsigned kNaps = 30;
+    SameSlot threads(4, [] {
+        for (unsigned i = 0; i < kNaps; i++)
+            ::usleep(2'000);
+    });
+    Tracer tracer({"cpudist", "--json", "-O", "-L"});
+    const auto ran = threads.run_and_ask();
+    const Result result = tracer.stop();
+    for (const auto& [tid, of] : ran) {
+        const auto n = values(with(result.records, "tid", tid));
+        EXPECT_GE(n, kNaps) << tid;
+        EXPECT_GE(n + kZombie, of.slices - 1) << tid;
+        EXPECT_LE(n, of.slices + kZombie) << tid;
+        EXPECT_GE(sum_of(with(result.records, "tid", tid)), kNaps * 2'000) << tid;
+    }
     expect_exact(result);
 }
 

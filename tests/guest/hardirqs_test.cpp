@@ -125,7 +125,7 @@ TEST(Hardirqs, OneCpuOnly)
 {
     std::uint64_t counted = 0;
     for (unsigned cpu = 0; cpu < cpus(); cpu++) {
-        Tracer tracer({"hardirqs", "--json", "-C", "--per-cpu", "-c", std::to_string(cpu)});
+        Tracer tracer({"hardirqs", "--json", "-C", "--per-cpu", "-s", std::to_string(cpu)});
         read_disk();
         const Result r = tracer.stop(SIGINT);
         expect_exact(r);

@@ -148,6 +148,28 @@ TEST(Runqlat, PidNamespaces)
     expect_exact(result);
 }
 
+// As Cpudist.ThreadsThatShareASlot.
+TEST(Runqlat, ThreadsThatShareASlot)
+{
+    constexpr unsigned kNaps = 30;
+    SameSlot threads(4, [] {
+        for (unsigned i = 0; i < kNaps; i++) {
+            ::usleep(2'000);
+            spin_us(500); // meanwhile others wait
+        }
+    });
+    Tracer tracer({"runqlat", "--json", "-L"});
+    const auto ran = threads.run_and_ask();
+    const Result result = tracer.stop();
+    for (const auto& [tid, of] : ran) {
+        const auto n = values(with(result.records, "tid", tid));
+        EXPECT_GE(n, kNaps) << tid;
+        EXPECT_GE(n + kZombie, of.slices) << tid;
+        EXPECT_LE(n, of.slices + kZombie) << tid;
+    }
+    expect_exact(result);
+}
+
 TEST(Runqlat, TextAndBadInput)
 {
     Child busy([] {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "contest.hpp"
 #include <csignal>
+#include <cstring>
+#include <linux/btf.h>
 #include <list>
 
 namespace
@@ -108,6 +110,64 @@ TEST(Runqlen, MoreThanSixtyFour)
     EXPECT_GE(last[0].at("max"), 69);
     EXPECT_EQ(last[0].at("buckets").back().at("from"), 63);
     EXPECT_EQ(last[0].at("buckets").back().at("to"), last[0].at("max"));
+}
+
+// This kernel's types without a member of a structure: as a kernel of another configuration has
+// them. Of that size are the kinds of types: see linux/btf.h.
+std::string types_without(std::string_view structure, std::string_view member)
+{
+    std::string types = read_file("/sys/kernel/btf/vmlinux");
+    btf_header header;
+    std::memcpy(&header, types.data(), sizeof header);
+    char* const first = types.data() + header.hdr_len + header.type_off;
+    const char* const strings = types.data() + header.hdr_len + header.str_off;
+    for (char* at = first; at < first + header.type_len;) {
+        const auto* t = reinterpret_cast<const btf_type*>(at);
+        const unsigned kind = BTF_INFO_KIND(t->info), n = BTF_INFO_VLEN(t->info);
+        at += sizeof *t;
+        if (kind == BTF_KIND_STRUCT && strings + t->name_off == structure)
+            for (unsigned i = 0; i < n; i++)
+                if (auto& m = reinterpret_cast<btf_member*>(at)[i]; strings + m.name_off == member)
+                    m.name_off = t->name_off;
+        constexpr unsigned kSizes[][2] = {
+            // all, and each of n
+            {0, 0}, {4, 0}, {0, 0}, {12, 0}, {0, 12}, {0, 12}, {0, 8}, {0, 0}, {0, 0}, {0, 0},
+            {0, 0}, {0, 0}, {0, 0}, {0, 8},  {4, 0},  {0, 12}, {0, 0}, {4, 0}, {0, 0}, {0, 12}};
+        at += kSizes[kind][0] + kSizes[kind][1] * n;
+    }
+    return types;
+}
+
+// A kernel without CONFIG_FAIR_GROUP_SCHED, whose tasks do not know their queue.
+TEST(Runqlen, WithoutGroups)
+{
+    const TempDir dir;
+    const std::string file = dir / "btf";
+    write_file(file, types_without("sched_entity", "cfs_rq"));
+    const Busy busy(4);
+    for (const char* tool : {"runqlen", "cpuunclaimed"}) {
+        const Result said = run({"doctor", "--json", "--btf", file, tool});
+        ASSERT_EQ(said.records.size(), 1u) << said.err;
+        EXPECT_EQ(said.records[0].at("probes"), Json::array({"runqueues"})) << said.out;
+    }
+    Tracer tracer({"runqlen", "--json", "-C", "--btf", file, "--explain"});
+    ::usleep(1'000'000);
+    const Result result = tracer.stop();
+    EXPECT_NE(result.err.find("cpu-clock: no member sched_entity.cfs_rq (CONFIG_FAIR_GROUP_SCHED)"),
+              std::string::npos)
+        << result.err;
+    const Records last = with(result.records, "cpu", cpus() - 1);
+    ASSERT_EQ(last.size(), 1u) << result.out;
+    EXPECT_EQ(last[0].at("p50"), 3) << last[0];
+    expect_exact(result);
+
+    // Nor does the kernel tell where they are.
+    const std::string before = read_file("/proc/sys/kernel/kptr_restrict");
+    write_file("/proc/sys/kernel/kptr_restrict", "2");
+    const Result hidden = run({"cpuunclaimed", "--btf", file, "0.1", "1"});
+    write_file("/proc/sys/kernel/kptr_restrict", before);
+    EXPECT_EQ(hidden.status, 2) << hidden.err;
+    EXPECT_NE(hidden.err.find("kptr_restrict"), std::string::npos) << hidden.err;
 }
 
 TEST(Runqlen, TextOccupancyAndBadInput)

@@ -303,48 +303,24 @@ TEST(Runqslower, PidNamespace)
     });
 }
 
-// Where pid_max is beyond the number of slots, two threads may share one: the wait that could not
-// be measured is counted.
-TEST(Runqslower, SharedSlotIsALossThatIsTold)
+// As Cpudist.ThreadsThatShareASlot: all wait at once.
+TEST(Runqslower, ThreadsThatShareASlot)
 {
-    constexpr pid_t kSlots = 1 << 18; // of the tool; see runqslower.cpp
-    constexpr pid_t kTids[] = {300'000, 300'000 + kSlots};
-    const std::string pid_max = read_file("/proc/sys/kernel/pid_max");
-    write_file("/proc/sys/kernel/pid_max", "4194304");
-    Gate wake[2];
-    for (int i = 0; i < 2; i++) {
-        clone_args args{};
-        args.exit_signal = SIGCHLD;
-        args.set_tid = reinterpret_cast<std::uintptr_t>(&kTids[i]);
-        args.set_tid_size = 1;
-        const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-        ASSERT_GE(pid, 0) << errno;
-        if (pid == 0) {
-            pin();
-            real_time(10 + i);
-            wake[i].wait();
-            ::_exit(0);
-        }
-        ASSERT_EQ(pid, kTids[i]);
-        ASSERT_TRUE(wait_until([&] { return sleeps(kTids[i]); }));
-    }
+    SameSlot threads(3, [] {});
     Child hog([&] {
         pin();
         real_time(50);
-        wake[0].open();
-        wake[1].open();
+        threads.go();
         spin_us(kHogUs);
     });
     Tracer tracer({"runqslower", "--json", to_string(kHogUs - kSlackUs)});
     hog.go_wait();
-    for (const pid_t pid : kTids)
-        EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
+    for (const pid_t tid : threads.tids())
+        EXPECT_EQ(::waitpid(tid, nullptr, 0), tid);
     const Result result = tracer.stop();
-    write_file("/proc/sys/kernel/pid_max", pid_max);
-    EXPECT_EQ(result.status, 3);
-    EXPECT_EQ(result.account.at("lost_map"), 1);
-    EXPECT_EQ(of(result, kTids[1]).size(), 1u);
-    EXPECT_TRUE(of(result, kTids[0]).empty());
+    for (const pid_t tid : threads.tids())
+        EXPECT_EQ(of(result, tid).size(), 1u) << result.out;
+    expect_exact(result);
 }
 
 TEST(Runqslower, CommandAndItsTree)

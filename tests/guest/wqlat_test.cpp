@@ -48,10 +48,13 @@ TEST(Wqlat, WorkWaitsForItsCpu)
         Tracer all({"wqlat", "--json"}, env), named({"wqlat", "--json", "-w", "events"}, env),
             apart({"wqlat", "--json", "0.1", "-W", "-N"}, env),
             other({"wqlat", "--json", "-w", "event"}, env),
-            execution({"wqlat", "--json", "--execution", "-W"}, env);
+            execution({"wqlat", "--json", "--execution", "-W"}, env),
+            functions({"wqlat", "--json", "-F", "-w", "events"}, env),
+            executed_functions({"wqlat", "--json", "--execution", "-WF"}, env);
         hog.go_wait();
         const Result any = all.stop(), events = named.stop(), by_name = apart.stop(),
-                     none = other.stop(), executed = execution.stop();
+                     none = other.stop(), executed = execution.stop(), waited = functions.stop(),
+                     by_both = executed_functions.stop();
         ASSERT_EQ(any.records.size(), 1u);
         EXPECT_GE(values(any.records, 32768) + skipped(any), 3u) << any.out;
         ASSERT_EQ(events.records.size(), 1u);
@@ -65,6 +68,10 @@ TEST(Wqlat, WorkWaitsForItsCpu)
         EXPECT_GE(none.account.at("filtered").get<unsigned>() + skipped(none), 3u);
         EXPECT_GE(values(with(executed.records, "wqname", "events")) + skipped(executed), 3u)
             << executed.out;
+        const Records collector = with(waited.records, "function", "key_garbage_collector");
+        EXPECT_GE(values(collector, 32768) + skipped(waited), 3u) << waited.out;
+        const Records both = with(by_both.records, "function", "key_garbage_collector");
+        EXPECT_GE(values(with(both, "wqname", "events")) + skipped(by_both), 3u) << by_both.out;
     }
     EXPECT_NE(run({"wqlat", "--check", "--explain"}).err.find("tp_btf: taken"), std::string::npos);
 }

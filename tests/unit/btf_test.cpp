@@ -103,6 +103,24 @@ TEST(KernelBtf, IsEmptyWithoutBtf)
     EXPECT_TRUE(KernelBtf(std::span(nothing).first(3)).empty());
 }
 
+TEST(KernelBtf, Members)
+{
+    const Btf b(btf__new_empty());
+    const int number = btf__add_int(b.get(), "int", 4, BTF_INT_SIGNED);
+    btf__add_struct(b.get(), "entity", 8);
+    btf__add_field(b.get(), "weight", number, 0, 0);
+    btf__add_struct(b.get(), "queue", 8);
+    btf__add_field(b.get(), "length", number, 0, 0);
+    __u32 size = 0;
+    const auto* raw = static_cast<const std::byte*>(btf__raw_data(b.get(), &size));
+    KernelBtf types(std::span(raw, size));
+    EXPECT_EQ(types.member("queue.length"), Answer::yes);
+    EXPECT_EQ(types.member("entity.length"), Answer::no);
+    EXPECT_EQ(types.member("entity.weight"), Answer::yes);
+    EXPECT_EQ(types.member("none.weight"), Answer::no);
+    EXPECT_EQ(KernelBtf(std::span<const std::byte>()).member("queue.length"), Answer::unknown);
+}
+
 TEST(RelocatedNames, AreOfTypesAndMembersWithoutFlavours)
 {
     const Btf b(btf__new_empty());

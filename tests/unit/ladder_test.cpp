@@ -121,6 +121,26 @@ TEST_F(Ladder, OnlyTheProgramsOfTheTakenRungAreLoaded)
     });
 }
 
+// A kernel without CONFIG_FAIR_GROUP_SCHED.
+TEST(Ladders, RunQueuesThatTasksDoNotKnow)
+{
+    for (const char* name : {"runqlen", "cpuunclaimed"}) {
+        const Tool* t = tool(name);
+        if (!t)
+            continue;
+        t->inspect(*t, [&](const void* progs) {
+            const std::string all = facts_text("6.12");
+            const auto on = [&](std::string_view more) {
+                return resolve(t->needs, progs, recorded_facts(cat(all, more)), {}, never, {});
+            };
+            EXPECT_THAT(taken(on("")), testing::ElementsAre("cpu-clock"));
+            const Plan plan = on("\nlacks_member sched_entity.cfs_rq\n");
+            EXPECT_THAT(taken(plan), testing::ElementsAre("runqueues"));
+            EXPECT_NE(plan.explain().find("CONFIG_FAIR_GROUP_SCHED"), std::string::npos);
+        });
+    }
+}
+
 TEST_F(Ladder, UnmetNeedIsNamedWithEveryReason)
 {
     on([](const void* progs, std::span<const Need> needs) {

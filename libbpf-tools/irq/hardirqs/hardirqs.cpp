@@ -32,6 +32,8 @@ constexpr Option kOptions[] = {
     flag<&Options::vectors>(0, "vectors", "Interrupts without a driver too: timer, IPIs"),
 };
 
+constexpr Letter kLetters[] = {{'s', "cpu"}}; // of libbpf-tools, for which -c is a cgroup
+
 constexpr Column kColumns[] = {
     col<[](const HandlerRow& r) { return Value(std::string_view(r.name)); }>(
         "hardirq", "HARDIRQ", 26, "Name of the interrupt's handler"),
@@ -72,6 +74,7 @@ constexpr Table<hardirqs_bpf, Options, HandlerRow> kTool{
                          "took altogether, how often it ran, and the longest run.",
               .examples = kExamples},
     .options = kOptions,
+    .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .check = [](Session& session, Options& o) { check_handlers(session, o); },

@@ -154,7 +154,7 @@ constexpr Listing<Options, Row> kTool{
               .area = "process",
               .summary = "List who uses BPF now",
               .details = "One line for each process and type of BPF object that it holds, or with "
-                         "--progs one for each program. Loads and attaches nothing.",
+                         "--progs one for each program. Attaches nothing.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../by_task.bpf.h"
 #include "../dead.bpf.h"
+#include "../thread_slots.bpf.h"
 #include "cpudist.h"
 
 const volatile struct cpudist_config cb_dist = {};
@@ -14,7 +15,7 @@ struct {
 	__type(value, __u64);
 } cb_since SEC(".maps");
 
-/* By thread id, modulo the number of slots; as in run_queue.bpf.h, but without a limit to the time. */
+/* The slots of threads; as in run_queue.bpf.h, but without a limit to the time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -24,7 +25,7 @@ struct {
 
 static __always_inline struct off_since *off_slot(__u32 tid)
 {
-	__u32 slot = tid & cb_dist.slot_mask;
+	__u32 slot = slot_number(tid);
 
 	return bpf_map_lookup_elem(&cb_off_since, &slot);
 }
@@ -62,11 +63,38 @@ static __always_inline void idle_switched(struct task_struct *prev, struct task_
 	}
 }
 
+/* A thread that does not have the slot loses its CPU; `now` is 0 if it dies. */
+static __noinline int leave_slotless(struct off_since *slot, __u32 tid, __u64 now)
+{
+	__u64 *since = slotless(tid);
+	__u32 number = slot_number(tid);
+	bool mine = false;
+
+	if (since)
+		*since = now;
+	if (!now && since)
+		take_slotless(tid);
+	if (!now || since)
+		return 0;
+	if (!slot->tid && claim_slot(number)) {
+		mine = !*(volatile __u64 *)&slot->tid;
+		if (mine) {
+			slot->ns = now;
+			slot->tid = tid;
+		}
+		slot_claimed(number);
+	}
+	if (!mine)
+		keep_slotless(tid, now);
+	return 0;
+}
+
 static __always_inline int off_cpu(struct task_struct *prev, struct task_struct *next, bool typed)
 {
 	__u32 prev_tid = sched_tid(prev, typed), tid = sched_tid(next, typed);
 	__u64 now = bpf_ktime_get_ns(), begun;
 	struct off_since *slot;
+	bool dead;
 
 	if (cb_dist.include_idle)
 		idle_switched(prev, next, now, typed);
@@ -74,24 +102,29 @@ static __always_inline int off_cpu(struct task_struct *prev, struct task_struct 
 		slot = off_slot(prev_tid);
 		if (!slot)
 			return 0;
-		/* Two threads share the slot: what began there is forgotten. */
-		if (slot->ns && slot->tid != prev_tid)
-			count_lost_map();
 		/* What dies is not off its CPU: it is not there any more. Its number may be, later. */
-		slot->ns = prev_is_dead(prev, typed) ? 0 : now;
-		slot->tid = prev_tid;
+		dead = prev_is_dead(prev, typed);
+		if (slot->tid == prev_tid) {
+			slot->ns = dead ? 0 : now;
+			if (cb_slots.shared && dead)
+				slot->tid = 0;
+		} else {
+			leave_slotless(slot, prev_tid, dead ? 0 : now);
+		}
 	}
 	if (!tid)
 		return 0;
 	slot = off_slot(tid);
 	if (!slot)
 		return 0;
-	begun = slot->ns;
+	if (slot->tid == tid) {
+		begun = slot->ns;
+		slot->ns = 0;
+	} else {
+		begun = take_slotless(tid);
+	}
 	if (!begun)
 		return 0;
-	if (slot->tid != tid)
-		return 0;
-	slot->ns = 0;
 	count_by_task(next, now - begun, typed);
 	return 0;
 }

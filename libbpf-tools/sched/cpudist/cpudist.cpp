@@ -64,10 +64,9 @@ constexpr Histogram<cpudist_bpf, Options, by_task_key, ByTaskRow> kTool{
     .setup =
         [](cpudist_bpf& s, Options& o, const Session&) {
             by_task_setup(s, o);
-            const std::uint32_t slots = o.off_cpu ? thread_slots() : 1;
-            bpf_map__set_max_entries(s.maps.cb_off_since, slots);
-            s.rodata->cb_dist = {
-                .slot_mask = slots - 1, .off_cpu = o.off_cpu, .include_idle = o.include_idle};
+            if (o.off_cpu)
+                size_thread_slots(s, s.maps.cb_off_since);
+            s.rodata->cb_dist = {.off_cpu = o.off_cpu, .include_idle = o.include_idle};
         },
 };
 

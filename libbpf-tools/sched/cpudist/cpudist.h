@@ -3,7 +3,6 @@
 #include "../by_task.h"
 
 struct cpudist_config {
-	__u32 slot_mask; /* of off_since */
 	bool off_cpu;
 	bool include_idle;
 };

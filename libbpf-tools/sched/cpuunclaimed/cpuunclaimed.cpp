@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cpuunclaimed.h"
+#include "queue_length.hpp"
 #include "session/perf.hpp"
 #include "shape/counters.hpp"
+#include "shape/stream.hpp"
 
 #include "cpuunclaimed.skel.h"
 
@@ -27,14 +29,25 @@ constexpr std::uint64_t percent_2(const CounterRow& r, unclaimed_counter counter
 constexpr Example kExamples[] = {
     {"cpuunclaimed", "Every second"},
     {"cpuunclaimed -T 5 10", "Ten times every 5 seconds, with the time of day"},
-    {"cpuunclaimed -j 0.1", "As CSV, with the counts, ten times a second"},
+    {"cpuunclaimed --csv 0.1", "As CSV, with the counts, ten times a second"},
+    {"cpuunclaimed -j", "Each sample, with the tasks of each CPU"},
+    {"cpuunclaimed -JT --duration 10", "With the time at which each CPU was looked at, 10 seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
+    flag<&Options::each>('j', "samples",
+                         "Print each sample instead, as CSV: the tasks of each CPU (BCC: --csv)"),
+    {.key = 'J',
+     .name = "fullcsv",
+     .arg = {},
+     .help = "The same, and how long after the first CPU each was looked at",
+     .apply = [](void* options, std::string_view, const Range&) -> std::string {
+         auto& o = *static_cast<Options*>(options);
+         o.each = o.offsets = true;
+         return {};
+     }},
 };
-
-constexpr Letter kLetters[] = {{'j', "csv"}, {'J', "csv"}};
 
 template <unclaimed_counter Counter>
 constexpr auto kCount = [](const CounterRow& r) { return r.count.n[Counter]; };
@@ -67,10 +80,23 @@ std::vector<bpf_link*> attach(const Session&, const bpf_program* program)
 }
 
 constexpr Need kNeeds[] = {
-    {"the run queues", {rung<&Progs::sample_clock>("cpu-clock", {}, attach)}},
+    run_queues_need<&Progs::sample_task, &Progs::sample_variable>(attach),
 };
 
-constexpr Counters<cpuunclaimed_bpf, Options> kTool{
+void setup(cpuunclaimed_bpf& s, Options& o, const Session&)
+{
+    const auto online = online_cpus();
+    o.cpus = std::uint32_t(online.back() + 1); // the verifier walks them all
+    o.online = std::uint32_t(online.size());
+    o.leader = online.front();
+    if (o.each && o.cpus > UNCLAIMED_MOST_CPUS)
+        fail(cat("samples have room for ", UNCLAIMED_MOST_CPUS, " CPUs"), 0,
+             "the output without -j and -J counts any number");
+    bpf_map__set_max_entries(s.maps.queues, o.cpus);
+    bpf_map__set_autocreate(s.maps.cb_events, o.each);
+}
+
+constexpr Counters<cpuunclaimed_bpf, Options> kIntervals{
     .about = {.name = "cpuunclaimed",
               .area = "sched",
               .summary = "Show how many CPUs are idle while tasks wait for others",
@@ -78,20 +104,121 @@ constexpr Counters<cpuunclaimed_bpf, Options> kTool{
                          "many had nothing while a task waited for another CPU.",
               .examples = kExamples},
     .options = kOptions,
-    .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .events = [](const CounterRow& r) -> std::uint64_t { return r.count.n[UNCLAIMED_SAMPLES]; },
-    .setup =
-        [](cpuunclaimed_bpf& s, Options& o, const Session&) {
-            const auto online = online_cpus();
-            o.cpus = std::uint32_t(online.back() + 1); // the verifier walks them all
-            o.online = std::uint32_t(online.size());
-            o.leader = online.front();
-            bpf_map__set_max_entries(s.maps.queues, o.cpus);
+    .setup = setup,
+    .resolved = resolve_run_queues,
+};
+
+using Sample = const unclaimed_sample*;
+
+// What each CPU has, separated by commas.
+template <class Put>
+void put_cpus(std::string& out, const Options& o, Put&& put)
+{
+    for (std::uint32_t cpu = 0; cpu < o.cpus; cpu++) {
+        out += cpu ? "," : "";
+        put(cpu);
+    }
+}
+
+void put_json(Output& output, const unclaimed_sample& s, const Options& o)
+{
+    std::string& out = output.text();
+    const auto number = [&](std::uint32_t cpu, std::uint64_t n) {
+        if (s.cpu[cpu].tasks == UNCLAIMED_OFFLINE)
+            out += "null";
+        else
+            put_number(out, n);
+    };
+    out += cat("{\"time_ns\":", output.clock().wall_ns(s.time_ns),
+               ",\"monotonic_ns\":", std::uint64_t(s.time_ns), ",\"tasks\":[");
+    put_cpus(out, o, [&](std::uint32_t cpu) { number(cpu, s.cpu[cpu].tasks); });
+    if (o.offsets) {
+        out += "],\"offset_ns\":[";
+        put_cpus(out, o, [&](std::uint32_t cpu) { number(cpu, s.cpu[cpu].offset_ns); });
+    }
+    out += "]}\n";
+}
+
+// BCC's CSV, of which the columns depend on the CPUs; JSON Lines. Nothing for a CPU that is
+// offline.
+bool put_sample(Output& output, const void* row, const Session& session)
+{
+    const auto& o = *static_cast<const Options*>(session.options);
+    std::string& out = output.text();
+    const unclaimed_sample* s = row ? *static_cast<const Sample*>(row) : nullptr;
+    if (session.format == Format::json) {
+        if (s)
+            put_json(output, *s, o);
+        return true;
+    }
+    const auto cell = [&](std::uint32_t cpu, std::string_view title, auto member) {
+        if (!s)
+            out += cat(title, cpu);
+        else if (s->cpu[cpu].tasks != UNCLAIMED_OFFLINE)
+            put_number(out, member(cpu));
+    };
+    if (session.given("timestamp"))
+        out +=
+            cat(s ? output.clock().time_of_day(output.clock().wall_ns(s->time_ns)) : "TIME", ",");
+    out += s ? cat(std::uint64_t(s->time_ns), ",") : "TIMESTAMP_ns,";
+    put_cpus(out, o, [&](std::uint32_t cpu) {
+        cell(cpu, "CPU", [&](std::uint32_t n) { return s->cpu[n].tasks; });
+    });
+    if (o.offsets) {
+        out += ',';
+        put_cpus(out, o, [&](std::uint32_t cpu) {
+            cell(cpu, "OFFSET_ns_CPU", [&](std::uint32_t n) { return s->cpu[n].offset_ns; });
+        });
+    }
+    out += '\n';
+    return true;
+}
+
+constexpr Stream<cpuunclaimed_bpf, Options, Sample> kSamples{
+    .about = kIntervals.about,
+    .options = kOptions,
+    .columns = {},
+    .needs = kNeeds,
+    .setup = setup,
+    .resolved = resolve_run_queues,
+    .decode =
+        [](Sample& sample, const Options&, const void* record, std::size_t) {
+            sample = static_cast<Sample>(record);
+            return true;
+        },
+    .mirror = put_sample,
+    .prepare =
+        [](Options&, Session& session) {
+            if (session.interval.count() != 0)
+                fail_usage("each sample is printed: there is no interval (--duration, --count)");
+            if (!session.columns.empty())
+                fail_usage("samples have no --columns");
         },
 };
 
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+int run(const Tool& tool, int argc, char** argv)
+{
+    Options o{};
+    const int status = guarded(tool, [&] {
+        Session session(tool);
+        parse_command_line(session, &o, argc, argv);
+        return Exit::complete;
+    });
+    if (status != int(Exit::complete))
+        return status;
+    return o.each ? kSamples.run(tool, argc, argv) : kIntervals.run(tool, argc, argv);
+}
+
+consteval Tool either()
+{
+    Tool tool = entry<kIntervals>();
+    tool.run = run;
+    return tool;
+}
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = either();
 
 } // namespace

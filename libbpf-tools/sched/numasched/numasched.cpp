@@ -56,7 +56,7 @@ constexpr Stream<numasched_bpf, Options, numasched_event> kTool{
     .setup =
         [](numasched_bpf& s, Options&, const Session&) {
             bpf_map__set_max_entries(s.maps.last_nodes,
-                                     thread_slots(kMostThreads) / NODES_PER_ENTRY + 1);
+                                     thread_slots_within(kMostThreads) / NODES_PER_ENTRY + 1);
         },
     .decode =
         [](numasched_event& row, const Options&, const void* record, std::size_t) {

@@ -55,7 +55,7 @@ constexpr Histogram<runqlat_bpf, Options, by_task_key, ByTaskRow> kTool{
     .setup =
         [](runqlat_bpf& s, Options& o, const Session&) {
             by_task_setup(s, o);
-            size_waiting(s);
+            size_thread_slots(s, s.maps.cb_waiting);
         },
 };
 

@@ -5,21 +5,29 @@
 
 HIST()
 
-SEC("perf_event")
-int sample(struct bpf_perf_event_data *ctx)
+static __always_inline int count(__u32 length, bool typed)
 {
-	struct rq *rq = current_run_queue();
 	struct hist *h;
-	__u32 length;
 
-	if (!rq)
-		return 0;
-	length = tasks_on_queue(rq);
 	/* The one that runs does not wait. The idle task is on no queue. */
-	if (length && (__u32)bpf_get_current_pid_tgid())
+	if (length && (typed ? bpf_get_current_task_btf()->pid : (__u32)bpf_get_current_pid_tgid()))
 		length--;
 	h = hist_entry();
 	if (h)
 		hist_add_linear(h, length, 1);
 	return 0;
+}
+
+SEC("perf_event")
+int sample_task(struct bpf_perf_event_data *ctx)
+{
+	struct rq *rq = current_run_queue(TASK_IS_TYPED);
+
+	return rq ? count(tasks_on_queue(rq, TASK_IS_TYPED), TASK_IS_TYPED) : 0;
+}
+
+SEC("perf_event")
+int sample_variable(struct bpf_perf_event_data *ctx)
+{
+	return count(tasks_on_queue(run_queue_of(bpf_get_smp_processor_id()), false), false);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "runqlen.h"
+#include "queue_length.hpp"
 #include "session/perf.hpp"
 #include "shape/histogram.hpp"
 
@@ -55,7 +56,7 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
 }
 
 constexpr Need kNeeds[] = {
-    {"the run queues", {rung<&Progs::sample>("cpu-clock", {}, attach)}},
+    run_queues_need<&Progs::sample_task, &Progs::sample_variable>(attach),
 };
 
 std::string conclude(Row& row, const Distribution& d, const Options& o)
@@ -90,6 +91,7 @@ constexpr Histogram<runqlen_bpf, Options, runqlen_key, Row> kTool{
         [](runqlen_bpf&, Options& o, const Session&) {
             check_sampling({.frequency = o.frequency, .cpu = {}, .idle = true});
         },
+    .resolved = resolve_run_queues,
     .per_cpu = [](const Options& o) { return o.per_cpu; },
     .cpu = [](Row& row, unsigned cpu) { row.cpu = cpu; },
     .conclude = conclude,

@@ -60,7 +60,7 @@ constexpr Need kNeeds[] = {kWaitsForCpu<Progs>};
 
 void setup(runqslower_bpf& s, Options& o, const Session&)
 {
-    size_waiting(s);
+    size_thread_slots(s, s.maps.cb_waiting);
     o.prefix_len = std::uint32_t(c_str(o.prefix).size());
     // More than MIN_US in whole microseconds.
     o.min_ns = o.min_us ? (o.min_us + 1) * 1000 : 0;

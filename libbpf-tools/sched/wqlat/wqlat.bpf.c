@@ -12,6 +12,7 @@ struct work_slot {
 	__u64 of; /* number_of() the work; of one that is executed with its worker's id */
 	__u64 ns;
 	__u64 queue; /* struct workqueue_struct *, whose type would come along */
+	__u64 function; /* of work that is executed */
 };
 
 struct {
@@ -40,11 +41,12 @@ static __always_inline bool names_match(const char *name)
 	return true;
 }
 
-static __noinline int count_by_name(struct workqueue_struct *queue, __u64 ns)
+static __noinline int count_by_key(struct workqueue_struct *queue, __u64 function, __u64 ns)
 {
-	struct wqlat_key key = { .cpu = bpf_get_smp_processor_id() };
+	struct wqlat_key key = { .cpu = bpf_get_smp_processor_id(), .function = function };
 
-	BPF_CORE_READ_STR_INTO(&key.name, queue, name);
+	if (cfg.by_name)
+		BPF_CORE_READ_STR_INTO(&key.name, queue, name);
 	hists_count(&key, ns, cfg.unit_ns);
 	return 0;
 }
@@ -57,14 +59,14 @@ static __noinline bool queue_wanted(struct workqueue_struct *queue)
 	return names_match(name);
 }
 
-static __always_inline void count(struct workqueue_struct *queue, __u64 ns)
+static __always_inline void count(struct workqueue_struct *queue, __u64 function, __u64 ns)
 {
 	if (cfg.named && !queue_wanted(queue)) {
 		count_filtered();
 		return;
 	}
-	if (cfg.by_name)
-		count_by_name(queue, ns);
+	if (cfg.by_name || cfg.by_function)
+		count_by_key(queue, function, ns);
 	else
 		hist_count(ns, cfg.unit_ns);
 }
@@ -118,16 +120,18 @@ static __always_inline __u64 take(struct work_slot *slot, __u64 of,
 
 static __always_inline int start(struct work_struct *work, bool typed)
 {
-	__u64 number = number_of(work, typed), since, worker;
+	__u64 number = number_of(work, typed), since, worker, function = 0;
 	struct workqueue_struct *queue = NULL;
 	struct work_slot *slot;
 
+	if (cfg.by_function)
+		function = (__u64)(typed ? work->func : BPF_CORE_READ(work, func));
 	if (!cfg.execution || cfg.by_name || cfg.named) {
 		since = take(slot_of(&queued, number), number, &queue);
 		if (!since)
 			return 0;
 		if (!cfg.execution) {
-			count(queue, bpf_ktime_get_ns() - since);
+			count(queue, function, bpf_ktime_get_ns() - since);
 			return 0;
 		}
 	}
@@ -139,6 +143,7 @@ static __always_inline int start(struct work_struct *work, bool typed)
 		return 0;
 	slot->of = number ^ worker;
 	slot->queue = (__u64)queue;
+	slot->function = function;
 	slot->ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -146,11 +151,14 @@ static __always_inline int start(struct work_struct *work, bool typed)
 static __always_inline int end(struct work_struct *work, bool typed)
 {
 	struct workqueue_struct *queue = NULL;
-	__u64 run = number_of(work, typed) ^ (__u32)bpf_get_current_pid_tgid(), since;
+	__u64 run = number_of(work, typed) ^ (__u32)bpf_get_current_pid_tgid(), since, function;
+	struct work_slot *slot = slot_of(&executing, run);
 
-	since = take(slot_of(&executing, run), run, &queue);
+	/* Not from the work: that may be freed by now. */
+	function = slot ? slot->function : 0;
+	since = take(slot, run, &queue);
 	if (since)
-		count(queue, bpf_ktime_get_ns() - since);
+		count(queue, function, bpf_ktime_get_ns() - since);
 	return 0;
 }
 

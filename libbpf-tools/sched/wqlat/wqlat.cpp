@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "wqlat.h"
 #include "shape/histogram.hpp"
+#include "symbols/kernel.hpp"
 
 #include "wqlat.skel.h"
 
@@ -12,26 +13,38 @@ using Progs = decltype(wqlat_bpf::progs);
 
 struct Options : wqlat_config {
     bool nanoseconds = false;
+    std::optional<KernelSymbols> symbols{};
+};
+
+struct Row {
+    char name[WQ_NAME_LEN] = {};
+    std::string function{};
 };
 
 constexpr Example kExamples[] = {
     {"wqlat 1 10", "Ten histograms, one each second"},
     {"wqlat -W 5", "A histogram for each work queue, every 5 seconds"},
     {"wqlat -w writeback -T 1", "Of the queue \"writeback\", with the time of day"},
-    {"wqlat --execution -W", "How long the work takes, instead of how long it waits"},
+    {"wqlat --execution -F 10 1",
+     "How long the work of each function takes, instead of how long it "
+     "waits, in ten seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
     flag<&Options::nanoseconds>('N', "nanoseconds", "Histogram of nanoseconds"),
     flag<&Options::by_name>('W', "workqueues", "A histogram for each name of a work queue"),
+    flag<&Options::by_function>('F', "functions", "A histogram for each function of the kernel"),
     opt<&Options::name>('w', "wqname", "NAME", "Only work queues of this name"),
     flag<&Options::execution>(0, "execution", "From the start of the work to its end"),
 };
 
 constexpr Column kColumns[] = {
-    col<[](const wqlat_key& k) -> Value { return k.name; }>(
+    col<[](const Row& r) -> Value { return r.name; }>(
         "wqname", "WQNAME", 31, "Name of the work queue", costly("workqueues")),
+    col<[](const Row& r) { return Value(std::string_view(r.function)); }>(
+        "function", "FUNCTION", 31, "The kernel's function that does the work",
+        costly("functions")),
 };
 
 // Ends before starts, and starts before what is queued: see run_queue.hpp.
@@ -49,7 +62,33 @@ constexpr Need kNeeds[] = {
      "workqueues|wqname"},
 };
 
-constexpr Histogram<wqlat_bpf, Options, wqlat_key> kTool{
+void setup(wqlat_bpf&, Options& o, const Session&)
+{
+    o.unit_ns = o.nanoseconds ? 1 : 1'000;
+    o.named = o.name[0] != '\0';
+    // Now, not when they are needed: with its privileges the tool gives up to open files.
+    if (o.by_function && !o.symbols)
+        o.symbols = KernelSymbols::load();
+}
+
+void decode(Row& row, const Options& o, const wqlat_key& key)
+{
+    std::ranges::copy(key.name, row.name);
+    if (!o.by_function)
+        return;
+    constexpr int kHexadecimal = 16;
+    char digits[2 * sizeof key.function];
+    const auto frame = o.symbols->lookup(key.function);
+    if (!frame)
+        row.function =
+            cat("0x", std::string_view(
+                          digits,
+                          std::to_chars(digits, std::end(digits), key.function, kHexadecimal).ptr));
+    else
+        row.function = cat(frame->name, frame->module.empty() ? "" : cat(" [", frame->module, "]"));
+}
+
+constexpr Histogram<wqlat_bpf, Options, wqlat_key, Row> kTool{
     .about = {.name = "wqlat",
               .area = "sched",
               .summary = "Show how long kernel work waits in work queues as a histogram",
@@ -64,12 +103,9 @@ constexpr Histogram<wqlat_bpf, Options, wqlat_key> kTool{
         [](const Options& o) {
             return o.nanoseconds ? Unit{"nsecs", 1} : Unit{"usecs", 1'000};
         },
-    .keyed = [](const Options& o) { return o.by_name; },
-    .setup =
-        [](wqlat_bpf&, Options& o, const Session&) {
-            o.unit_ns = o.nanoseconds ? 1 : 1'000;
-            o.named = o.name[0] != '\0';
-        },
+    .keyed = [](const Options& o) { return o.by_name || o.by_function; },
+    .decode = decode,
+    .setup = setup,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

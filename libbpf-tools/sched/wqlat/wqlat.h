@@ -9,6 +9,7 @@ struct wqlat_config {
 	__u64 unit_ns;
 	bool execution; /* from start to end instead of from queue to start */
 	bool by_name;
+	bool by_function;
 	bool named;     /* only the queue of that name */
 	char name[WQ_NAME_LEN];
 };
@@ -16,5 +17,6 @@ struct wqlat_config {
 struct wqlat_key {
 	__u32 generation;
 	__u32 cpu;
+	__u64 function; /* its address */
 	char name[WQ_NAME_LEN];
 };
