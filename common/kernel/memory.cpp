@@ -12,7 +12,7 @@ namespace corebox
 struct KernelMemory::Window {
     std::uint64_t address; // of the symbol, or to read from
     std::uint64_t size;    // 0: look the symbol up
-    char symbol[112];
+    char symbol[KernelMemory::kLongestName];
     std::byte data[kMost];
 };
 
@@ -106,7 +106,7 @@ bool KernelMemory::run() const
 
 std::uint64_t KernelMemory::address(std::string_view symbol)
 {
-    if (!window_ || symbol.size() >= sizeof window_->symbol)
+    if (!window_ || symbol.size() >= kLongestName)
         return 0;
     window_->size = 0;
     window_->address = 0;

@@ -32,6 +32,8 @@ public:
     bool exact() const { return !regex_ && start_.size() == text_.size(); }
     // False for most names that do not match, cheaply.
     bool may_match(std::string_view name) const { return name.starts_with(start_); }
+    // What all names that match begin with.
+    std::string_view start() const { return start_; }
 
 private:
     bool fits(const std::string& name) const;
@@ -80,7 +82,13 @@ struct FunctionLists {
 // the addresses tell which; without them these are left out, and *doubtful is set.
 std::vector<KernelFunction> choose_functions(const FunctionPattern& pattern,
                                              const FunctionLists& lists, bool* doubtful = nullptr);
-// The running kernel's.
+// What a function's first bytes say of whether it can be traced from its entry. `called`: it can,
+// if what it begins with is somebody's tracing. `unknown`: it does not look as known.
+enum class Entry : std::uint8_t { site, called, other, unknown };
+Entry entry_of(std::span<const std::byte> code);
+
+// The running kernel's. COREBOX_FUNCTIONS=lists: by its lists, should what its memory tells be
+// wrong on some kernel.
 std::vector<KernelFunction> find_functions(const FunctionPattern& pattern);
 
 // The probes of a set of points. A point that turns out not to be traceable is left out.

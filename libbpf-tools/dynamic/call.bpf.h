@@ -108,11 +108,16 @@ static __always_inline bool call_over(const struct call_frame *older, __u32 plac
 	return above ? above < CALL_STACK_BYTES : older->function == function;
 }
 
-/* Forgets calls that are over when one begins at `place`; how many are left. */
-static __noinline __u32 call_forget(struct call_thread *thread, __u32 place, __u32 function)
+/* Forgets calls of this thread that are over when one begins at `place`; how many are left. A global
+ * function, so that the verifier goes through its loop once; as the next one. */
+__noinline int call_forget(__u32 place, __u32 function)
 {
-	__u32 used = thread->used, n = used;
+	__u32 tid = call_thread_id(), used, n;
+	struct call_thread *thread = bpf_map_lookup_elem(&cb_threads, &tid);
 
+	if (!thread)
+		return 0;
+	used = n = thread->used;
 	for (int i = 0; i < CALL_DEPTH; i++) {
 		if (!n || !call_over(&thread->frames[(n - 1) % CALL_DEPTH], place, function))
 			break;
@@ -123,11 +128,15 @@ static __noinline __u32 call_forget(struct call_thread *thread, __u32 place, __u
 	return n;
 }
 
-/* Which call returned, from 1, where it is not the last; 0: none that was followed. */
-static __noinline __u32 call_find(struct call_thread *thread, __u32 place)
+/* Which call of this thread returned, from 1, where it is not the last; 0: none that was followed. */
+__noinline int call_find(__u32 place)
 {
-	__u32 used = thread->used, n = used;
+	__u32 tid = call_thread_id(), used, n;
+	struct call_thread *thread = bpf_map_lookup_elem(&cb_threads, &tid);
 
+	if (!thread)
+		return 0;
+	used = n = thread->used;
 	for (int i = 0; i < CALL_DEPTH; i++) {
 		if (!n)
 			break;
@@ -163,7 +172,7 @@ static __always_inline int call_begin(__u32 place, __u32 function)
 	}
 	n = thread->used;
 	if (n && call_over(&thread->frames[(n - 1) % CALL_DEPTH], place, function))
-		n = call_forget(thread, place, function);
+		n = call_forget(place, function);
 	if (cb_call.level && n >= cb_call.level) {
 		count_filtered();
 		return -1;
@@ -192,7 +201,7 @@ static __always_inline bool call_end(__u32 place, struct call_frame *call, __u32
 	if (!n)
 		return false;
 	if (thread->frames[(n - 1) % CALL_DEPTH].place != place) {
-		n = call_find(thread, place);
+		n = call_find(place);
 		if (!n)
 			return false;
 	}

@@ -85,7 +85,9 @@ void change_all()
 TEST(Setuidsnoop, EveryCallOnEachRung)
 {
     const std::string before = "groups:" + to_string(::getgroups(0, nullptr));
-    for (const std::string rung : {"", "tracepoint,kprobe,raw_tp,perf_buffer"}) {
+    for (const std::string rung : {"", "fexit", "tracepoint,kprobe,raw_tp,perf_buffer"}) {
+        if (rung == "fexit" && (kernel() == "5.10" || kernel() == "6.1"))
+            continue; // without sessions it is the default
         pid_t pid = 0;
         const Result result = trace(change_all, {}, rung, &pid);
         ASSERT_EQ(result.records.size(), std::size(kRows)) << rung;

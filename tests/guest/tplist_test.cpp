@@ -108,4 +108,33 @@ TEST(Tplist, BadInputAndNoTracefs)
     });
 }
 
+// What the kernel's memory tells of its functions is what its lists tell. 5.10 has only these.
+TEST(Tplist, FunctionsByMemoryAndByLists)
+{
+    if (kernel() == "5.10")
+        return;
+    const std::vector<std::string> argv{"tplist", "--functions", "*"};
+    const Environment by_lists{{"COREBOX_FUNCTIONS", "lists"}};
+    const Result memory = run(argv), lists = run(argv, by_lists);
+    EXPECT_EQ(memory.status, 0) << memory.err;
+    auto all = lines(memory.out), listed = lines(lists.out);
+    EXPECT_GT(listed.size(), 20000u);
+    // Of functions that share a name the lists of 6.1 do not tell which ones can be traced.
+    if (kernel() != "6.1")
+        EXPECT_TRUE(memory.out == lists.out) << all.size() << " and " << listed.size();
+    std::ranges::sort(all);
+    std::ranges::sort(listed);
+    std::vector<std::string> missing;
+    std::ranges::set_difference(listed, all, std::back_inserter(missing));
+    EXPECT_EQ(missing, std::vector<std::string>{});
+    // Several share this name: all are traced.
+    const std::vector<std::string> shared{"funclatency", "--duration", "0.1", "type_show"};
+    const Result some = run(shared);
+    EXPECT_EQ(some.status, 0) << some.err;
+    EXPECT_NE(some.err.find(" functions"), std::string::npos) << some.err;
+    EXPECT_EQ(run(shared, by_lists).err, some.err);
+    // Of these one can be traced.
+    EXPECT_EQ(run({"funclatency", "--check", "t_next"}).status, 0);
+}
+
 } // namespace

@@ -142,4 +142,23 @@ TEST(ChooseFunctions, WhatTracingItselfCallsIsLeftOut)
     EXPECT_EQ(chosen("*", lists), (Names{"vfs_read=48"}));
 }
 
+#ifdef __x86_64__
+TEST(EntryOf, SitesAreKnownByTheirBytes)
+{
+    const auto entry = [](std::string_view code) {
+        return entry_of(std::as_bytes(std::span(code)));
+    };
+    using namespace std::literals;
+    EXPECT_EQ(entry("\x0f\x1f\x44\0\0\x55"sv), Entry::site);
+    EXPECT_EQ(entry("\xf3\x0f\x1e\xfa\x0f\x1f\x44\0\0\x55"sv), Entry::site);
+    EXPECT_EQ(entry("\x66\x0f\x1f\0\x0f\x1f\x44\0\0\x55"sv), Entry::site);
+    EXPECT_EQ(entry("\xe8\1\2\3\4\x55"sv), Entry::called);
+    EXPECT_EQ(entry("\xf3\x0f\x1e\xfa\xe8\1\2\3\4"sv), Entry::called);
+    EXPECT_EQ(entry("\1\2\3\4\x0f\x1f\x44\0\0"sv), Entry::unknown);
+    EXPECT_EQ(entry("\x55\x0f\x1f\x44\0\0"sv), Entry::other);
+    EXPECT_EQ(entry("\x0f\x1f"sv), Entry::other);
+    EXPECT_EQ(entry(""sv), Entry::other);
+}
+#endif
+
 } // namespace

@@ -10,7 +10,8 @@ TOP(struct dir_key, struct transfer_sums, 1024)
 HASH_MAP(dirs, struct dir_id, __u32, 1024); /* user space makes both as large as it needs */
 __u64 dir_bits[DIR_BITS / 64] = {};
 
-static __always_inline __u32 dir_number(__u64 inode, __u32 dev, __u32 otherwise)
+/* Global functions: verified once, not at each step of each program's loops. */
+__noinline int dir_number(__u64 inode, __u32 dev, __u32 otherwise)
 {
 	struct dir_id id = { .inode = inode, .dev = dev };
 	__u32 bit = DIR_BIT(inode, dev), *number;
@@ -21,8 +22,7 @@ static __always_inline __u32 dir_number(__u64 inode, __u32 dev, __u32 otherwise)
 	return number ? *number : otherwise;
 }
 
-/* The topmost that was asked for of the directories above a mount; `found` if there is none.
- * A global function: verified once. */
+/* The topmost that was asked for of the directories above a mount; `found` if there is none. */
 __noinline int dir_above(__u64 mount_address, __u32 found)
 {
 	struct mount *mount = (void *)mount_address, *above = BPF_CORE_READ(mount, mnt_parent);

@@ -270,7 +270,8 @@ template <auto Fentry, auto Fexit, auto Enter, auto Leave>
 constexpr Need call(std::string_view what)
 {
     return {.what = what,
-            .rungs = {rung<Fentry, Fexit>("fexit"), rung<Enter, Leave>("tracepoint")}};
+            .rungs = {rung<&P::calls_session>("session"), rung<Fentry, Fexit>("fexit"),
+                      rung<Enter, Leave>("tracepoint")}};
 }
 
 // Calls that this kernel may not have.
@@ -278,6 +279,17 @@ constexpr Need newer(Need need)
 {
     need.optional = true;
     need.without = need.what;
+    return need;
+}
+
+// A call that is newer (6.15) than sessions, which attach to what there is of their functions.
+constexpr Need newest(Need need)
+{
+    need.rungs[0].obstacle = [](const Facts& facts) -> std::string {
+        const bool lacks =
+            facts.has(Facts::Name::tracepoint, "syscalls/sys_enter_open_tree_attr") == Answer::no;
+        return lacks ? "no system call open_tree_attr" : "";
+    };
     return need;
 }
 
@@ -294,8 +306,8 @@ constexpr Need kNeeds[] = {
     newer(call<&P::tree_fentry, &P::tree_fexit, &P::tree_enter, &P::tree_leave>("open_tree")),
     newer(call<&P::setattr_fentry, &P::setattr_fexit, &P::setattr_enter, &P::setattr_leave>(
         "mount_setattr")),
-    newer(call<&P::treeatt_fentry, &P::treeatt_fexit, &P::treeatt_enter, &P::treeatt_leave>(
-        "open_tree_attr")),
+    newest(newer(call<&P::treeatt_fentry, &P::treeatt_fexit, &P::treeatt_enter, &P::treeatt_leave>(
+        "open_tree_attr"))),
     call<&P::pivot_fentry, &P::pivot_fexit, &P::pivot_enter, &P::pivot_leave>("pivot_root"),
 };
 

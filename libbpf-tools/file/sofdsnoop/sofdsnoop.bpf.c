@@ -10,6 +10,7 @@
 #define MAX_CMSGS 8       /* control messages beside the descriptors */
 #define CMSG_HEADER 16    /* CMSG_ALIGN(sizeof(struct cmsghdr)); 32-bit callers' are converted */
 #define FDS_SEARCHED 1024 /* for a socket's own number */
+#define FDS_AT_ONCE 32
 #define THREAD_SIZE_5_10 16384
 
 /* Programs that may interrupt each other. */
@@ -53,20 +54,37 @@ struct scm_args {
 };
 HASH_MAP(scm_calls, __u32, struct scm_args, 4096); /* without fexit */
 
-/* Global functions are verified once, not for each row. */
+/* Global functions are verified once, not for each row; nor for each turn of a loop, all of which the
+ * verifier goes through. Of FDS_SEARCHED numbers it so sees two times the root. */
+__noinline int fd_among(__u64 fds, __u32 first, __u32 size, __u64 wanted)
+{
+	for (__u32 i = 0; i < FDS_AT_ONCE; i++) {
+		__u32 fd = first + i;
+		__u64 file = 0;
+
+		if (fd >= size)
+			break;
+		bpf_probe_read_kernel(&file, sizeof(file), (struct file **)fds + fd);
+		if (file == wanted)
+			return fd;
+	}
+	return -1;
+}
+
 __noinline int fd_of_file(__u64 wanted)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **fds = BPF_CORE_READ(table, fd);
+	__u64 fds = (__u64)BPF_CORE_READ(table, fd);
 	__u32 size = BPF_CORE_READ(table, max_fds);
 
-	for (__u32 fd = 0; fd < FDS_SEARCHED && fd < size; fd++) {
-		struct file *file = NULL;
+	for (__u32 first = 0; first < FDS_SEARCHED; first += FDS_AT_ONCE) {
+		int fd = fd_among(fds, first, size, wanted);
 
-		bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
-		if ((__u64)file == wanted)
+		if (fd >= 0)
 			return fd;
+		if (first + FDS_AT_ONCE >= size)
+			break;
 	}
 	return -1;
 }
@@ -113,14 +131,69 @@ static __always_inline bool wanted(__u32 count)
 	return false;
 }
 
-static __always_inline void report(void *ctx, struct sofd_event *e, __u32 slot, struct file *file)
+/* The size of the event that is ready but for the task and the file. */
+static __always_inline __u64 fill(struct sofd_event *e, __u32 slot, struct file *file)
 {
-	__u64 size;
-
 	task_info_current(&e->task);
-	size = offsetof(struct sofd_event, name) + (__u32)event_name(slot, (__u64)file);
-	if (size <= sizeof(*e))
-		event_output(ctx, e, size);
+	return offsetof(struct sofd_event, name) + (__u32)event_name(slot, (__u64)file);
+}
+
+static __always_inline struct sending *sending_of(__u32 slot)
+{
+	__u32 zero = 0, tid = bpf_get_current_pid_tgid();
+
+	return slot == SLOT_FAILED ? bpf_map_lookup_elem(&new_sending, &zero) :
+				     bpf_map_lookup_elem(&sendings, &tid);
+}
+
+/* Goes one step through the control messages: 0, -1 at the end. Numbers for arguments: a global
+ * function. A perf buffer needs the program's context: for that it returns the size of an event. */
+__noinline int next_sent(__u32 slot, __u64 control, __u32 end)
+{
+	struct sofd_event *e = event_scratch(slot);
+	struct sending *s = sending_of(slot);
+	struct file *file;
+	__u32 index;
+	__u64 size;
+	int fd;
+
+	if (!e || !s)
+		return -1;
+	if (!s->left) {
+		struct cmsghdr header = {};
+		__u32 at = s->at;
+
+		if (at + sizeof(header) > end ||
+		    bpf_probe_read_kernel(&header, sizeof(header), (void *)control + at) ||
+		    header.cmsg_len < CMSG_HEADER)
+			return -1;
+		if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SCM_RIGHTS) {
+			s->left = (header.cmsg_len - CMSG_HEADER) / sizeof(fd);
+			s->data = at + CMSG_HEADER;
+		}
+		s->at = at + ((header.cmsg_len + 7) & ~7ull);
+		return 0;
+	}
+	if (bpf_probe_read_kernel(&fd, sizeof(fd), (void *)control + s->data))
+		return -1;
+	s->data += sizeof(fd);
+	s->left--;
+	index = s->index++;
+	file = path_file(fd);
+	if (s->count) {
+		/* Meanwhile another thread may have given the number to another file. */
+		if (index >= SCM_MAX_FD)
+			return -1;
+		if (s->files[index] != file)
+			file = NULL;
+	}
+	e->fd = fd;
+	size = fill(e, slot, file);
+	barrier_var(size); /* compare this, not what it is computed from */
+	if (cb_event.perf || size > sizeof(*e))
+		return size;
+	event_output(NULL, e, size);
+	return 0;
 }
 
 /* A row for each descriptor in the message. */
@@ -140,40 +213,12 @@ static __always_inline void report_sent(void *ctx, struct sending *s, int ret, _
 	e->socket_inode = BPF_CORE_READ(socket, f_inode, i_ino);
 	e->socket_fd = socket_fd(socket);
 	for (int i = 0; i < SCM_MAX_FD + MAX_CMSGS; i++) {
-		struct file *file;
-		__u32 index;
-		int fd;
+		__u64 size = (__u32)next_sent(slot, (__u64)control, end);
 
-		if (!s->left) {
-			struct cmsghdr header = {};
-			__u32 at = s->at;
-
-			if (at + sizeof(header) > end ||
-			    bpf_probe_read_kernel(&header, sizeof(header), control + at) ||
-			    header.cmsg_len < CMSG_HEADER)
-				return;
-			if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SCM_RIGHTS) {
-				s->left = (header.cmsg_len - CMSG_HEADER) / sizeof(fd);
-				s->data = at + CMSG_HEADER;
-			}
-			s->at = at + ((header.cmsg_len + 7) & ~7ull);
-			continue;
-		}
-		if (bpf_probe_read_kernel(&fd, sizeof(fd), control + s->data))
+		if (size > sizeof(*e)) /* the end */
 			return;
-		s->data += sizeof(fd);
-		s->left--;
-		index = s->index++;
-		file = path_file(fd);
-		if (s->count) {
-			/* Meanwhile another thread may have given the number to another file. */
-			if (index >= SCM_MAX_FD)
-				return;
-			if (s->files[index] != file)
-				file = NULL;
-		}
-		e->fd = fd;
-		report(ctx, e, slot, file);
+		if (cb_event.perf && size)
+			event_output(ctx, e, size);
 	}
 }
 
@@ -313,6 +358,7 @@ static __always_inline int received(void *ctx, struct file *file, int fd)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct receiving *r = bpf_map_lookup_elem(&receivings, &tid);
 	struct sofd_event *e = event_scratch(SLOT_RECEIVE);
+	__u64 size;
 
 	if (!r || !e)
 		return 0;
@@ -321,7 +367,9 @@ static __always_inline int received(void *ctx, struct file *file, int fd)
 	e->socket_fd = r->socket_fd;
 	e->fd = fd < 0 ? -1 : fd;
 	e->ret = fd < 0 ? fd : 0;
-	report(ctx, e, SLOT_RECEIVE, file ? file : r->file);
+	size = fill(e, SLOT_RECEIVE, file ? file : r->file);
+	if (size <= sizeof(*e))
+		event_output(ctx, e, size);
 	return 0;
 }
 

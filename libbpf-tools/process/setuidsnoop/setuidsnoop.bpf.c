@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/session.bpf.h"
 #include "bpf/syscall.bpf.h"
 #include "setuidsnoop.h"
 
@@ -188,6 +189,32 @@ int BPF_PROG(setgroups_fexit, const struct pt_regs *regs, long ret)
 	return changed(ctx, CALL_SETGROUPS, &args, ret);
 }
 ID_TRACEPOINTS(setgroups, CALL_SETGROUPS, 2)
+
+/* All calls by one attachment, in the order of enum id_call: each of its own takes as long as all the
+ * rest of the start. */
+SEC("kprobe.session/__sys_setuid,__sys_setreuid,__sys_setresuid,__sys_setfsuid,__sys_setgid,__sys_setregid,"
+    "__sys_setresgid,__sys_setfsgid," SYSCALL "setgroups")
+int calls_session(struct pt_regs *ctx)
+{
+	enum id_call call = bpf_get_attach_cookie(ctx);
+	struct id_args args;
+
+	if (session_is_return(ctx))
+		return args_take(&args) ? changed(ctx, call, &args, PT_REGS_RC(ctx)) : 0;
+	if (call == CALL_SETGROUPS) {
+		const struct pt_regs *regs = (void *)PT_REGS_PARM1(ctx);
+
+		args.a = PT_REGS_PARM1_CORE_SYSCALL(regs);
+		args.b = PT_REGS_PARM2_CORE_SYSCALL(regs);
+		args.c = 0;
+	} else {
+		args.a = (__u32)PT_REGS_PARM1(ctx);
+		args.b = (__u32)PT_REGS_PARM2(ctx);
+		args.c = (__u32)PT_REGS_PARM3(ctx);
+	}
+	args_keep(&args);
+	return 0;
+}
 
 /* The program's file may have been the one that changed ids. */
 static __always_inline int executed(void *ctx)

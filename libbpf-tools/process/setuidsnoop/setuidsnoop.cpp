@@ -107,7 +107,8 @@ template <auto Fexit, auto Enter, auto Leave>
 constexpr Need call(std::string_view what)
 {
     return {.what = what,
-            .rungs = {rung<Fexit>("fexit"), rung<Enter, Leave>("tracepoint", kForeign)}};
+            .rungs = {rung<&P::calls_session>("session"), rung<Fexit>("fexit"),
+                      rung<Enter, Leave>("tracepoint", kForeign)}};
 }
 
 // First who a thread was: a call that is seen needs that.
@@ -123,7 +124,8 @@ constexpr Need kNeeds[] = {
     call<&P::setresgid_fexit, &P::setresgid_enter, &P::setresgid_leave>("setresgid"),
     call<&P::setfsgid_fexit, &P::setfsgid_enter, &P::setfsgid_leave>("setfsgid"),
     {.what = "setgroups",
-     .rungs = {rung<&P::setgroups_fexit>("fexit", kForeign),
+     .rungs = {rung<&P::calls_session>("session", kForeign),
+               rung<&P::setgroups_fexit>("fexit", kForeign),
                rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint", kForeign)}},
     {.what = "programs that change IDs",
      .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
