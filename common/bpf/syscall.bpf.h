@@ -36,8 +36,9 @@ struct syscall_exit {
 	__s64 ret;
 };
 
-/* Arguments of a call from its entry to its return, by thread. What is left
- * there at the end by threads that are gone are returns that were missed (shape/stream.hpp). */
+/* Arguments of a call, of the system or of a function, from its entry to its return, by thread. What
+ * is left there at the end by threads that are gone are returns that were missed
+ * (unreturned_calls(), probe/launch.hpp). */
 #define SYSCALL_ARGS(args_type)                                                        \
 	struct {                                                                       \
 		__uint(type, BPF_MAP_TYPE_HASH);                                       \

@@ -189,7 +189,8 @@ std::string columns_help(const Tool& tool)
         if (c.show.when == Show::When::with || c.show.when == Show::When::costly)
             out += cat(", with ", either(c.show.option));
         if (c.show.when == Show::When::json)
-            out += ", JSON only";
+            out += cat(", JSON only",
+                       c.show.option.empty() ? "" : cat(", with ", either(c.show.option)));
         out += '\n';
     }
     return out;

@@ -237,7 +237,9 @@ std::string columns(const Tool& tool)
         if (c.show.when == When::without)
             out += cat("Not shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::json)
-            out += cat("In JSON and CSV; text shows it with ", bold("--columns"), ".\n");
+            out += cat("In JSON and CSV",
+                       c.show.option.empty() ? "" : cat(" with ", either(c.show.option, bold)),
+                       "; text shows it with ", bold("--columns"), ".\n");
     }
     if (!out.empty())
         out += ".PP\nThe name in parentheses is the key in JSON, the heading in CSV, and the word "

@@ -17,6 +17,8 @@ constexpr Show with(std::string_view option) { return {Show::When::with, option}
 constexpr Show without(std::string_view option) { return {Show::When::without, option}; }
 // Text has it only when --columns names it.
 inline constexpr Show kJsonOnly{Show::When::json};
+// The same, and JSON only with the option.
+constexpr Show json_with(std::string_view option) { return {Show::When::json, option}; }
 // Computed, and shown at all, only with the option.
 constexpr Show costly(std::string_view option) { return {Show::When::costly, option}; }
 

@@ -157,7 +157,8 @@ Output::Output(const OutputOptions& options, std::span<const Column> columns)
         const bool shown = c.show.when == When::always || (c.show.when == When::with && given) ||
                            (c.show.when == When::without && !given) ||
                            (c.show.when == When::costly && given) ||
-                           (json && c.show.when != When::costly);
+                           (json && c.show.when != When::costly &&
+                            (c.show.when != When::json || c.show.option.empty() || given));
         if (shown)
             visible_.push_back(&c);
     }

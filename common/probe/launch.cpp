@@ -155,16 +155,27 @@ void TraceHandlers::remove()
     handlers_.clear();
 }
 
+bool thread_gone(std::uint32_t tid)
+{
+    if (::kill(pid_t(tid), 0) != 0 && errno == ESRCH)
+        return true;
+    // The first thread of a process that nobody has waited for yet is there, and is Z. The state
+    // follows the name, which may have parentheses of its own.
+    const auto stat = read_file(cat("/proc/", tid, "/stat"));
+    const auto name_end = stat ? stat->rfind(") ") : std::string::npos;
+    return name_end != std::string::npos &&
+           std::string_view("ZX").find((*stat)[name_end + 2]) != std::string_view::npos;
+}
+
 std::uint64_t unreturned_calls(const bpf_map* args)
 {
-    if (own_pid_namespace() != 0)
-        return 0; // the map has the host's thread ids, which mean others here
     const int fd = bpf_map__fd(args);
-    std::uint64_t n = 0;
-    __u32 tid = 0;
-    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); fd >= 0 && err == 0;
-         err = bpf_map_get_next_key(fd, &tid, &tid))
-        n += ::kill(pid_t(tid), 0) != 0 && errno == ESRCH ? 1 : 0;
+    std::uint64_t n = 0, key = 0; // little-endian, whichever size
+    int err = fd < 0 ? -1 : bpf_map_get_next_key(fd, nullptr, &key);
+    if (err != 0 || own_pid_namespace() != 0)
+        return 0; // the map has the host's thread ids, which mean others in a namespace
+    for (; err == 0; err = bpf_map_get_next_key(fd, &key, &key))
+        n += thread_gone(std::uint32_t(key)) ? 1 : 0;
     return n;
 }
 
@@ -484,14 +495,18 @@ bool Launcher::attach()
     return true;
 }
 
-std::vector<const bpf_program*> Launcher::programs(bool returns) const
+std::vector<const bpf_program*> Launcher::programs(bool kept) const
 {
-    std::vector<const bpf_program*> programs(plan_.load.begin(), plan_.load.end());
-    if (!returns)
-        std::erase_if(programs, [](const bpf_program* program) {
-            const std::string_view section = bpf_program__section_name(program);
-            return at_return(section) && !section.starts_with("fexit");
-        });
+    const auto ends = [](const bpf_program* p) { return at_return(bpf_program__section_name(p)); };
+    std::vector<const bpf_program*> programs;
+    for (std::size_t i = 0; i < plan_.load.size(); i++) {
+        // Where a rung has ends alone, nothing is kept for them.
+        bool begins = false;
+        for (std::size_t k = 0; k < plan_.load.size(); k++)
+            begins |= plan_.rungs[k] == plan_.rungs[i] && !ends(plan_.load[k]);
+        if (!kept || !begins || !ends(plan_.load[i]))
+            programs.push_back(plan_.load[i]);
+    }
     return programs;
 }
 

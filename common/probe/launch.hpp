@@ -51,6 +51,12 @@ concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
 };
+// Of dynamic/call.bpf.h.
+template <class S>
+concept HasThreads = requires(S* s)
+{
+    s->maps.cb_threads;
+};
 template <class S>
 concept HasGeneration = requires(S* s)
 {
@@ -115,9 +121,9 @@ public:
 
     std::vector<Link> take_links() { return std::move(links_); }
     std::vector<Fd> take_sessions() { return std::move(sessions_); } // links without libbpf
-    // Those of which the kernel may skip a run. Without `returns` only those that no call_keep()
-    // (bpf/core.bpf.h) accounts for: a skipped return counts there.
-    std::vector<const bpf_program*> programs(bool returns) const;
+    // Those of which the kernel may skip a run. `kept`: the tool keeps what it saw of a call until
+    // it has seen its end, and so counts ends that were skipped.
+    std::vector<const bpf_program*> programs(bool kept) const;
 
 private:
     bool refuse(std::string_view program, std::string reason);
@@ -147,7 +153,11 @@ private:
     bool perf_buffer_ = false;
 };
 
-// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h).
+// Whether no thread has this ID, or only one that has ended.
+bool thread_gone(std::uint32_t tid);
+
+// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h, or
+// one whose keys have the thread's ID in their lower half).
 std::uint64_t unreturned_calls(const bpf_map* args);
 
 template <Skel S>
@@ -216,7 +226,7 @@ Attachment<S> launch(
         a.links = launcher.take_links();
         a.sessions = launcher.take_sessions();
         a.perf_buffer = launcher.perf_buffer();
-        a.programs = launcher.programs(!HasArgs<S>);
+        a.programs = launcher.programs(HasArgs<S> || HasThreads<S>);
         return a;
     }
 }

@@ -154,6 +154,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
                 [&] {
                     read(); // detaching takes its time, in which ever less is counted
                     a.detach();
+                    account.unreturned = a.unreturned();
                 },
                 [&](Output& output, bool last) {
                     if (!last)

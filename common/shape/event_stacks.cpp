@@ -97,11 +97,11 @@ void EventStacks::name_user(std::span<const std::uint64_t> addresses, stack_task
     user_.end(n);
 }
 
-void EventStacks::append(std::string& out) const
+void EventStacks::append(std::string& out, std::size_t indent) const
 {
     for (const Lines* lines : {&kernel_, &user_})
         for (const std::string_view name : lines->names) {
-            out += "        ";
+            out.append(indent, ' ');
             escape_text(out, name, false);
             out += '\n';
         }

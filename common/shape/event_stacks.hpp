@@ -30,7 +30,7 @@ public:
     Value user() const { return user_.value(); }
 
     // As lines below a row.
-    void append(std::string& out) const;
+    void append(std::string& out, std::size_t indent = 8) const;
 
     // The addresses: what makes two stacks one.
     std::span<const std::uint64_t> addresses() const { return addresses_; }

@@ -220,6 +220,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
                     if (ending)
                         ending(*a.skeleton, o);
                     a.detach();
+                    account.unreturned = a.unreturned();
                     if (detached)
                         detached(*a.skeleton, o, account);
                 },

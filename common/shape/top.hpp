@@ -140,6 +140,7 @@ struct Top {
                 [&] {
                     end_interval(); // detaching takes its time, in which ever less is seen
                     a.detach();
+                    account.unreturned = a.unreturned();
                 },
                 [&](Output& output, bool last) {
                     if (!last)

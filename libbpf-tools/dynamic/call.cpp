@@ -2,11 +2,11 @@
 #include "call.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "probe/launch.hpp"
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
 #include <cerrno>
-#include <csignal>
 
 namespace corebox
 {
@@ -97,8 +97,7 @@ std::uint64_t unreturned_frames(const bpf_map* threads)
     call_thread calls;
     for (int err = bpf_map_get_next_key(fd, nullptr, &tid); fd >= 0 && err == 0;
          err = bpf_map_get_next_key(fd, &tid, &tid))
-        if (pid_t(tid) > 0 && ::kill(pid_t(tid), 0) != 0 && errno == ESRCH &&
-            bpf_map_lookup_elem(fd, &tid, &calls) == 0)
+        if (pid_t(tid) > 0 && thread_gone(tid) && bpf_map_lookup_elem(fd, &tid, &calls) == 0)
             n += calls.used;
     return n;
 }

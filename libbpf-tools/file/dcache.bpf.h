@@ -7,7 +7,8 @@
  * A tool that includes this defines DCACHE_HOOKS and first
  *	static __always_inline int dcache_lookup(void *ctx, struct dcache_lookup *look); */
 #pragma once
-#include "bpf/core.bpf.h"
+#include "bpf/filter.bpf.h"
+#include "bpf/syscall.bpf.h"
 #include "dcache.h"
 
 struct dcache_lookup {
@@ -119,28 +120,16 @@ struct dcache_args {
 	void *where;
 	struct qstr *name;
 };
-HASH_MAP(dcache_pending, __u32, struct dcache_args, 16384);
+SYSCALL_ARGS(struct dcache_args)
 
 static __always_inline int dcache_enter(void *where, struct qstr *name)
 {
 	struct dcache_args args = { where, name };
-	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (bpf_map_update_elem(&dcache_pending, &tid, &args, BPF_ANY))
-		count_lost_map();
+	/* Here too: a search of others whose return is missed is no loss of what was asked for. */
+	if (filter_current())
+		args_keep(&args);
 	return 0;
-}
-
-static __always_inline bool dcache_leave(struct dcache_args *args)
-{
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct dcache_args *kept = bpf_map_lookup_elem(&dcache_pending, &tid);
-
-	if (!kept)
-		return false;
-	*args = *kept;
-	bpf_map_delete_elem(&dcache_pending, &tid);
-	return true;
 }
 
 SEC("kprobe/lookup_fast")
@@ -150,7 +139,7 @@ int BPF_KRETPROBE(walk_kretprobe, long found)
 {
 	struct dcache_args args;
 
-	return dcache_leave(&args) ? dcache_walked(ctx, args.where, found, false) : 0;
+	return args_take(&args) ? dcache_walked(ctx, args.where, found, false) : 0;
 }
 SEC("kprobe/d_lookup")
 int BPF_KPROBE(search_kprobe, struct dentry *parent, struct qstr *name)
@@ -162,7 +151,7 @@ int BPF_KRETPROBE(search_kret, long found)
 {
 	struct dcache_args args;
 
-	return dcache_leave(&args) ? dcache_searched(ctx, args.where, args.name, found, false) : 0;
+	return args_take(&args) ? dcache_searched(ctx, args.where, args.name, found, false) : 0;
 }
 
 #endif /* DCACHE_HOOKS */

@@ -7,7 +7,7 @@
 #include "transfer.h"
 
 const volatile struct transfer_config transfer = {};
-HASH_MAP(pending, __u64, struct file *, 16384); /* without fexit: calls under way */
+HASH_MAP(cb_args, __u64, struct file *, 16384); /* without fexit: calls under way */
 
 /* fexit programs may follow the pointers of what they are given by themselves, which costs a tenth
  * of the helper call that others need. */
@@ -181,19 +181,19 @@ static __always_inline int enter(struct file *file, bool write)
 	__u64 call = (__u64)write << 32 | (__u32)bpf_get_current_pid_tgid();
 
 	if (filter_current())
-		call_keep(&pending, &call, &file);
+		call_keep(&cb_args, &call, &file);
 	return 0;
 }
 
 static __always_inline int leave(long ret, bool write)
 {
 	__u64 call = (__u64)write << 32 | (__u32)bpf_get_current_pid_tgid();
-	struct file **file = bpf_map_lookup_elem(&pending, &call);
+	struct file **file = bpf_map_lookup_elem(&cb_args, &call);
 
 	if (!file)
 		return 0;
 	transferred(*file, ret, write, false);
-	bpf_map_delete_elem(&pending, &call);
+	bpf_map_delete_elem(&cb_args, &call);
 	return 0;
 }
 

@@ -82,7 +82,7 @@ void transfers_resolved(S& s, const Launcher& launcher)
             return std::string_view(bpf_program__section_name(p)).starts_with(start);
         });
     };
-    bpf_map__set_autocreate(s.maps.pending, loads("kprobe/"));
+    bpf_map__set_autocreate(s.maps.cb_args, loads("kprobe/"));
     bpf_map__set_autocreate(s.maps.copies, loads("kprobe.session/"));
 }
 

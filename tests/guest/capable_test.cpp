@@ -181,9 +181,6 @@ TEST(Capable, StacksAreOfTheCheckThatTheyStandBelow)
             // (The C library's syscall() keeps no frame, which hides who called it.)
             EXPECT_EQ(has_frame(row.at("user_stack"), "(anonymous namespace)::ask_again()"), i == 1)
                 << row;
-            // At a kretprobe 5.10 cannot see the callers.
-            if (*rung && kernel() == "5.10")
-                continue;
             ASSERT_GT(kernel_stack.size(), 2u) << row;
             // Its own frames are not among them.
             EXPECT_EQ(row.dump().find("bpf_"), std::string::npos) << row;

@@ -237,14 +237,11 @@ TEST(Funclatency, FloodIsCountedExactly)
     std::uint64_t sum = 0;
     for (const Json& record : r.records)
         sum += record.at("count").get<std::uint64_t>();
-    if (kernel() != "7.2")
-        return expect_exact_flood(r, sum, 2 * kCalls);
-    // Where the kernel preempts itself, a call whose end found the program busy is told twice: as
-    // that, and as a call that was not seen to end.
+    expect_exact_flood(r, sum, 2 * kCalls);
+    // Each call that is not shown is told once. What else may be told is of the tool's own reads,
+    // one an interval.
     const auto lost = r.account.at("lost").get<std::uint64_t>();
-    EXPECT_LE(sum, 2u * kCalls) << r.account;
-    EXPECT_GE(sum + lost, 2u * kCalls) << r.account;
-    EXPECT_EQ(r.status, lost ? 3 : 0) << r.err;
+    EXPECT_LE(sum + lost, 2 * kCalls + r.records.size()) << r.account;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
+#include "waits.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
@@ -928,6 +929,80 @@ TEST(Opensnoop, LongestPath)
     EXPECT_EQ(result.records[0].at("path"), longest);
     EXPECT_EQ(result.records[0].at("err"), ENOENT);
     EXPECT_EQ(result.records[1].at("err"), ENAMETOOLONG);
+}
+
+// Not inlined, not joined, and no function of the C library between it and the kernel, which keeps
+// no frame: their names are what is looked for.
+FRAME long opens_a_file(const char* path)
+{
+    KEEP_FRAME;
+    long result = SYS_openat;
+    register long mode asm("r10") = 0;
+    asm volatile("syscall"
+                 : "+a"(result)
+                 : "D"(AT_FDCWD), "S"(path), "d"(O_RDONLY), "r"(mode)
+                 : "rcx", "r11", "memory");
+    return result;
+}
+FRAME long asks_for_a_file(const char* path)
+{
+    KEEP_FRAME;
+    const long result = opens_a_file(path);
+    KEEP_FRAME;
+    return result;
+}
+
+TEST(Opensnoop, CallersOfAnOpen)
+{
+    const TempDir dir;
+    const std::string first = dir / "first", last = dir / "last";
+    const std::string leaf = "(anonymous namespace)::opens_a_file(char const*)+0x",
+                      above = "(anonymous namespace)::asks_for_a_file(char const*)+0x";
+    for (const char* rung : {"", "tracepoint", "kprobe", "perf_buffer"}) {
+        SCOPED_TRACE(rung);
+        const Gate read;
+        Child child([&] {
+            EXPECT_EQ(opens_a_file(first.c_str()), -ENOENT);
+            read.wait();
+            EXPECT_EQ(asks_for_a_file(last.c_str()), -ENOENT);
+            ::_exit(0); // before its second is read
+        });
+        const std::string pid = to_string(child.pid());
+        const Environment env{{"COREBOX_PROBES", rung}};
+        Tracer json({"opensnoop", "-c", "--json", "-p", pid}, env);
+        Tracer text({"opensnoop", "-c", "-p", pid}, env);
+        child.go();
+        json.wait_for(first);
+        text.wait_for("opens_a_file");
+        read.open();
+        EXPECT_EQ(child.wait(), 0);
+        const Result result = json.wait(), shown = text.wait();
+        expect_exact(result);
+        ASSERT_EQ(result.records.size(), 2u) << result.out;
+        for (const Json& row : result.records) {
+            const Json& callers = row.at("callers");
+            ASSERT_GE(callers.size(), 3u) << row;
+            const bool is_last = row.at("path") == last;
+            EXPECT_EQ(callers[0].get<std::string>().find(leaf), 0u) << row;
+            EXPECT_EQ(callers[1].get<std::string>().find(above), is_last ? 0 : std::string::npos)
+                << row;
+            EXPECT_TRUE(callers[0].get<std::string>().ends_with(" [/t/guest_tests]")) << row;
+        }
+        const auto rows = lines(shown.out);
+        ASSERT_GT(rows.size(), 4u) << shown.out;
+        EXPECT_TRUE(rows[0].ends_with(" PATH/CALLER")) << rows[0];
+        EXPECT_TRUE(rows[1].ends_with(" " + first)) << rows[1];
+        const std::string indent(rows[0].find("PATH"), ' ');
+        EXPECT_EQ(rows[2].find(indent + leaf), 0u) << rows[2];
+        const auto second = std::ranges::find_if(
+            rows, [&](const std::string& line) { return line.ends_with(" " + last); });
+        ASSERT_GT(rows.end() - second, 2) << shown.out;
+        EXPECT_EQ(second[2].find(indent + above), 0u) << second[2];
+    }
+    // Nothing of this without the option.
+    const Result plain = trace({}, [&] { opens_a_file(first.c_str()); });
+    ASSERT_EQ(plain.records.size(), 1u) << plain.out;
+    EXPECT_FALSE(plain.records[0].contains("callers")) << plain.out;
 }
 
 } // namespace

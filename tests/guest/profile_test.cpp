@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -29,7 +30,7 @@ extern "C" {
 FRAME void cbtest_spin_leaf()
 {
     KEEP_FRAME;
-    for (unsigned i = 0; i < 400'000; i++)
+    for (unsigned i = 0; i < 100'000; i++)
         asm volatile("" : "+r"(i));
 }
 
@@ -46,6 +47,41 @@ FRAME void cbtest_spin(unsigned ms)
     KEEP_FRAME;
     for (const unsigned end = cbtest_ms() + ms; cbtest_ms() < end;)
         cbtest_spin_leaf();
+    KEEP_FRAME;
+}
+
+// Until at least so many samples have been taken of it at `hz`. Where the emulator waits for a CPU
+// of the host, timer interrupts come late, and of the samples that were due meanwhile one is taken.
+// So it watches a timer of its own, four times as fast: n of its expirations at once mean that no
+// interrupt came for less than n + 1, which costs less than (n + 1) / 4 samples. So may being
+// another task's turn cost one.
+FRAME void cbtest_spin_samples(unsigned samples, unsigned hz)
+{
+    KEEP_FRAME;
+    constexpr unsigned kTimes = 4, kSeconds = 60;
+    const auto switches = [] {
+        rusage usage{};
+        ::getrusage(RUSAGE_THREAD, &usage);
+        return std::uint64_t(usage.ru_nvcsw + usage.ru_nivcsw);
+    };
+    const int timer = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    const timespec period{0, 1'000'000'000 / (hz * kTimes)};
+    const itimerspec every{period, period};
+    if (timer < 0 || ::timerfd_settime(timer, 0, &every, nullptr) != 0)
+        std::abort();
+    const std::uint64_t before = switches();
+    std::uint64_t due = 0, missed = 0;
+    while (due / kTimes < samples + missed + switches() - before + 2) {
+        cbtest_spin_leaf();
+        std::uint64_t n = 0;
+        if (::read(timer, &n, sizeof n) == ssize_t(sizeof n)) {
+            due += n;
+            missed += (n + 1) / kTimes;
+        }
+        if (due > kSeconds * hz * kTimes)
+            std::abort();
+    }
+    ::close(timer);
     KEEP_FRAME;
 }
 
@@ -150,35 +186,56 @@ TEST(Profile, NamesTheFunctionsOfAProcessThatEnded)
     }
 }
 
-// Seen only by its samples: nobody named its PID, and it ends long before the report.
+// How often a process has gone to sleep.
+unsigned long sleeps(pid_t pid)
+{
+    const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+    constexpr std::string_view kKey = "\nvoluntary_ctxt_switches:";
+    return std::stoul(status.substr(status.find(kKey) + kKey.size()));
+}
+
+// Seen only by its samples: nobody named its PID, and it ends long before the report, but not
+// before the tool has had its turn.
 TEST(Profile, NamesAShortProcessSystemWide)
 {
-    const Result r = profile(
-        {"--json", "-F", "499"},
-        [] {
-            for (int i = 0; i < 5; i++) {
-                const pid_t pid = ::fork();
-                if (pid == 0) {
-                    name("brief");
-                    cbtest_spin(100);
-                    ::_exit(0);
-                }
-                ::waitpid(pid, nullptr, 0);
+    constexpr unsigned kProcesses = 5, kSamples = 8, kHz = 199;
+    auto* tool = static_cast<pid_t*>(
+        ::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    ASSERT_NE(tool, MAP_FAILED);
+    Child child([tool] {
+        for (unsigned i = 0; i < kProcesses; i++) {
+            const pid_t pid = ::fork();
+            if (pid == 0) {
+                name("brief");
+                cbtest_spin_samples(kSamples, kHz);
+                // Twice: at the first it may have read what there was before.
+                const auto before = sleeps(*tool);
+                const bool looked = wait_until([&] { return sleeps(*tool) >= before + 2; });
+                ::_exit(looked ? 0 : 1);
             }
-        },
-        false);
+            int status = -1;
+            EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+            EXPECT_EQ(status, 0);
+        }
+    });
+    Tracer tracer({"profile", "--json", "-F", std::to_string(kHz)});
+    *tool = tracer.pid();
+    child.go_wait();
+    const Result r = tracer.stop();
+    ::munmap(tool, sizeof(pid_t));
     EXPECT_EQ(r.status, 0) << r.err;
     const Records brief = with(r.records, "comm", "brief");
-    const auto named = sum_if(
-        brief, [](const Json& row) { return has_frame(row.at("user"), "cbtest_spin_leaf"); });
-    EXPECT_GT(sum(brief), 10u) << r.out;
-    // The end of a process is the kernel's work, without a user stack.
-    const auto in_user = sum_if(brief, [](const Json& row) { return !row.at("user").empty(); });
-    EXPECT_GE(named * 10, in_user * 8) << r.out;
-    std::set<Json> pids;
-    for (const Json& row : brief)
-        pids.insert(row.at("pid"));
-    EXPECT_GE(pids.size(), 1u);
+    std::map<Json, std::uint64_t> seen, named;
+    for (const Json& row : brief) {
+        const auto count = row.at("count").get<std::uint64_t>();
+        seen[row.at("pid")] += count;
+        named[row.at("pid")] += has_frame(row.at("user"), "cbtest_spin_leaf") ? count : 0;
+    }
+    EXPECT_EQ(seen.size(), kProcesses) << r.out;
+    for (const auto& [pid, count] : seen) {
+        EXPECT_GE(count, kSamples) << pid << r.out;
+        EXPECT_GE(named[pid], kSamples / 2) << pid << r.out; // the others read the clock
+    }
 }
 
 TEST(Profile, KernelStacksOfSystemCalls)
@@ -309,14 +366,23 @@ TEST(Profile, OneCpu)
 {
     if (cpus() < 2)
         GTEST_SKIP() << "one CPU";
-    const auto work = [] {
+    constexpr unsigned kSamples = 10, kHz = 99;
+    const auto spins_on_1 = [](std::vector<std::string> options) {
+        cpu_set_t all;
+        EXPECT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
         pin(1);
-        cbtest_spin(kMs / 2);
+        Child child([] { cbtest_spin_samples(kSamples, kHz); }); // never on another
+        EXPECT_EQ(::sched_setaffinity(0, sizeof all, &all), 0);
+        options.insert(options.begin(), "profile");
+        options.insert(options.end(), {"-p", std::to_string(child.pid())});
+        Tracer tracer(options);
+        child.go_wait();
+        return tracer.wait();
     };
-    // Before it is pinned the child may run anywhere, for less than a sample.
-    EXPECT_LE(sum(profile({"--json", "-C", "0"}, work).records), 2u);
-    const Result there = profile({"-C", "1", "-d"}, work);
-    EXPECT_GT(printed(there.err), 2u); // more than before it is pinned
+    EXPECT_EQ(sum(spins_on_1({"--json", "-C", "0"}).records), 0u);
+    const Result there = spins_on_1({"-C", "1", "-d"});
+    EXPECT_GE(printed(there.err), kSamples) << there.err;
+    EXPECT_LT(printed(there.err), ~0ull) << there.err;
     EXPECT_NE(lines(there.out)[0].find(" stack on CPU#1... Hit"), std::string::npos) << there.out;
 }
 

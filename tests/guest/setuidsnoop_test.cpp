@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
 #include <cerrno>
+#include <cstring>
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -178,6 +180,51 @@ TEST(Setuidsnoop, SetUserIdPrograms)
         EXPECT_EQ(result.records[2].at("new"), "0,6,6,6");
         EXPECT_EQ(result.records[2].at("comm"), "both");
     }
+}
+
+// As a 32-bit program makes it: the numbers and the registers are others.
+long call_32(long number, std::uint32_t a, std::uint32_t b = 0)
+{
+    long result = number;
+    asm volatile("int $0x80" : "+a"(result) : "b"(a), "c"(b) : "memory", "r8", "r9", "r10", "r11");
+    return result;
+}
+
+TEST(Setuidsnoop, CallsOf32BitPrograms)
+{
+    constexpr long kSetgroups32 = 206, kSetuid32 = 213;
+    void* low = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    ASSERT_NE(low, MAP_FAILED);
+    const gid_t groups[] = {4, 5, 6};
+    std::memcpy(low, groups, sizeof groups);
+    const auto list = std::uint32_t(reinterpret_cast<std::uintptr_t>(low));
+    const auto work = [&] {
+        EXPECT_EQ(call_32(kSetgroups32, 3, list), 0);
+        EXPECT_EQ(call_32(kSetgroups32, 3, 8), -EFAULT);
+        EXPECT_EQ(call_32(kSetuid32, 1000), 0);
+        EXPECT_EQ(ids(SYS_setfsuid, 1), 1000); // fails, and does not say so
+        EXPECT_EQ(call_32(kSetuid32, 1000), 0);
+        ::execl("/usr/bin/true", "true", nullptr); // changes no ids
+    };
+    for (const std::string rung : {"", "tracepoint,kprobe,raw_tp"}) {
+        SCOPED_TRACE(rung);
+        const Result result = trace(work, {}, rung);
+        std::vector<std::string> calls;
+        for (const Json& r : result.records)
+            if (r.at("comm") != "true" || r.at("call") == "execve") // it makes calls of its own
+                calls.push_back(
+                    r.at("call").get<std::string>() + " " + r.at("requested").get<std::string>() +
+                    " " + to_string(r.at("ret").get<int>()) + " " + r.at("new").get<std::string>());
+        std::vector<std::string> expected{"setgroups 4,5,6 0 groups:3", "setgroups 3? -14 groups:3",
+                                          "setuid 1000 0 1000", "setfsuid 1 1000 1000",
+                                          "setuid 1000 0 1000"};
+        if (!rung.empty()) // only those of 64-bit programs have tracepoints
+            std::erase_if(expected, [](const auto& call) { return call.starts_with("setuid"); });
+        EXPECT_EQ(calls, expected) << result.out;
+        EXPECT_TRUE(with(result.records, "call", "setfsuid").at(0).at("failed").get<bool>());
+    }
+    ::munmap(low, 4096);
 }
 
 TEST(Setuidsnoop, FloodAndStrangeLists)

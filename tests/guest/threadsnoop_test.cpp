@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
+#include <cstdio>
+#include <cstdlib>
 #include <pthread.h>
 #include <set>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,6 +112,56 @@ TEST(Threadsnoop, ProcessesToo)
     EXPECT_EQ(result.records[1].at("tid"), vforked);
     EXPECT_EQ(result.records[2].at("kind"), "thread");
     EXPECT_EQ(result.records[2].at("function"), "threadsnoop_first");
+}
+
+// What the next test executes: this very program, which then is not a test.
+[[maybe_unused]] const bool kThreads = [] {
+    if (const char* fds = ::getenv("THREADSNOOP_GATE")) {
+        char byte = 'x';
+        int here = 0, there = 0;
+        if (std::sscanf(fds, "%d %d", &here, &there) != 2 || ::write(here, &byte, 1) != 1 ||
+            ::read(there, &byte, 1) != 1)
+            ::_exit(1);
+        pthread_t thread;
+        ::pthread_create(&thread, nullptr, threadsnoop_second, nullptr);
+        ::pthread_join(thread, nullptr);
+        ::usleep(300'000); // the tool asks the live process for names
+        ::_exit(0);
+    }
+    return false;
+}();
+
+// An update puts a new C library in the place of one that runs.
+TEST(Threadsnoop, ALibraryThatWasReplaced)
+{
+    const TempDir dir;
+    const std::string library = dir / "libc.so.6";
+    write_file(library, read_file("/proc/self/exe"));
+    ASSERT_EQ(::chmod(library.c_str(), 0755), 0);
+    int here[2], there[2];
+    ASSERT_EQ(::pipe(here), 0);
+    ASSERT_EQ(::pipe(there), 0);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::setenv("THREADSNOOP_GATE", (to_string(here[1]) + " " + to_string(there[0])).c_str(), 1);
+        ::execl(library.c_str(), "app", nullptr);
+        ::_exit(127);
+    }
+    char byte = 'x';
+    ASSERT_EQ(::read(here[0], &byte, 1), 1); // it runs
+    ASSERT_EQ(::unlink(library.c_str()), 0);
+    write_file(library, "a newer one");
+    Tracer tracer({"threadsnoop", "--json", "--comm", "libc.so.6"});
+    ASSERT_EQ(::write(there[1], &byte, 1), 1);
+    int status = -1;
+    EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+    EXPECT_EQ(status, 0);
+    const Result result = tracer.stop();
+    ASSERT_EQ(result.records.size(), 1u) << result.out;
+    EXPECT_EQ(result.records[0].at("pid"), pid);
+    EXPECT_EQ(result.records[0].at("function"), "threadsnoop_second") << result.out;
+    for (const int fd : {here[0], here[1], there[0], there[1]})
+        ::close(fd);
 }
 
 TEST(Threadsnoop, TextAndWrongLibraries)

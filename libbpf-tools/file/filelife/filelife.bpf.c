@@ -102,7 +102,7 @@ int BPF_PROG(open_fexit, const struct path *path, struct file *file, int ret)
 
 /* Other ways to make a file, mknod(2) above all. The kernels have the name as the second argument,
  * before the mode, or as the third: only a pointer is negative. */
-HASH_MAP(creating, __u32, struct dentry *, 1024);
+HASH_MAP(cb_args, __u32, struct dentry *, 1024);
 
 SEC("kprobe/vfs_create")
 int BPF_KPROBE(create_kprobe, void *first, struct dentry *second, struct dentry *third)
@@ -110,7 +110,7 @@ int BPF_KPROBE(create_kprobe, void *first, struct dentry *second, struct dentry 
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct dentry *dentry = (__s64)third < 0 ? third : second;
 
-	call_keep(&creating, &tid, &dentry);
+	call_keep(&cb_args, &tid, &dentry);
 	return 0;
 }
 
@@ -118,13 +118,13 @@ SEC("kretprobe/vfs_create")
 int BPF_KRETPROBE(create_return, int ret)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct dentry **dentry = bpf_map_lookup_elem(&creating, &tid);
+	struct dentry **dentry = bpf_map_lookup_elem(&cb_args, &tid);
 	struct inode *inode;
 
 	if (!dentry)
 		return 0;
 	inode = BPF_CORE_READ(*dentry, d_inode);
-	bpf_map_delete_elem(&creating, &tid);
+	bpf_map_delete_elem(&cb_args, &tid);
 	if (!ret && inode)
 		born(inode);
 	return 0;

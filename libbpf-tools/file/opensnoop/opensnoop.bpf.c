@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+#include "bpf/event_stacks.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/path.bpf.h"
 #include "bpf/session.bpf.h"
@@ -15,6 +16,18 @@ struct open_args {
 
 const volatile struct open_config cfg = {};
 EVENT_SCRATCH(struct open_event, 1)
+
+/* In its place with cfg.callers. */
+struct open_with_stacks {
+	struct open_event event;
+	struct event_stacks stacks;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct open_with_stacks);
+} with_stacks SEC(".maps");
 SYSCALL_ARGS(struct open_args)
 
 static __always_inline bool wanted(__u32 flags)
@@ -25,7 +38,9 @@ static __always_inline bool wanted(__u32 flags)
 /* `copied`: bytes of a path that the kernel has copied; 0: it is in the caller's memory. */
 static __always_inline int report(void *ctx, const struct open_args *args, int ret, __u32 copied)
 {
-	struct open_event *e = event_scratch(0);
+	__u32 zero = 0;
+	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &zero) :
+					     event_scratch(0);
 	__u64 size;
 
 	if (!e || !asked_for(!cfg.failed || ret < 0))
@@ -34,9 +49,16 @@ static __always_inline int report(void *ctx, const struct open_args *args, int r
 	e->ret = ret;
 	e->flags = args->flags;
 	e->mode = args->mode;
-	size = offsetof(struct open_event, path) +
-	       path_record_fill(&e->path, args->path, copied, args->dfd, cfg.full_path);
-	if (size <= sizeof(*e))
+	size = path_record_fill(&e->path, args->path, copied, args->dfd, cfg.full_path);
+	if (size > sizeof(e->path))
+		return 0;
+	if (!cfg.callers) {
+		event_output(ctx, e, offsetof(struct open_event, path) + size);
+		return 0;
+	}
+	size = OPEN_STACKS_AT(size);
+	size += event_stacks_fill(ctx, (void *)e + size);
+	if (size <= sizeof(struct open_with_stacks))
 		event_output(ctx, e, size);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/path.hpp"
 #include "open_flags.hpp"
 #include "output/task_columns.hpp"
+#include "shape/event_stacks.hpp"
 #include "shape/stream.hpp"
 
 #include "opensnoop.skel.h"
@@ -21,10 +22,12 @@ struct Row {
     Value fd, err, error, flags, mode;
     std::string_view path;
     std::string full; // memory of a full path
+    EventStacks callers;
 };
 
 constexpr Example kExamples[] = {
     {"opensnoop -x -p 181", "Failed opens of process 181"},
+    {"opensnoop -c -p 181", "From where in its code process 181 opens files"},
     {"opensnoop -F -- make", "Every open by make and its children, with full paths"},
 };
 
@@ -37,6 +40,8 @@ constexpr Option kOptions[] = {
     bits<&Options::flag_mask, open_flag>('f', "flag-filter", "FLAG",
                                          "Only opens with this flag, or one of several"),
     flag<&Options::full_path>('F', "full-path", "Full path for relative names"),
+    flag<&Options::callers>('c', "callers",
+                            "The functions of the program that each open came from"),
 };
 
 constexpr Letter kLetters[] = {
@@ -54,6 +59,9 @@ constexpr Column kColumns[] = {
     col<&Row::error>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<&Row::flags>("flags", "FLAGS", 8, "Flags of open(2), octal", with("extended-fields")),
     col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields")),
+    col<[](const Row& r) { return r.callers.user(); }>(
+        "callers", "CALLERS", 0, "Functions that the open came from, leaf first",
+        json_with("callers")),
     col<&Row::path>("path", "PATH", 0, "Path as given to the call, full with -F"),
 };
 
@@ -73,7 +81,7 @@ constexpr Need kNeeds[] = {
      .without = "IORING_OP_OPENAT and IORING_OP_OPENAT2"},
 };
 
-bool decode(Row& row, const Options& options, const void* record, std::size_t)
+bool decode(Row& row, const Options& options, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const open_event*>(record);
     if (c_str(e.task.comm).find(options.name) == std::string_view::npos)
@@ -87,6 +95,31 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
     row.flags = Octal{visible_flags(e.flags), 8};
     row.mode = may_create(e.flags) ? Value(Octal{e.mode, 4}) : Absent{"n/a"};
     row.path = path_of(e.path, row.full);
+    if (options.callers) {
+        const std::size_t at =
+            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len);
+        const auto* stacks = static_cast<const char*>(record) + at;
+        row.callers.take(*reinterpret_cast<const event_stacks*>(stacks), size - at, e.task.pid);
+    }
+    return true;
+}
+
+// As libbpf-tools: the functions stand below the path, as far to the right.
+bool mirror(Output& output, const void* row, const Session& session)
+{
+    if (session.format != Format::text || !session.given("callers"))
+        return false;
+    if (row) {
+        std::size_t indent = 0;
+        for (const Column* c : output.columns().first(output.columns().size() - 1))
+            indent += std::size_t(std::abs(c->width)) + 1;
+        output.row(row);
+        static_cast<const Row*>(row)->callers.append(output.text(), indent);
+        return true;
+    }
+    output.header();
+    if (std::string& text = output.text(); text.ends_with("PATH\n"))
+        text.replace(text.size() - 1, 1, "/CALLER\n");
     return true;
 }
 
@@ -101,7 +134,18 @@ constexpr Stream<opensnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .setup =
+        [](opensnoop_bpf& s, Options& o, const Session&) {
+            bpf_map__set_autocreate(s.maps.with_stacks, o.callers);
+            bpf_map__set_autocreate(s.maps.cb_scratch, !o.callers);
+            prepare_event_stacks({.user = o.callers}, s.rodata->cb_event_stacks);
+            // A process may end soon, and take the names of its functions with it.
+            if (o.callers)
+                s.rodata->cb_event.wakeup_bytes = 0;
+        },
     .decode = decode,
+    .mirror = mirror,
+    .also = Shared::symbols,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

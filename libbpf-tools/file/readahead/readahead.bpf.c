@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "readahead.h"
 #include "../page_cache.bpf.h"
+#include "bpf/call_place.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/hist.bpf.h"
 
 HIST()
 struct readahead_pages pages = {};
 
-/* How deep a thread is in functions that read ahead; they call each other. A thread that is not has
- * no entry. */
-HASH_MAP(reading, __u32, __u32, 16384);
+/* The outermost of the functions that read ahead which a thread is in; they call each other. A thread
+ * that is in none has no entry. */
+struct outermost {
+	__u32 place, function;
+};
+HASH_MAP(reading, __u32, struct outermost, 16384);
 
 /* Folios that read-ahead brought in and nobody has used yet. */
 struct birth {
@@ -18,38 +22,55 @@ struct birth {
 };
 HASH_MAP(births, __u64, struct birth, 131072); /* --folios sets it */
 
-static __always_inline int enter(void)
+/* One that is over when another begins is one whose return was not seen. Counted for kretprobes;
+ * where the kernel did not run an fexit program it has counted that itself. */
+static __always_inline int enter(__u32 place, __u32 function, bool kprobe)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), one = 1;
-	__u32 *depth = bpf_map_lookup_elem(&reading, &tid);
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct outermost now = { place, function };
+	struct outermost *outer = bpf_map_lookup_elem(&reading, &tid);
 
-	if (depth)
-		++*depth;
-	else if (filter_current() && bpf_map_update_elem(&reading, &tid, &one, BPF_ANY))
+	if (outer) {
+		__u32 above = place - outer->place;
+
+		/* A function that ends with a jump to another one shares its place with that. */
+		if (above ? above >= CALL_STACK_BYTES : outer->function != function)
+			return 0;
+		if (kprobe)
+			__sync_fetch_and_add(&account()->lost_return, 1);
+		*outer = now;
+	} else if (filter_current() && bpf_map_update_elem(&reading, &tid, &now, BPF_ANY)) {
 		count_lost_map();
+	}
 	return 0;
 }
 
-static __always_inline int leave(void)
+static __always_inline int leave(__u32 place)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u32 *depth = bpf_map_lookup_elem(&reading, &tid);
+	struct outermost *outer = bpf_map_lookup_elem(&reading, &tid);
 
-	if (depth && --*depth == 0)
+	if (outer && outer->place == place)
 		bpf_map_delete_elem(&reading, &tid);
 	return 0;
 }
 
-#define READS_AHEAD(name, function)                                                      \
-	SEC("fentry/" #function) int BPF_PROG(name##_fentry) { return enter(); }         \
-	SEC("fexit/" #function) int BPF_PROG(name##_fexit) { return leave(); }           \
-	SEC("kprobe/" #function) int name##_kprobe(struct pt_regs *ctx) { return enter(); } \
-	SEC("kretprobe/" #function) int name##_kret(struct pt_regs *ctx) { return leave(); }
+enum { UNBOUND, ORDER, PLAIN, FORCED };
 
-READS_AHEAD(unbound, page_cache_ra_unbounded)
-READS_AHEAD(order, page_cache_ra_order)
-READS_AHEAD(plain, do_page_cache_ra)
-READS_AHEAD(forced, force_page_cache_ra)
+#define READS_AHEAD(name, id, function)                                                  \
+	SEC("fentry/" #function)                                                         \
+	int name##_fentry(void *ctx) { return enter(call_context_place(ctx), id, false); } \
+	SEC("fexit/" #function)                                                          \
+	int name##_fexit(void *ctx) { return leave(call_context_place(ctx)); }           \
+	SEC("kprobe/" #function)                                                         \
+	int name##_kprobe(struct pt_regs *ctx) { return enter(call_place(ctx), id, true); } \
+	SEC("kretprobe/" #function)                                                      \
+	int name##_kret(struct pt_regs *ctx) { return leave(call_return_place(ctx)); }
+
+READS_AHEAD(unbound, UNBOUND, page_cache_ra_unbounded)
+READS_AHEAD(order, ORDER, page_cache_ra_order)
+READS_AHEAD(plain, PLAIN, do_page_cache_ra)
+READS_AHEAD(forced, FORCED, force_page_cache_ra)
 
 static __always_inline int born(struct folio *folio, bool direct)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/syscall.bpf.h"
 #include "../file_name.bpf.h"
 #include "sofdsnoop.h"
 
@@ -21,10 +22,10 @@ EVENT_SCRATCH(struct sofd_event, SLOTS)
  * once it is sent, nobody holds them for us. The rest is where the reading of the control messages
  * is; it lies in map memory so that the verifier finds all iterations alike. */
 struct sending {
+	__u32 count; /* the first: user space reads it */
+	volatile __u32 at, left, data, index;
 	struct msghdr *msg;
 	struct socket *sock;
-	volatile __u32 at, left, data, index;
-	__u32 count;
 	struct file *files[SCM_MAX_FD];
 };
 HASH_MAP(sendings, __u32, struct sending, 256);
@@ -52,7 +53,7 @@ struct scm_args {
 	struct msghdr *msg;
 	struct scm_cookie *scm;
 };
-HASH_MAP(scm_calls, __u32, struct scm_args, 4096); /* without fexit */
+SYSCALL_ARGS(struct scm_args) /* without fexit */
 
 /* Global functions are verified once, not for each row; nor for each turn of a loop, all of which the
  * verifier goes through. Of FDS_SEARCHED numbers it so sees two times the root. */
@@ -222,9 +223,26 @@ static __always_inline void report_sent(void *ctx, struct sending *s, int ret, _
 	}
 }
 
+/* A message that is still on its way when its thread sends another is one whose return was not seen.
+ * Counted for kretprobes; where the kernel did not run an fexit program it has counted that itself. */
+static __always_inline void drop_sending(__u32 tid, bool fexit)
+{
+	struct sending *s;
+
+	if (!sending_now)
+		return;
+	s = bpf_map_lookup_elem(&sendings, &tid);
+	if (!s)
+		return;
+	if (!fexit)
+		__sync_fetch_and_add(&account()->lost_return, s->count);
+	bpf_map_delete_elem(&sendings, &tid);
+	__sync_fetch_and_add(&sending_now, -1);
+}
+
 /* The kernel has read the control messages: what goes is known, whether it arrives is not. */
 static __always_inline int scm_sent(void *ctx, struct socket *sock, struct msghdr *msg,
-				    struct scm_cookie *scm, int ret)
+				    struct scm_cookie *scm, int ret, bool fexit)
 {
 	struct scm_fp_list *fp = BPF_CORE_READ(scm, fp);
 	__u32 zero = 0, tid = bpf_get_current_pid_tgid(), count = 0;
@@ -252,6 +270,7 @@ static __always_inline int scm_sent(void *ctx, struct socket *sock, struct msghd
 		return 0;
 	bpf_probe_read_kernel(s->files, count * sizeof(s->files[0]),
 			      (void *)fp + bpf_core_field_offset(fp->fp));
+	drop_sending(tid, fexit);
 	if (bpf_map_update_elem(&sendings, &tid, s, BPF_ANY))
 		__sync_fetch_and_add(&account()->lost_map, count);
 	else
@@ -278,7 +297,7 @@ static __always_inline int message_sent(void *ctx, int ret, __u32 slot)
 SEC("fexit/__scm_send")
 int BPF_PROG(scm_fexit, struct socket *sock, struct msghdr *msg, struct scm_cookie *scm, int ret)
 {
-	return scm_sent(ctx, sock, msg, scm, ret);
+	return scm_sent(ctx, sock, msg, scm, ret, true);
 }
 SEC("fexit/unix_stream_sendmsg")
 int BPF_PROG(stream_fexit, struct socket *sock, struct msghdr *msg, size_t len, int ret)
@@ -292,32 +311,80 @@ int BPF_PROG(dgram_fexit, struct socket *sock, struct msghdr *msg, size_t len, i
 	return message_sent(ctx, ret, SLOT_DGRAM);
 }
 
+/* How many descriptors the control messages carry. */
+static __noinline __u32 files_in(struct msghdr *msg)
+{
+	void *control = BPF_CORE_READ(msg, msg_control);
+	__u64 end = BPF_CORE_READ(msg, msg_controllen), at = 0;
+	__u32 count = 0;
+
+	for (int i = 0; i < MAX_CMSGS; i++) {
+		struct cmsghdr header = {};
+
+		if (at + sizeof(header) > end ||
+		    bpf_probe_read_kernel(&header, sizeof(header), control + at) ||
+		    header.cmsg_len < CMSG_HEADER || header.cmsg_len > end)
+			break;
+		if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SCM_RIGHTS)
+			count += (header.cmsg_len - CMSG_HEADER) / sizeof(int);
+		at += (header.cmsg_len + 7) & ~7ull;
+	}
+	return count;
+}
+
 SEC("kprobe/__scm_send")
 int BPF_KPROBE(scm_kprobe, struct socket *sock, struct msghdr *msg, struct scm_cookie *scm)
 {
 	struct scm_args args = { sock, msg, scm };
-	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (bpf_map_update_elem(&scm_calls, &tid, &args, BPF_ANY))
-		count_lost_map();
+	__u32 count = files_in(msg);
+
+	/* Only what is shown once it returns can be lost. */
+	if (count && wanted(count))
+		args_keep(&args);
 	return 0;
 }
 SEC("kretprobe/__scm_send")
 int BPF_KRETPROBE(scm_kretprobe, int ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct scm_args *args = bpf_map_lookup_elem(&scm_calls, &tid), copy;
+	struct scm_args args;
 
-	if (!args)
-		return 0;
-	copy = *args;
-	bpf_map_delete_elem(&scm_calls, &tid);
-	return scm_sent(ctx, copy.sock, copy.msg, copy.scm, ret);
+	return args_take(&args) ? scm_sent(ctx, args.sock, args.msg, args.scm, ret, false) : 0;
 }
+/* So that no other message's return is taken for that of one whose own was missed. */
+static __always_inline int message_begins(void)
+{
+	drop_sending(bpf_get_current_pid_tgid(), false);
+	return 0;
+}
+
+SEC("kprobe/unix_stream_sendmsg")
+int stream_kprobe(struct pt_regs *ctx) { return message_begins(); }
+SEC("kprobe/unix_dgram_sendmsg")
+int dgram_kprobe(struct pt_regs *ctx) { return message_begins(); }
 SEC("kretprobe/unix_stream_sendmsg")
 int BPF_KRETPROBE(stream_kret, int ret) { return message_sent(ctx, ret, SLOT_STREAM); }
 SEC("kretprobe/unix_dgram_sendmsg")
 int BPF_KRETPROBE(dgram_kret, int ret) { return message_sent(ctx, ret, SLOT_DGRAM); }
+
+/* Without fexit: a descriptor whose making was seen to begin and not to end. */
+static __always_inline void receive_missed(struct receiving *r)
+{
+	if (r->file)
+		__sync_fetch_and_add(&account()->lost_return, 1);
+}
+
+static __always_inline int receive_end(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct receiving *r = bpf_map_lookup_elem(&receivings, &tid);
+
+	if (!r)
+		return 0;
+	receive_missed(r);
+	bpf_map_delete_elem(&receivings, &tid);
+	return 0;
+}
 
 /* The receiver gets its descriptors one by one between these two. */
 static __always_inline int receive_begin(struct scm_cookie *scm)
@@ -340,16 +407,9 @@ static __always_inline int receive_begin(struct scm_cookie *scm)
 		}
 	}
 	r.socket_inode = BPF_CORE_READ(file, f_inode, i_ino);
+	receive_end(); /* of a message whose end was missed */
 	if (bpf_map_update_elem(&receivings, &tid, &r, BPF_ANY))
 		__sync_fetch_and_add(&account()->lost_map, count);
-	return 0;
-}
-
-static __always_inline int receive_end(void)
-{
-	__u32 tid = bpf_get_current_pid_tgid();
-
-	bpf_map_delete_elem(&receivings, &tid);
 	return 0;
 }
 
@@ -367,7 +427,10 @@ static __always_inline int received(void *ctx, struct file *file, int fd)
 	e->socket_fd = r->socket_fd;
 	e->fd = fd < 0 ? -1 : fd;
 	e->ret = fd < 0 ? fd : 0;
-	size = fill(e, SLOT_RECEIVE, file ? file : r->file);
+	if (!file)
+		file = r->file;
+	r->file = NULL;
+	size = fill(e, SLOT_RECEIVE, file);
 	if (size <= sizeof(*e))
 		event_output(ctx, e, size);
 	return 0;
@@ -405,8 +468,10 @@ static __always_inline int receive_enter(struct file *file)
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct receiving *r = bpf_map_lookup_elem(&receivings, &tid);
 
-	if (r)
-		r->file = file;
+	if (!r)
+		return 0;
+	receive_missed(r);
+	r->file = file;
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "file_name.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
+#include <bpf/bpf.h>
 
 #include "sofdsnoop.skel.h"
 
@@ -59,7 +60,8 @@ constexpr Column kColumns[] = {
 constexpr Need kNeeds[] = {
     {.what = "descriptors being sent",
      .rungs = {rung<&P::scm_fexit, &P::stream_fexit, &P::dgram_fexit>("fexit"),
-               rung<&P::scm_kprobe, &P::scm_kretprobe, &P::stream_kret, &P::dgram_kret>("kprobe")}},
+               rung<&P::scm_kprobe, &P::scm_kretprobe, &P::stream_kprobe, &P::stream_kret,
+                    &P::dgram_kprobe, &P::dgram_kret>("kprobe")}},
     {.what = "messages being received",
      .rungs = {rung<&P::detach_fentry, &P::detach_fexit>("fexit"),
                rung<&P::detach_kprobe, &P::detach_kret>("kprobe")}},
@@ -94,6 +96,20 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
     return true;
 }
 
+// Descriptors of messages whose threads are gone and whose return was not seen.
+std::uint64_t unsent(const bpf_map* sendings)
+{
+    const int fd = bpf_map__fd(sendings);
+    std::vector<std::uint32_t> value(bpf_map__value_size(sendings) / sizeof(std::uint32_t));
+    std::uint64_t n = 0;
+    __u32 tid = 0;
+    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); err == 0;
+         err = bpf_map_get_next_key(fd, &tid, &tid))
+        if (thread_gone(tid) && bpf_map_lookup_elem(fd, &tid, value.data()) == 0)
+            n += value[0];
+    return n;
+}
+
 constexpr Stream<sofdsnoop_bpf, Options, Row> kTool{
     .about = {.name = "sofdsnoop",
               .area = "file",
@@ -106,6 +122,12 @@ constexpr Stream<sofdsnoop_bpf, Options, Row> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .decode = decode,
+    .detached =
+        [](sofdsnoop_bpf& s, Options&, Account& account) {
+            // What the kernel skipped of fexit programs it has counted itself.
+            if (bpf_program__autoload(s.progs.stream_kret) && own_pid_namespace() == 0)
+                account.unreturned += unsent(s.maps.sendings);
+        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -16,6 +16,15 @@ SYSCALL_ARGS(struct check)
 
 EVENT_SCRATCH(struct capable_event, 1)
 
+/* Without fexit the kernel stack is taken at the entry: at a kretprobe 5.10 cannot see the callers.
+ * LRU: those of checks that are not shown, or whose return is missed, are never taken. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct event_stacks);
+} entry_stacks SEC(".maps");
+
 static __always_inline bool wanted(const struct check *c)
 {
 	/* Every mmap asks without audit on 7.2: decided before anything else. */
@@ -26,7 +35,24 @@ static __always_inline bool wanted(const struct check *c)
 	return filter_current();
 }
 
-static __always_inline int report(void *ctx, const struct check *c, int ret)
+/* What the check's stacks are, if not from `ctx`. */
+static __always_inline __u64 entry_stacks_take(struct event_stacks *stacks)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct event_stacks *kept = bpf_map_lookup_elem(&entry_stacks, &tid);
+	__u64 size;
+
+	if (!kept)
+		return 0;
+	size = offsetof(struct event_stacks, addresses) + kept->kernel_len + kept->user_len;
+	if (size > sizeof(*stacks))
+		size = sizeof(*stacks);
+	bpf_probe_read_kernel(stacks, size, kept);
+	bpf_map_delete_elem(&entry_stacks, &tid);
+	return size;
+}
+
+static __always_inline int report(void *ctx, const struct check *c, int ret, bool at_entry)
 {
 	struct user_namespace *user_ns = c->user_ns;
 	struct capable_event *e;
@@ -43,7 +69,9 @@ static __always_inline int report(void *ctx, const struct check *c, int ret)
 	e->ret = ret;
 	e->user_ns = BPF_CORE_READ(user_ns, ns.inum);
 	e->cgroup = bpf_get_current_cgroup_id();
-	size = offsetof(struct capable_event, stacks) + event_stacks_fill(ctx, &e->stacks);
+	size = offsetof(struct capable_event, stacks) +
+	       (at_entry && cb_event_stacks.kernel ? entry_stacks_take(&e->stacks) :
+						     event_stacks_fill(ctx, &e->stacks));
 	if (size <= sizeof(*e))
 		event_output(ctx, e, size);
 	return 0;
@@ -55,7 +83,7 @@ int BPF_PROG(check_fexit, const struct cred *cred, struct user_namespace *ns, in
 {
 	struct check c = { ns, cap, opts };
 
-	return wanted(&c) ? report(ctx, &c, ret) : 0;
+	return wanted(&c) ? report(ctx, &c, ret, false) : 0;
 }
 
 SEC("kprobe/cap_capable")
@@ -64,8 +92,19 @@ int BPF_KPROBE(check_kprobe, const struct cred *cred, struct user_namespace *ns,
 {
 	struct check c = { ns, cap, opts };
 
-	if (wanted(&c))
-		args_keep(&c);
+	if (!wanted(&c))
+		return 0;
+	args_keep(&c);
+	if (cb_event_stacks.kernel) {
+		struct capable_event *e = event_scratch(0);
+		__u32 tid = bpf_get_current_pid_tgid();
+
+		if (e) {
+			event_stacks_fill(ctx, &e->stacks);
+			if (bpf_map_update_elem(&entry_stacks, &tid, &e->stacks, BPF_ANY))
+				__sync_fetch_and_add(&account()->lost_stack, 1);
+		}
+	}
 	return 0;
 }
 
@@ -74,7 +113,7 @@ int BPF_KRETPROBE(check_kretprobe, int ret)
 {
 	struct check c;
 
-	return args_take(&c) ? report(ctx, &c, ret) : 0;
+	return args_take(&c) ? report(ctx, &c, ret, true) : 0;
 }
 
 /* Seen on 6.18 and 7.2, not on 6.12. It does not tell whether the check is audited. */
@@ -84,5 +123,5 @@ int BPF_PROG(check_tp, const struct cred *cred, struct user_namespace *target_ns
 {
 	struct check c = { target_ns, cap, CAP_OPTS_UNKNOWN };
 
-	return wanted(&c) ? report(ctx, &c, ret) : 0;
+	return wanted(&c) ? report(ctx, &c, ret, false) : 0;
 }

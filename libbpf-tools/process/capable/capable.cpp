@@ -169,7 +169,9 @@ constexpr Column kColumns[] = {
 constexpr Need kNeeds[] = {
     {.what = "checks of capabilities and their results",
      .rungs = {rung<&P::check_fexit>("fexit"),
-               rung<&P::check_kprobe, &P::check_kretprobe>("kprobe"),
+               // The one that is attached last runs first: while the kprobe takes the stack, the
+               // kretprobe has not yet put itself in the place of the caller.
+               rung<&P::check_kretprobe, &P::check_kprobe>("kprobe"),
                rung<&P::check_tp>("tp_btf", "whether a check is audited, so that all are shown")}},
 };
 
@@ -241,6 +243,14 @@ constexpr Stream<capable_bpf, Options, Row> kTool{
             // A process may end soon, and take the names of its functions with it.
             if (o.user_stack)
                 s.rodata->cb_event.wakeup_bytes = 0;
+        },
+    .resolved =
+        [](capable_bpf& s, const Launcher& launcher) {
+            const auto& load = launcher.plan().load;
+            bpf_map__set_autocreate(s.maps.entry_stacks,
+                                    s.rodata->cb_event_stacks.kernel &&
+                                        std::ranges::find(load, s.progs.check_kprobe) !=
+                                            load.end());
         },
     .decode = decode,
     .mirror = mirror,

@@ -5,14 +5,6 @@
 #include "bpf/syscall.bpf.h"
 #include "execsnoop.h"
 
-#define AT_FDCWD -100
-
-#if defined(__TARGET_ARCH_x86)
-#define SYSCALL "__x64_sys_"
-#elif defined(__TARGET_ARCH_arm64)
-#define SYSCALL "__arm64_sys_"
-#endif
-
 /* Arguments of a failed exec: how many are read, and how long one may be. Half of the room: the
  * verifier of 5.10 has to see that any offset and any length together stay inside. */
 #define FAILED_ARGS 512
@@ -21,6 +13,14 @@
 const volatile struct exec_config cfg = {};
 /* A slot for each program: they can interrupt each other where the kernel preempts itself. */
 EVENT_SCRATCH(struct exec_event, 3)
+
+/* A call under way. */
+struct exec_call {
+	const char *filename;
+	__u64 argv;
+	int dfd;
+};
+SYSCALL_ARGS(struct exec_call)
 
 /* Everything but file name and arguments. */
 static __always_inline struct exec_event *begin(__u32 slot, int ret, int dfd)
@@ -89,7 +89,7 @@ static __always_inline bool output_big(struct exec_event *e, __u32 at, __u64 sta
 
 /* A new program is about to run: its arguments lie in its own memory, in one piece, and nothing has
  * been paged out yet. */
-static __always_inline int started(void *ctx, struct linux_binprm *bprm)
+static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm *bprm)
 {
 	struct exec_event *e;
 	const char *filename;
@@ -97,6 +97,9 @@ static __always_inline int started(void *ctx, struct linux_binprm *bprm)
 	__u64 start, len;
 	__u32 at;
 
+	/* Its call has not failed. It returns as the leader of its process, whose ID it has now. */
+	if (cfg.keeps_calls)
+		bpf_map_delete_elem(&cb_args, &old_tid);
 	if (!filter_current())
 		return 0;
 	e = begin(0, 0, AT_FDCWD);
@@ -127,13 +130,13 @@ static __always_inline int started(void *ctx, struct linux_binprm *bprm)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(exec_tp_btf, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
-	return started(ctx, bprm);
+	return started(ctx, old_pid, bprm);
 }
 
 SEC("raw_tp/sched_process_exec")
 int exec_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {
-	return started(ctx, (struct linux_binprm *)ctx->args[2]);
+	return started(ctx, ctx->args[1], (struct linux_binprm *)ctx->args[2]);
 }
 
 /* Reads argument `i` of a failed exec; the arguments begin at `at` in the slot's data. False: it was
@@ -204,41 +207,20 @@ int BPF_PROG(execveat_fexit, const struct pt_regs *regs, long ret)
 		      PT_REGS_PARM3_CORE_SYSCALL(regs));
 }
 
-/* The lower rung keeps the arguments from entry to return. LRU: of an exec that succeeds in a thread,
- * or is killed on its way, no return is seen under this key. */
-struct exec_call {
-	const char *filename;
-	__u64 argv;
-	int dfd;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, struct exec_call);
-} calls SEC(".maps");
-
+/* The lower rung keeps the arguments from entry to return. */
 static __always_inline int enter(int dfd, __u64 filename, __u64 argv)
 {
 	struct exec_call call = { (const char *)filename, argv, dfd };
-	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (bpf_map_update_elem(&calls, &tid, &call, BPF_ANY))
-		count_lost_map();
+	args_keep(&call);
 	return 0;
 }
 
 static __always_inline int leave(void *ctx, __u32 slot, int ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct exec_call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct exec_call call;
 
-	if (!call)
-		return 0;
-	failed(ctx, slot, ret, call->dfd, call->filename, call->argv);
-	bpf_map_delete_elem(&calls, &tid);
-	return 0;
+	return args_take(&call) ? failed(ctx, slot, ret, call.dfd, call.filename, call.argv) : 0;
 }
 
 SEC("tracepoint/syscalls/sys_enter_execve")

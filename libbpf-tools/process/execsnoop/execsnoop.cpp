@@ -203,8 +203,17 @@ constexpr Stream<execsnoop_bpf, Options, Row> kTool{
     .needs = kNeeds,
     .setup =
         [](execsnoop_bpf& s, Options&, const Session& session) {
-            bpf_map__set_autocreate(s.maps.calls, session.given("fails"));
             bpf_map__set_max_entries(s.maps.cb_scratch, session.given("fails") ? 3 : 1);
+        },
+    .resolved =
+        [](execsnoop_bpf& s, const Launcher& launcher) {
+            const auto loads = [&](const bpf_program* program) {
+                return std::ranges::find(launcher.plan().load, program) !=
+                       launcher.plan().load.end();
+            };
+            const bool keeps = loads(s.progs.enter_execve) || loads(s.progs.enter_execveat);
+            s.rodata->cfg.keeps_calls = keeps;
+            bpf_map__set_autocreate(s.maps.cb_args, keeps);
         },
     .decode = decode,
 };

@@ -9,6 +9,7 @@
 
 struct exec_config {
 	bool cwd;
+	bool keeps_calls; /* from their entry to their return */
 };
 
 struct exec_event {

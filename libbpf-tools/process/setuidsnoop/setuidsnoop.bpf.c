@@ -45,8 +45,11 @@ static __always_inline int commits(const struct cred *new)
 	identity_of(old, &then);
 	identity_of(new, &now);
 	if (same_ids(&then.user, &now.user) && same_ids(&then.group, &now.group) &&
-	    BPF_CORE_READ(old, group_info) == BPF_CORE_READ(new, group_info))
+	    BPF_CORE_READ(old, group_info) == BPF_CORE_READ(new, group_info)) {
+		/* What may be there is of a call that was not seen: not of this exec. */
+		bpf_map_delete_elem(&before, &tid);
 		return 0;
+	}
 	if (bpf_map_update_elem(&before, &tid, &then, BPF_ANY))
 		count_lost_map();
 	return 0;
@@ -146,13 +149,21 @@ static __always_inline int changed(void *ctx, enum id_call call, const struct id
 #define ENTER_2 ctx->args[0], ctx->args[1], 0
 #define ENTER_3 ctx->args[0], ctx->args[1], ctx->args[2]
 
+static __always_inline int enter(struct id_args args)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	/* Of a 32-bit call, which has no tracepoints. */
+	bpf_map_delete_elem(&before, &tid);
+	args_keep(&args);
+	return 0;
+}
+
 #define ID_TRACEPOINTS(name, call, n)                                                              \
 	SEC("tracepoint/syscalls/sys_enter_" #name)                                                \
 	int name##_enter(struct syscall_enter *ctx)                                                \
 	{                                                                                          \
-		struct id_args args = { ENTER_##n };                                               \
-		args_keep(&args);                                                                  \
-		return 0;                                                                          \
+		return enter((struct id_args){ ENTER_##n });                                       \
 	}                                                                                          \
 	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 \
 	int name##_leave(struct syscall_exit *ctx)                                                 \
@@ -189,6 +200,36 @@ int BPF_PROG(setgroups_fexit, const struct pt_regs *regs, long ret)
 	return changed(ctx, CALL_SETGROUPS, &args, ret);
 }
 ID_TRACEPOINTS(setgroups, CALL_SETGROUPS, 2)
+
+/* That of 32-bit programs: there is no function below both. Its arguments are in the registers of
+ * theirs. */
+static __always_inline struct id_args args_of_32bit(const struct pt_regs *regs)
+{
+	struct id_args args = {};
+#if defined(__TARGET_ARCH_x86)
+
+	args.a = (__u32)BPF_CORE_READ(regs, bx);
+	args.b = (__u32)BPF_CORE_READ(regs, cx);
+#endif
+	return args;
+}
+
+SEC("fexit/__ia32_sys_setgroups")
+int BPF_PROG(setgroups_fexit32, const struct pt_regs *regs, long ret)
+{
+	struct id_args args = args_of_32bit(regs);
+
+	return changed(ctx, CALL_SETGROUPS, &args, ret);
+}
+SEC("kprobe/__ia32_sys_setgroups")
+int BPF_KPROBE(setgroups_kprobe, const struct pt_regs *regs) { return enter(args_of_32bit(regs)); }
+SEC("kretprobe/__ia32_sys_setgroups")
+int BPF_KRETPROBE(setgroups_kret, long ret)
+{
+	struct id_args args;
+
+	return args_take(&args) ? changed(ctx, CALL_SETGROUPS, &args, ret) : 0;
+}
 
 /* All calls by one attachment, in the order of enum id_call: each of its own takes as long as all the
  * rest of the start. */

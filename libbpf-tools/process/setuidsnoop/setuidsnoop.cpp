@@ -124,9 +124,14 @@ constexpr Need kNeeds[] = {
     call<&P::setresgid_fexit, &P::setresgid_enter, &P::setresgid_leave>("setresgid"),
     call<&P::setfsgid_fexit, &P::setfsgid_enter, &P::setfsgid_leave>("setfsgid"),
     {.what = "setgroups",
-     .rungs = {rung<&P::calls_session>("session", kForeign),
-               rung<&P::setgroups_fexit>("fexit", kForeign),
-               rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint", kForeign)}},
+     .rungs = {rung<&P::calls_session>("session"), rung<&P::setgroups_fexit>("fexit"),
+               rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint")}},
+    // On 5.10 as with execveat (execsnoop). The older call, with 16-bit IDs, is seen by none.
+    {.what = "setgroups of 32-bit programs",
+     .rungs = {rung<&P::setgroups_fexit32>("fexit"),
+               rung<&P::setgroups_kprobe, &P::setgroups_kret>("kprobe")},
+     .optional = true,
+     .without = "setgroups of 32-bit programs"},
     {.what = "programs that change IDs",
      .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
 };

@@ -102,6 +102,15 @@ bool is_library(std::string_view path)
            name.starts_with("libpthread") || name.starts_with("ld-musl-");
 }
 
+// The name in /proc/PID/map_files of a line of /proc/PID/maps, which has leading zeros.
+std::string map_file(std::string_view line)
+{
+    const auto bare = [](std::string_view n) { return n.substr(n.find_first_not_of('0')); };
+    const std::string_view range = line.substr(0, line.find(' '));
+    const auto dash = range.find('-');
+    return cat(bare(range.substr(0, dash)), "-", bare(range.substr(dash + 1)));
+}
+
 // The C libraries that a process has mapped, as paths that lead to them from here.
 std::vector<std::string> libraries_of(std::string_view pid)
 {
@@ -111,7 +120,11 @@ std::vector<std::string> libraries_of(std::string_view pid)
         const auto at = line.find('/');
         if (at == line.npos || line.find(" r-xp ") == line.npos || !is_library(line.substr(at)))
             continue;
-        std::string path = cat("/proc/", pid, "/root", line.substr(at));
+        // One that was replaced, as an update does, has no path any more.
+        constexpr std::string_view kDeleted = " (deleted)";
+        std::string path = line.ends_with(kDeleted)
+                               ? cat("/proc/", pid, "/map_files/", map_file(line))
+                               : cat("/proc/", pid, "/root", line.substr(at));
         if (std::ranges::find(paths, path) == paths.end())
             paths.push_back(std::move(path));
     }
