@@ -3,11 +3,17 @@
 # A tool is a folder libbpf-tools/AREA/TOOL with TOOL.bpf.c, TOOL.h and TOOL.cpp; nothing lists it.
 # One that only reads what the kernel tells anyway (tplist) has no TOOL.bpf.c.
 
-ARCH     ?= x86_64
-BUILD    ?= build
+# Another ARCH than this machine's is built with Debian's cross compiler, into a directory of its own:
+# make ARCH=arm64.
+HOST     := $(patsubst aarch64,arm64,$(shell uname -m))
+ARCH     ?= $(HOST)
+cross    := $(filter-out $(HOST),$(ARCH))
+BUILD    ?= build$(cross:%=-%)
 PREFIX   ?= /usr/local
 V        ?= 0
+HOST_CXX ?= g++
 CXX      ?= g++
+AR       ?= ar
 CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 STRIP    ?= strip
@@ -19,6 +25,21 @@ say = @:
 else
 Q := @
 say = @printf '  %-7s %s\n'
+endif
+
+ifdef cross
+triplet := $(patsubst arm64,aarch64,$(cross))-linux-gnu
+CXX     := $(triplet)-g++
+CC      := $(triplet)-gcc
+AR      := $(triplet)-ar
+STRIP   := $(triplet)-strip
+# For what is asked of the built program itself: its names, its manual. QEMU's user emulation.
+RUN     := qemu-$(patsubst arm64,aarch64,$(cross))
+# Debian's static libraries for that architecture.
+sysroot := $(or $(COREBOX_CACHE),$(HOME)/.cache/corebox)/sysroot-$(cross)
+libraries := $(sysroot)/.complete
+$(libraries):
+	$(Q)scripts/sysroot >/dev/null
 endif
 
 BPF_ARCH_x86_64 := x86
@@ -35,6 +56,10 @@ override CXXFLAGS += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)=bu
 override CPPFLAGS += -Icommon
 override LDFLAGS  += -static -no-pie -Wl,--gc-sections
 LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
+ifdef cross
+override CPPFLAGS += -isystem $(sysroot)/usr/include
+override LDFLAGS  += -L$(sysroot)/usr/lib/$(triplet)
+endif
 BPFFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH_$(ARCH)) \
             -Ivmlinux/$(ARCH) -Icommon -Wall -Wextra -Werror -Wno-unused-parameter \
             -Wno-missing-declarations -Wno-compare-distinct-pointer-types
@@ -59,8 +84,9 @@ all: corebox tools
 corebox: $(BUILD)/corebox
 # Aliases (ext4slower is fsslower -t ext4) are links; the program knows their names.
 tools: $(single) $(BUILD)/corebox
-	$(Q)$(BUILD)/corebox names | while read -r name tool; do \
-	    test $$name = $$tool || ln -sf $$tool $(BUILD)/bin/$$name; done
+	$(Q)$(RUN) $(BUILD)/corebox names > $(BUILD)/names
+	$(Q)while read -r name tool; do \
+	    test $$name = $$tool || ln -sf $$tool $(BUILD)/bin/$$name; done < $(BUILD)/names
 
 # Where folder and file are not of one name, or two tools have one name, the build would guess.
 $(foreach d,$(tool_dirs),$(if $(wildcard $d/$(notdir $d).cpp),,$(error $d has no $(notdir $d).cpp)))
@@ -71,7 +97,7 @@ $(if $(filter-out $(words $(sort $(tools))),$(words $(tools))),$(error two tools
 slim := $(if $(LINES),true,$(BUILD)/host/slim-btf)
 $(BUILD)/host/slim-btf: scripts/build/slim-btf.cpp
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lbpf -lelf -o $@
+	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lbpf -lelf -o $@
 
 $(BUILD)/bpf/%.bpf.o: %.bpf.c $(BUILD)/host/slim-btf
 	$(say) BPF $*
@@ -83,7 +109,7 @@ $(BUILD)/bpf/%.bpf.o: %.bpf.c $(BUILD)/host/slim-btf
 
 $(BUILD)/host/pack-skeleton: scripts/build/pack-skeleton.cpp
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
+	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
 
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o $(BUILD)/host/pack-skeleton
 	@mkdir -p $(@D)
@@ -92,12 +118,12 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o $(BUILD)/host/pack-skeleton
 	$(Q)mv $@.tmp $@
 
 $(bpf_tools:%=$(BUILD)/tools/%.o): $(BUILD)/tools/%.o: $(BUILD)/skel/%.skel.h
-$(BUILD)/tools/%.o: %.cpp
+$(BUILD)/tools/%.o: %.cpp | $(libraries)
 	$(say) CXX $*
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) -I$(<D)/.. $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(BUILD)/kit/%.o: %.cpp
+$(BUILD)/kit/%.o: %.cpp | $(libraries)
 	$(say) CXX $<
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
@@ -106,7 +132,7 @@ $(filter $(BUILD)/kit/common/output/% $(BUILD)/kit/common/session/%,$(kit_objs))
 
 $(BUILD)/libkit.a: $(kit_objs)
 	$(say) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # BTF_BUNDLE=DIR: types of the kernels whose files scripts/min-btf left in DIR, for those that do not
 # tell their own.
@@ -125,8 +151,8 @@ $(BUILD)/texts.cpp: $(texts) $(BUILD)/host/pack-files Makefile
 
 $(BUILD)/host/pack-files: scripts/build/pack-files.cpp
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
-$(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/probe/unpack.hpp
+	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
+$(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/probe/unpack.hpp | $(libraries)
 	$(say) CXX $<
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
@@ -188,12 +214,12 @@ man: $(man_pages)
 
 $(BUILD)/man/corebox.8: $(BUILD)/corebox
 	@mkdir -p $(@D)
-	$(Q)$< man > $@
+	$(Q)$(RUN) $< man > $@
 
 .SECONDEXPANSION:
 $(tools:%=$(BUILD)/man/%.8): $(BUILD)/man/%.8: $(BUILD)/corebox $$(wildcard libbpf-tools/*/$$*/$$*.md)
 	@mkdir -p $(@D)
-	$(Q)$< man $* $(filter %.md,$^) > $@
+	$(Q)$(RUN) $< man $* $(filter %.md,$^) > $@
 
 # Debian's zsh looks into vendor-completions of /usr, every zsh into site-functions of its prefix.
 zsh_completions = share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
@@ -203,14 +229,14 @@ install: corebox man
 	    $(DESTDIR)$(PREFIX)/$(zsh_completions) \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/corebox $(DESTDIR)$(PREFIX)/sbin/corebox
-	$(BUILD)/corebox names | while read -r name tool; do \
+	$(RUN) $(BUILD)/corebox names | while read -r name tool; do \
 	    ln -sf corebox $(DESTDIR)$(PREFIX)/sbin/$$name; \
 	    test $$name = $$tool || ln -sf $$tool.8 $(DESTDIR)$(PREFIX)/share/man/man8/$$name.8; done
 	install -m 644 $(man_pages) $(DESTDIR)$(PREFIX)/share/man/man8/
-	$(BUILD)/corebox completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
-	$(BUILD)/corebox completion zsh > $(DESTDIR)$(PREFIX)/$(zsh_completions)/_corebox
-	$(BUILD)/corebox completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corebox.fish
-	$(BUILD)/corebox names | while read -r name tool; do \
+	$(RUN) $(BUILD)/corebox completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corebox
+	$(RUN) $(BUILD)/corebox completion zsh > $(DESTDIR)$(PREFIX)/$(zsh_completions)/_corebox
+	$(RUN) $(BUILD)/corebox completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corebox.fish
+	$(RUN) $(BUILD)/corebox names | while read -r name tool; do \
 	    ln -sf corebox $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
 
 # Packages, into build/packages: a Debian package, a tarball, a container image.

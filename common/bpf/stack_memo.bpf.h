@@ -31,6 +31,7 @@ struct {
 #define STACK_TASK(typed, task, field) ((typed) ? (task)->field : BPF_CORE_READ(task, field))
 
 /* A return that somebody traces has another address in its place than the unwinder tells. */
+#if defined(__TARGET_ARCH_x86)
 static __always_inline bool returns_replaced(struct task_struct *task, bool typed)
 {
 	if (bpf_core_field_exists(task->rethooks) && STACK_TASK(typed, task, rethooks.first))
@@ -41,12 +42,14 @@ static __always_inline bool returns_replaced(struct task_struct *task, bool type
 	return bpf_core_field_exists(task->ret_stack) && STACK_TASK(typed, task, ret_stack) &&
 	       STACK_TASK(typed, task, curr_ret_depth) >= 0;
 }
+#endif
 
 /* Where the stack of `task`, the running one, begins (*begin), and its size up to user mode's registers;
  * 0: it is not one to remember. */
 static __always_inline __u64 stack_extent(void *ctx, struct task_struct *task,
 					  struct stack_sample *s, __u64 *begin, bool typed)
 {
+#if defined(__TARGET_ARCH_x86)
 	__u64 base, size, below;
 
 	if (!bpf_core_field_exists(task->stack_vm_area) || returns_replaced(task, typed))
@@ -62,6 +65,11 @@ static __always_inline __u64 stack_extent(void *ctx, struct task_struct *task,
 	size = typed ? task->stack_vm_area->nr_pages : BPF_CORE_READ(task, stack_vm_area, nr_pages);
 	size = (size << 12) - sizeof(struct pt_regs);
 	return below < size ? size - below : 0; /* else it is an interrupt's stack */
+#else
+	/* arm64: the random gap is inside a function's frame, no return address lies next to the
+	 * registers, whose size differs between kernels, and addresses may be signed. */
+	return 0;
+#endif
 }
 
 static __always_inline bool is_memo(const struct stack_memo *memo, const struct stack_sample *s)

@@ -2,19 +2,14 @@
 /* Context of syscalls:sys_enter_* and sys_exit_*: the same on every kernel, whatever the formats in
  * tracefs list behind it (7.2 adds strings to the records, not to the context). */
 #pragma once
+#include "abi/syscall.h"
 #include "bpf/core.bpf.h"
 
 #define AT_FDCWD -100
 #define O_CREAT_FLAGS 01101 /* what creat(2) means: O_CREAT | O_WRONLY | O_TRUNC */
 
-/* fexit on a system call's own function has its registers and its result: one program, no map. */
-#if defined(__TARGET_ARCH_x86)
-#define SYSCALL "__x64_sys_"
-#elif defined(__TARGET_ARCH_arm64)
-#define SYSCALL "__arm64_sys_"
-#endif
-
-/* The number of the call that fexit's registers are of. */
+/* fexit on a system call's own function (SYSCALL) has its registers and its result: one program, no map.
+ * The number of the call that fexit's registers are of. */
 static __always_inline long syscall_number(const struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)

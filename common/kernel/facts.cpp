@@ -3,6 +3,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "kernel/btf.hpp"
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -131,7 +132,8 @@ Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelB
                 functions.emplace(function);
     }
     if (session)
-        names.push_back({BTF_KIND_FUNC, "bpf_session_is_return"});
+        for (const std::string_view function : kSessionFunctions)
+            names.push_back({BTF_KIND_FUNC, std::string(function)});
     Facts facts = live_facts();
     if (KernelBtf btf; facts.btf && !btf.empty()) {
         known->all_types = true;
@@ -147,7 +149,8 @@ Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelB
             }
         known->of_modules =
             mentioned_by_modules(std::vector<std::string>(lacking.begin(), lacking.end()));
-        facts.session = known->types.contains("bpf_session_is_return");
+        facts.session = std::ranges::all_of(
+            kSessionFunctions, [&](auto function) { return known->types.contains(function); });
     }
     // "do_sys_openat2", "ext4_sync_fs [ext4]"; kallsyms: "ffffffff81000000 T do_sys_openat2".
     const auto traceable = read_file(cat(tracefs_path(), "/available_filter_functions"));

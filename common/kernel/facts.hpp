@@ -16,6 +16,11 @@ class KernelBtf;
 
 enum class Answer : std::uint8_t { no, yes, unknown };
 
+// What a kprobe session needs: the function that its program calls, and what it is attached by,
+// which kernels without fprobes (CONFIG_FPROBE; arm64's 6.12) have not.
+inline constexpr std::string_view kSessionFunctions[] = {"bpf_session_is_return",
+                                                         "register_fprobe_ips"};
+
 struct Facts {
     enum class Name : std::uint8_t {
         btf_function,   // has a BTF id
@@ -34,7 +39,7 @@ struct Facts {
     bool perf_events = true;     // perf_event_open(2), by which kprobes and tracepoints attach too
     bool kprobes = true;         // CONFIG_KPROBE_EVENTS
     bool ring_buffer = true;     // BPF_MAP_TYPE_RINGBUF
-    bool session = true;         // kprobe sessions: a function bpf_session_is_return in BTF
+    bool session = true;         // kprobe sessions: BTF has both of kSessionFunctions
     bool module_types = true;    // BTF objects of modules can be had: CAP_SYS_ADMIN
 
     // `unknown` where finding out costs more than trying.

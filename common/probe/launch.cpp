@@ -269,7 +269,8 @@ void Launcher::read_kernel_types(bpf_object* object)
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
                  target_name(section)});
         else if (section.starts_with(kSessionSection))
-            names.push_back({BTF_KIND_FUNC, std::string(kSessionIsReturn)});
+            for (const std::string_view function : kSessionFunctions)
+                names.push_back({BTF_KIND_FUNC, std::string(function)});
     }
     btf_->find(names);
     std::map<std::string, int, std::less<>> objects; // of functions in modules
@@ -304,7 +305,9 @@ void Launcher::read_kernel_types(bpf_object* object)
     for (const Target& target : session_.targets)
         if (const auto known = targets_.find(target.function); known != targets_.end())
             targets_[std::string(target.slot)] = known->second;
-    facts_.session = own_types_ && targets_.contains(kSessionIsReturn);
+    facts_.session = own_types_ && std::ranges::all_of(kSessionFunctions, [this](auto function) {
+                         return targets_.contains(function);
+                     });
     const auto extract = btf_->extract(roots);
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))

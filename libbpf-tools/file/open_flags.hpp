@@ -12,8 +12,16 @@ namespace corebox
 // The bits of "O_CREAT"; what the name must be if it is none. O_RDONLY is no bit.
 std::string open_flag(std::string_view name, std::uint32_t& bits);
 
-// The flags as a 64-bit process gave them: the kernel adds O_LARGEFILE, which glibc hides there.
-constexpr std::uint32_t visible_flags(std::uint32_t flags) { return flags & ~0100000u; }
+// What the kernel calls O_LARGEFILE: it adds that to the flags of 64-bit processes, and glibc's own
+// is 0 there (include/uapi/asm-generic/fcntl.h; arch/arm64/include/uapi/asm/fcntl.h).
+#if defined(__aarch64__)
+constexpr std::uint32_t kKernelLargeFile = 0400000;
+#else
+constexpr std::uint32_t kKernelLargeFile = 0100000;
+#endif
+
+// The flags as a 64-bit process gave them.
+constexpr std::uint32_t visible_flags(std::uint32_t flags) { return flags & ~kKernelLargeFile; }
 
 // Whether the call's mode argument means anything.
 constexpr bool may_create(std::uint32_t flags)

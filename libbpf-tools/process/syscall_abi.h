@@ -5,7 +5,7 @@
 
 enum syscall_abi {
 	SYSCALL_NATIVE,
-	SYSCALL_I386, /* 32-bit programs, and int 0x80 in any */
+	SYSCALL_32BIT, /* 32-bit programs: i386 (and int 0x80 in any), on arm64 arm */
 	SYSCALL_X32,
 	SYSCALL_ABIS,
 };

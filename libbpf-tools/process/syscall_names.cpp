@@ -16,7 +16,7 @@ std::span<const SyscallName> syscall_names(syscall_abi abi)
     case SYSCALL_NATIVE:
         return kNative;
 #if defined(__x86_64__)
-    case SYSCALL_I386:
+    case SYSCALL_32BIT:
         return kI386;
     case SYSCALL_X32:
         return kX32;
@@ -28,7 +28,11 @@ std::span<const SyscallName> syscall_names(syscall_abi abi)
 
 std::string_view abi_name(syscall_abi abi)
 {
-    return abi == SYSCALL_I386 ? "i386" : abi == SYSCALL_X32 ? "x32" : "";
+#if defined(__aarch64__)
+    return abi == SYSCALL_32BIT ? "arm" : "";
+#else
+    return abi == SYSCALL_32BIT ? "i386" : abi == SYSCALL_X32 ? "x32" : "";
+#endif
 }
 
 std::string syscall_name(syscall_abi abi, std::uint32_t number)
@@ -44,8 +48,9 @@ std::string syscall_name(syscall_abi abi, std::uint32_t number)
 std::optional<SyscallId> find_syscall(std::string_view text)
 {
     SyscallId id;
-    for (const syscall_abi abi : {SYSCALL_I386, SYSCALL_X32})
-        if (const std::string prefix = cat(abi_name(abi), ":"); text.starts_with(prefix)) {
+    for (const syscall_abi abi : {SYSCALL_32BIT, SYSCALL_X32})
+        if (const std::string prefix = cat(abi_name(abi), ":");
+            prefix != ":" && text.starts_with(prefix)) {
             id.abi = abi;
             text.remove_prefix(prefix.size());
         }

@@ -17,10 +17,10 @@ struct SyscallName {
     std::string_view name;
 };
 
-// By number; empty where the machine has no such ABI.
+// By number; empty where the machine has no such ABI, or we no names for it (arm).
 std::span<const SyscallName> syscall_names(syscall_abi abi);
 
-// "i386", "x32"; empty for the machine's own.
+// "i386", "x32", "arm"; empty for the machine's own, and those it has not.
 std::string_view abi_name(syscall_abi abi);
 
 // "read", "i386:read"; "[471]" where the table has no name.

@@ -552,13 +552,20 @@ TEST(Profile, RowsWhenColumnsAreChosen)
 TEST(Profile, JitNames)
 {
     const Result r = profile({"--json"}, [] {
+#if defined(__aarch64__)
+        // mov w0, #0x100000; 1: subs w0, w0, #1; b.ne 1b; ret
+        constexpr std::uint32_t kCode[] = {0x52a00200, 0x71000400, 0x54ffffe1, 0xd65f03c0};
+#else
         // mov $0x100000, %eax; 1: dec %eax; jnz 1b; ret
         constexpr unsigned char kCode[] = {0xb8, 0x00, 0x00, 0x10, 0x00,
                                            0xff, 0xc8, 0x75, 0xfc, 0xc3};
+#endif
         void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         ASSERT_NE(page, MAP_FAILED);
         std::memcpy(page, kCode, sizeof kCode);
+        char* code = static_cast<char*>(page);
+        __builtin___clear_cache(code, code + sizeof kCode);
         char line[128];
         std::snprintf(line, sizeof line, "%lx %zx jitted loop<1>\n", (unsigned long)page,
                       sizeof kCode);

@@ -11,7 +11,7 @@ guest-tests: $(BUILD)/tests/guest_tests
 
 # -O1: half of the compile time of -O2, and nothing here is hot. GoogleTest's macros shadow. Symbols
 # and frame pointers stay: tools that print stacks are tested on this very program.
-$(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp
+$(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp | $(libraries)
 	$(say) CXX $<
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -Itests/guest $(filter-out -Wshadow -Wcast-qual,$(CXXFLAGS)) -O1 -fno-omit-frame-pointer $(guest_test_warnings) -MMD -MP -MF $(@:.o=.d) -c $< -o $@

@@ -2,6 +2,7 @@
 #include "waits.hpp"
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -16,14 +17,25 @@ namespace
 {
 
 // Inlined: the caller is the leaf of the stack.
-[[gnu::always_inline]] inline long call(long number, long a, long b, long c)
+[[gnu::always_inline]] inline long call(long number, long a, long b, long c, long d = 0)
 {
+#if defined(__x86_64__)
+    register long r10 asm("r10") = d;
     long result;
     asm volatile("syscall"
                  : "=a"(result)
-                 : "a"(number), "D"(a), "S"(b), "d"(c)
+                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
                  : "rcx", "r11", "memory");
     return result;
+#elif defined(__aarch64__)
+    register long x8 asm("x8") = number;
+    register long x0 asm("x0") = a;
+    register long x1 asm("x1") = b;
+    register long x2 asm("x2") = c;
+    register long x3 asm("x3") = d;
+    asm volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+#endif
 }
 
 timespec time_of(unsigned ms) { return {time_t(ms / 1000), long(ms % 1000) * 1'000'000}; }
@@ -49,8 +61,9 @@ FRAME void cbtest_naps(unsigned n, unsigned ms)
 
 FRAME void cbtest_poll(unsigned ms)
 {
+    const timespec t = time_of(ms); // poll(2) itself is x86's only
     KEEP_FRAME;
-    call(SYS_poll, 0, 0, long(ms));
+    call(SYS_ppoll, 0, 0, long(&t));
     KEEP_FRAME;
 }
 
@@ -107,9 +120,16 @@ Records with_frame(const Records& records, const char* key, std::string_view fun
 
 namespace
 {
+#if defined(__x86_64__)
 // push %rbp; mov %rsp, %rbp; mov $35, %eax (nanosleep); syscall; pop %rbp; ret
 constexpr unsigned char kJitCode[] = {0x55, 0x48, 0x89, 0xe5, 0xb8, 0x23, 0x00,
                                       0x00, 0x00, 0x0f, 0x05, 0x5d, 0xc3};
+#elif defined(__aarch64__)
+// stp x29, x30, [sp, #-16]!; mov x29, sp; mov x8, #101 (nanosleep); svc #0; ldp x29, x30, [sp],
+// #16; ret
+constexpr std::uint32_t kJitCode[] = {0xa9bf7bfd, 0x910003fd, 0xd2800ca8,
+                                      0xd4000001, 0xa8c17bfd, 0xd65f03c0};
+#endif
 } // namespace
 
 JitNap::JitNap()
@@ -118,6 +138,8 @@ JitNap::JitNap()
 {
     EXPECT_NE(page_, MAP_FAILED);
     std::memcpy(page_, kJitCode, sizeof kJitCode);
+    char* code = static_cast<char*>(page_);
+    __builtin___clear_cache(code, code + sizeof kJitCode);
 }
 
 void JitNap::name_in(pid_t pid) const

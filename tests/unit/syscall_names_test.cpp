@@ -19,14 +19,14 @@ TEST(SyscallNames, AreThoseOfTheMachine)
     EXPECT_EQ(syscall_name(SYSCALL_NATIVE, 600), "[600]");
 #if defined(__x86_64__)
     EXPECT_EQ(syscall_name(SYSCALL_NATIVE, 3), "close");
-    EXPECT_EQ(syscall_name(SYSCALL_I386, 3), "i386:read");
+    EXPECT_EQ(syscall_name(SYSCALL_32BIT, 3), "i386:read");
     EXPECT_EQ(syscall_name(SYSCALL_X32, 512), "x32:rt_sigaction");
 #endif
 }
 
 TEST(SyscallNames, TablesAreInOrderAndEachNameIsFound)
 {
-    for (const syscall_abi abi : {SYSCALL_NATIVE, SYSCALL_I386, SYSCALL_X32}) {
+    for (const syscall_abi abi : {SYSCALL_NATIVE, SYSCALL_32BIT, SYSCALL_X32}) {
         const auto names = syscall_names(abi);
         std::set<std::string_view> different;
         for (std::size_t i = 0; i < names.size(); i++) {

@@ -11,7 +11,7 @@ unit_kit  := $(filter-out $(kit_objs) $(main_obj),$(patsubst %.cpp,$(BUILD)/kit/
 test-unit: $(BUILD)/tests/unit_tests
 	$(Q)$< --gtest_brief=1
 
-$(BUILD)/tests/unit/%.o: tests/unit/%.cpp
+$(BUILD)/tests/unit/%.o: tests/unit/%.cpp | $(libraries)
 	$(say) CXX $<
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' $(filter-out -Wcast-qual -Wshadow,$(CXXFLAGS)) -Wno-missing-field-initializers -O1 -MMD -MP -MF $(@:.o=.d) -c $< -o $@

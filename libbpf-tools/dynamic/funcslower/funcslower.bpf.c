@@ -12,7 +12,7 @@ const volatile struct funcslower_config cfg = {};
 #if defined(__TARGET_ARCH_x86)
 #define SIXTH_ARGUMENT(regs) ((regs)->r9)
 #elif defined(__TARGET_ARCH_arm64)
-#define SIXTH_ARGUMENT(regs) (((PT_REGS_ARM64 *)(regs))->regs[5])
+#define SIXTH_ARGUMENT(regs) (((const struct user_pt_regs *)(regs))->regs[5])
 #endif
 
 static const struct funcslower_thread no_entries = {};

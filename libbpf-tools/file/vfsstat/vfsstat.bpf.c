@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "abi/syscall.h"
 #include "bpf/counters.bpf.h"
 #include "vfsstat.h"
 
@@ -10,13 +11,14 @@ static __always_inline int count(enum vfs_call call)
 }
 
 /* The programs that count the calls of one kernel function. The kernel cuts names at 15 letters. */
-#define COUNT(call, name, function)                   \
-	SEC("fentry/" #function)                      \
+#define COUNT(call, name, function) COUNT_IN(call, name, #function)
+#define COUNT_IN(call, name, function)                \
+	SEC("fentry/" function)                       \
 	int BPF_PROG(fentry_##name)                   \
 	{                                             \
 		return count(call);                   \
 	}                                             \
-	SEC("kprobe/" #function)                      \
+	SEC("kprobe/" function)                       \
 	int kprobe_##name(struct pt_regs *ctx)        \
 	{                                             \
 		return count(call);                   \
@@ -51,8 +53,8 @@ COUNT(VFS_RMDIR, rmdir, security_inode_rmdir)
 /* fsync(2) and fdatasync(2) have no VFS function below them that is not inlined on some kernel:
  * vfs_fsync_range() fires for half of them on 5.10 and 6.1, for none on 7.2. */
 COUNT(VFS_FSYNC, fsync, do_fsync)
-COUNT(VFS_FSYNC, xfsync, __x64_sys_fsync)
-COUNT(VFS_FSYNC, xfdsync, __x64_sys_fdatasync)
+COUNT_IN(VFS_FSYNC, xfsync, SYSCALL "fsync")
+COUNT_IN(VFS_FSYNC, xfdsync, SYSCALL "fdatasync")
 
 SEC("tracepoint/syscalls/sys_enter_fsync")
 int enter_fsync(void *ctx)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "vfsstat.h"
+#include "abi/syscall.h"
 #include "base/fd.hpp"
 #include "shape/counters.hpp"
 #include <fcntl.h>
@@ -118,8 +119,8 @@ constexpr CountedCall kCalls[] = {
     {"vfs_write", VFS_WRITE},
     {"vfs_writev", VFS_WRITE},
     {"do_fsync", VFS_FSYNC},
-    {"__x64_sys_fsync", VFS_FSYNC},
-    {"__x64_sys_fdatasync", VFS_FSYNC},
+    {SYSCALL "fsync", VFS_FSYNC},
+    {SYSCALL "fdatasync", VFS_FSYNC},
     {"vfs_create", VFS_CREATE},
     {"security_inode_unlink", VFS_UNLINK},
     {"security_inode_mkdir", VFS_MKDIR},

@@ -3,7 +3,12 @@
 #include "bpf/top.bpf.h"
 #include "syscount.h"
 
-#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
+/* What tells a task, or its call, of the 32-bit ABI (arch/.../include/asm/thread_info.h). */
+#if defined(__TARGET_ARCH_x86)
+#define IS_32BIT(tracing, task) (LOAD(tracing, task, thread_info.status) & 2) /* TS_COMPAT */
+#elif defined(__TARGET_ARCH_arm64)
+#define IS_32BIT(tracing, task) (LOAD(tracing, task, thread_info.flags) >> 22 & 1) /* TIF_32BIT */
+#endif
 #define X32_BIT 0x40000000u /* __X32_SYSCALL_BIT */
 #define MAX_ERRNO 4095
 
@@ -11,11 +16,14 @@
 enum { NR_SIGRETURN = 15, NR_CLONE = 56, NR_FORK = 57, NR_VFORK = 58, NR_EXECVE = 59, NR_EXIT = 60,
        NR_EXIT_GROUP = 231, NR_CLONE3 = 435,
        I386_EXIT = 1, I386_FORK = 2, I386_EXECVE = 11, I386_CLONE = 120, I386_SIGRETURN = 173,
-       I386_VFORK = 190, I386_EXIT_GROUP = 252, X32_EXECVE = 520 };
+       I386_VFORK = 190, I386_EXIT_GROUP = 252, X32_EXECVE = 520,
+       SIGRETURN_32 = I386_SIGRETURN };
 #define CALL_NR_FIELD orig_ax
 #elif defined(__TARGET_ARCH_arm64)
 enum { NR_SIGRETURN = 139, NR_CLONE = 220, NR_EXECVE = 221, NR_EXIT = 93, NR_EXIT_GROUP = 94,
-       NR_CLONE3 = 435 };
+       NR_CLONE3 = 435,
+       ARM_EXIT = 1, ARM_FORK = 2, ARM_EXECVE = 11, ARM_CLONE = 120, ARM_VFORK = 190,
+       ARM_EXIT_GROUP = 248, SIGRETURN_32 = 173 /* rt_sigreturn */ };
 #define CALL_NR_FIELD syscallno
 #endif
 
@@ -51,21 +59,19 @@ static __always_inline struct task_struct *running(bool tracing)
 static __always_inline __u32 slot_of(bool tracing, __u64 nr)
 {
 	__u32 abi = SYSCALL_NATIVE, n = nr;
-
-#if defined(__TARGET_ARCH_x86)
 	struct task_struct *task = running(tracing);
-	__u32 status = LOAD(tracing && HAS_TASK, task, thread_info.status);
 
-	if (status & TS_COMPAT) {
-		abi = SYSCALL_I386;
-	} else if (n & X32_BIT && n != ~0u) {
+	if (IS_32BIT(tracing && HAS_TASK, task))
+		abi = SYSCALL_32BIT;
+#if defined(__TARGET_ARCH_x86)
+	else if (n & X32_BIT && n != ~0u) {
 		abi = SYSCALL_X32;
 		n &= ~X32_BIT;
 	}
+#endif
 	/* sigreturn restores the registers of what the signal has interrupted, but for this one. */
 	if (n == ~0u)
-		n = abi == SYSCALL_I386 ? I386_SIGRETURN : NR_SIGRETURN;
-#endif
+		n = abi == SYSCALL_32BIT ? SIGRETURN_32 : NR_SIGRETURN;
 	return n < SYSCALLS_PER_ABI ? SYSCALL_SLOT(abi, n) : SYSCALL_SLOT_OTHER;
 }
 
@@ -76,14 +82,19 @@ static __always_inline bool is_fork(__u32 slot)
 #if defined(__TARGET_ARCH_x86)
 	case NR_FORK:
 	case NR_VFORK:
-	case SYSCALL_SLOT(SYSCALL_I386, I386_FORK):
-	case SYSCALL_SLOT(SYSCALL_I386, I386_VFORK):
-	case SYSCALL_SLOT(SYSCALL_I386, I386_CLONE):
-	case SYSCALL_SLOT(SYSCALL_I386, NR_CLONE3):
+	case SYSCALL_SLOT(SYSCALL_32BIT, I386_FORK):
+	case SYSCALL_SLOT(SYSCALL_32BIT, I386_VFORK):
+	case SYSCALL_SLOT(SYSCALL_32BIT, I386_CLONE):
+	case SYSCALL_SLOT(SYSCALL_32BIT, NR_CLONE3):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_FORK):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_VFORK):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_CLONE):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_CLONE3):
+#elif defined(__TARGET_ARCH_arm64)
+	case SYSCALL_SLOT(SYSCALL_32BIT, ARM_FORK):
+	case SYSCALL_SLOT(SYSCALL_32BIT, ARM_VFORK):
+	case SYSCALL_SLOT(SYSCALL_32BIT, ARM_CLONE):
+	case SYSCALL_SLOT(SYSCALL_32BIT, NR_CLONE3):
 #endif
 	case NR_CLONE:
 	case NR_CLONE3:
@@ -96,10 +107,13 @@ static __always_inline bool is_exit(__u32 slot)
 {
 	switch (slot) {
 #if defined(__TARGET_ARCH_x86)
-	case SYSCALL_SLOT(SYSCALL_I386, I386_EXIT):
-	case SYSCALL_SLOT(SYSCALL_I386, I386_EXIT_GROUP):
+	case SYSCALL_SLOT(SYSCALL_32BIT, I386_EXIT):
+	case SYSCALL_SLOT(SYSCALL_32BIT, I386_EXIT_GROUP):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_EXIT):
 	case SYSCALL_SLOT(SYSCALL_X32, NR_EXIT_GROUP):
+#elif defined(__TARGET_ARCH_arm64)
+	case SYSCALL_SLOT(SYSCALL_32BIT, ARM_EXIT):
+	case SYSCALL_SLOT(SYSCALL_32BIT, ARM_EXIT_GROUP):
 #endif
 	case NR_EXIT:
 	case NR_EXIT_GROUP:
@@ -111,10 +125,10 @@ static __always_inline bool is_exit(__u32 slot)
 static __always_inline bool is_execve(__u32 slot)
 {
 #if defined(__TARGET_ARCH_x86)
-	return slot == NR_EXECVE || slot == SYSCALL_SLOT(SYSCALL_I386, I386_EXECVE) ||
+	return slot == NR_EXECVE || slot == SYSCALL_SLOT(SYSCALL_32BIT, I386_EXECVE) ||
 	       slot == SYSCALL_SLOT(SYSCALL_X32, X32_EXECVE);
 #else
-	return slot == NR_EXECVE;
+	return slot == NR_EXECVE || slot == SYSCALL_SLOT(SYSCALL_32BIT, ARM_EXECVE);
 #endif
 }
 

@@ -104,7 +104,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) {
         const auto abi = r.known() ? abi_name(syscall_abi(r.slot / SYSCALLS_PER_ABI)) : "";
         return r.known() ? Value(Trusted{abi.empty() ? "native" : abi}) : Value();
-    }>("abi", "ABI", 6, "Whose number: native, i386 or x32", kJsonOnly),
+    }>("abi", "ABI", 6, "Whose number: native, i386, x32 or arm", kJsonOnly),
     col<[](const Row& r) { return r.sums.count; }>("count", "COUNT", -8, "Calls"),
     col<[](const Row& r) { return r.sums.failed; }>("failed", "FAILED", -8, "Calls that failed",
                                                     kJsonOnly),
@@ -147,7 +147,7 @@ std::string slot_name(std::uint32_t slot)
 [[noreturn]] void list_names()
 {
     std::string text;
-    for (const syscall_abi abi : {SYSCALL_NATIVE, SYSCALL_I386, SYSCALL_X32})
+    for (const syscall_abi abi : {SYSCALL_NATIVE, SYSCALL_32BIT, SYSCALL_X32})
         for (const SyscallName& call : syscall_names(abi)) {
             const std::string number = cat(call.number);
             text += cat(std::string(number.size() < 3 ? 3 - number.size() : 0, ' '), number, ": ",
