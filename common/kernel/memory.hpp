@@ -15,7 +15,7 @@ namespace corebox
 class KernelMemory
 {
 public:
-    static constexpr std::size_t kMost = 64 << 10; // bytes of one read()
+    static constexpr std::size_t kMost = 64 << 10;   // bytes of one read()
     static constexpr std::size_t kLongestName = 112; // that address() looks up, and a NUL
 
     // Empty where the kernel cannot, or refuses (lockdown, capabilities).

@@ -215,16 +215,16 @@ static __always_inline struct id_args args_of_32bit(const struct pt_regs *regs)
 }
 
 SEC("fexit/__ia32_sys_setgroups")
-int BPF_PROG(setgroups_fexit32, const struct pt_regs *regs, long ret)
+int BPF_PROG(groups_fexit32, const struct pt_regs *regs, long ret)
 {
 	struct id_args args = args_of_32bit(regs);
 
 	return changed(ctx, CALL_SETGROUPS, &args, ret);
 }
 SEC("kprobe/__ia32_sys_setgroups")
-int BPF_KPROBE(setgroups_kprobe, const struct pt_regs *regs) { return enter(args_of_32bit(regs)); }
+int BPF_KPROBE(groups_kprobe, const struct pt_regs *regs) { return enter(args_of_32bit(regs)); }
 SEC("kretprobe/__ia32_sys_setgroups")
-int BPF_KRETPROBE(setgroups_kret, long ret)
+int BPF_KRETPROBE(groups_kret, long ret)
 {
 	struct id_args args;
 

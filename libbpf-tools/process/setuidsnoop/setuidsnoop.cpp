@@ -128,8 +128,8 @@ constexpr Need kNeeds[] = {
                rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint")}},
     // On 5.10 as with execveat (execsnoop). The older call, with 16-bit IDs, is seen by none.
     {.what = "setgroups of 32-bit programs",
-     .rungs = {rung<&P::setgroups_fexit32>("fexit"),
-               rung<&P::setgroups_kprobe, &P::setgroups_kret>("kprobe")},
+     .rungs = {rung<&P::groups_fexit32>("fexit"),
+               rung<&P::groups_kprobe, &P::groups_kret>("kprobe")},
      .optional = true,
      .without = "setgroups of 32-bit programs"},
     {.what = "programs that change IDs",
