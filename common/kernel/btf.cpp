@@ -686,19 +686,25 @@ bool KernelBtf::argument_unknown(std::uint32_t function_id) const
     return target && btf_kind(target) == BTF_KIND_FWD;
 }
 
+std::optional<std::uint32_t> member_offset(const btf* types, const char* structure,
+                                           std::string_view member)
+{
+    const __s32 id = btf__find_by_name_kind(types, structure, BTF_KIND_STRUCT);
+    if (id <= 0)
+        return std::nullopt;
+    const btf_type* t = btf__type_by_id(types, __u32(id));
+    for (__u32 i = 0; i < btf_vlen(t); i++)
+        if (member == btf__name_by_offset(types, btf_members(t)[i].name_off))
+            return btf_member_bit_offset(t, i) / 8;
+    return std::nullopt;
+}
+
 bool has_member(std::span<const std::byte> raw, std::string_view name)
 {
     const std::unique_ptr<btf, void (*)(btf*)> types(
         btf__new(raw.data(), std::uint32_t(raw.size())), btf__free);
     const std::string of(name.substr(0, name.find('.')));
-    const __s32 id = types ? btf__find_by_name_kind(types.get(), of.c_str(), BTF_KIND_STRUCT) : -1;
-    if (id <= 0)
-        return false;
-    const btf_type* t = btf__type_by_id(types.get(), __u32(id));
-    const std::span members(btf_members(t), btf_vlen(t));
-    return std::ranges::any_of(members, [&](const btf_member& m) {
-        return name.substr(of.size() + 1) == btf__name_by_offset(types.get(), m.name_off);
-    });
+    return types && member_offset(types.get(), of.c_str(), name.substr(of.size() + 1));
 }
 
 Answer KernelBtf::member(std::string_view name)

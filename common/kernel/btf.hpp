@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -105,6 +106,10 @@ private:
     std::size_t strings_ = 0, strings_size_ = 0;
     std::unordered_map<std::uint32_t, std::string> known_; // strings that find() found
 };
+
+// Where a member of a structure is, in bytes; nothing: it has none of that name.
+std::optional<std::uint32_t> member_offset(const btf* types, const char* structure,
+                                           std::string_view member);
 
 // Whether raw BTF has "struct.member".
 bool has_member(std::span<const std::byte> raw, std::string_view name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel/memory.hpp"
+#include "kernel/insn.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,29 +22,6 @@ namespace
 
 constexpr std::size_t kWindowBytes = 128 + KernelMemory::kMost;
 
-constexpr bpf_insn insn(int code, int dst, int src, int off, std::int32_t imm)
-{
-    return {__u8(code), __u8(dst & 15), __u8(src & 15), __s16(off), imm};
-}
-constexpr bpf_insn mov(int dst, int src)
-{
-    return insn(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
-}
-constexpr bpf_insn mov_imm(int dst, std::int32_t imm)
-{
-    return insn(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm);
-}
-constexpr bpf_insn add(int dst, std::int32_t imm)
-{
-    // NOLINTNEXTLINE(misc-redundant-expression): BPF_ADD and BPF_K are both 0
-    return insn(BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, imm);
-}
-constexpr bpf_insn load(int dst, int src, int off)
-{
-    return insn(BPF_LDX | BPF_MEM | BPF_DW, dst, src, off, 0);
-}
-constexpr bpf_insn call(std::int32_t helper) { return insn(BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
-
 } // namespace
 
 KernelMemory::KernelMemory()
@@ -58,26 +36,26 @@ KernelMemory::KernelMemory()
         return;
     const bpf_insn program[] = {
         // r6 = the window
-        insn(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_6, BPF_PSEUDO_MAP_VALUE, 0, map_.get()),
-        insn(0, 0, 0, 0, 0),
-        load(BPF_REG_2, BPF_REG_6, offsetof(Window, size)),
-        insn(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 7, 0),
+        insn::any(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_6, BPF_PSEUDO_MAP_VALUE, 0, map_.get()),
+        insn::any(0, 0, 0, 0, 0),
+        insn::load(BPF_REG_2, BPF_REG_6, offsetof(Window, size)),
+        insn::any(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 7, 0),
         // return bpf_kallsyms_lookup_name(window->symbol, sizeof symbol, 0, &window->address)
-        mov(BPF_REG_1, BPF_REG_6),
-        add(BPF_REG_1, offsetof(Window, symbol)),
-        mov_imm(BPF_REG_2, sizeof(Window::symbol)),
-        mov_imm(BPF_REG_3, 0),
-        mov(BPF_REG_4, BPF_REG_6),
-        call(BPF_FUNC_kallsyms_lookup_name),
-        insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        insn::mov(BPF_REG_1, BPF_REG_6),
+        insn::add(BPF_REG_1, offsetof(Window, symbol)),
+        insn::mov_imm(BPF_REG_2, sizeof(Window::symbol)),
+        insn::mov_imm(BPF_REG_3, 0),
+        insn::mov(BPF_REG_4, BPF_REG_6),
+        insn::call(BPF_FUNC_kallsyms_lookup_name),
+        insn::exit(),
         // return bpf_probe_read_kernel(window->data, window->size, window->address)
-        mov_imm(BPF_REG_0, -1),
-        insn(BPF_JMP | BPF_JGT | BPF_K, BPF_REG_2, 0, 4, kMost),
-        load(BPF_REG_3, BPF_REG_6, offsetof(Window, address)),
-        mov(BPF_REG_1, BPF_REG_6),
-        add(BPF_REG_1, offsetof(Window, data)),
-        call(BPF_FUNC_probe_read_kernel),
-        insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        insn::mov_imm(BPF_REG_0, -1),
+        insn::any(BPF_JMP | BPF_JGT | BPF_K, BPF_REG_2, 0, 4, kMost),
+        insn::load(BPF_REG_3, BPF_REG_6, offsetof(Window, address)),
+        insn::mov(BPF_REG_1, BPF_REG_6),
+        insn::add(BPF_REG_1, offsetof(Window, data)),
+        insn::call(BPF_FUNC_probe_read_kernel),
+        insn::exit(),
     };
     bpf_prog_load_opts options{};
     options.sz = sizeof options;

@@ -163,18 +163,9 @@ std::optional<ModuleForm> module_form(KernelMemory& memory)
     const std::unique_ptr<btf, void (*)(btf*)> types(btf__new(raw.data(), __u32(raw.size())),
                                                      btf__free);
     const auto offset = [&](const char* type, std::string_view member, std::uint32_t& out) {
-        const btf_type* t =
-            types ? btf__type_by_id(
-                        types.get(),
-                        __u32(std::max(btf__find_by_name_kind(types.get(), type, BTF_KIND_STRUCT),
-                                       0)))
-                  : nullptr;
-        for (__u32 i = 0; t && i < btf_vlen(t); i++)
-            if (member == btf__name_by_offset(types.get(), btf_members(t)[i].name_off)) {
-                out = btf_member_bit_offset(t, i) / 8;
-                return true;
-            }
-        return false;
+        const auto bytes = types ? member_offset(types.get(), type, member) : std::nullopt;
+        out = bytes.value_or(0);
+        return bytes.has_value();
     };
     ModuleForm form{};
     if (!offset("module", "list", form.list) || !offset("module", "name", form.name) ||

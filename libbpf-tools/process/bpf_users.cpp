@@ -3,6 +3,8 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "kernel/btf.hpp"
+#include "kernel/insn.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -171,18 +173,11 @@ public:
         return vmlinux_.get();
     }
 
-    // Of a structure's member, in bytes.
+    // Of a structure's member, in bytes, as instructions have it.
     std::optional<std::int16_t> offset(const char* structure, std::string_view member)
     {
-        const __s32 id =
-            vmlinux() ? btf__find_by_name_kind(vmlinux(), structure, BTF_KIND_STRUCT) : -1;
-        if (id <= 0)
-            return std::nullopt;
-        const btf_type* t = btf__type_by_id(vmlinux(), __u32(id));
-        for (__u32 i = 0; i < btf_vlen(t); i++)
-            if (member == btf__name_by_offset(vmlinux(), btf_members(t)[i].name_off))
-                return std::int16_t(btf_member_bit_offset(t, i) / 8);
-        return std::nullopt;
+        const auto bytes = vmlinux() ? member_offset(vmlinux(), structure, member) : std::nullopt;
+        return bytes ? std::optional(std::int16_t(*bytes)) : std::nullopt;
     }
 
 private:
@@ -193,11 +188,6 @@ private:
     Btf vmlinux_;
     std::map<std::uint32_t, Btf> modules_; // freed before what they continue
 };
-
-constexpr bpf_insn insn(int code, int dst, int src, int off, std::int32_t imm)
-{
-    return {__u8(code), __u8(dst & 15), __u8(src & 15), __s16(off), imm};
-}
 
 // What programs are attached to, by their ids, where the kernel tells that neither with the program
 // nor with its link (before 5.13): a BPF iterator over all programs (5.9+) reads it from the
@@ -217,37 +207,36 @@ std::map<std::uint32_t, std::string> targets_by_iterator(KernelTypes& types)
             : -1;
     if (!aux || !id || !function || iterator <= 0)
         return targets;
-    constexpr int kLoad = BPF_LDX | BPF_MEM | BPF_DW, kTarget = -int(sizeof(Target));
+    constexpr int kTarget = -int(sizeof(Target));
     std::vector<bpf_insn> program;
     for (int at = kTarget; at < 0; at += 8)
-        program.push_back(insn(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, at, 0));
+        program.push_back(insn::store_imm(BPF_REG_10, at, 0));
     program.insert(
         program.end(),
         {
             // r6 = context, struct bpf_iter__bpf_prog; r7 = context->prog, null at the end
-            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
-            insn(kLoad, BPF_REG_7, BPF_REG_6, 8, 0),
-            insn(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_7, 0, 14, 0),
+            insn::mov(BPF_REG_6, BPF_REG_1),
+            insn::load(BPF_REG_7, BPF_REG_6, 8),
+            insn::any(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_7, 0, 14, 0),
             // target.id = prog->aux->id
-            insn(kLoad, BPF_REG_7, BPF_REG_7, *aux, 0),
-            insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_7, *id, 0),
-            insn(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, BPF_REG_1, kTarget, 0),
+            insn::load(BPF_REG_7, BPF_REG_7, *aux),
+            insn::load(BPF_REG_1, BPF_REG_7, *id, BPF_W),
+            insn::store(BPF_REG_10, kTarget, BPF_REG_1),
             // read_kernel_str(target.function, sizeof target.function, aux->attach_func_name)
-            insn(kLoad, BPF_REG_3, BPF_REG_7, *function, 0),
-            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, sizeof(Target::function)),
-            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0, 0),
-            insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
-                 kTarget + int(offsetof(Target, function))),
-            insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_kernel_str),
+            insn::load(BPF_REG_3, BPF_REG_7, *function),
+            insn::mov_imm(BPF_REG_2, sizeof(Target::function)),
+            insn::mov(BPF_REG_1, BPF_REG_10),
+            insn::add(BPF_REG_1, kTarget + int(offsetof(Target, function))),
+            insn::call(BPF_FUNC_probe_read_kernel_str),
             // seq_write(context->meta->seq, &target, sizeof target)
-            insn(kLoad, BPF_REG_1, BPF_REG_6, 0, 0),
-            insn(kLoad, BPF_REG_1, BPF_REG_1, 0, 0),
-            insn(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
-            insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, kTarget),
-            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, sizeof(Target)),
-            insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_seq_write),
-            insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
-            insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+            insn::load(BPF_REG_1, BPF_REG_6, 0),
+            insn::load(BPF_REG_1, BPF_REG_1, 0),
+            insn::mov(BPF_REG_2, BPF_REG_10),
+            insn::add(BPF_REG_2, kTarget),
+            insn::mov_imm(BPF_REG_3, sizeof(Target)),
+            insn::call(BPF_FUNC_seq_write),
+            insn::mov_imm(BPF_REG_0, 0),
+            insn::exit(),
         });
     bpf_prog_load_opts options{};
     options.sz = sizeof options;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funcinterval.h"
 #include "call.hpp"
+#include "kernel/insn.hpp"
 #include "shape/histogram.hpp"
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -80,31 +81,19 @@ Unit unit(const Options& o)
                             : Unit{"nsecs", 1};
 }
 
-bool is_exchange(const bpf_insn& insn)
+bool is_exchange(const bpf_insn& i)
 {
-    return insn.code == (BPF_STX | BPF_ATOMIC | BPF_DW) && insn.imm == BPF_CMPXCHG;
+    return i.code == (BPF_STX | BPF_ATOMIC | BPF_DW) && i.imm == BPF_CMPXCHG;
 }
 
 // Asked of the kernel itself, with a program that does nothing else.
 bool kernel_exchanges()
 {
     const bpf_insn code[] = {
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K,
-         .dst_reg = BPF_REG_0,
-         .src_reg = 0,
-         .off = 0,
-         .imm = 0},
-        {.code = BPF_STX | BPF_MEM | BPF_DW,
-         .dst_reg = BPF_REG_10,
-         .src_reg = BPF_REG_0,
-         .off = -8,
-         .imm = 0},
-        {.code = BPF_STX | BPF_ATOMIC | BPF_DW,
-         .dst_reg = BPF_REG_10,
-         .src_reg = BPF_REG_0,
-         .off = -8,
-         .imm = BPF_CMPXCHG},
-        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+        insn::mov_imm(BPF_REG_0, 0),
+        insn::store(BPF_REG_10, -8, BPF_REG_0),
+        insn::any(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_10, BPF_REG_0, -8, BPF_CMPXCHG),
+        insn::exit(),
     };
     return bool(Fd(bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "exchange", "GPL", code,
                                  std::size(code), nullptr)));
@@ -114,10 +103,10 @@ void store_instead(bpf_program* program)
 {
     const bpf_insn* first = bpf_program__insns(program);
     std::vector<bpf_insn> code(first, first + bpf_program__insn_cnt(program));
-    for (bpf_insn& insn : code)
-        if (is_exchange(insn)) {
-            insn.code = BPF_STX | BPF_MEM | BPF_DW;
-            insn.imm = 0;
+    for (bpf_insn& i : code)
+        if (is_exchange(i)) {
+            i.code = BPF_STX | BPF_MEM | BPF_DW;
+            i.imm = 0;
         }
     bpf_program__set_insns(program, code.data(), code.size());
 }

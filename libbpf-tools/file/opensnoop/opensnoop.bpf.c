@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../open_calls.bpf.h"
 #include "bpf/event.bpf.h"
 #include "bpf/event_stacks.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/path.bpf.h"
-#include "bpf/session.bpf.h"
-#include "bpf/syscall.bpf.h"
-#include "bpf/uring.bpf.h"
 #include "opensnoop.h"
-
-struct open_args {
-	const char *path;
-	int dfd;
-	__u32 flags, mode;
-};
 
 const volatile struct open_config cfg = {};
 EVENT_SCRATCH(struct open_event, 1)
@@ -28,15 +20,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct open_with_stacks);
 } with_stacks SEC(".maps");
-SYSCALL_ARGS(struct open_args)
 
-static __always_inline bool wanted(__u32 flags)
+static __always_inline bool open_wanted(__u32 flags)
 {
 	return filter_current() && asked_for(!cfg.flag_mask || (flags & cfg.flag_mask));
 }
 
-/* `copied`: bytes of a path that the kernel has copied; 0: it is in the caller's memory. */
-static __always_inline int report(void *ctx, const struct open_args *args, int ret, __u32 copied)
+static __always_inline int opened(void *ctx, const struct open_args *args, int ret, __u32 copied)
 {
 	__u32 zero = 0;
 	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &zero) :
@@ -62,105 +52,3 @@ static __always_inline int report(void *ctx, const struct open_args *args, int r
 		event_output(ctx, e, size);
 	return 0;
 }
-
-/* One function behind open, openat, openat2 and creat. It returns int since 7.2, long before. */
-SEC("fexit/do_sys_openat2")
-int BPF_PROG(open_fexit, int dfd, const char *path, struct open_how *how, int ret)
-{
-	struct open_args args = { path, dfd, how->flags, how->mode };
-
-	return wanted(args.flags) ? report(ctx, &args, ret, 0) : 0;
-}
-
-/* The lower rungs see the arguments at entry and the result at return. */
-static int enter(const char *path, int dfd, __u32 flags, __u32 mode)
-{
-	struct open_args args = { path, dfd, flags, mode };
-
-	if (wanted(flags))
-		args_keep(&args);
-	return 0;
-}
-
-static __always_inline int leave(void *ctx, int ret)
-{
-	struct open_args args;
-
-	return args_take(&args) ? report(ctx, &args, ret, 0) : 0;
-}
-
-SEC("tracepoint/syscalls/sys_enter_open")
-int enter_open(struct syscall_enter *c) { return enter((void *)c->args[0], AT_FDCWD, c->args[1], c->args[2]); }
-SEC("tracepoint/syscalls/sys_enter_creat")
-int enter_creat(struct syscall_enter *c) { return enter((void *)c->args[0], AT_FDCWD, O_CREAT_FLAGS, c->args[1]); }
-SEC("tracepoint/syscalls/sys_enter_openat")
-int enter_openat(struct syscall_enter *c) { return enter((void *)c->args[1], c->args[0], c->args[2], c->args[3]); }
-SEC("tracepoint/syscalls/sys_enter_openat2")
-int enter_openat2(struct syscall_enter *c)
-{
-	struct open_how how = {};
-
-	bpf_probe_read_user(&how, sizeof(how), (void *)c->args[2]);
-	return enter((void *)c->args[1], c->args[0], how.flags, how.mode);
-}
-
-SEC("tracepoint/syscalls/sys_exit_open")
-int leave_open(struct syscall_exit *c) { return leave(c, c->ret); }
-SEC("tracepoint/syscalls/sys_exit_creat")
-int leave_creat(struct syscall_exit *c) { return leave(c, c->ret); }
-SEC("tracepoint/syscalls/sys_exit_openat")
-int leave_openat(struct syscall_exit *c) { return leave(c, c->ret); }
-SEC("tracepoint/syscalls/sys_exit_openat2")
-int leave_openat2(struct syscall_exit *c) { return leave(c, c->ret); }
-
-SEC("kprobe/do_sys_openat2")
-int BPF_KPROBE(open_kprobe, int dfd, const char *path, struct open_how *how)
-{
-	return enter(path, dfd, BPF_CORE_READ(how, flags), BPF_CORE_READ(how, mode));
-}
-SEC("kretprobe/do_sys_openat2")
-int BPF_KRETPROBE(open_kretprobe, int ret) { return leave(ctx, ret); }
-
-static __always_inline bool uring_enter(struct io_kiocb *req, __u32 issue_flags)
-{
-	bool want = wanted(uring_open_flags(req));
-
-	if (want)
-		uring_open_begin(req, issue_flags);
-	return want;
-}
-
-static __always_inline int uring_leave(void *ctx, int ret)
-{
-	struct uring_open *o = uring_open_result(ret, &ret);
-
-	if (o)
-		report(ctx, &(struct open_args){ o->path, o->dfd, o->flags, o->mode }, ret, o->path_len);
-	uring_open_end();
-	return 0;
-}
-
-SEC("kprobe.session/io_openat2")
-int uring_session(struct pt_regs *ctx)
-{
-	if (session_is_return(ctx))
-		return uring_leave(ctx, PT_REGS_RC(ctx));
-	return !uring_enter((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
-}
-
-SEC("fentry/io_openat2")
-int BPF_PROG(uring_fentry, struct io_kiocb *req, unsigned int flags)
-{
-	uring_enter(req, flags);
-	return 0;
-}
-SEC("fexit/io_openat2")
-int BPF_PROG(uring_fexit, struct io_kiocb *req, unsigned int flags, int ret) { return uring_leave(ctx, ret); }
-SEC("kprobe/io_openat2")
-int BPF_KPROBE(uring_kprobe, struct io_kiocb *req, unsigned int flags)
-{
-	uring_enter(req, flags);
-	return 0;
-}
-SEC("kretprobe/io_openat2")
-int BPF_KRETPROBE(uring_kretprobe, int ret) { return uring_leave(ctx, ret); }
