@@ -146,7 +146,7 @@ endif
 
 # The hand-written texts, for `corebox help TOOL`.
 texts := $(sort $(wildcard $(tool_dirs:%=%/*.md)))
-$(BUILD)/texts.cpp: $(texts) $(BUILD)/host/pack-files Makefile
+$(BUILD)/texts.cpp: $(texts) $(BUILD)/host/pack-files $(BUILD)/tools.list Makefile
 	$(Q)$(BUILD)/host/pack-files corebox_texts $(texts) > $@
 
 $(BUILD)/host/pack-files: scripts/build/pack-files.cpp
@@ -159,9 +159,15 @@ $(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/probe/unpack.hpp | $(libra
 .PHONY: bpf-objects
 bpf-objects: $(bpf_tools:%=$(BUILD)/bpf/%.bpf.o)
 
-$(BUILD)/corebox: $(main_obj) $(tool_objs) $(bundle_obj) $(BUILD)/texts.o $(BUILD)/libkit.a
+# With another ONLY it is another program.
+.PHONY: FORCE
+$(BUILD)/tools.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(tools)' | cmp -s - $@ || echo '$(tools)' > $@
+
+$(BUILD)/corebox: $(main_obj) $(tool_objs) $(bundle_obj) $(BUILD)/texts.o $(BUILD)/libkit.a $(BUILD)/tools.list
 	$(say) LINK $@
-	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@.debug
+	$(Q)$(CXX) $(LDFLAGS) $(filter-out %.list,$^) $(LDLIBS) -o $@.debug
 	$(Q)$(STRIP) -o $@ $@.debug
 
 $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(bundle_obj) $(BUILD)/libkit.a
@@ -190,6 +196,8 @@ $(BUILD)/bench/nothing: tests/bench/nothing.c
 # What a developer and a packager call.
 .PHONY: test bench demo install man new fmt lint clean
 export COREBOX_BUILD = $(BUILD)
+# Both test both architectures.
+$(if $(and $(cross),$(filter test matrix,$(MAKECMDGOALS))),$(error make test and make matrix are without ARCH))
 test:
 	+$(Q)scripts/test
 
@@ -242,7 +250,7 @@ install: corebox man
 # Packages, into build/packages: a Debian package, a tarball, a container image.
 .PHONY: deb tarball oci
 deb tarball oci: corebox man
-	+$(Q)BUILD=$(BUILD) scripts/package $@
+	+$(Q)ARCH=$(ARCH) BUILD=$(BUILD) scripts/package $@
 
 # BPF files are in kernel style, which this clang-format does not know.
 cxx_files := $(wildcard common/*.[ch]pp common/*/*.[ch]pp libbpf-tools/*/*.[ch]pp \

@@ -231,8 +231,10 @@ bool add_symbols_of(std::vector<TextSymbol>& symbols, KernelMemory& memory, cons
 bool add_modules(std::vector<TextSymbol>& symbols, KernelMemory& memory, std::string_view start)
 {
     std::set<std::string> loaded;
-    const std::string list = read_file("/proc/modules").value_or("");
-    for (const std::string_view line : split(list, '\n'))
+    const auto list = read_file("/proc/modules");
+    if (!list) // not readable, or the kernel can load none
+        return memory.address("modules") == 0;
+    for (const std::string_view line : split(*list, '\n'))
         loaded.emplace(line.substr(0, line.find(' ')));
     if (loaded.empty())
         return true;

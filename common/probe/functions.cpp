@@ -248,8 +248,11 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
     if (entry_of({}) == Entry::unknown)
         return std::nullopt;
     KernelMemory memory;
-    // Where it finds names one by one only, a few look-ups take as long as the lists.
-    if (memory.empty() || memory.address("kallsyms_on_each_match_symbol") == 0)
+    // Where it finds names one by one only, a few look-ups take as long as the lists. Without the
+    // function tracer no function begins with the place of a call, but some with the same nop, of a
+    // jump label.
+    if (memory.empty() || memory.address("kallsyms_on_each_match_symbol") == 0 ||
+        memory.address("ftrace_location") == 0)
         return std::nullopt;
     auto symbols = text_symbols(memory, pattern.start());
     // Text of the start-up lies elsewhere, and is gone.
@@ -268,6 +271,7 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
     symbols->erase(aliases.begin(), aliases.end());
     NearMemory near(memory);
     std::optional<std::set<std::string, std::less<>>> traced;
+    std::set<std::uint64_t> traced_at;
     std::vector<KernelFunction> chosen;
     for (TextSymbol& s : *symbols) {
         const Entry entry = entry_of(near.read(s.address, 16));
@@ -279,10 +283,15 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
                 return std::nullopt;
             traced.emplace();
             each_line(*text, [&](std::string_view line) {
-                traced->emplace(line.substr(0, line.find_first_of(" \t")));
+                const auto& name =
+                    *traced->emplace(line.substr(0, line.find_first_of(" \t"))).first;
+                // What it calls a function may be an alias that was not looked for.
+                if (!name.starts_with(pattern.start()))
+                    traced_at.insert(memory.address(name));
             });
         }
-        if (entry == Entry::site || (entry == Entry::called && traced->contains(s.name)))
+        if (entry == Entry::site ||
+            (entry == Entry::called && (traced->contains(s.name) || traced_at.contains(s.address))))
             chosen.push_back(
                 {.name = std::move(s.name), .module = std::move(s.module), .address = s.address});
     }

@@ -51,6 +51,12 @@ concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
 };
+// Of bpf/uring.bpf.h.
+template <class S>
+concept HasUringOpens = requires(S* s)
+{
+    s->maps.uring_opens;
+};
 // Of dynamic/call.bpf.h.
 template <class S>
 concept HasThreads = requires(S* s)
@@ -122,7 +128,9 @@ public:
     std::vector<Link> take_links() { return std::move(links_); }
     std::vector<Fd> take_sessions() { return std::move(sessions_); } // links without libbpf
     // Those of which the kernel may skip a run. `kept`: the tool keeps what it saw of a call until
-    // it has seen its end, and so counts ends that were skipped.
+    // it has seen its end, and so counts ends that were skipped: once the thread makes another call
+    // or is gone. (The kernel's own counts have skipped ends of calls that were not asked for,
+    // too.)
     std::vector<const bpf_program*> programs(bool kept) const;
 
 private:
@@ -179,9 +187,12 @@ struct Attachment {
     }
     std::uint64_t unreturned() const
     {
+        std::uint64_t n = 0;
         if constexpr (HasArgs<S>)
-            return unreturned_calls(skeleton->maps.cb_args);
-        return 0;
+            n += unreturned_calls(skeleton->maps.cb_args);
+        if constexpr (HasUringOpens<S>)
+            n += unreturned_calls(skeleton->maps.uring_opens);
+        return n;
     }
     std::span<const cpu_account> account() const { return skeleton->bss->cb_account; }
 };

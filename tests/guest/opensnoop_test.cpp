@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "direct_call.hpp"
 #include "harness.hpp"
 #include "waits.hpp"
 #include <algorithm>
@@ -942,17 +943,12 @@ TEST(Opensnoop, LongestPath)
     EXPECT_EQ(result.records[1].at("err"), ENAMETOOLONG);
 }
 
-// Not inlined, not joined, and no function of the C library between it and the kernel, which keeps
-// no frame: their names are what is looked for.
+// Not inlined, not joined: their names are what is looked for.
 FRAME long opens_a_file(const char* path)
 {
     KEEP_FRAME;
-    long result = SYS_openat;
-    register long mode asm("r10") = 0;
-    asm volatile("syscall"
-                 : "+a"(result)
-                 : "D"(AT_FDCWD), "S"(path), "d"(O_RDONLY), "r"(mode)
-                 : "rcx", "r11", "memory");
+    const long result = direct_call(SYS_openat, AT_FDCWD, long(path), O_RDONLY);
+    KEEP_FRAME;
     return result;
 }
 FRAME long asks_for_a_file(const char* path)

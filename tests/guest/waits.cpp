@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "waits.hpp"
+#include "direct_call.hpp"
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -16,28 +17,6 @@
 namespace
 {
 
-// Inlined: the caller is the leaf of the stack.
-[[gnu::always_inline]] inline long call(long number, long a, long b, long c, long d = 0)
-{
-#if defined(__x86_64__)
-    register long r10 asm("r10") = d;
-    long result;
-    asm volatile("syscall"
-                 : "=a"(result)
-                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-                 : "rcx", "r11", "memory");
-    return result;
-#elif defined(__aarch64__)
-    register long x8 asm("x8") = number;
-    register long x0 asm("x0") = a;
-    register long x1 asm("x1") = b;
-    register long x2 asm("x2") = c;
-    register long x3 asm("x3") = d;
-    asm volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
-    return x0;
-#endif
-}
-
 timespec time_of(unsigned ms) { return {time_t(ms / 1000), long(ms % 1000) * 1'000'000}; }
 
 } // namespace
@@ -47,7 +26,7 @@ FRAME void cbtest_nap(unsigned ms)
 {
     const timespec t = time_of(ms);
     KEEP_FRAME;
-    call(SYS_nanosleep, long(&t), 0, 0);
+    direct_call(SYS_nanosleep, long(&t), 0, 0);
     KEEP_FRAME;
 }
 
@@ -63,7 +42,7 @@ FRAME void cbtest_poll(unsigned ms)
 {
     const timespec t = time_of(ms); // poll(2) itself is x86's only
     KEEP_FRAME;
-    call(SYS_ppoll, 0, 0, long(&t));
+    direct_call(SYS_ppoll, 0, 0, long(&t));
     KEEP_FRAME;
 }
 
@@ -71,7 +50,7 @@ FRAME bool cbtest_wait(int fd)
 {
     char byte;
     KEEP_FRAME;
-    const bool got = call(SYS_read, fd, long(&byte), 1) == 1;
+    const bool got = direct_call(SYS_read, fd, long(&byte), 1) == 1;
     KEEP_FRAME;
     return got;
 }
@@ -80,7 +59,7 @@ FRAME void cbtest_wake(int fd)
 {
     const char byte = 0;
     KEEP_FRAME;
-    call(SYS_write, fd, long(&byte), 1);
+    direct_call(SYS_write, fd, long(&byte), 1);
     KEEP_FRAME;
 }
 }
@@ -92,7 +71,7 @@ FRAME void Napper::nap(unsigned ms) const
 {
     const timespec t = time_of(ms);
     KEEP_FRAME;
-    call(SYS_nanosleep, long(&t), 0, 0);
+    direct_call(SYS_nanosleep, long(&t), 0, 0);
     KEEP_FRAME;
 }
 

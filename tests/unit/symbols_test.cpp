@@ -939,8 +939,10 @@ TEST_F(Programs, InAnotherMountNamespaceAreFoundThoughItHasEnded)
     UserSymbols symbols;
     // The file is on a file system that exists in that namespace only.
     auto frame = frame_of_ended(symbols, in("mounted/inside"), [&] {
+        // In a chroot "/" is no mount, and says EINVAL.
         return ::unshare(CLONE_NEWNS) == 0 &&
-               ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+               (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ||
+                errno == EINVAL) &&
                ::mount("none", in("mounted").c_str(), "tmpfs", 0, nullptr) == 0 &&
                std::system(("cp " + in("inside") + " " + in("mounted/inside")).c_str()) == 0;
     });
