@@ -7,6 +7,7 @@
 #include "kernel/btf.hpp"
 #include "session/account.hpp"
 #include "session/loop.hpp"
+#include <algorithm>
 #include <bpf/libbpf.h>
 #include <concepts>
 #include <memory>
@@ -107,6 +108,11 @@ public:
 
     const Facts& facts() const { return facts_; }
     const Plan& plan() const { return plan_; }
+    // Whether the program is of a rung that was chosen.
+    bool loads(const bpf_program* program) const
+    {
+        return std::ranges::find(plan_.load, program) != plan_.load.end();
+    }
     bool perf_buffer() const { return perf_buffer_; }
 
     // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.

@@ -46,8 +46,12 @@ bool EventStacks::take(const event_stacks& stacks, std::size_t size, std::uint32
     constexpr std::size_t kHead = offsetof(event_stacks, addresses);
     const std::size_t kernel = stacks.kernel_len / sizeof(__u64),
                       user = stacks.user_len / sizeof(__u64);
-    if (size < kHead || (size - kHead) / sizeof(__u64) < kernel + user)
+    if (size < kHead || (size - kHead) / sizeof(__u64) < kernel + user) {
+        addresses_.clear(); // of the event before
+        kernel_.end(0);
+        user_.end(0);
         return false;
+    }
     addresses_.resize(kernel + user);
     std::memcpy(addresses_.data(), stacks.addresses, addresses_.size() * sizeof(__u64));
     name_kernel(std::span(addresses_).first(kernel));

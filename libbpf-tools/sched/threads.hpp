@@ -2,6 +2,7 @@
 // How many threads tools of this area have places for; user space of thread_slots.bpf.h.
 #pragma once
 #include "base/text.hpp"
+#include "session/session.hpp"
 #include "threads.h"
 #include <algorithm>
 #include <bit>
@@ -23,7 +24,10 @@ inline std::uint32_t thread_slots_within(std::uint32_t most)
 template <class S>
 void size_thread_slots(S& s, bpf_map* table, std::uint32_t most = 1 << 18)
 {
-    const std::uint32_t all = thread_slots_within(1 << 22); // PID_MAX_LIMIT, linux/threads.h
+    constexpr std::uint32_t kPidMaxLimit = 1 << 22; // linux/threads.h
+    // A namespace has a pid_max of its own (6.14); the kernel side sees the host's IDs.
+    const std::uint32_t all =
+        own_pid_namespace() ? kPidMaxLimit : thread_slots_within(kPidMaxLimit);
     const std::uint32_t slots = std::min(all, most);
     const bool shared = all > slots;
     bpf_map__set_max_entries(table, slots);

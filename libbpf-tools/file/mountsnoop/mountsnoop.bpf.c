@@ -128,8 +128,12 @@ static __always_inline struct mount_event *begin(enum mount_call call)
 	__u32 zero = 0, tid = bpf_get_current_pid_tgid();
 	struct mount_event *e;
 
-	if (!filter_current())
+	if (!filter_current()) {
+		/* What is there is a call whose return was missed, and not this one. */
+		if (!bpf_map_delete_elem(&cb_args, &tid))
+			__sync_fetch_and_add(&account()->lost_return, 1);
 		return NULL;
+	}
 	e = bpf_map_lookup_elem(&nothing, &zero);
 	if (!e)
 		return NULL;

@@ -217,10 +217,13 @@ static __always_inline void report_sent(void *ctx, struct sending *s, int ret, _
 		__u64 size = (__u32)next_sent(slot, (__u64)control, end);
 
 		if (size > sizeof(*e)) /* the end */
-			return;
+			break;
 		if (cb_event.perf && size)
 			event_output(ctx, e, size);
 	}
+	/* More control messages than are gone through, or one that cannot be read. */
+	if (s->count > s->index)
+		__sync_fetch_and_add(&account()->lost_map, s->count - s->index);
 }
 
 /* A message that is still on its way when its thread sends another is one whose return was not seen.
@@ -324,12 +327,12 @@ static __noinline __u32 files_in(struct msghdr *msg)
 		if (at + sizeof(header) > end ||
 		    bpf_probe_read_kernel(&header, sizeof(header), control + at) ||
 		    header.cmsg_len < CMSG_HEADER || header.cmsg_len > end)
-			break;
+			return count;
 		if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SCM_RIGHTS)
 			count += (header.cmsg_len - CMSG_HEADER) / sizeof(int);
 		at += (header.cmsg_len + 7) & ~7ull;
 	}
-	return count;
+	return count ?: 1; /* there may be more than were looked through */
 }
 
 SEC("kprobe/__scm_send")

@@ -17,7 +17,7 @@ SYSCALL_ARGS(struct check)
 EVENT_SCRATCH(struct capable_event, 1)
 
 /* Without fexit the kernel stack is taken at the entry: at a kretprobe 5.10 cannot see the callers.
- * LRU: those of checks that are not shown, or whose return is missed, are never taken. */
+ * LRU: those of checks whose return is missed are never taken. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -42,8 +42,12 @@ static __always_inline __u64 entry_stacks_take(struct event_stacks *stacks)
 	struct event_stacks *kept = bpf_map_lookup_elem(&entry_stacks, &tid);
 	__u64 size;
 
-	if (!kept)
-		return 0;
+	if (!kept) { /* evicted, or there was no room for it */
+		stacks->image = 0;
+		stacks->kernel_len = stacks->user_len = 0;
+		__sync_fetch_and_add(&account()->lost_stack, 1);
+		return offsetof(struct event_stacks, addresses);
+	}
 	size = offsetof(struct event_stacks, addresses) + kept->kernel_len + kept->user_len;
 	if (size > sizeof(*stacks))
 		size = sizeof(*stacks);
@@ -58,8 +62,13 @@ static __always_inline int report(void *ctx, const struct check *c, int ret, boo
 	struct capable_event *e;
 	__u64 size;
 
-	if (cfg.deny && !asked_for(ret))
+	if (cfg.deny && !asked_for(ret)) {
+		__u32 tid = bpf_get_current_pid_tgid();
+
+		if (at_entry && cb_event_stacks.kernel)
+			bpf_map_delete_elem(&entry_stacks, &tid);
 		return 0;
+	}
 	e = event_scratch(0);
 	if (!e)
 		return 0;
@@ -101,8 +110,7 @@ int BPF_KPROBE(check_kprobe, const struct cred *cred, struct user_namespace *ns,
 
 		if (e) {
 			event_stacks_fill(ctx, &e->stacks);
-			if (bpf_map_update_elem(&entry_stacks, &tid, &e->stacks, BPF_ANY))
-				__sync_fetch_and_add(&account()->lost_stack, 1);
+			bpf_map_update_elem(&entry_stacks, &tid, &e->stacks, BPF_ANY);
 		}
 	}
 	return 0;

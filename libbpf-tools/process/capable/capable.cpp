@@ -246,11 +246,8 @@ constexpr Stream<capable_bpf, Options, Row> kTool{
         },
     .resolved =
         [](capable_bpf& s, const Launcher& launcher) {
-            const auto& load = launcher.plan().load;
-            bpf_map__set_autocreate(s.maps.entry_stacks,
-                                    s.rodata->cb_event_stacks.kernel &&
-                                        std::ranges::find(load, s.progs.check_kprobe) !=
-                                            load.end());
+            bpf_map__set_autocreate(s.maps.entry_stacks, s.rodata->cb_event_stacks.kernel &&
+                                                             launcher.loads(s.progs.check_kprobe));
         },
     .decode = decode,
     .mirror = mirror,

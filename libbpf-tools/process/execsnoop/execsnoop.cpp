@@ -207,11 +207,8 @@ constexpr Stream<execsnoop_bpf, Options, Row> kTool{
         },
     .resolved =
         [](execsnoop_bpf& s, const Launcher& launcher) {
-            const auto loads = [&](const bpf_program* program) {
-                return std::ranges::find(launcher.plan().load, program) !=
-                       launcher.plan().load.end();
-            };
-            const bool keeps = loads(s.progs.enter_execve) || loads(s.progs.enter_execveat);
+            const bool keeps =
+                launcher.loads(s.progs.enter_execve) || launcher.loads(s.progs.enter_execveat);
             s.rodata->cfg.keeps_calls = keeps;
             bpf_map__set_autocreate(s.maps.cb_args, keeps);
         },

@@ -201,17 +201,12 @@ int BPF_PROG(setgroups_fexit, const struct pt_regs *regs, long ret)
 }
 ID_TRACEPOINTS(setgroups, CALL_SETGROUPS, 2)
 
+#if defined(__TARGET_ARCH_x86)
 /* That of 32-bit programs: there is no function below both. Its arguments are in the registers of
  * theirs. */
 static __always_inline struct id_args args_of_32bit(const struct pt_regs *regs)
 {
-	struct id_args args = {};
-#if defined(__TARGET_ARCH_x86)
-
-	args.a = (__u32)BPF_CORE_READ(regs, bx);
-	args.b = (__u32)BPF_CORE_READ(regs, cx);
-#endif
-	return args;
+	return (struct id_args){ (__u32)BPF_CORE_READ(regs, bx), (__u32)BPF_CORE_READ(regs, cx), 0 };
 }
 
 SEC("fexit/__ia32_sys_setgroups")
@@ -230,6 +225,7 @@ int BPF_KRETPROBE(groups_kret, long ret)
 
 	return args_take(&args) ? changed(ctx, CALL_SETGROUPS, &args, ret) : 0;
 }
+#endif
 
 /* All calls by one attachment, in the order of enum id_call: each of its own takes as long as all the
  * rest of the start. */

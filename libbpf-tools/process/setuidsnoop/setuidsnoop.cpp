@@ -126,12 +126,14 @@ constexpr Need kNeeds[] = {
     {.what = "setgroups",
      .rungs = {rung<&P::calls_session>("session"), rung<&P::setgroups_fexit>("fexit"),
                rung<&P::setgroups_enter, &P::setgroups_leave>("tracepoint")}},
+#ifdef __x86_64__ // elsewhere it is the same function
     // On 5.10 as with execveat (execsnoop). The older call, with 16-bit IDs, is seen by none.
     {.what = "setgroups of 32-bit programs",
      .rungs = {rung<&P::groups_fexit32>("fexit"),
                rung<&P::groups_kprobe, &P::groups_kret>("kprobe")},
      .optional = true,
      .without = "setgroups of 32-bit programs"},
+#endif
     {.what = "programs that change IDs",
      .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
 };
