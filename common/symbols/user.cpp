@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <cstring>
 #include <dirent.h>
 #include <elf.h>
@@ -214,6 +215,24 @@ struct UserSymbols::Impl {
         return RootKey{root.st_dev, root.st_ino, names.st_ino};
     }
 
+    // From the root of a process in a chroot to that of its mount namespace, from where the kernel
+    // shows its paths to others: nothing but our own root ends our way up.
+    static void climb(Fd& directory)
+    {
+        const auto place = [](int fd) {
+            struct statx s {
+            };
+            const bool known = ::statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &s) == 0;
+            return known ? std::tuple(s.stx_mnt_id, s.stx_ino) : std::tuple(__u64(0), __u64(0));
+        };
+        for (int level = 0; level < PATH_MAX / 2; level++) {
+            Fd above{::openat(directory.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+            if (!above || place(above.get()) == place(directory.get()))
+                return;
+            directory = std::move(above);
+        }
+    }
+
     void find_root(Context& context)
     {
         std::uint32_t pid = context.proc_pid;
@@ -230,6 +249,8 @@ struct UserSymbols::Impl {
             auto root = std::make_shared<Root>();
             root->directory =
                 Fd{::open(proc_path(pid, "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+            if (!context.own_mounts)
+                climb(root->directory);
             root->mounts = Fd{::open(proc_path(pid, "ns/mnt").c_str(), O_RDONLY | O_CLOEXEC)};
             if (!root->directory)
                 return;
@@ -368,8 +389,8 @@ struct UserSymbols::Impl {
         if (mapping.deleted || (!context.own_mounts && !context.root))
             return {};
 
-        // In our mount namespace the kernel shows paths from our own root, also of a process in a
-        // chroot; in others from the root of theirs.
+        // In our mount namespace the kernel shows paths from our own root, in others from the root
+        // of theirs; also of a process in a chroot.
         fd = open_regular_in(context.own_mounts ? -1 : root_directory(context), *mapping.path,
                              &info);
         if (!fd || !same())

@@ -950,6 +950,26 @@ TEST_F(Programs, InAnotherMountNamespaceAreFoundThoughItHasEnded)
     EXPECT_EQ(frame.name, "hidden_work");
 }
 
+TEST_F(Programs, InAChrootOfAnotherMountNamespaceAreFoundThoughItHasEnded)
+{
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "needs unshare";
+    build("inside", "-static");
+    run("mkdir -p " + in("mounted"));
+    UserSymbols symbols;
+    auto frame = frame_of_ended(symbols, "/deep/inside", [&] {
+        return ::unshare(CLONE_NEWNS) == 0 &&
+               (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ||
+                errno == EINVAL) &&
+               ::mount("none", in("mounted").c_str(), "tmpfs", 0, nullptr) == 0 &&
+               std::system(("mkdir -p " + in("mounted/root/deep") + " && cp " + in("inside") + " " +
+                            in("mounted/root/deep/inside"))
+                               .c_str()) == 0 &&
+               ::chroot(in("mounted/root").c_str()) == 0 && ::chdir("/") == 0;
+    });
+    EXPECT_EQ(frame.name, "hidden_work");
+}
+
 TEST_F(Programs, DamagedInAnyByteAreSurvived)
 {
     build("victim", "-pie -fPIE");
