@@ -714,7 +714,7 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
     };
 
     const auto said = doctor(two);
-    const bool all = kernel() == "5.10" || kernel() == "6.12";
+    const bool all = kernel() == "5.10"; // each takes its time
     std::size_t n = 0;
     for (const auto& [tool, about] : said)
         if (in_turn(n++) || all || cannot_run(about))
