@@ -13,6 +13,7 @@
 #include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -85,7 +86,11 @@ Facts live_facts()
     const std::string tracefs = tracefs_path();
     facts.tracefs = !tracefs.empty();
     facts.tracefs_closed = !facts.tracefs && tracefs_mounted();
-    facts.perf_events = opens_perf_events();
+    facts.perf_events = [known = std::optional<bool>()]() mutable {
+        if (!known)
+            known = opens_perf_events();
+        return *known;
+    };
     __u32 id = 0;
     facts.module_types = bpf_btf_get_next_id(0, &id) == 0 || errno != EPERM;
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;

@@ -36,11 +36,14 @@ struct Facts {
     bool btf = true;             // /sys/kernel/btf/vmlinux
     bool tracefs = true;         // mounted and readable
     bool tracefs_closed = false; // mounted, but not for this user
-    bool perf_events = true;     // perf_event_open(2), by which kprobes and tracepoints attach too
     bool kprobes = true;         // CONFIG_KPROBE_EVENTS
     bool ring_buffer = true;     // BPF_MAP_TYPE_RINGBUF
     bool session = true;         // kprobe sessions: BTF has both of kSessionFunctions
     bool module_types = true;    // BTF objects of modules can be had: CAP_SYS_ADMIN
+
+    // Whether perf_event_open(2) may be used, by which kprobes and tracepoints attach too. Asked
+    // for only where the answer matters: opening the first one takes the kernel a millisecond.
+    std::function<bool()> perf_events = [] { return true; };
 
     // `unknown` where finding out costs more than trying.
     std::function<Answer(Name, std::string_view)> has = [](Name, std::string_view) {

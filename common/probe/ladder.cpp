@@ -20,8 +20,8 @@ std::string perf_obstacle(const Rung& rung, std::string_view section, const Fact
     constexpr std::string_view kKinds[] = {"kprobe", "kretprobe",  "uprobe",    "uretprobe",
                                            "tp",     "tracepoint", "perf_event"};
     const std::string_view kind = section.substr(0, section.find('/'));
-    if (facts.perf_events || rung.name.ends_with(".multi") ||
-        std::ranges::find(kKinds, kind) == std::end(kKinds))
+    if (rung.name.ends_with(".multi") || std::ranges::find(kKinds, kind) == std::end(kKinds) ||
+        facts.perf_events())
         return {};
     // A missing function is not told here: a tool learns of it only when it attaches.
     const bool tracepoint = kind == "tp" || kind == "tracepoint";
