@@ -175,7 +175,13 @@ TEST(Profile, NamesTheFunctionsOfAProcessThatEnded)
         const Json& user = row.at("user");
         return user.size() > 1 && user[0] == "cbtest_spin_leaf" && user[1] == "cbtest_spin";
     });
-    EXPECT_GE(in_leaf * 10, total * 9) << r.out;
+    EXPECT_GE(in_leaf * 2, total) << r.out;
+    // The rest is on its way there, or asks for the time.
+    const auto in_spin = sum_if(r.records, [](const Json& row) {
+        const Json& user = row.at("user");
+        return std::find(user.begin(), user.end(), "cbtest_spin") != user.end();
+    });
+    EXPECT_GE(in_spin * 10, total * 9) << r.out;
     std::uint64_t before = 0;
     for (const Json& row : r.records) {
         EXPECT_EQ(row.at("pid"), r.records[0].at("pid"));
