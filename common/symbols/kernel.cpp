@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
 namespace corebox
 {
@@ -250,15 +251,21 @@ bool KernelSymbols::is_bpf(std::uint64_t address) const
 std::size_t KernelSymbols::own_frames(std::span<const std::uint64_t> leaf_first) const
 {
     std::size_t own = 0;
-    bool seen_bpf = false;
+    bool seen_bpf = false, program = false;
     for (std::size_t i = 0; i < leaf_first.size(); ++i) {
         std::optional<KernelFrame> frame = lookup(leaf_first[i]);
+        // No module calls a program: behind its frame that is its trampoline, which ended when the
+        // program was detached, and lay behind the module.
+        if (frame && std::exchange(program, false) && !frame->module.empty() &&
+            frame->module != kBpfModule && !frame->module.starts_with("__builtin__"))
+            frame.reset();
         if (!frame) {
-            // Behind a program's frame: its trampoline, which ended when the program was detached.
+            // The same, where no symbol lies before.
             if (!seen_bpf)
                 break;
         } else if (frame->module == kBpfModule) {
             seen_bpf = true;
+            program = frame->name.starts_with("bpf_prog_");
         } else {
             // "__builtin__ftrace" and "__builtin__kprobes" hold the generated trampolines.
             bool glue = frame->module.starts_with("__builtin__") ||

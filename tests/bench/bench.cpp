@@ -555,8 +555,9 @@ int main(int argc, char** argv)
     ::waitpid(pid, nullptr, 0);
     const double added =
         (double(traced.elapsed_ns + traced.tail_cpu_ns) - double(alone.elapsed_ns)) / count;
-    // The peak of loading is before the buffers are mapped; else it is what is resident now.
-    const std::uint64_t memory = std::max(peak > rss ? peak : 0, rss > ring ? rss - ring : 0);
+    // The peak is taken with the buffers: of loading, when they are not mapped yet, only what goes
+    // beyond that shows.
+    const std::uint64_t most = std::max(peak, rss), memory = most > ring ? most - ring : 0;
     std::printf(
         "{\"tool\":\"%s\",\"label\":\"%s\",\"workload\":\"%s\",\"count\":%u,\"alone_ns\":%.1f,"
         "\"added_ns\":%.1f,\"startup_ms\":%.2f,\"memory_kib\":%llu,\"ring_kib\":%llu,"

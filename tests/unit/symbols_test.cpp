@@ -143,6 +143,11 @@ TEST(KernelSymbols, FindsItsOwnFramesAboveAStack)
     EXPECT_EQ(symbols.own_frames(raw_tracepoint), 3u);
     const std::uint64_t fentry[] = {0xffffffffc0400010, 0xffffffffc0401020, 0xffffffff81000205};
     EXPECT_EQ(symbols.own_frames(fentry), 2u);
+    // A trampoline that is gone, behind a module's last function; one that is there, of a module's.
+    const std::uint64_t gone[] = {0xffffffffc0400010, 0xffffffffc0300010, 0xffffffff81000205};
+    EXPECT_EQ(symbols.own_frames(gone), 2u);
+    const std::uint64_t of_module[] = {0xffffffffc0400010, 0xffffffffc0401020, 0xffffffffc0300010};
+    EXPECT_EQ(symbols.own_frames(of_module), 2u);
     const std::uint64_t kprobe[] = {0xffffffff81000200, 0xffffffff81000410};
     EXPECT_EQ(symbols.own_frames(kprobe), 0u);
     // No BPF frame: a function of the same kind as the glue is then the traced one.
