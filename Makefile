@@ -46,7 +46,8 @@ BPF_ARCH_x86_64 := x86
 BPF_ARCH_arm64  := arm64
 
 # Small before fast, as most of the code is declarations and runs once (a fifth less to copy to a host
-# and to page in there); what runs for each event is compiled with -O2.
+# and to page in there); what runs for each event, or goes through the kernel's types at each start, is
+# compiled with -O2.
 CXXFLAGS ?= -Os
 hot      := $(if $(filter file,$(origin CXXFLAGS)),-O2)
 override CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections \
@@ -128,7 +129,7 @@ $(BUILD)/kit/%.o: %.cpp | $(libraries)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(filter $(BUILD)/kit/common/output/% $(BUILD)/kit/common/session/%,$(kit_objs)): override CXXFLAGS += $(hot)
+$(filter $(BUILD)/kit/common/kernel/% $(BUILD)/kit/common/output/% $(BUILD)/kit/common/session/%,$(kit_objs)): override CXXFLAGS += $(hot)
 
 $(BUILD)/libkit.a: $(kit_objs)
 	$(say) AR $@
