@@ -36,7 +36,7 @@ constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
     {"CONFIG_KPROBE_EVENTS", "a kernel with CONFIG_KPROBE_EVENTS=y"},
 };
 
-// All that has to be done against one cause.
+// All that has to be done against one cause, as commands.
 std::vector<std::string> remedies_of(std::string_view cause)
 {
     std::vector<std::string> remedies;
@@ -49,6 +49,14 @@ std::vector<std::string> remedies_of(std::string_view cause)
     return remedies;
 }
 
+std::string in_turn(const std::vector<std::string>& remedies)
+{
+    std::string out;
+    for (const std::string& remedy : remedies)
+        out += cat(out.empty() ? "" : " && ", remedy);
+    return out;
+}
+
 // What lets one rung of the unmet need be taken, and takes the least.
 std::string remedy_of(const Plan& plan)
 {
@@ -58,10 +66,7 @@ std::string remedy_of(const Plan& plan)
             if (auto remedies = remedies_of(step.reason);
                 !remedies.empty() && (least.empty() || remedies.size() < least.size()))
                 least = std::move(remedies);
-    std::string out;
-    for (const std::string& remedy : least)
-        out += cat(out.empty() ? "" : " && ", remedy);
-    return out;
+    return in_turn(least);
 }
 
 void add_once(std::vector<std::string>& to, std::string_view text)
@@ -271,8 +276,7 @@ Diagnosis diagnose(const Tool& tool, const Facts& facts)
     Diagnosis d{.tool = &tool};
     if (tool.obstacle && !(d.cause = tool.obstacle(facts)).empty()) {
         d.status = Status::cannot_run;
-        for (const std::string& remedy : remedies_of(d.cause))
-            d.remedy += cat(d.remedy.empty() ? "" : " && ", remedy);
+        d.remedy = in_turn(remedies_of(d.cause));
     }
     tool.inspect(tool, [&](const void* progs) {
         const Plan plan =

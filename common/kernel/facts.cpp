@@ -39,16 +39,21 @@ std::string tracefs_path()
 namespace
 {
 
+// Opens a counter that does not count yet, as perf_event_open(2) does; else errno.
+Fd open_counter(std::uint32_t type, std::uint64_t config, pid_t pid, int cpu)
+{
+    perf_event_attr attr{};
+    attr.type = type;
+    attr.size = sizeof attr;
+    attr.config = config;
+    attr.disabled = 1;
+    return Fd(int(::syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
+}
+
 // Virtual machines often have no counter (ENOENT).
 Answer counts_cycles()
 {
-    perf_event_attr attr{};
-    attr.type = PERF_TYPE_HARDWARE;
-    attr.size = sizeof attr;
-    attr.config = PERF_COUNT_HW_CPU_CYCLES;
-    attr.disabled = 1;
-    const Fd fd(int(::syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)));
-    if (fd)
+    if (open_counter(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, 0, -1))
         return Answer::yes;
     return errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV ? Answer::no : Answer::unknown;
 }
@@ -57,13 +62,7 @@ Answer counts_cycles()
 // default and for which CAP_PERFMON is not enough: all of perf_event_open(2) wants CAP_SYS_ADMIN.
 bool opens_perf_events()
 {
-    perf_event_attr attr{};
-    attr.type = PERF_TYPE_SOFTWARE;
-    attr.size = sizeof attr;
-    attr.config = PERF_COUNT_SW_DUMMY;
-    attr.disabled = 1;
-    const Fd fd(int(::syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
-    if (fd || errno != EACCES)
+    if (open_counter(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY, -1, 0) || errno != EACCES)
         return true;
     // Security modules say the same.
     const auto level = read_file("/proc/sys/kernel/perf_event_paranoid");
