@@ -110,7 +110,7 @@ $(BUILD)/bpf/%.bpf.o: %.bpf.c $(BUILD)/host/slim-btf
 
 $(BUILD)/host/pack-skeleton: scripts/build/pack-skeleton.cpp
 	@mkdir -p $(@D)
-	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
+	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lelf -lz -o $@
 
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o $(BUILD)/host/pack-skeleton
 	@mkdir -p $(@D)

@@ -154,6 +154,8 @@ static __always_inline bool filter_current(void)
 
 	if (ids >> 32 == cb_filter.self)
 		return false;
+	if (!cb_filter.any) /* the verifier drops one block instead of a branch for each test */
+		return true;
 	if (!filter_by_ids(ids))
 		goto filtered;
 	if (cb_filter.by_uid && cb_filter.uid != (__u32)bpf_get_current_uid_gid())
@@ -174,7 +176,11 @@ static __always_inline bool filter_task(struct task_struct *task)
 {
 	__u64 ids = task_ids(task);
 
-	if (ids >> 32 == cb_filter.self || !filter_by_ids(ids))
+	if (ids >> 32 == cb_filter.self)
+		return false;
+	if (!cb_filter.any)
+		return true;
+	if (!filter_by_ids(ids))
 		return false;
 	if (cb_filter.by_uid && cb_filter.uid != BPF_CORE_READ(task, cred, uid.val))
 		return false;

@@ -34,7 +34,7 @@ constexpr std::size_t kMaxName = 512; // KSYM_NAME_LEN
 
 // Size of what follows a btf_type (linux/btf.h): a fixed part and one for each of its vlen.
 struct Tail {
-    std::uint8_t fixed, each;
+    std::uint32_t fixed, each;
 };
 constexpr auto kTails = [] {
     std::array<Tail, 32> t{};
@@ -51,7 +51,7 @@ constexpr auto kTails = [] {
 std::size_t tail_size(const btf_type* t)
 {
     const Tail tail = kTails[btf_kind(t)];
-    return tail.fixed + std::size_t(tail.each) * btf_vlen(t);
+    return tail.fixed + tail.each * btf_vlen(t);
 }
 
 // Anonymous memory, all pages at once: a page fault costs more than filling the page.
@@ -197,29 +197,32 @@ private:
     Prefilter three_, eight_;
 };
 
-// A bit for each of 16 bytes that is 0. Kernels have two megabytes of names.
-std::uint32_t nuls_of_16(const char* bytes)
+// A bit for each of 32 bytes that is 0. Kernels have two megabytes of names.
+std::uint32_t nuls_of_32(const char* bytes)
 {
 #ifdef __SSE2__
-    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-    return std::uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())));
+    const auto of_16 = [](const char* b) {
+        const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+        return std::uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())));
+    };
+    return of_16(bytes) | of_16(bytes + 16) << 16;
 #else
     std::uint32_t nuls = 0;
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 32; i++)
         nuls |= std::uint32_t(bytes[i] == '\0') << i;
     return nuls;
 #endif
 }
 
-// Calls each(position) for the NULs in the first bytes; returns how many bytes it has looked at.
+// Calls each(place) for the NULs in the first bytes; returns how many bytes it has looked at.
 template <class Each>
 std::size_t for_each_nul(const char* bytes, std::size_t size, Each&& each)
 {
-    std::size_t at = 0;
-    for (; at + 16 <= size; at += 16)
-        for (std::uint32_t nuls = nuls_of_16(bytes + at); nuls; nuls &= nuls - 1)
-            each(at + std::size_t(std::countr_zero(nuls)));
-    return at;
+    const char* const end = bytes + size / 32 * 32;
+    for (const char* at = bytes; at != end; at += 32)
+        for (std::uint32_t nuls = nuls_of_32(at); nuls; nuls &= nuls - 1)
+            each(at + unsigned(std::countr_zero(nuls)));
+    return std::size_t(end - bytes);
 }
 
 std::uint32_t kind_class(std::uint32_t kind)
@@ -404,16 +407,21 @@ void KernelBtf::find(std::span<Name> names)
     std::uint32_t id = 0;
     for (std::size_t at = types_; at + sizeof(btf_type) <= types_end_;) {
         const auto bytes = piece(at, types_end_);
-        std::size_t next = 0;
-        while (next + sizeof(btf_type) <= bytes.size()) {
-            if (id++ % kStep == 0)
-                marks_.push_back(std::uint32_t(at + next));
-            const auto* t = reinterpret_cast<const btf_type*>(bytes.data() + next);
-            next += sizeof(btf_type) + tail_size(t);
-            if (filter.may_have(t->name_off)) [[unlikely]]
-                note(*t, id);
+        const std::byte* next = bytes.data();
+        const std::byte* const end = next + bytes.size() - sizeof(btf_type);
+        while (next <= end) {
+            if (id % kStep == 0)
+                marks_.push_back(std::uint32_t(at + std::size_t(next - bytes.data())));
+            const std::uint32_t step = (id / kStep + 1) * kStep;
+            while (id < step && next <= end) {
+                const auto* t = reinterpret_cast<const btf_type*>(next);
+                next += sizeof(btf_type) + tail_size(t);
+                id++;
+                if (filter.may_have(t->name_off)) [[unlikely]]
+                    note(*t, id);
+            }
         }
-        at += next;
+        at += std::size_t(next - bytes.data());
     }
     count_ = id;
 }
@@ -442,9 +450,9 @@ KernelBtf::Offsets KernelBtf::find_strings(std::span<Name> names) const
         // Those that begin near the end of a piece are of the next.
         const bool last = at + bytes.size() == all_end;
         const std::size_t size = bytes.size() - std::min(bytes.size(), longest + 16);
-        const std::size_t done = for_each_nul(text, size, [&](std::size_t nul) {
-            if (filter.may_have(text + nul + 1))
-                look_up(nul + 1);
+        const std::size_t done = for_each_nul(text, size, [&](const char* nul) {
+            if (filter.may_have(nul + 1)) [[unlikely]]
+                look_up(std::size_t(nul + 1 - text));
         });
         for (std::size_t nul = done; last && nul + 1 < bytes.size(); nul++)
             if (text[nul] == '\0')

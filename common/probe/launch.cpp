@@ -167,16 +167,25 @@ bool thread_gone(std::uint32_t tid)
            std::string_view("ZX").find((*stat)[name_end + 2]) != std::string_view::npos;
 }
 
+std::uint64_t of_gone_threads(const bpf_map* map,
+                              const std::function<std::uint64_t(std::span<const std::byte>)>& count)
+{
+    const int fd = bpf_map__fd(map);
+    if (fd < 0 || own_pid_namespace() != 0)
+        return 0; // the map has the host's thread ids, which mean others in a namespace
+    std::vector<std::byte> value(bpf_map__value_size(map));
+    std::uint64_t n = 0, key = 0; // little-endian, whichever size
+    for (int err = bpf_map_get_next_key(fd, nullptr, &key); err == 0;
+         err = bpf_map_get_next_key(fd, &key, &key))
+        if (const auto tid = std::uint32_t(key);
+            pid_t(tid) > 0 && thread_gone(tid) && bpf_map_lookup_elem(fd, &key, value.data()) == 0)
+            n += count(value);
+    return n;
+}
+
 std::uint64_t unreturned_calls(const bpf_map* args)
 {
-    const int fd = bpf_map__fd(args);
-    std::uint64_t n = 0, key = 0; // little-endian, whichever size
-    int err = fd < 0 ? -1 : bpf_map_get_next_key(fd, nullptr, &key);
-    if (err != 0 || own_pid_namespace() != 0)
-        return 0; // the map has the host's thread ids, which mean others in a namespace
-    for (; err == 0; err = bpf_map_get_next_key(fd, &key, &key))
-        n += thread_gone(std::uint32_t(key)) ? 1 : 0;
-    return n;
+    return of_gone_threads(args, [](auto) { return 1; });
 }
 
 Launcher::Launcher(const Session& session, const Command& command)
@@ -335,7 +344,8 @@ int Launcher::argument(std::string_view tracepoint, std::string_view type) const
                                            : tracepoint_argument(tracepoint, type);
 }
 
-void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object)
+void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object* object,
+                      std::string_view uses)
 {
     if (open_options_.btf_custom_path && !types_read_)
         read_kernel_types(object);
@@ -359,6 +369,17 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
         if (const Target* target = slot_target(section, session_.targets);
             target && wanted && is_trace(section) && !open_options_.btf_custom_path)
             bpf_program__set_attach_target(program, 0, std::string(target->function).c_str());
+    }
+    // Maps of other rungs only would cost time and memory for nothing.
+    for (const std::string_view line : split(uses, '\n')) {
+        const auto names = split(line, ' ');
+        const auto loads = [object](std::string_view name) {
+            return bpf_program__autoload(
+                bpf_object__find_program_by_name(object, std::string(name).c_str()));
+        };
+        if (std::none_of(names.begin() + 1, names.end(), loads))
+            bpf_map__set_autocreate(
+                bpf_object__find_map_by_name(object, std::string(names[0]).c_str()), false);
     }
     g_log.text.clear();
 }
@@ -498,16 +519,19 @@ bool Launcher::attach()
     return true;
 }
 
-std::vector<const bpf_program*> Launcher::programs(bool kept) const
+std::vector<const bpf_program*> Launcher::programs(Kept kept) const
 {
     const auto ends = [](const bpf_program* p) { return at_return(bpf_program__section_name(p)); };
     std::vector<const bpf_program*> programs;
     for (std::size_t i = 0; i < plan_.load.size(); i++) {
+        const std::string_view section = bpf_program__section_name(plan_.load[i]);
         // Where a rung has ends alone, nothing is kept for them.
         bool begins = false;
         for (std::size_t k = 0; k < plan_.load.size(); k++)
             begins |= plan_.rungs[k] == plan_.rungs[i] && !ends(plan_.load[k]);
-        if (!kept || !begins || !ends(plan_.load[i]))
+        const bool is_kept = kept == Kept::all ||
+                             (kept == Kept::by_kprobes && section.starts_with("kretprobe"));
+        if (!is_kept || !begins || !ends(plan_.load[i]))
             programs.push_back(plan_.load[i]);
     }
     return programs;

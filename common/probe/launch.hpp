@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bpf/libbpf.h>
 #include <concepts>
+#include <functional>
 #include <memory>
 
 namespace corebox
@@ -57,6 +58,12 @@ template <class S>
 concept HasUringOpens = requires(S* s)
 {
     s->maps.uring_opens;
+};
+// Of file/call_time.bpf.h.
+template <class S>
+concept HasStarts = requires(S* s)
+{
+    s->maps.cb_starts;
 };
 // Of dynamic/call.bpf.h.
 template <class S>
@@ -119,8 +126,10 @@ public:
     void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
                         bpf_program* fork, bpf_program* free);
     void prepare_events(bpf_map* events, event_config& config);
-    // Resolves the ladder, and sets which programs are loaded.
-    void choose(std::span<const Need> needs, const void* progs, bpf_object* object);
+    // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
+    // has a line for each map with the programs that use it.
+    void choose(std::span<const Need> needs, const void* progs, bpf_object* object,
+                std::string_view uses);
     // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
     int argument(std::string_view tracepoint, std::string_view type) const;
     // What to open the object with; the path in it is filled by choose().
@@ -133,11 +142,12 @@ public:
 
     std::vector<Link> take_links() { return std::move(links_); }
     std::vector<Fd> take_sessions() { return std::move(sessions_); } // links without libbpf
-    // Those of which the kernel may skip a run. `kept`: the tool keeps what it saw of a call until
-    // it has seen its end, and so counts ends that were skipped: once the thread makes another call
-    // or is gone. (The kernel's own counts have skipped ends of calls that were not asked for,
-    // too.)
-    std::vector<const bpf_program*> programs(bool kept) const;
+    // Of which calls the tool keeps what it saw until it has seen their end, and so counts ends that
+    // were skipped: once the thread makes another call or is gone. (The kernel's own counts have
+    // skipped ends of calls that were not asked for, too.)
+    enum class Kept { none, by_kprobes, all };
+    // Those of which the kernel may skip a run, and counts it, where the tool does not.
+    std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
     bool refuse(std::string_view program, std::string reason);
@@ -170,8 +180,13 @@ private:
 // Whether no thread has this ID, or only one that has ended.
 bool thread_gone(std::uint32_t tid);
 
-// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h, or
-// one whose keys have the thread's ID in their lower half).
+// What `count` makes of the values of threads that are gone, in a map whose keys are IDs of threads
+// or have them in their lower half. 0 in a PID namespace, and where the map was not made.
+std::uint64_t
+of_gone_threads(const bpf_map* map,
+                const std::function<std::uint64_t(std::span<const std::byte>)>& count);
+
+// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h).
 std::uint64_t unreturned_calls(const bpf_map* args);
 
 template <Skel S>
@@ -231,7 +246,7 @@ Attachment<S> launch(
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
-        launcher.choose(needs, &s.progs, s.obj);
+        launcher.choose(needs, &s.progs, s.obj, S::map_uses);
         resolved(s, std::as_const(launcher));
         if (!launcher.loaded(S::load(&s), s.obj))
             continue;
@@ -243,7 +258,10 @@ Attachment<S> launch(
         a.links = launcher.take_links();
         a.sessions = launcher.take_sessions();
         a.perf_buffer = launcher.perf_buffer();
-        a.programs = launcher.programs(HasArgs<S> || HasThreads<S>);
+        using Kept = Launcher::Kept;
+        a.programs = launcher.programs(HasArgs<S> || HasThreads<S> ? Kept::all
+                                       : HasStarts<S>              ? Kept::by_kprobes
+                                                                   : Kept::none);
         return a;
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// BPF objects are compressed in the program (scripts/build/pack-skeleton.cpp): a quarter of their
-// size, a millisecond to unpack.
+// What scripts/build/pack-skeleton.cpp makes of the skeletons of BPF objects. The objects are
+// compressed in the program: a quarter of their size, a millisecond to unpack.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace corebox
 {

@@ -89,17 +89,9 @@ std::uint32_t call_threads_room()
 
 std::uint64_t unreturned_frames(const bpf_map* threads)
 {
-    if (own_pid_namespace() != 0)
-        return 0; // the map has the host's thread ids, which mean others here
-    const int fd = bpf_map__fd(threads);
-    std::uint64_t n = 0;
-    __u32 tid = 0;
-    call_thread calls;
-    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); fd >= 0 && err == 0;
-         err = bpf_map_get_next_key(fd, &tid, &tid))
-        if (pid_t(tid) > 0 && thread_gone(tid) && bpf_map_lookup_elem(fd, &tid, &calls) == 0)
-            n += calls.used;
-    return n;
+    return of_gone_threads(threads, [](std::span<const std::byte> value) -> std::uint64_t {
+        return reinterpret_cast<const call_thread*>(value.data())->used;
+    });
 }
 
 } // namespace corebox

@@ -31,16 +31,13 @@ void size_calls(S& s, std::uint32_t kinds)
         bpf_map__set_max_entries(s.maps.cb_objects, threads * kinds);
 }
 
-// Only kprobes need to keep what they saw at entry.
-template <class S>
-void suit_objects(S& s, const Launcher& launcher)
+// Calls by kretprobe whose threads are gone and that were not seen to end.
+std::uint64_t unreturned_starts(const bpf_object* object, const bpf_map* starts);
+
+template <class S, class Options>
+void calls_detached(S& s, Options&, Account& account)
 {
-    const bool kprobes = std::ranges::any_of(launcher.plan().load, [](const bpf_program* p) {
-        return bpf_program__type(p) == BPF_PROG_TYPE_KPROBE &&
-               std::string_view(bpf_program__section_name(p)).find("probe/") !=
-                   std::string_view::npos;
-    });
-    bpf_map__set_autocreate(s.maps.cb_objects, kprobes);
+    account.unreturned += unreturned_starts(s.obj, s.maps.cb_starts);
 }
 
 } // namespace corebox

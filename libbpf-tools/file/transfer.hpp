@@ -74,16 +74,4 @@ void set_transfers(S& s, const Session& session)
     s.rodata->transfer.no_writes = session.given("read-only");
 }
 
-template <class S>
-void transfers_resolved(S& s, const Launcher& launcher)
-{
-    const auto loads = [&launcher](std::string_view start) {
-        return std::ranges::any_of(launcher.plan().load, [start](const bpf_program* p) {
-            return std::string_view(bpf_program__section_name(p)).starts_with(start);
-        });
-    };
-    bpf_map__set_autocreate(s.maps.cb_args, loads("kprobe/"));
-    bpf_map__set_autocreate(s.maps.copies, loads("kprobe.session/"));
-}
-
 } // namespace corebox

@@ -196,7 +196,6 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
     .needs = kTransfers<dirtop_bpf>,
     .check = check,
     .setup = setup,
-    .resolved = transfers_resolved<dirtop_bpf>,
     .fill = fill,
     .decode = decode,
     .name = [](Row& row, const Options& o) { row.path = o.dirs[row.dir].path; },

@@ -118,8 +118,8 @@ constexpr Stream<fileslower_bpf, Options, SlowRow> kTool{
             s.rodata->files.all_files = o.all_files;
             size_calls(s, FILE_CALLS);
         },
-    .resolved = suit_objects<fileslower_bpf>,
     .decode = decode,
+    .detached = calls_detached,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

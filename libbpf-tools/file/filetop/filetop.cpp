@@ -130,7 +130,6 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .needs = kTransfers<filetop_bpf>,
     .check = check_transfers,
     .setup = setup,
-    .resolved = transfers_resolved<filetop_bpf>,
     .decode = decode,
     .weight = [](const Row& row,
                  const Options& o) { return transfer_weight(row.stat.sums, o.sort); },

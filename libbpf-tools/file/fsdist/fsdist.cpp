@@ -71,12 +71,7 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             size_calls(s, FS_OPS);
         },
-    .resolved =
-        [](fsdist_bpf& s, const Launcher& launcher) {
-            const auto& load = launcher.plan().load;
-            bpf_map__set_autocreate(s.maps.cb_objects,
-                                    std::ranges::find(load, s.progs.atomic_kprobe) != load.end());
-        },
+    .detached = calls_detached,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

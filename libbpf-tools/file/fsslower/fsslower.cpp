@@ -97,8 +97,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
             o.min_ns = o.min.ns;
             size_calls(s, FS_OPS);
         },
-    .resolved = suit_objects<fsslower_bpf>,
     .decode = decode,
+    .detached = calls_detached,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -96,20 +96,6 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
     return true;
 }
 
-// Descriptors of messages whose threads are gone and whose return was not seen.
-std::uint64_t unsent(const bpf_map* sendings)
-{
-    const int fd = bpf_map__fd(sendings);
-    std::vector<std::uint32_t> value(bpf_map__value_size(sendings) / sizeof(std::uint32_t));
-    std::uint64_t n = 0;
-    __u32 tid = 0;
-    for (int err = bpf_map_get_next_key(fd, nullptr, &tid); err == 0;
-         err = bpf_map_get_next_key(fd, &tid, &tid))
-        if (thread_gone(tid) && bpf_map_lookup_elem(fd, &tid, value.data()) == 0)
-            n += value[0];
-    return n;
-}
-
 constexpr Stream<sofdsnoop_bpf, Options, Row> kTool{
     .about = {.name = "sofdsnoop",
               .area = "file",
@@ -124,9 +110,12 @@ constexpr Stream<sofdsnoop_bpf, Options, Row> kTool{
     .decode = decode,
     .detached =
         [](sofdsnoop_bpf& s, Options&, Account& account) {
-            // What the kernel skipped of fexit programs it has counted itself.
-            if (bpf_program__autoload(s.progs.stream_kret) && own_pid_namespace() == 0)
-                account.unreturned += unsent(s.maps.sendings);
+            // Of messages whose return was not seen the descriptors. What the kernel skipped of
+            // fexit programs it has counted itself.
+            if (bpf_program__autoload(s.progs.stream_kret))
+                account.unreturned += of_gone_threads(s.maps.sendings, [](auto value) {
+                    return *reinterpret_cast<const std::uint32_t*>(value.data());
+                });
         },
 };
 

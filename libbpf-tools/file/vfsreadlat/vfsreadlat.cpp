@@ -64,8 +64,7 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             size_calls(s, 1);
         },
-    .resolved = [](vfsreadlat_bpf& s,
-                   const Launcher&) { bpf_map__set_autocreate(s.maps.cb_objects, false); },
+    .detached = calls_detached,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
