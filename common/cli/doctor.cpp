@@ -312,10 +312,13 @@ std::vector<std::string> sections_of(std::span<const Tool* const> tools)
     for (const Tool* tool : tools)
         tool->inspect(*tool, [&](const void* progs) {
             for (const Need& need : tool->needs)
-                for (const Rung& rung : need.rungs)
+                for (const Rung& rung : need.rungs) {
                     for (const Probe& p : rung.probes)
                         if (p.program)
                             sections.emplace_back(bpf_program__section_name(p.program(progs)));
+                    if (!rung.function.empty())
+                        sections.push_back(cat("fentry/", rung.function));
+                }
         });
     return sections;
 }

@@ -188,6 +188,10 @@ Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelB
             return known->sites.contains(name) ? Answer::yes
                    : known->all_sites          ? Answer::no
                                                : Answer::unknown;
+        if (kind == own_function)
+            return known->types.contains(name) ? Answer::yes
+                   : known->all_types          ? Answer::no
+                                               : Answer::unknown;
         if (kind == known_argument)
             return known->opaque.contains(name) ? Answer::no : Answer::yes;
         if (kind != btf_function && kind != btf_tracepoint)
@@ -228,6 +232,8 @@ Facts recorded_facts(std::string_view text)
     facts.has = [names](Facts::Name kind, std::string_view name) {
         if (kind == Facts::Name::known_argument || kind == Facts::Name::module)
             return Answer::unknown; // not recorded
+        if (kind == Facts::Name::own_function)
+            kind = Facts::Name::btf_function;
         const bool listed = names->contains(Key(kind, name));
         if (kind == Facts::Name::btf_member)
             return listed ? Answer::no : Answer::unknown;

@@ -27,6 +27,7 @@ struct Facts {
         ftrace_site,    // can be entered by fentry and kprobe
         btf_tracepoint, // has a btf_trace_ typedef
         btf_member,     // "struct.member" is in BTF
+        own_function,   // has a BTF id, and is no module's
         tracepoint,     // "category/name" in tracefs
         perf_event,     // a hardware event that this machine counts: "cycles"
         known_argument, // BTF tells what the function's first argument points to, if it does

@@ -164,13 +164,20 @@ FunctionProbes& probes_of(const auto& session)
 // A rung of points; &P::program goes to the member function Attach of the FunctionProbes that the
 // tool's options have as `probes`.
 template <auto Program, auto Attach, class Options>
-consteval Rung point_rung(std::string_view name, std::string_view blind = {})
+consteval Rung point_rung(std::string_view name, std::string_view blind = {},
+                          std::string_view function = {})
 {
     // `auto`: Session is not complete here.
-    return rung<Program>(name, blind, [](const auto& session, const bpf_program* program) {
+    constexpr auto attach = [](const auto& session, const bpf_program* program) {
         return (probes_of<Options>(session).*Attach)(program);
-    });
+    };
+    return with_function(rung<Program>(name, blind, attach), function);
 }
+
+// The kernel's functions that links of many functions are made by: fprobes (5.18, CONFIG_FPROBE), and
+// 6.6.
+inline constexpr std::string_view kKprobeMultiFunction = "register_fprobe_ips";
+inline constexpr std::string_view kUprobeMultiFunction = "bpf_uprobe_multi_link_attach";
 
 // The rungs of a tool with FUNCTION_PROGS whose options have a member `probes`, a pointer to
 // FunctionProbes.
@@ -178,7 +185,8 @@ template <class S, class Options, class P = decltype(S::progs)>
 inline constexpr Need kFunctionNeed = {
     .what = "calls of the functions",
     .rungs = {
-        point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>("kprobe.multi"),
+        point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
+            "kprobe.multi", {}, kKprobeMultiFunction),
         point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe"),
         point_rung<&P::function_fentry, &FunctionProbes::attach_fentries, Options>(
             "fentry", "functions of modules")}};
@@ -190,7 +198,7 @@ inline constexpr std::array<Need, 3> kPointNeeds = {
     Need{
         .what = "calls of the user functions",
         .rungs = {point_rung<&P::user_multi, &FunctionProbes::attach_uprobe_multi, Options>(
-                      "uprobe.multi"),
+                      "uprobe.multi", {}, kUprobeMultiFunction),
                   point_rung<&P::user_uprobe, &FunctionProbes::attach_uprobes, Options>("uprobe")}},
     Need{.what = "the tracepoints",
          .rungs = {

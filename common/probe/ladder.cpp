@@ -125,6 +125,9 @@ std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
     if (rung.obstacle)
         if (std::string reason = rung.obstacle(facts); !reason.empty())
             return reason;
+    if (!rung.function.empty() && facts.btf &&
+        facts.has(Facts::Name::own_function, rung.function) == Answer::no)
+        return cat("this kernel has no ", rung.function, "()");
     for (const Probe& p : rung.probes) {
         if (!p.program)
             break;

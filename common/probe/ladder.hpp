@@ -55,7 +55,17 @@ struct Rung {
     AttachFn attach = nullptr;
     // What stands against it beside its programs' sections; empty: nothing known.
     std::string (*obstacle)(const Facts&) = nullptr;
+    // A function of the kernel itself: where BTF has it, there is what this rung is attached by, or a
+    // helper that its programs call.
+    std::string_view function{};
 };
+
+// The same rung, on kernels with this function.
+consteval Rung with_function(Rung rung, std::string_view function)
+{
+    rung.function = function;
+    return rung;
+}
 
 struct Need {
     std::string_view what; // "opens as they return"

@@ -260,7 +260,7 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
 
 // One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and
 // the types that its relocations look at.
-void Launcher::read_kernel_types(bpf_object* object)
+void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
 {
     if (!btf_)
         btf_ = std::make_unique<KernelBtf>(
@@ -281,6 +281,10 @@ void Launcher::read_kernel_types(bpf_object* object)
             for (const std::string_view function : kSessionFunctions)
                 names.push_back({BTF_KIND_FUNC, std::string(function)});
     }
+    for (const Need& need : needs)
+        for (const Rung& rung : need.rungs)
+            if (!rung.function.empty())
+                names.push_back({BTF_KIND_FUNC, std::string(rung.function)});
     btf_->find(names);
     std::map<std::string, int, std::less<>> objects; // of functions in modules
     for (const Target& target : session_.targets) {
@@ -327,6 +331,8 @@ void Launcher::read_kernel_types(bpf_object* object)
             return opaque.contains(name) ? Answer::no : Answer::yes;
         if (kind == Facts::Name::btf_member)
             return has_member(extract, name) ? Answer::yes : Answer::no;
+        if (kind == Facts::Name::own_function)
+            return targets_.contains(name) ? Answer::yes : Answer::no;
         if (kind != Facts::Name::btf_function && kind != Facts::Name::btf_tracepoint)
             return base(kind, name);
         const std::string full =
@@ -348,7 +354,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
                       std::string_view uses)
 {
     if (open_options_.btf_custom_path && !types_read_)
-        read_kernel_types(object);
+        read_kernel_types(object, needs);
     plan_ = resolve(
         needs, progs, facts_, refused_,
         [this](std::string_view name) {

@@ -151,7 +151,7 @@ public:
 
 private:
     bool refuse(std::string_view program, std::string reason);
-    void read_kernel_types(bpf_object* object);
+    void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
 

@@ -49,19 +49,20 @@ std::uint32_t call_threads_room();
 std::uint64_t unreturned_frames(const bpf_map* threads);
 
 template <auto Set, auto Attach, class Options, auto... Programs>
-consteval Rung call_rung(std::string_view name)
+consteval Rung call_rung(std::string_view name, std::string_view function = {})
 {
-    return rung<Programs...>(name, {}, [](const auto& session, const bpf_program* program) {
+    constexpr auto attach = [](const auto& session, const bpf_program* program) {
         const CallOptions& o = *static_cast<const Options*>(session.options);
         return ((*(o.*Set)).*Attach)(program);
-    });
+    };
+    return with_function(rung<Programs...>(name, {}, attach), function);
 }
 
 template <class P, class Options>
 inline constexpr Need kKernelCallsNeed = {
     .what = "calls of the functions",
     .rungs = {call_rung<&CallOptions::kernel, &FunctionProbes::attach_multi, Options,
-                        &P::leave_multi, &P::enter_multi>("kprobe.multi"),
+                        &P::leave_multi, &P::enter_multi>("kprobe.multi", kKprobeMultiFunction),
               call_rung<&CallOptions::kernel, &FunctionProbes::attach_kprobes, Options,
                         &P::leave_kprobe, &P::enter_kprobe>("kprobe")}};
 
@@ -69,7 +70,7 @@ template <class P, class Options>
 inline constexpr Need kUserCallsNeed = {
     .what = "calls of the user functions",
     .rungs = {call_rung<&CallOptions::user, &FunctionProbes::attach_uprobe_multi, Options,
-                        &P::leave_umulti, &P::enter_umulti>("uprobe.multi"),
+                        &P::leave_umulti, &P::enter_umulti>("uprobe.multi", kUprobeMultiFunction),
               call_rung<&CallOptions::user, &FunctionProbes::attach_uprobes, Options,
                         &P::leave_uprobe, &P::enter_uprobe>("uprobe")}};
 

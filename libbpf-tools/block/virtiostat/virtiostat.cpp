@@ -53,8 +53,10 @@ constexpr Column kColumns[] = {
 
 constexpr Need kNeeds[] = {
     {"buffers that drivers add to virtqueues",
-     {rung_any<&Progs::sgs_fexit, &Progs::out_fexit, &Progs::in_fexit, &Progs::inctx_fexit,
-               &Progs::inclean_fexit, &Progs::outpre_fexit, &Progs::inpre_fexit>("fexit"),
+     {with_function(
+          rung_any<&Progs::sgs_fexit, &Progs::out_fexit, &Progs::in_fexit, &Progs::inctx_fexit,
+                   &Progs::inclean_fexit, &Progs::outpre_fexit, &Progs::inpre_fexit>("fexit"),
+          "get_func_ret"), // its programs read their arguments by helpers of 5.17
       rung_any<&Progs::sgs_kprobe, &Progs::out_kprobe, &Progs::in_kprobe, &Progs::inctx_kprobe,
                &Progs::inclean_kprobe, &Progs::outpre_kprobe, &Progs::inpre_kprobe>(
           "kprobe", "that a queue had no room: a buffer counts with each attempt")}},

@@ -53,7 +53,8 @@ constexpr Need kNeeds[] = {
     {.what = "calls of the function",
      .rungs =
          {rung<&P::hit_fentry>("fentry"),
-          point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>("kprobe.multi"),
+          point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
+              "kprobe.multi", {}, kKprobeMultiFunction),
           point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe")}},
     kThreadsNeed,
     kPointNeeds<funcinterval_bpf, Options>[0],

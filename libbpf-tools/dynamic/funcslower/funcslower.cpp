@@ -217,7 +217,12 @@ bool fold(Output& output, const void* data, const Session& session)
     return true;
 }
 
-constexpr auto kNeeds = kCallNeeds<funcslower_bpf, Options>;
+// By fexit the result and the arguments are read by helpers of 5.17.
+constexpr auto kNeeds = [] {
+    auto needs = kCallNeeds<funcslower_bpf, Options>;
+    needs[0].rungs[0].function = "get_func_ret";
+    return needs;
+}();
 
 constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .about = {.name = "funcslower",
