@@ -12,6 +12,7 @@
 #include <cstring>
 #include <gelf.h>
 #include <memory>
+#include <optional>
 #include <unistd.h>
 
 namespace corebox
@@ -279,29 +280,37 @@ Diagnosis diagnose(const Tool& tool, const Facts& facts)
         d.remedy = in_turn(remedies_of(d.cause));
     }
     tool.inspect(tool, [&](const void* progs) {
-        const Plan plan =
-            resolve(tool.needs, progs, facts, {}, [](std::string_view) { return false; }, {});
-        for (const Step& step : plan.steps) {
-            if (step.taken) {
-                add_once(d.probes, step.rung->name);
-                add_once(d.unseen, step.rung->blind);
-                const Rung& best = step.need->rungs[0];
-                if (step.rung != &best && step.rung->blind != best.blind)
-                    d.status = Status::runs_with_less;
-            }
-            const bool last = &step == &plan.steps.back() || (&step + 1)->need != step.need;
-            if (last && !step.taken && step.need->optional) {
-                add_once(d.unseen, step.need->without);
-                d.status = Status::runs_with_less;
-            }
+        const auto cannot_run = [&d](const Plan& plan) {
+            d.status = Status::cannot_run;
+            d.cause = cat("no ", plan.unmet->what, ": ", plan.why_unmet());
+            d.remedy = remedy_of(plan);
+            d.probes.clear();
+            d.unseen.clear();
+        };
+        std::optional<Plan> lacking; // of those that are chosen from
+        bool some = false;
+        for (const Need& need : tool.needs) {
+            const Plan plan =
+                resolve({&need, 1}, progs, facts, {}, [](std::string_view) { return false; }, {});
+            if (plan.unmet && !need.chosen)
+                return cannot_run(plan);
+            some |= !plan.unmet && need.chosen;
+            for (const Step& step : plan.steps)
+                if (step.taken) {
+                    add_once(d.probes, step.rung->name);
+                    add_once(d.unseen, step.rung->blind);
+                    if (step.rung != &need.rungs[0] && step.rung->blind != need.rungs[0].blind)
+                        d.status = Status::runs_with_less;
+                }
+            if (plan.steps.empty() || plan.steps.back().taken)
+                continue;
+            add_once(d.unseen, need.chosen ? need.what : need.without);
+            d.status = Status::runs_with_less;
+            if (need.chosen && !lacking)
+                lacking = plan;
         }
-        if (!plan.unmet)
-            return;
-        d.status = Status::cannot_run;
-        d.cause = cat("no ", plan.unmet->what, ": ", plan.why_unmet());
-        d.remedy = remedy_of(plan);
-        d.probes.clear();
-        d.unseen.clear();
+        if (lacking && !some)
+            cannot_run(*lacking);
     });
     return d;
 }

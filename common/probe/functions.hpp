@@ -189,7 +189,8 @@ inline constexpr Need kFunctionNeed = {
             "kprobe.multi", {}, kKprobeMultiFunction),
         point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe"),
         point_rung<&P::function_fentry, &FunctionProbes::attach_fentries, Options>(
-            "fentry", "functions of modules")}};
+            "fentry", "functions of modules")},
+    .chosen = true};
 
 // The same for a tool with POINT_PROGS: the need of each kind of point, of which a run has one.
 template <class S, class Options, class P = decltype(S::progs)>
@@ -199,12 +200,14 @@ inline constexpr std::array<Need, 3> kPointNeeds = {
         .what = "calls of the user functions",
         .rungs = {point_rung<&P::user_multi, &FunctionProbes::attach_uprobe_multi, Options>(
                       "uprobe.multi", {}, kUprobeMultiFunction),
-                  point_rung<&P::user_uprobe, &FunctionProbes::attach_uprobes, Options>("uprobe")}},
+                  point_rung<&P::user_uprobe, &FunctionProbes::attach_uprobes, Options>("uprobe")},
+        .chosen = true},
     Need{.what = "the tracepoints",
          .rungs = {
              point_rung<&P::event_raw, &FunctionProbes::attach_raw_tracepoints, Options>("raw_tp"),
              point_rung<&P::event_perf, &FunctionProbes::attach_tracepoints, Options>(
-                 "tracepoint")}}};
+                 "tracepoint")},
+         .chosen = true}};
 
 // Of three needs in the order of kPointNeeds the one of a kind of point, as a tool of points has.
 inline std::span<const Need> point_need(std::span<const Need> needs, Point::Kind kind)

@@ -74,6 +74,8 @@ struct Need {
     std::string_view option{};
     bool optional = false;      // the tool runs without it
     std::string_view without{}; // what is then not seen
+    // Of such needs a run has some, as its operands want it, and the tool is of use while one is met.
+    bool chosen = false;
 };
 
 // For Need::option: anything that restricts who is traced ("--": a command).

@@ -64,7 +64,8 @@ inline constexpr Need kKernelCallsNeed = {
     .rungs = {call_rung<&CallOptions::kernel, &FunctionProbes::attach_multi, Options,
                         &P::leave_multi, &P::enter_multi>("kprobe.multi", kKprobeMultiFunction),
               call_rung<&CallOptions::kernel, &FunctionProbes::attach_kprobes, Options,
-                        &P::leave_kprobe, &P::enter_kprobe>("kprobe")}};
+                        &P::leave_kprobe, &P::enter_kprobe>("kprobe")},
+    .chosen = true};
 
 template <class P, class Options>
 inline constexpr Need kUserCallsNeed = {
@@ -72,7 +73,8 @@ inline constexpr Need kUserCallsNeed = {
     .rungs = {call_rung<&CallOptions::user, &FunctionProbes::attach_uprobe_multi, Options,
                         &P::leave_umulti, &P::enter_umulti>("uprobe.multi", kUprobeMultiFunction),
               call_rung<&CallOptions::user, &FunctionProbes::attach_uprobes, Options,
-                        &P::leave_uprobe, &P::enter_uprobe>("uprobe")}};
+                        &P::leave_uprobe, &P::enter_uprobe>("uprobe")},
+    .chosen = true};
 
 template <class P>
 inline constexpr Need kCallThreadsNeed = {.what = "threads as they end",
@@ -84,7 +86,8 @@ template <class S, class Options, class P = decltype(S::progs)>
 inline constexpr std::array<Need, 5> kCallNeeds = {
     Need{.what = "calls of the function",
          .rungs = {rung<&P::leave_fexit, &P::enter_fentry>("fexit"),
-                   kKernelCallsNeed<P, Options>.rungs[0], kKernelCallsNeed<P, Options>.rungs[1]}},
+                   kKernelCallsNeed<P, Options>.rungs[0], kKernelCallsNeed<P, Options>.rungs[1]},
+         .chosen = true},
     kCallThreadsNeed<P>,
     kKernelCallsNeed<P, Options>,
     kCallThreadsNeed<P>,

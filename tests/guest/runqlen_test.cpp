@@ -144,12 +144,12 @@ TEST(Runqlen, WithoutGroups)
     const TempDir dir;
     const std::string file = dir / "btf";
     write_file(file, types_without("sched_entity", "cfs_rq"));
-    const Busy busy(4);
     for (const char* tool : {"runqlen", "cpuunclaimed"}) {
         const Result said = run({"doctor", "--json", "--btf", file, tool});
         ASSERT_EQ(said.records.size(), 1u) << said.err;
         EXPECT_EQ(said.records[0].at("probes"), Json::array({"runqueues"})) << said.out;
     }
+    const Busy busy(4);
     Tracer tracer({"runqlen", "--json", "-C", "--btf", file, "--explain"});
     ::usleep(1'000'000);
     const Result result = tracer.stop();

@@ -113,12 +113,13 @@ TEST(Tplist, FunctionsByMemoryAndByLists)
 {
     if (kernel() == "5.10")
         return;
-    const std::vector<std::string> argv{"tplist", "--functions", "*"};
+    // Those of ext4, a module, are among them. All of them would take ten seconds.
+    const std::vector<std::string> argv{"tplist", "--functions", "e*"};
     const Environment by_lists{{"COREBOX_FUNCTIONS", "lists"}};
     const Result memory = run(argv), lists = run(argv, by_lists);
     EXPECT_EQ(memory.status, 0) << memory.err;
     auto all = lines(memory.out), listed = lines(lists.out);
-    EXPECT_GT(listed.size(), 20000u);
+    EXPECT_GT(listed.size(), 1500u);
     // Of functions that share a name the lists of 6.1 do not tell which ones can be traced.
     if (kernel() != "6.1")
         EXPECT_TRUE(memory.out == lists.out) << all.size() << " and " << listed.size();

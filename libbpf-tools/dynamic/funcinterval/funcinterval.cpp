@@ -55,7 +55,8 @@ constexpr Need kNeeds[] = {
          {rung<&P::hit_fentry>("fentry"),
           point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
               "kprobe.multi", {}, kKprobeMultiFunction),
-          point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe")}},
+          point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe")},
+     .chosen = true},
     kThreadsNeed,
     kPointNeeds<funcinterval_bpf, Options>[0],
     kThreadsNeed,
