@@ -5,6 +5,7 @@
 #include "abi/path.h"
 #include "abi/uring.h"
 #include "bpf/core.bpf.h"
+#include "bpf/io_kiocb.bpf.h"
 
 struct uring_open {
 	struct io_kiocb *req;
@@ -41,13 +42,6 @@ struct delayed_filename___v7 {
 struct io_open___v7 {
 	struct delayed_filename___v7 filename;
 } __attribute__((preserve_access_index));
-
-/* cef216fc32d7 (v5.19): io_kiocb.result became io_kiocb.cqe.res. */
-struct io_kiocb___pre_v5_19 {
-	__u32 result;
-} __attribute__((preserve_access_index));
-
-#define IO_URING_F_COMPLETE_DEFER___pre_v5_19 2
 
 static __always_inline __u32 uring_open_flags(struct io_kiocb *req)
 {
@@ -92,7 +86,7 @@ static __always_inline struct uring_open *uring_open_result(int ret, int *result
 	struct io_kiocb___pre_v5_19 *old;
 	struct io_kiocb *req;
 
-	if (!o || ret == -11 /* EAGAIN */)
+	if (!o || ret == -EAGAIN)
 		return NULL;
 	req = o->req;
 	old = (void *)req;

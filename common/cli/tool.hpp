@@ -39,7 +39,7 @@ struct Letter {
 };
 
 // Groups of shared options that a tool has.
-enum class Shared : std::uint8_t {
+enum class Shared : std::uint16_t {
     none = 0,
     filter = 1,
     interval = 2,
@@ -49,7 +49,8 @@ enum class Shared : std::uint8_t {
     every = 32, // an interval as an option, for tools that report only at their end without it
     // No options: what it goes on reading once it traces (session/privileges.hpp).
     symbols = 64, // other processes' files, to name their functions
-    files = 128   // directories anywhere
+    files = 128,  // directories anywhere
+    callers = 256 // as symbols, but only with its option --callers
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }

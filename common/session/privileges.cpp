@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/privileges.hpp"
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -97,12 +96,8 @@ void drop_privileges(const Session& session)
     const std::string_view how = asked ? asked : "";
     if (how == "keep")
         return;
-    // With such an option a tool names functions only if it is given.
-    constexpr std::string_view kNames = "callers";
-    const bool symbols =
-        has(session.tool.shared, Shared::symbols) &&
-        (session.given(kNames) || std::ranges::find(session.tool.options, kNames, &Option::name) ==
-                                      session.tool.options.end());
+    const bool symbols = has(session.tool.shared, Shared::symbols) ||
+                         (has(session.tool.shared, Shared::callers) && session.given("callers"));
     const auto bit = [](int capability) { return std::uint64_t(1) << capability; };
     std::uint64_t keep = bit(CAP_BPF);
     if (symbols)

@@ -3,7 +3,8 @@
  * dirtop. The tool defines transferred(). 5.10+. */
 #pragma once
 #include "bpf/filter.bpf.h"
-#include "bpf/session.bpf.h"
+#include "bpf/io_kiocb.bpf.h"
+#include "copies.bpf.h"
 #include "transfer.h"
 
 const volatile struct transfer_config transfer = {};
@@ -101,44 +102,17 @@ int BPF_PROG(pipe_fexit, struct file *in, void *pipe, loff_t *offset, size_t siz
 	return copied(in, NULL, ret);
 }
 
-/* The three in one. */
-struct files {
-	struct file *in, *out;
-};
-HASH_MAP(copies, __u64, struct files, 1024); /* under way, by thread and function */
-
-SEC("kprobe.session/do_splice_direct,splice_file_range,splice_file_to_pipe")
-int splice_session(struct pt_regs *ctx)
+static __always_inline bool copy_wanted(struct file *in)
 {
-	__u64 function = bpf_get_attach_cookie(ctx);
-	__u64 call = function << 32 | (__u32)bpf_get_current_pid_tgid();
-	struct files files, *kept;
-
-	if (!session_is_return(ctx)) {
-		if (!filter_current())
-			return 1;
-		files.in = (void *)PT_REGS_PARM1(ctx);
-		files.out = function == 2 ? NULL : (void *)PT_REGS_PARM3(ctx);
-		call_keep(&copies, &call, &files);
-		return 0;
-	}
-	kept = bpf_map_lookup_elem(&copies, &call);
-	if (!kept)
-		return 0;
-	files = *kept;
-	bpf_map_delete_elem(&copies, &call);
-	copy(files.in, files.out, PT_REGS_RC(ctx), false);
-	return 0;
+	return filter_current();
 }
 
-/* cef216fc32d7 (v5.19): io_kiocb.result became io_kiocb.cqe.res. */
-struct io_kiocb___pre_v5_19 {
-	__u32 result;
-} __attribute__((preserve_access_index));
-
-#define IO_URING_F_COMPLETE_DEFER___pre_v5_19 2
-#define EAGAIN 11
-#define MAX_USER_ERRNO 512 /* beyond are codes inside the kernel: the request goes on */
+static __always_inline int copy_done(void *ctx, const struct copying *copied, enum copy_call call,
+				     long ret)
+{
+	copy(copied->in, copied->out, ret, false);
+	return 0;
+}
 
 /* io_uring reads and writes without vfs_read(), in its caller or in one of its worker threads. When
  * io_read() returns 0 the request is done and what it moved stands in it. Before 5.19 that is so

@@ -49,7 +49,7 @@ inline constexpr Need kTransfers[] = {
                                                                                  kWriteBlind)},
      "!read-only"},
     {.what = "copies inside the kernel",
-     .rungs = {rung<&P::splice_session>("session"),
+     .rungs = {rung<&P::copies_session>("session"),
                rung_any<&P::splice_fexit, &P::range_fexit, &P::pipe_fexit>("fexit")},
      .optional = true,
      .without = "sendfile, copy_file_range, splice"},

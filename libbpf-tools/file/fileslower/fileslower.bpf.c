@@ -4,12 +4,11 @@
 #define CALL_KINDS FILE_CALLS
 #include "../call_time.bpf.h"
 #include "../slow_file.bpf.h"
-#include "bpf/session.bpf.h"
+#include "../copies.bpf.h"
+#include "bpf/io_kiocb.bpf.h"
 
 #define S_IFMT 0170000
 #define S_IFREG 0100000
-#define EAGAIN 11
-#define MAX_USER_ERRNO 512 /* beyond are codes inside the kernel: the request goes on */
 
 const volatile struct fileslower_config files = {};
 
@@ -57,45 +56,20 @@ TIMED(range, splice_file_range, CALL_RANGE, void *in_pos, void *out, void *out_p
 /* splice(2) and sendfile(2) to a pipe, since 5.12. */
 TIMED(pipe, splice_file_to_pipe, CALL_PIPE, void *pipe, void *offset, size_t size, int flags)
 
-/* The three in one attachment. They are rare: a hash map takes less memory than a place for each
- * thread. */
-struct copying {
-	struct file *file;
-	__u64 start_ns;
-};
-HASH_MAP(copies, __u64, struct copying, 1024); /* under way, by thread and function */
-
-SEC("kprobe.session/do_splice_direct,splice_file_range,splice_file_to_pipe")
-int copies_session(struct pt_regs *ctx)
+static __always_inline bool copy_wanted(struct file *in)
 {
-	__u64 function = bpf_get_attach_cookie(ctx);
-	__u64 call = function << 32 | (__u32)bpf_get_current_pid_tgid();
-	struct copying copy = { .file = (void *)PT_REGS_PARM1(ctx) }, *kept;
-	__u64 ns;
-
-	if (!session_is_return(ctx)) {
-		if (!wanted(copy.file))
-			return 1;
-		copy.start_ns = bpf_ktime_get_ns();
-		call_keep(&copies, &call, &copy);
-		return 0;
-	}
-	kept = bpf_map_lookup_elem(&copies, &call);
-	if (!kept)
-		return 0;
-	copy = *kept;
-	bpf_map_delete_elem(&copies, &call);
-	ns = bpf_ktime_get_ns() - copy.start_ns;
-	if (!asked_for(ns >= cfg.min_ns))
-		return 0;
-	return slow_report_file(ctx, CALL_SPLICE + (__u32)function, ns, PT_REGS_RC(ctx), -1,
-				copy.file);
+	return wanted(in);
 }
 
-/* cef216fc32d7 (v5.19): io_kiocb.result became io_kiocb.cqe.res. */
-struct io_kiocb___pre_v5_19 {
-	__u32 result;
-} __attribute__((preserve_access_index));
+static __always_inline int copy_done(void *ctx, const struct copying *copy, enum copy_call call,
+				     long ret)
+{
+	__u64 ns = bpf_ktime_get_ns() - copy->start_ns;
+
+	if (!asked_for(ns >= cfg.min_ns))
+		return 0;
+	return slow_report_file(ctx, CALL_SPLICE + call, ns, ret, -1, copy->in);
+}
 
 /* io_read() and io_write() that would wait return -EAGAIN and are called again by a worker thread.
  * Before 5.19 the request may be gone when they return. */

@@ -145,7 +145,7 @@ constexpr Stream<opensnoop_bpf, Options, Row> kTool{
         },
     .decode = decode,
     .mirror = mirror,
-    .also = Shared::symbols,
+    .also = Shared::callers,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
