@@ -7,8 +7,10 @@
 #include "session/session.hpp"
 #include "version.hpp"
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +172,15 @@ int multi_call(int argc, char** argv)
     return word.empty() ? usage(stderr, Exit::usage) : int(Exit::usage);
 }
 
+// A standard stream that is closed would become what is opened first, a BPF map. In its place comes
+// one that can be neither read nor written.
+void fill_standard_streams()
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); // the lowest: this
+}
+
 } // namespace
 } // namespace corebox
 
@@ -178,6 +189,7 @@ int main(int argc, char** argv)
     using namespace corebox;
     if (argc == 0)
         return int(Exit::usage);
+    fill_standard_streams();
     const char* slash = std::strrchr(argv[0], '/');
     const std::string_view name = slash ? slash + 1 : argv[0];
     if (const Called called = find_tool(name); called.tool)

@@ -15,6 +15,7 @@ struct Verb {
 };
 constexpr Verb kVerbs[] = {
     {"list", "The tools by area"},
+    {"help", "The manual of a tool"},
     {"doctor", "Which tools run on this machine"},
     {"completion", "Completion for bash, zsh or fish"},
     {"--install", "Make a link for each tool in a directory"},
@@ -106,6 +107,9 @@ std::string bash_completion(std::span<const Tool* const> tools)
                "    doctor) mapfile -t COMPREPLY < <(compgen -W '",
                names,
                " --json' -- \"$cur\"); return ;;\n"
+               "    help) mapfile -t COMPREPLY < <(compgen -W '",
+               names,
+               "' -- \"$cur\"); return ;;\n"
                "    completion) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- \"$cur\"); "
                "return ;;\n",
                cases,
@@ -207,7 +211,7 @@ std::string zsh_completion(std::span<const Tool* const> tools)
                "        (( CURRENT-- ))\n"
                "    fi\n"
                "    case $tool in\n"
-               "    doctor) compadd --",
+               "    doctor|help) compadd --",
                names,
                " ;;\n"
                "    completion) compadd -- bash zsh fish ;;\n",
@@ -268,7 +272,7 @@ std::string fish_completion(std::span<const Tool* const> tools)
             out += "\n";
         }
     }
-    out += cat("complete -c corebox -n '__fish_seen_subcommand_from doctor' -a ", quoted(names),
+    out += cat("complete -c corebox -n '__fish_seen_subcommand_from doctor help' -a ", quoted(names),
                "\ncomplete -c corebox -n '__fish_seen_subcommand_from completion' -a 'bash zsh "
                "fish'\n");
     return out;

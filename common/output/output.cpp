@@ -4,9 +4,13 @@
 #include "base/text.hpp"
 #include "output/escape.hpp"
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstring>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace corebox
@@ -530,12 +534,40 @@ void Output::put_csv(const Value& v)
     quote_csv(buffer_, cell_);
 }
 
+// Waits until it takes output. A run that was told to end (the signals for that are blocked, and
+// wait until the loop takes them) waits for two seconds more: false.
+bool Output::wait_for_room() const
+{
+    constexpr int kStepMs = 100, kGraceMs = 2000;
+    for (int told_ms = 0; told_ms < kGraceMs;) {
+        pollfd p{options_.fd, POLLOUT, 0};
+        if (const int n = ::poll(&p, 1, kStepMs); n > 0 || (n < 0 && errno != EINTR))
+            return true;
+        sigset_t pending;
+        ::sigpending(&pending);
+        if (std::ranges::any_of(std::array{SIGINT, SIGTERM, SIGHUP},
+                                [&](int signal) { return ::sigismember(&pending, signal) == 1; }))
+            told_ms += kStepMs;
+    }
+    return false;
+}
+
 void Output::flush()
 {
     const char* at = buffer_.data();
     std::size_t left = buffer_.size();
+    // Of a pipe or terminal poll(2) tells of so much room at least.
+    struct stat st {
+    };
+    const bool may_block = ::fstat(options_.fd, &st) != 0 || !S_ISREG(st.st_mode);
     while (left > 0 && state_ == State::open) {
-        const ssize_t n = ::write(options_.fd, at, left);
+        if (may_block && !wait_for_room()) {
+            state_ = State::failed;
+            error_ = EAGAIN;
+            break;
+        }
+        const std::size_t most = may_block ? std::min<std::size_t>(left, PIPE_BUF) : left;
+        const ssize_t n = ::write(options_.fd, at, most);
         if (n >= 0) {
             at += n;
             left -= std::size_t(n);

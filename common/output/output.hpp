@@ -82,6 +82,8 @@ public:
     int error() const { return error_; } // of the write that failed
 
 private:
+    bool wait_for_room() const;
+
     static constexpr std::size_t kFlushBytes = 64 << 10;
 
     static constexpr std::size_t kNumberBytes = 32; // room for any number

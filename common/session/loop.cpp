@@ -24,12 +24,18 @@ constexpr int kPollMs = 100;
 
 enum What : std::uint64_t { kData, kSignal, kInterval, kDuration, kTarget, kOutput, kKeys };
 
+// A hang-up that is ignored, as under nohup(1), is none. (A script's background commands ignore
+// interrupts, too, but one that is sent all the same is meant.)
 sigset_t ending_signals()
 {
     sigset_t set;
     sigemptyset(&set);
-    for (const int s : {SIGINT, SIGTERM, SIGHUP})
+    for (const int s : {SIGINT, SIGTERM})
         sigaddset(&set, s);
+    struct sigaction hang_up {
+    };
+    if (::sigaction(SIGHUP, nullptr, &hang_up) != 0 || hang_up.sa_handler != SIG_IGN)
+        sigaddset(&set, SIGHUP);
     return set;
 }
 
@@ -50,8 +56,8 @@ Command::Command(const Session& session)
 {
     if (session.command.empty())
         return;
-    int go[2];
-    if (::pipe2(go, O_CLOEXEC) != 0)
+    int go[2], failed[2];
+    if (::pipe2(go, O_CLOEXEC) != 0 || ::pipe2(failed, O_CLOEXEC) != 0)
         fail("pipe", errno);
     pid_ = ::fork();
     if (pid_ < 0)
@@ -66,11 +72,14 @@ Command::Command(const Session& session)
         ::prctl(PR_SET_PDEATHSIG, 0);
         ::execvp(session.command[0], session.command.data());
         const int code = errno;
-        say(session.tool, cat("run ", session.command[0], ": ", strerrordesc_np(code)));
+        [[maybe_unused]] const ssize_t n = ::write(failed[1], &code, sizeof code);
         ::_exit(code == ENOENT ? 127 : 126);
     }
     ::close(go[0]);
+    ::close(failed[1]);
     go_ = Fd(go[1]);
+    failed_ = Fd(failed[0]);
+    name_ = session.command[0];
 }
 
 Command::~Command()
@@ -88,6 +97,11 @@ void Command::start()
     if (::write(go_.get(), "", 1) != 1)
         fail("start the command", errno);
     go_ = Fd();
+    // It closes when the command begins.
+    int code = 0;
+    if (::read(failed_.get(), &code, sizeof code) == sizeof code)
+        fail(cat("run ", name_), code);
+    failed_ = Fd();
 }
 
 Loop::Loop(const Session& session, const Command& command, int data_fd)

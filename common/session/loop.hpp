@@ -19,11 +19,12 @@ public:
     Command& operator=(const Command&) = delete;
 
     std::uint32_t pid() const { return std::uint32_t(pid_); } // 0: no command
-    void start();                                             // lets it exec
+    void start(); // lets it exec; fails where it cannot be
 
 private:
     int pid_ = 0;
-    Fd go_;
+    Fd go_, failed_; // the latter has the errno of a command that could not be run
+    std::string name_;
 };
 
 class Loop

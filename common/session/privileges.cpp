@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <optional>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,7 +45,8 @@ constexpr int kCalls[] = {
     SYS_dup2, SYS_time, SYS_getrlimit, SYS_getpgrp,
 #endif
     // signals, itself, its command
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_kill, SYS_tgkill,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigreturn, SYS_sigaltstack,
+    SYS_kill, SYS_tgkill,
     SYS_wait4, SYS_waitid, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getpid, SYS_gettid,
     SYS_getppid, SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
     SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_getcwd, SYS_sched_getaffinity, SYS_getcpu,
@@ -74,18 +76,49 @@ bool limit_calls(std::uint32_t else_what)
            ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole) == 0;
 }
 
-bool keep_capabilities(std::uint64_t keep)
+constexpr std::uint64_t bit(int capability) { return std::uint64_t(1) << capability; }
+
+// Those of `keep` that this process has are what it has then: returns them, nullopt: it could not.
+std::optional<std::uint64_t> keep_capabilities(std::uint64_t keep)
 {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[2]{};
     if (::syscall(SYS_capget, &header, data) != 0)
-        return false;
+        return std::nullopt;
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    // Who has CAP_SYS_ADMIN alone reads maps by it (before 5.19 bpf(2) wants it for each call).
+    if (keep & bit(CAP_BPF) && !(data[CAP_BPF / 32].permitted >> CAP_BPF % 32 & 1))
+        keep |= bit(CAP_SYS_ADMIN);
     for (int i = 0; i < 2; i++) {
         const auto half = std::uint32_t(keep >> (32 * i));
         data[i] = {data[i].effective & half, data[i].permitted & half, 0};
     }
-    return ::syscall(SYS_capset, &header, data) == 0;
+    if (::syscall(SYS_capset, &header, data) != 0)
+        return std::nullopt;
+    return std::uint64_t(data[1].permitted) << 32 | data[0].permitted;
+}
+
+// "all but CAP_BPF and CAP_KILL"
+std::string given_up(std::uint64_t kept)
+{
+    struct Named {
+        int capability;
+        std::string_view name;
+    };
+    constexpr Named kNamed[] = {{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},
+                                {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
+                                {CAP_FOWNER, "CAP_FOWNER"},
+                                {CAP_KILL, "CAP_KILL"},
+                                {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+                                {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+                                {CAP_SYSLOG, "CAP_SYSLOG"},
+                                {CAP_BPF, "CAP_BPF"},
+                                {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"}};
+    std::string names;
+    for (const auto& [capability, name] : kNamed)
+        if (kept & bit(capability))
+            names += cat(names.empty() ? " but " : ", ", name);
+    return "all" + names;
 }
 
 } // namespace
@@ -98,7 +131,6 @@ void drop_privileges(const Session& session)
         return;
     const bool symbols = has(session.tool.shared, Shared::symbols) ||
                          (has(session.tool.shared, Shared::callers) && session.given("callers"));
-    const auto bit = [](int capability) { return std::uint64_t(1) << capability; };
     std::uint64_t keep = bit(CAP_BPF);
     if (symbols)
         keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE) |
@@ -110,14 +142,11 @@ void drop_privileges(const Session& session)
     if (!session.command.empty())
         keep |= bit(CAP_KILL);
     // Capabilities first: setting the filter needs none.
-    const bool fewer = keep_capabilities(keep);
+    const auto kept = keep_capabilities(keep);
     const bool limited =
         limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
     if (session.explain)
-        std::fputs(cat("privileges given up:\n  capabilities: ",
-                       !fewer    ? "none"
-                       : symbols ? "all but those to read BPF maps and other processes' files"
-                                 : "all but the one to read BPF maps",
+        std::fputs(cat("privileges given up:\n  capabilities: ", kept ? given_up(*kept) : "none",
                        "\n  system calls: ",
                        limited ? "all but those that read, wait, write and exit" : "none", "\n")
                        .c_str(),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/session.hpp"
+#include "output/escape.hpp"
+#include <algorithm>
 #include <new>
 #include <unistd.h>
 
@@ -8,7 +10,16 @@ namespace corebox
 
 void say(const Tool& tool, std::string_view text)
 {
-    const std::string line = cat(tool.about.name, ": ", text, "\n");
+    // Names in it may be those of a traced process: escaped, unless they are already.
+    std::string line = cat(tool.about.name, ": ");
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\\', at), text.size());
+        escape_text(line, text.substr(at, end - at), false);
+        if (end < text.size())
+            line += '\\';
+        at = end + 1;
+    }
+    line += '\n';
     // One write, so that lines of several processes do not mix. Nothing is to be done if it fails.
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
 }

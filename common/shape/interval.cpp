@@ -44,6 +44,8 @@ Entries::Entries(bpf_map* map, __u32 generation)
     if (cpus_ == 1 && !is_per_cpu(map))
         value_size_ = bpf_map__value_size(map);
     const int fd = bpf_map__fd(map);
+    if (fd < 0)
+        return; // not made: no program of this run uses it
     errno = 0;
     read_batches(fd, generation);
     if (errno != 0 && errno != ENOENT) {
@@ -104,6 +106,8 @@ void Entries::read_one_by_one(int fd, __u32 generation)
         if (of == generation && bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
             keep(key.data(), value.data());
     }
+    if (errno != ENOENT)
+        fail("read a BPF map", errno);
 }
 
 void Entries::remove(int fd)

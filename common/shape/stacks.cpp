@@ -78,21 +78,27 @@ std::string link_target(const std::string& path)
     return real ? real.get() : path;
 }
 
+// Fails where the path may not be followed (fs.protected_symlinks): realpath(3) and rename(2) would
+// not be told of that.
 bool is_special(const std::string& path)
 {
     struct stat st {
     };
-    return ::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
+    if (::stat(path.c_str(), &st) == 0)
+        return !S_ISREG(st.st_mode);
+    if (errno != ENOENT)
+        fail_output(path, errno);
+    return false;
 }
 
 // Better told now than after a minute of sampling.
 void must_be_writable(const std::string& path)
 {
-    const std::string& place = is_special(path) ? path : directory_of(link_target(path));
     struct stat st {
     };
     if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
         fail_output(path, EISDIR);
+    const std::string place = is_special(path) ? path : directory_of(link_target(path));
     if (::access(place.c_str(), W_OK) != 0)
         fail_output(path, errno);
 }

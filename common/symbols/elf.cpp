@@ -24,6 +24,8 @@ namespace
 constexpr std::uint64_t kMaxSection = 512ull << 20;
 constexpr std::uint64_t kMaxSections = 1 << 20;
 constexpr std::size_t kMaxMiniDebug = 256u << 20;
+constexpr std::size_t kMaxName = 16u << 10;   // of a symbol: longer ones are no names
+constexpr std::size_t kMaxNames = 256u << 20; // of a file
 constexpr std::uint64_t kMaxLzmaMemory = 128ull << 20;
 constexpr std::size_t kMaxNotes = 64 * 1024;
 constexpr std::size_t kMaxPlt = 64 * 1024;
@@ -112,7 +114,12 @@ std::string_view strings_of(Elf* elf, std::size_t index, std::uint64_t file_size
 
 std::string_view string_at(std::string_view strings, std::size_t offset)
 {
-    return offset < strings.size() ? std::string_view(strings.data() + offset) : std::string_view();
+    if (offset >= strings.size())
+        return {};
+    // Whose file is read may want names to take all time and memory that there is.
+    const char* const name = strings.data() + offset;
+    const std::size_t size = ::strnlen(name, kMaxName + 1);
+    return size <= kMaxName ? std::string_view(name, size) : std::string_view();
 }
 
 // Of several names for one address the one a person would use: a function before a label, one whose
@@ -261,7 +268,7 @@ SymbolTable::SymbolTable(std::vector<RawSymbol> raw)
                 continue;
             size = end - symbol.value;
         }
-        if (names_.size() + symbol.name.size() >= std::numeric_limits<std::uint32_t>::max())
+        if (names_.size() + symbol.name.size() >= kMaxNames)
             break;
         auto index = static_cast<std::uint32_t>(entries_.size());
         entries_.push_back({symbol.value, static_cast<std::uint32_t>(std::min(size, kMaxSize)),

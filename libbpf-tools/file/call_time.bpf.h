@@ -8,11 +8,9 @@
 #include "bpf/filter.bpf.h"
 #include "call_time.h"
 
-const volatile struct call_config cb_calls = {};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space: threads * CALL_KINDS */
+	__uint(max_entries, CALL_THREADS * CALL_KINDS);
 	__type(key, __u32);
 	__type(value, __u64);
 } cb_starts SEC(".maps");
@@ -25,7 +23,7 @@ struct call_object {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CALL_THREADS * CALL_KINDS);
 	__type(key, __u32);
 	__type(value, struct call_object);
 } cb_objects SEC(".maps");
@@ -34,7 +32,7 @@ struct {
 
 static __always_inline __u32 call_place(__u32 tid, __u32 kind)
 {
-	return (tid & cb_calls.thread_mask) * CALL_KINDS + kind;
+	return (tid & (CALL_THREADS - 1)) * CALL_KINDS + kind;
 }
 
 /* At the entry of a call that is wanted. A start that is there already is of a call whose return was

@@ -351,6 +351,46 @@ TEST(Kit, FullDiskEndsWhileItRuns)
     ::umount(dir.path().c_str());
 }
 
+// What reads its output has stopped: it ends all the same once it is told to.
+TEST(Kit, EndsThoughNobodyReads)
+{
+    Child busy(opening());
+    busy.go();
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    Tracer tracer({"opensnoop", "--json"}, {}, [&] { ::dup2(fds[1], 1); });
+    ::close(fds[1]);
+    for (int waiting = 0, last = -1; waiting != last || waiting == 0; ::usleep(300'000)) {
+        last = waiting;
+        ASSERT_EQ(::ioctl(fds[0], FIONREAD, &waiting), 0);
+    }
+    const Result result = tracer.stop();
+    EXPECT_EQ(result.status, 4) << result.err;
+    EXPECT_NE(result.err.find("write to standard output: "), std::string::npos) << result.err;
+    ::close(fds[0]);
+}
+
+TEST(Kit, AHangUpThatIsIgnoredIsNone)
+{
+    Tracer tracer({"opensnoop", "--json"}, {}, [] { std::signal(SIGHUP, SIG_IGN); });
+    tracer.kill(SIGHUP);
+    ::usleep(500'000);
+    ASSERT_EQ(::kill(tracer.pid(), 0), 0);
+    EXPECT_EQ(tracer.err().find(" seen = "), std::string::npos) << tracer.err();
+    EXPECT_EQ(tracer.stop().status, 0);
+}
+
+TEST(Kit, ACommandThatCannotBeRunIsSaid)
+{
+    for (const char* tool : {"opensnoop", "syscount", "profile", "vfsreadlat"}) {
+        const Result result = run({tool, "--json", "--", "no\x1b[2Jsuch"});
+        EXPECT_EQ(result.status, 2) << tool;
+        EXPECT_EQ(lines(result.err).back(),
+                  std::string(tool) + ": run no\\x1b[2Jsuch: No such file or directory");
+    }
+    EXPECT_EQ(run({"opensnoop", "--", "/etc/passwd"}).status, 2);
+}
+
 TEST(Kit, DeathOfTheTargetEndsTheRun)
 {
     Child target(opening());
@@ -515,6 +555,27 @@ TEST(Kit, TwoCapabilitiesAreEnough)
     expect_exact(result);
 }
 
+// What it reads after attaching it must still be allowed to read: before 5.19 by CAP_SYS_ADMIN.
+TEST(Kit, TheAdministratorsCapabilityAloneIsEnough)
+{
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    Child child([] {
+        for (int i = 0; i < 100; i++)
+            ::syscall(SYS_getppid);
+    });
+    Tracer tracer({"syscount", "--json", "-p", to_string(child.pid())}, {}, [&] {
+        ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+        become_user({CAP_SYS_ADMIN});
+    });
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    const Records calls = with(result.records, "syscall", "getppid");
+    ASSERT_EQ(calls.size(), 1u) << result.out;
+    EXPECT_EQ(calls[0].at("count"), 100);
+    expect_exact(result);
+}
+
 // (Every test runs its tools so that a system call that was given up ends them.)
 TEST(Kit, GivesUpWhatItNeedsNoMore)
 {
@@ -526,13 +587,20 @@ TEST(Kit, GivesUpWhatItNeedsNoMore)
         std::snprintf(hex, sizeof hex, "%016llx", (unsigned long long)mask);
         return std::string(hex);
     };
-    const std::vector<std::pair<std::vector<std::string>, std::string>> kept = {
-        {{"opensnoop", "--explain"}, bits({CAP_BPF})},
-        {{"opensnoop", "--explain", "--", "sleep", "60"}, bits({CAP_BPF, CAP_KILL})},
-        {{"profile", "--explain"},
-         bits({CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_SYSLOG})},
+    struct Kept {
+        std::vector<std::string> argv;
+        std::string capabilities, said;
     };
-    for (const auto& [argv, capabilities] : kept) {
+    const std::vector<Kept> kept = {
+        {{"opensnoop", "--explain"}, bits({CAP_BPF}), "CAP_BPF"},
+        {{"opensnoop", "--explain", "--", "sleep", "60"},
+         bits({CAP_BPF, CAP_KILL}),
+         "CAP_KILL, CAP_BPF"},
+        {{"profile", "--explain"},
+         bits({CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_SYSLOG}),
+         "CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_SYSLOG, CAP_BPF, CAP_CHECKPOINT_RESTORE"},
+    };
+    for (const auto& [argv, capabilities, said] : kept) {
         Tracer tracer(argv);
         const std::string status = read_file("/proc/" + to_string(tracer.pid()) + "/status");
         for (const char* set : {"CapEff:\t", "CapPrm:\t"})
@@ -542,6 +610,11 @@ TEST(Kit, GivesUpWhatItNeedsNoMore)
         const Result result = tracer.stop();
         EXPECT_EQ(result.status, 0) << result.err;
         EXPECT_NE(result.err.find("privileges given up:"), result.err.npos) << result.err;
+        std::string names;
+        for (const std::string& line : lines(result.err))
+            if (line.starts_with("  capabilities: all but "))
+                names = line.substr(24);
+        EXPECT_EQ(names, said) << result.err;
     }
 }
 

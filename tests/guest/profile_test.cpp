@@ -726,6 +726,19 @@ TEST(Profile, FlameGraphThatCannotBeWritten)
     ASSERT_EQ(::stat("/dev/full", &st), 0);
     EXPECT_TRUE(S_ISCHR(st.st_mode)) << "replaced by a file";
 
+    // A link that another user has put into a directory for all: open(2) would not follow it.
+    const std::string before = read_file("/proc/sys/fs/protected_symlinks");
+    write_file("/proc/sys/fs/protected_symlinks", "1");
+    ASSERT_EQ(::chmod("/tmp", 01777), 0);
+    const std::string target = "/root/kept", link = "/tmp/planted.svg";
+    ASSERT_EQ(shell("mkdir -p /root && echo kept > " + target).status, 0);
+    ASSERT_EQ(::symlink(target.c_str(), link.c_str()), 0);
+    ASSERT_EQ(::lchown(link.c_str(), 1000, 1000), 0);
+    fails(link);
+    EXPECT_EQ(read_file(target), "kept\n");
+    ::unlink(link.c_str());
+    write_file("/proc/sys/fs/protected_symlinks", before);
+
     // A full disk: the old file stays, nothing is left behind.
     TempDir dir;
     ASSERT_EQ(::mount("tmpfs", dir.path().c_str(), "tmpfs", 0, "size=8k"), 0);

@@ -51,6 +51,8 @@ TEST(Completion, Bash)
     EXPECT_EQ(bash("corebox filetop -s w"), "writes\nwbytes\n");
     EXPECT_EQ(bash("opensnoop --columns = pi"), "pid\n");
     EXPECT_EQ(bash("corebox completion z"), "zsh\n");
+    EXPECT_EQ(bash("corebox hel"), "help\n");
+    EXPECT_EQ(bash("corebox help opensn"), "opensnoop\n");
     EXPECT_THAT(bash(cat("opensnoop -p ", ::getpid())), HasSubstr(cat(::getpid(), "\n")));
 }
 
@@ -61,6 +63,7 @@ TEST(Completion, Fish)
                    cat("source $argv[2]; complete -C \"", line, "\""));
     };
     EXPECT_THAT(fish("corebox opensn"), HasSubstr("opensnoop\t"));
+    EXPECT_THAT(fish("corebox help opensn"), HasSubstr("opensnoop"));
     EXPECT_THAT(fish("opensnoop --dur"), HasSubstr("--duration\t"));
     EXPECT_THAT(fish("filetop --sort w"), HasSubstr("wbytes"));
     EXPECT_THAT(fish("corebox opensnoop --di"), Not(HasSubstr("--disk"))); // biolatency's

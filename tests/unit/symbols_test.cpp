@@ -975,6 +975,24 @@ TEST_F(Programs, InAChrootOfAnotherMountNamespaceAreFoundThoughItHasEnded)
     EXPECT_EQ(frame.name, "hidden_work");
 }
 
+// Who is traced may write its names: without an end they would take all time and memory.
+TEST_F(Programs, NamesWithoutEndAreNone)
+{
+    const std::string name(20'000, 'n');
+    std::ofstream(in("long.s")) << ".globl _start\n.type _start, @function\n_start: nop\n"
+                                   ".size _start, 1\n.globl " +
+                                       name + "\n.type " + name + ", @function\n" + name +
+                                       ": nop\n.size " + name + ", 1\n";
+    run("cc -nostdlib -static -no-pie -Wl,--build-id=none -o " + in("long") + " " + in("long.s"));
+    auto file = ElfFile::open(open_regular(in("long")));
+    ASSERT_TRUE(file);
+    Binary binary(*file, in("long"), [](const std::string& path) { return open_regular(path); });
+    const auto start = binary.address_at(0x1000);
+    ASSERT_TRUE(start);
+    EXPECT_EQ(binary.find(*start)->name, "_start");
+    EXPECT_FALSE(binary.find(*start + 1));
+}
+
 TEST_F(Programs, DamagedInAnyByteAreSurvived)
 {
     build("victim", "-pie -fPIE");

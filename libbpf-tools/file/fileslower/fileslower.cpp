@@ -116,7 +116,6 @@ constexpr Stream<fileslower_bpf, Options, SlowRow> kTool{
         [](fileslower_bpf& s, Options& o, const Session&) {
             o.min_ns = o.min.ns;
             s.rodata->files.all_files = o.all_files;
-            size_calls(s, FILE_CALLS);
         },
     .decode = decode,
     .detached = calls_detached,

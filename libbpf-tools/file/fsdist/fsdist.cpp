@@ -67,9 +67,8 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
         },
     .targets = [](const Options& o) { return file_system_targets(o.type); },
     .setup =
-        [](fsdist_bpf& s, Options& o, const Session&) {
+        [](fsdist_bpf&, Options& o, const Session&) {
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
-            size_calls(s, FS_OPS);
         },
     .detached = calls_detached,
 };

@@ -93,9 +93,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
     .needs = kFileSystemNeeds<P>,
     .targets = [](const Options& o) { return file_system_targets(o.type); },
     .setup =
-        [](fsslower_bpf& s, Options& o, const Session&) {
+        [](fsslower_bpf&, Options& o, const Session&) {
             o.min_ns = o.min.ns;
-            size_calls(s, FS_OPS);
         },
     .decode = decode,
     .detached = calls_detached,

@@ -60,9 +60,8 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
     .keyed = [](const Options& o) { return o.by_process; },
     .interval = std::chrono::seconds(5),
     .setup =
-        [](vfsreadlat_bpf& s, Options& o, const Session&) {
+        [](vfsreadlat_bpf&, Options& o, const Session&) {
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
-            size_calls(s, 1);
         },
     .detached = calls_detached,
 };
