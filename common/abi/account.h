@@ -12,5 +12,6 @@ struct cpu_account {
 	__u64 lost_map;   /* a hash map was full */
 	__u64 lost_stack; /* no stack id: map full or two stacks with one hash */
 	__u64 lost_return; /* a call was seen to begin and never to end */
-	__u64 unused[3];
+	__u64 lost_nested; /* deeper in one another than there is room for */
+	__u64 unused[2];
 };

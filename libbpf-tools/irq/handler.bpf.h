@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The time between a tracepoint at the entry of an interrupt's handler and the one at its exit, on
- * one CPU. Handlers of one kind do not nest: softirqs run one at a time on a CPU, hard interrupts
- * with interrupts disabled. So a place for each CPU is enough, and no update needs to be atomic. */
+ * one CPU. Softirqs run one at a time on a CPU, and vectors with interrupts disabled: a place for
+ * each CPU is enough. Handlers of devices are not interrupted either, but one may call others: that
+ * of a GPIO controller those of its lines (generic_handle_domain_irq()). They end in the opposite
+ * order, so a few places are enough. No update needs to be atomic. */
 #pragma once
 #include "bpf/hist.bpf.h"
 #include "handler.h"

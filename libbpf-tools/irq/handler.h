@@ -18,12 +18,16 @@ struct handler_totals {
 
 #define HANDLER_FIXED 16 /* a power of two: kinds of handlers that have a number */
 
+#define HANDLER_DEPTH 4 /* a power of two: handlers that run inside of one another */
+
 /* What one CPU knows; written by that CPU only, where nothing of the same kind interrupts it. */
 struct handler_cpu {
-	__u64 begun_ns;        /* of the handler that runs, 0: none was seen to begin */
+	__u64 begun_ns[HANDLER_DEPTH]; /* of the handlers that run; of softirqs the first, 0: none
+					* was seen to begin */
+	__u64 depth;           /* handlers that run (hardirqs), those without room too */
 	__u64 vector_begun_ns; /* of the vector's (hardirqs --vectors) */
 	struct handler_totals fixed[2][HANDLER_FIXED]; /* by generation */
-	__u64 unused[6];       /* to whole lines of cache */
+	__u64 unused[2];       /* to whole lines of cache */
 };
 
 /* Of the histograms, and of handlers that have names. */

@@ -103,6 +103,26 @@ TEST(Cpuunclaimed, IdleCpusWhileOthersHaveQueues)
     EXPECT_LE(share(full, "unclaimed"), 0.1) << full.out;
 }
 
+// 99 samples a second: of thousands of intervals most have none, and then nothing is known.
+TEST(Cpuunclaimed, IntervalsWithoutSamples)
+{
+    const Result json = run({"cpuunclaimed", "--json", "0.0005", "300"});
+    expect_exact(json);
+    unsigned none = 0;
+    for (const Json& r : json.records) {
+        const bool empty = r.at("cpus") == 0;
+        EXPECT_EQ(r.at("cpu_percent").is_null(), empty) << r;
+        EXPECT_EQ(r.at("unclaimed_percent").is_null(), empty) << r;
+        none += empty;
+    }
+    EXPECT_GE(none, 1u) << json.out;
+    const Result text = run({"cpuunclaimed", "0.0005", "300"});
+    unsigned dashes = 0;
+    for (const std::string& line : lines(text.out))
+        dashes += words(line) == std::vector<std::string>{"-", "-"};
+    EXPECT_GE(dashes, 1u) << text.out;
+}
+
 TEST(Cpuunclaimed, TextCsvAndBadInput)
 {
     const Result text = run({"cpuunclaimed", "-T", "0.3", "2"});

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "block.hpp"
 #include "contest.hpp"
+#include "drive.hpp"
 #include <linux/keyctl.h>
 #include <sys/syscall.h>
+#include <thread>
 
 namespace
 {
@@ -115,6 +117,104 @@ TEST(Wqlat, CountsEachPieceOfWork)
         }
     }
     EXPECT_EQ(shell("losetup -d /dev/loop3").status, 0);
+}
+
+// Addresses of work that no kernel has, all of which have one place in the tool's maps.
+std::vector<std::uint64_t> in_one_place(std::size_t n)
+{
+    constexpr std::uint64_t kHash = 0x9e3779b97f4a7c15, kFrom = 0x5000;
+    std::vector<std::uint64_t> found;
+    for (std::uint64_t work = kFrom; found.size() < n; work += 8)
+        if (work * kHash >> 50 == kFrom * kHash >> 50)
+            found.push_back(work);
+    return found;
+}
+
+// What the tests drive by hand, beside the work that others have: its function cannot be read.
+const Environment kRaw{{"COREBOX_PROBES", "raw_tp"}};
+
+std::uint64_t driven(const Result& r)
+{
+    return values(with(r.records, "function", "0x0"));
+}
+
+// flush_work() lets a piece of work of its own run, which it puts into no queue by the way of
+// others: nothing is known of its begin, and nothing is lost of others that have its place.
+TEST(Wqlat, OnlyWhoLostItsPlaceIsLost)
+{
+    const auto work = in_one_place(4);
+    Tracer tracer({"wqlat", "--json", "-F"}, kRaw);
+    {
+        const Driven queue("queue_raw_tp"), start("start_raw_tp");
+        const auto queued = [&](std::uint64_t w) { queue({0, 0, w}); };
+        const auto started = [&](std::uint64_t w) { start({w}); };
+        queued(work[0]);
+        started(work[1]); // a barrier
+        started(work[0]);
+        started(work[1]);
+        queued(work[2]);
+        queued(work[3]);
+        started(work[1]);
+        started(work[2]); // lost its place
+        started(work[2]); // a barrier at its address
+        started(work[3]);
+        started(work[3]); // another
+        // Of three the first and the second.
+        queued(work[0]);
+        queued(work[1]);
+        queued(work[2]);
+        started(work[2]);
+        started(work[1]);
+        started(work[0]);
+    }
+    const Result r = tracer.stop();
+    EXPECT_EQ(driven(r), 3u) << r.out;
+    EXPECT_EQ(r.account.at("lost_map"), 3) << r.account;
+}
+
+// Work may be queued again as soon as the kernel has taken it, before it tells that it starts.
+TEST(Wqlat, QueuedAgainAsItStarts)
+{
+    const std::uint64_t work = in_one_place(1)[0];
+    Tracer tracer({"wqlat", "--json", "-F"}, kRaw);
+    {
+        const Driven queue("queue_raw_tp"), start("start_raw_tp");
+        queue({0, 0, work});
+        queue({0, 0, work});
+        start({work});
+        start({work});
+    }
+    const Result r = tracer.stop();
+    EXPECT_EQ(driven(r), 1u) << r.out;
+    EXPECT_EQ(r.account.at("lost_map"), 1) << r.account;
+}
+
+// Two runs at a time of which work and worker together give one number.
+TEST(Wqlat, RunsAreToldApart)
+{
+    const std::uint64_t work = in_one_place(1)[0];
+    Tracer tracer({"wqlat", "--json", "-F", "--execution"}, kRaw);
+    {
+        const Driven start("start_raw_tp"), end("end_raw_tp");
+        Gate begun, over;
+        const auto mine = std::uint64_t(::gettid());
+        std::uint64_t other = 0;
+        std::thread thread([&] {
+            other = work ^ mine ^ std::uint64_t(::gettid());
+            start({other});
+            begun.open();
+            over.wait();
+            end({other});
+        });
+        begun.wait();
+        start({work});
+        end({work});
+        over.open();
+        thread.join();
+    }
+    const Result r = tracer.stop();
+    EXPECT_EQ(driven(r), 1u) << r.out;
+    EXPECT_EQ(r.account.at("lost_map"), 1) << r.account;
 }
 
 TEST(Wqlat, BadInput)

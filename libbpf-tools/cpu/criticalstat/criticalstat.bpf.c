@@ -30,7 +30,10 @@ int section_begin(__u64 *ctx)
 	__u32 cpu;
 	struct critical_cpu *slot = this_cpu(&cpu);
 
-	/* The first of nested ones: the section lasts until the last of them ends. */
+	/* Preemptirq's tracepoints tell of the outermost begin and end only. Of others that nest the
+	 * section is the one from the first begin to the next end: to count how deep they are would
+	 * need each begin to have its end on the same CPU, which many pairs have not (a system call
+	 * may end on another one). A count that drifts would show no section ever after. */
 	if (!slot || slot->idle || slot->begun_ns)
 		return 0;
 	if (cfg.places) {

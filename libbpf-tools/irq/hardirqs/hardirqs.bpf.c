@@ -6,13 +6,28 @@
 /* Each CPU has entries of its own: none is contended, and rows by CPU cost nothing more. */
 TOP(struct handler_key, struct handler_named, 1024)
 
-static __always_inline int entry(bool vector)
+static __always_inline int entry(void)
+{
+	__u32 cpu;
+	struct handler_cpu *slot = handler_cpu(&cpu);
+	__u64 depth;
+
+	if (!slot)
+		return 0;
+	depth = slot->depth;
+	slot->depth = depth + 1;
+	if (depth < HANDLER_DEPTH)
+		slot->begun_ns[depth] = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int vector_entry(void)
 {
 	__u32 cpu;
 	struct handler_cpu *slot = handler_cpu(&cpu);
 
 	if (slot)
-		*(vector ? &slot->vector_begun_ns : &slot->begun_ns) = bpf_ktime_get_ns();
+		slot->vector_begun_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -43,18 +58,30 @@ static __always_inline int leave(__u32 irq, struct irqaction *action, int ret, b
 {
 	__u32 cpu;
 	struct handler_cpu *slot;
-	__u64 ns;
+	__u64 ns = 0, depth;
 
-	if (ret == IRQ_NONE)
+	if (cfg.counts_only && ret == IRQ_NONE)
 		return 0;
 	slot = handler_cpu(&cpu);
 	if (!slot) {
-		if (cfg.by_cpu && cpu != cfg.cpu)
+		if (cfg.by_cpu && cpu != cfg.cpu && ret != IRQ_NONE)
 			count_filtered();
 		return 0;
 	}
-	if (handler_time(&slot->begun_ns, &ns))
-		handler_add(irq, typed ? action->name : BPF_CORE_READ(action, name), cpu, ns);
+	if (!cfg.counts_only) {
+		depth = slot->depth;
+		if (!depth) /* it began before the tool did */
+			return 0;
+		slot->depth = --depth;
+		if (ret == IRQ_NONE)
+			return 0;
+		if (depth >= HANDLER_DEPTH) {
+			__sync_fetch_and_add(&account()->lost_nested, 1);
+			return 0;
+		}
+		ns = bpf_ktime_get_ns() - slot->begun_ns[depth];
+	}
+	handler_add(irq, typed ? action->name : BPF_CORE_READ(action, name), cpu, ns);
 	return 0;
 }
 
@@ -78,7 +105,7 @@ static __always_inline int vector_leave(enum hardirq_vector vector)
 	SEC(#kind "/irq_handler_entry")                                                 \
 	int entry_##kind(void *ctx)                                                     \
 	{                                                                               \
-		return entry(false);                                                    \
+		return entry();                                                         \
 	}                                                                               \
 	SEC(#kind "/irq_handler_exit")                                                  \
 	int BPF_PROG(exit_##kind, int irq, struct irqaction *action, int ret)           \
@@ -94,7 +121,7 @@ PROGRAMS(raw_tp, false)
 	SEC("raw_tp/" #event "_entry")                 \
 	int prefix##_entry(void *ctx)                  \
 	{                                              \
-		return entry(true);                    \
+		return vector_entry();                 \
 	}                                              \
 	SEC("raw_tp/" #event "_exit")                  \
 	int prefix##_exit(void *ctx)                   \

@@ -8,7 +8,7 @@ static __always_inline int entry(void)
 	struct handler_cpu *slot = handler_cpu(&cpu);
 
 	if (slot)
-		slot->begun_ns = bpf_ktime_get_ns();
+		slot->begun_ns[0] = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -23,7 +23,7 @@ static __always_inline int leave(__u32 vector)
 			count_filtered();
 		return 0;
 	}
-	if (handler_time(&slot->begun_ns, &ns))
+	if (handler_time(&slot->begun_ns[0], &ns))
 		fixed_add(slot, cpu, vector, ns);
 	return 0;
 }

@@ -19,11 +19,11 @@ constexpr Sampling kSampling{.frequency = kHertz, .cpu = {}, .idle = true};
 struct Options : unclaimed_config {
 };
 
-// In hundredths of a percent of the CPUs that were looked at.
-constexpr std::uint64_t percent_2(const CounterRow& r, unclaimed_counter counter)
+// In percent of the CPUs that were looked at, if any were.
+Value percent(const CounterRow& r, unclaimed_counter counter)
 {
     const std::uint64_t cpus = r.count.n[UNCLAIMED_CPUS];
-    return cpus ? r.count.n[counter] * 10'000 / cpus : 0;
+    return cpus ? Value(Fixed{r.count.n[counter] * 10'000 / cpus, 2}) : Absent{};
 }
 
 constexpr Example kExamples[] = {
@@ -56,10 +56,10 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>(
         "time_ns", "TIME", 8, "End of the interval", with("timestamp")),
     col<[](const CounterRow& r) {
-        return Fixed{percent_2(r, UNCLAIMED_RUNNING), 2};
+        return percent(r, UNCLAIMED_RUNNING);
     }>("cpu_percent", "%CPU", -7, "CPUs with something to run, in percent of all"),
     col<[](const CounterRow& r) {
-        return Fixed{percent_2(r, UNCLAIMED_IDLE), 2};
+        return percent(r, UNCLAIMED_IDLE);
     }>("unclaimed_percent", "UNCLAIMED%", -11,
        "Idle CPUs for which a task waited elsewhere, in percent of all"),
     col<kCount<UNCLAIMED_SAMPLES>>("samples", "SAMPLES", -8, "Samples in the interval", kJsonOnly),
@@ -101,7 +101,8 @@ constexpr Counters<cpuunclaimed_bpf, Options> kIntervals{
               .area = "sched",
               .summary = "Show how many CPUs are idle while tasks wait for others",
               .details = "One line an interval: how many of the CPUs had something to run, and how "
-                         "many had nothing while a task waited for another CPU.",
+                         "many had nothing while a task waited for another CPU; \"-\" where "
+                         "no sample was taken.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,

@@ -9,10 +9,13 @@ HISTS_BY_CPU(struct wqlat_key, 1024)
 /* Work that was queued, or is executed, since then; found by a hash. Work that is cancelled is told
  * of by nobody: what remains of it is overwritten by the next that has its slot. */
 struct work_slot {
-	__u64 of; /* number_of() the work; of one that is executed with its worker's id */
+	__u64 of; /* number_of() the work */
 	__u64 ns;
 	__u64 queue; /* struct workqueue_struct *, whose type would come along */
 	__u64 function; /* of work that is executed */
+	__u64 evicted; /* the work that lost the place to `of`, 0: none */
+	__u32 worker, evicted_worker; /* their workers' ids, of work that is executed */
+	__u64 again; /* queued while it was not seen to start: cancelled before, or starting */
 };
 
 struct {
@@ -83,6 +86,22 @@ static __always_inline __u64 number_of(struct work_struct *work, bool typed)
 	return number;
 }
 
+/* Gives the place to the work or run; who loses it is remembered, for it will not find itself. */
+static __always_inline void occupy(struct work_slot *slot, __u64 of, __u32 worker)
+{
+	if (slot->evicted == of && slot->evicted_worker == worker)
+		slot->evicted = 0;
+	slot->again = slot->ns && slot->of == of && slot->worker == worker;
+	if (slot->ns && !slot->again) {
+		if (slot->evicted) /* the third in one place: only one name is kept */
+			count_lost_map();
+		slot->evicted = slot->of;
+		slot->evicted_worker = slot->worker;
+	}
+	slot->of = of;
+	slot->worker = worker;
+}
+
 static __always_inline int queue_work(struct pool_workqueue *pool, struct work_struct *work,
 				      bool typed)
 {
@@ -91,57 +110,75 @@ static __always_inline int queue_work(struct pool_workqueue *pool, struct work_s
 
 	if (!slot)
 		return 0;
-	slot->of = number;
+	occupy(slot, number, 0);
 	if (cfg.by_name || cfg.named)
 		slot->queue = (__u64)BPF_CORE_READ(pool, wq);
 	slot->ns = bpf_ktime_get_ns();
 	return 0;
 }
 
-/* Takes what is known of the work or run; 0: nothing. Who was there last stays named, so that of two in
- * one place the one that lost it is counted, whichever starts first. */
-static __always_inline __u64 take(struct work_slot *slot, __u64 of,
-				  struct workqueue_struct **queue)
+/* Takes what is known of the work or run; 0: nothing. Only one that lost its place is counted: the kernel
+ * also executes work that was put into no queue (flush_work()'s barriers), which others' places do not
+ * mind. `again`: one start too many, of work that was queued twice. */
+static __always_inline __u64 take(struct work_slot *slot, __u64 of, __u32 worker,
+				  struct workqueue_struct **queue, bool *again)
 {
 	__u64 ns;
 
+	*again = false;
 	if (!slot || !slot->of)
 		return 0;
 	ns = slot->ns;
 	*queue = (struct workqueue_struct *)slot->queue;
 	/* After the others: another one may overwrite them just now. */
-	if (*(volatile __u64 *)&slot->of != of) {
-		count_lost_map();
+	if (*(volatile __u64 *)&slot->of != of || slot->worker != worker) {
+		if (slot->evicted == of && slot->evicted_worker == worker) {
+			slot->evicted = 0;
+			count_lost_map();
+		}
 		return 0;
 	}
-	slot->ns = 0;
+	if (!ns && slot->again) {
+		slot->again = 0;
+		*again = true;
+	}
+	/* Not what the same work may have left here since, queued again. */
+	if (*(volatile __u64 *)&slot->ns == ns)
+		slot->ns = 0;
 	return ns;
 }
 
 static __always_inline int start(struct work_struct *work, bool typed)
 {
-	__u64 number = number_of(work, typed), since, worker, function = 0;
+	__u64 number = number_of(work, typed), since, function = 0;
 	struct workqueue_struct *queue = NULL;
 	struct work_slot *slot;
+	__u32 worker;
+	bool again;
 
 	if (cfg.by_function)
 		function = (__u64)(typed ? work->func : BPF_CORE_READ(work, func));
 	if (!cfg.execution || cfg.by_name || cfg.named) {
-		since = take(slot_of(&queued, number), number, &queue);
-		if (!since)
+		since = take(slot_of(&queued, number), number, 0, &queue, &again);
+		if (!since) {
+			/* Queued again between when the kernel allows that and when it tells of the
+			 * start: the first start has taken the time of both. */
+			if (again)
+				count_lost_map();
 			return 0;
+		}
 		if (!cfg.execution) {
 			count(queue, function, bpf_ktime_get_ns() - since);
 			return 0;
 		}
 	}
-	worker = (__u32)bpf_get_current_pid_tgid();
+	worker = bpf_get_current_pid_tgid();
 	/* By work and worker: of a worker's tid alone there may be two at a time (work that runs in
 	 * softirqs, 6.9+), and where a program was skipped the end that is not seen is another's. */
 	slot = slot_of(&executing, number ^ worker);
 	if (!slot)
 		return 0;
-	slot->of = number ^ worker;
+	occupy(slot, number, worker);
 	slot->queue = (__u64)queue;
 	slot->function = function;
 	slot->ns = bpf_ktime_get_ns();
@@ -151,12 +188,14 @@ static __always_inline int start(struct work_struct *work, bool typed)
 static __always_inline int end(struct work_struct *work, bool typed)
 {
 	struct workqueue_struct *queue = NULL;
-	__u64 run = number_of(work, typed) ^ (__u32)bpf_get_current_pid_tgid(), since, function;
-	struct work_slot *slot = slot_of(&executing, run);
+	__u64 number = number_of(work, typed), since, function;
+	__u32 worker = bpf_get_current_pid_tgid();
+	struct work_slot *slot = slot_of(&executing, number ^ worker);
+	bool again;
 
 	/* Not from the work: that may be freed by now. */
 	function = slot ? slot->function : 0;
-	since = take(slot, run, &queue);
+	since = take(slot, number, worker, &queue, &again);
 	if (since)
 		count(queue, function, bpf_ktime_get_ns() - since);
 	return 0;
