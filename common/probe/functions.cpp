@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace corebox
@@ -40,7 +41,7 @@ constexpr unsigned kMostFailures = 200;
 
 // Kernel functions that run for each program of ours, and that ftrace lets be traced: each call
 // would be skipped and counted as lost (`*_read*` on 6.12: seven of eight calls, __rcu_read_lock()
-// and its like), and shows nothing but the tracing.
+// and its like), and shows nothing but the tracing. Wildcards leave them out: leave_out_own().
 constexpr std::string_view kOwnPrefixes[] = {
     "perf_",           "__perf_",        "bpf_",
     "__bpf_",          "rcu_read_",      "__rcu_read_",
@@ -49,6 +50,11 @@ constexpr std::string_view kOwnPrefixes[] = {
     "rethook_",        "arch_rethook_",  "migrate_enable",
     "migrate_disable", "array_map_",     "htab_map_",
     "__htab_map_",     "trace_call_bpf", "copy_from_kernel_nofault"};
+
+bool is_own(std::string_view name)
+{
+    return std::ranges::any_of(kOwnPrefixes, [&](auto prefix) { return name.starts_with(prefix); });
+}
 
 template <class Use>
 void each_line(std::string_view text, Use&& use)
@@ -90,17 +96,10 @@ public:
     bool wants(std::string_view name) const
     {
         return pattern_.matches(name) && !forbidden_.contains(name) &&
-               name.find(".cold") == name.npos && (pattern_.exact() || !own(name));
+               name.find(".cold") == name.npos;
     }
 
 private:
-    // Functions that tracing itself calls: by their own name only.
-    static bool own(std::string_view name)
-    {
-        return std::ranges::any_of(kOwnPrefixes,
-                                   [&](auto prefix) { return name.starts_with(prefix); });
-    }
-
     const FunctionPattern& pattern_;
     std::set<std::string_view> forbidden_;
 };
@@ -200,7 +199,8 @@ std::vector<KernelFunction> choose_functions(const FunctionPattern& pattern,
             chosen.push_back({std::string(key.first), std::string(key.second), address});
     }
     std::ranges::sort(chosen, [](const KernelFunction& a, const KernelFunction& b) {
-        return a.address != b.address ? a.address < b.address : a.name < b.name;
+        return std::tuple(a.address, is_own(a.name), std::string_view(a.name)) <
+               std::tuple(b.address, is_own(b.name), std::string_view(b.name));
     });
     // Aliases: one function by two names.
     const auto same = [](const KernelFunction& a, const KernelFunction& b) {
@@ -266,7 +266,8 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
                !choice.wants(s.name);
     });
     // Stable: aliases are one function, by the name that the kernel calls it by.
-    std::ranges::stable_sort(*symbols, {}, &TextSymbol::address);
+    std::ranges::stable_sort(
+        *symbols, {}, [](const TextSymbol& s) { return std::pair(s.address, is_own(s.name)); });
     const auto aliases = std::ranges::unique(*symbols, {}, &TextSymbol::address);
     symbols->erase(aliases.begin(), aliases.end());
     NearMemory near(memory);
@@ -321,6 +322,13 @@ std::vector<KernelFunction> find_functions(const FunctionPattern& pattern)
     // As long to read as the first.
     lists.traceable_addresses = text(cat(tracefs, "/available_filter_functions_addrs"));
     return lists.traceable_addresses.empty() ? chosen : choose_functions(pattern, lists);
+}
+
+std::size_t leave_out_own(std::vector<KernelFunction>& functions, const FunctionPattern& pattern)
+{
+    if (pattern.exact())
+        return 0;
+    return std::erase_if(functions, [](const KernelFunction& f) { return is_own(f.name); });
 }
 
 namespace

@@ -90,6 +90,8 @@ Entry entry_of(std::span<const std::byte> code);
 // The running kernel's. COREBOX_FUNCTIONS=lists: by its lists, should what its memory tells be
 // wrong on some kernel.
 std::vector<KernelFunction> find_functions(const FunctionPattern& pattern);
+// Takes out those that tracing itself calls, unless the pattern is one's name; how many they were.
+std::size_t leave_out_own(std::vector<KernelFunction>& functions, const FunctionPattern& pattern);
 
 // The probes of a set of points. A point that turns out not to be traceable is left out.
 //

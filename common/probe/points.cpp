@@ -17,6 +17,7 @@
 #include <map>
 #include <set>
 #include <sys/stat.h>
+#include <tuple>
 
 namespace corebox
 {
@@ -105,6 +106,31 @@ Object find_program(const Fd& root, std::string_view name)
 }
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// The files that a process has mapped to execute; not open where we may not, or where only the path
+// is left, which leads to another file by now.
+std::vector<ObjectFile> mapped_files(std::uint32_t pid)
+{
+    const auto maps = read_file(cat("/proc/", pid, "/maps"));
+    if (!maps)
+        fail(cat("read what process ", pid, " has mapped"), errno);
+    const Fd root = root_of(pid);
+    std::set<std::tuple<std::uint64_t, std::uint64_t, std::string_view>> known;
+    std::vector<ObjectFile> files;
+    for (const std::string_view line : split(*maps, '\n')) {
+        const auto mapped = parse_map_line(line);
+        if (!mapped || !mapped->path.starts_with('/') ||
+            !known.emplace(mapped->device, mapped->inode, mapped->path).second)
+            continue;
+        std::string path = unescaped_path(mapped->path);
+        // The very file, even if another has its name by now.
+        Fd file = open_regular(cat("/proc/", pid, "/", map_file(mapped->start, mapped->end)));
+        if (!file && !mapped->deleted)
+            file = open_regular_in(root.get(), path);
+        files.push_back({std::move(path), std::move(file)});
+    }
+    return files;
+}
 
 // The first process of a list, or none: 0.
 std::span<const std::uint32_t> processes(std::span<const std::uint32_t> pids)
@@ -291,6 +317,17 @@ PointPattern::PointPattern(std::string_view text)
 
 std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid)
 {
+    // What the process runs, if it has it mapped: where that was replaced, the path leads to another
+    // file, and probes in that would see nothing.
+    if (pid && (name.starts_with('/') || name.find('/') == name.npos)) {
+        const std::string library = cat("lib", name);
+        for (ObjectFile& mapped : mapped_files(pid)) {
+            const std::string_view base = base_name(mapped.path);
+            if (mapped.path == name || base == name || base.starts_with(library + ".") ||
+                base.starts_with(library + "-"))
+                return mapped.file ? std::make_shared<ObjectFile>(std::move(mapped)) : nullptr;
+        }
+    }
     const Fd root = root_of(pid);
     if (name.find('/') != name.npos) {
         char* absolute =
@@ -299,14 +336,6 @@ std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32
         std::free(absolute);
         return open_object(root, path);
     }
-    if (pid) {
-        const std::string library = cat("lib", name);
-        for (const Object& object : mapped_objects(pid)) {
-            const std::string_view base = base_name(object->path);
-            if (base == name || base.starts_with(library + ".") || base.starts_with(library + "-"))
-                return object;
-        }
-    }
     if (Object library = find_library(root, name))
         return library;
     return find_program(root, name);
@@ -314,28 +343,10 @@ std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32
 
 std::vector<std::shared_ptr<const ObjectFile>> mapped_objects(std::uint32_t pid)
 {
-    const auto maps = read_file(cat("/proc/", pid, "/maps"));
-    if (!maps)
-        fail(cat("read what process ", pid, " has mapped"), errno);
-    const Fd root = root_of(pid);
     std::vector<Object> objects;
-    for (const std::string_view line : split(*maps, '\n')) {
-        // "START-END r-xp OFFSET DEVICE INODE      PATH"
-        const auto path_at = line.find('/');
-        if (path_at == line.npos || line.substr(line.find(' ') + 1, 4).find('x') == line.npos)
-            continue;
-        std::string path(line.substr(path_at));
-        if (std::ranges::find(objects, path, [](const Object& o) { return o->path; }) !=
-            objects.end())
-            continue;
-        // The very file, even if another has its name by now.
-        Fd file = open_regular(cat("/proc/", pid, "/map_files/", line.substr(0, line.find(' '))));
-        if (!file)
-            file = open_regular_in(root.get(), path);
-        if (file)
-            objects.push_back(
-                std::make_shared<ObjectFile>(ObjectFile{std::move(path), std::move(file)}));
-    }
+    for (ObjectFile& mapped : mapped_files(pid))
+        if (mapped.file)
+            objects.push_back(std::make_shared<ObjectFile>(std::move(mapped)));
     return objects;
 }
 
@@ -367,11 +378,16 @@ std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const Objec
 }
 
 std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Syntax syntax,
-                               std::span<const std::uint32_t> pids)
+                               std::span<const std::uint32_t> pids, std::size_t* own)
 {
     const FunctionPattern pattern(which.name, syntax);
-    if (which.kind == Point::Kind::kernel)
-        return find_functions(pattern);
+    if (which.kind == Point::Kind::kernel) {
+        auto functions = find_functions(pattern);
+        const std::size_t left_out = leave_out_own(functions, pattern);
+        if (own)
+            *own = left_out;
+        return functions;
+    }
     if (which.kind == Point::Kind::tracepoint)
         return find_tracepoints(which, syntax);
     std::optional<FunctionPattern> provider;

@@ -30,9 +30,11 @@ struct PointPattern {
 
 // The points that a pattern chooses, each once. With `pids`: in these processes' files, found as
 // they see them. Fails where the pattern is malformed, the object is not there, or tracefs is
-// needed and missing; the result may be empty.
+// needed and missing; the result may be empty. *own: how many of tracing itself a pattern of kernel
+// functions would choose beside (leave_out_own()).
 std::vector<Point> find_points(const PointPattern& pattern, FunctionPattern::Syntax syntax,
-                               std::span<const std::uint32_t> pids = {});
+                               std::span<const std::uint32_t> pids = {},
+                               std::size_t* own = nullptr);
 
 // A library by its name as in -lNAME, a program in PATH, or a file by its path; as the process sees
 // it, if there is one (pid not 0). Null: there is none.

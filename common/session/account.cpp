@@ -87,7 +87,7 @@ Lost Account::lost() const
 {
     Lost lost{.ring = sum(kernel_, &cpu_account::lost_ring),
               .map = sum(kernel_, &cpu_account::lost_map),
-              .stack = sum(kernel_, &cpu_account::lost_stack),
+              .stack = sum(kernel_, &cpu_account::lost_stack) + stackless,
               .skipped = sum(kernel_, &cpu_account::lost_nested) + nested,
               .returns = sum(kernel_, &cpu_account::lost_return) + unreturned};
     // fentry and tracing programs that would nest in themselves on one CPU are skipped by the

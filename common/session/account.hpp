@@ -34,6 +34,8 @@ public:
     std::uint64_t filtered = 0;
     // Calls that the kernel side waits for in vain, found at the end.
     std::uint64_t unreturned = 0;
+    // Rows that were shown without a stack that found no room: they are not among the printed.
+    std::uint64_t stackless = 0;
     // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
     std::uint64_t nested = 0;
 

@@ -5,9 +5,10 @@ namespace corebox
 {
 
 StreamRun::StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-                     Decode decode, void* context, Mirror mirror, Below below)
+                     Decode decode, void* context, Mirror mirror, Below below,
+                     Stackless stackless)
     : session_(session), output_(session.output_options(), columns), account_(account),
-      decode_(decode), context_(context), mirror_(mirror), below_(below)
+      decode_(decode), context_(context), mirror_(mirror), below_(below), stackless_(stackless)
 {
 }
 
@@ -27,8 +28,9 @@ void StreamRun::on_record(void* self, const void* record, std::size_t size) noex
         if (run.below_ && run.output_.format() == Format::text)
             run.below_(run.output_.text(), row);
     }
-    run.account_.printed++;
-    run.full_ = run.account_.printed == run.session_.count;
+    const bool whole = !run.stackless_ || !run.stackless_(row);
+    (whole ? run.account_.printed : run.account_.stackless)++;
+    run.full_ = ++run.shown_ == run.session_.count;
 }
 
 Exit StreamRun::run(EventReader& reader, Command& command, const std::function<void()>& detach)

@@ -20,9 +20,12 @@ public:
     using Mirror = bool (*)(Output& output, const void* row, const Session& session);
     // Text: what stands below the line of a row (its stacks).
     using Below = void (*)(std::string& text, const void* row);
+    // Whether a stack of the row found no room: the row is shown, but told as lost.
+    using Stackless = bool (*)(const void* row);
 
     StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-              Decode decode, void* context, Mirror mirror = nullptr, Below below = nullptr);
+              Decode decode, void* context, Mirror mirror = nullptr, Below below = nullptr,
+              Stackless stackless = nullptr);
 
     // Until the end: reads, prints, tells of losses. `detach` is called once before the last
     // reading, so that everything the probes sent is accounted for.
@@ -38,6 +41,8 @@ private:
     void* context_;
     Mirror mirror_;
     Below below_;
+    Stackless stackless_;
+    std::uint64_t shown_ = 0;
     bool full_ = false; // --count reached
 };
 
@@ -63,6 +68,7 @@ struct Stream {
     // Where text is no table: see StreamRun::Mirror.
     StreamRun::Mirror mirror = nullptr;
     StreamRun::Below below = nullptr;
+    StreamRun::Stackless stackless = nullptr;
     Shared also = Shared::none; // Shared::duration: takes [DURATION]
     // As in shape/histogram.hpp.
     void (*prepare)(Options&, Session&) = nullptr;
@@ -114,7 +120,7 @@ struct Stream {
                     auto& x = *static_cast<Context*>(c);
                     return x.stream.decode(x.row, x.options, record, size) ? &x.row : nullptr;
                 },
-                &context, mirror, below);
+                &context, mirror, below, stackless);
             return run.run(*reader, command, [&] {
                 if (ending)
                     ending(*a.skeleton, o);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
 
 namespace corebox
@@ -24,5 +25,17 @@ Fd open_regular_in(int root, const std::string& path, struct stat* info = nullpt
 
 // The whole file, in procfs or of at most about `limit` bytes; otherwise nothing.
 std::optional<std::string> read_all(int fd, std::size_t limit);
+
+// What a line of /proc/PID/maps says of memory that is executed. The path is a part of the line.
+struct MapLine {
+    std::uint64_t start = 0, end = 0, offset = 0, device = 0, inode = 0;
+    std::string_view path; // as written: see unescaped_path()
+    bool deleted = false;  // or replaced, as an update does: what has the path now is another file
+};
+std::optional<MapLine> parse_map_line(std::string_view line); // nothing: it is not executed
+std::string unescaped_path(std::string_view path);
+
+// What leads to the mapped file itself, whatever has its path now; below /proc/PID/.
+std::string map_file(std::uint64_t start, std::uint64_t end);
 
 } // namespace corebox

@@ -7,7 +7,6 @@
 #include "symbols/perf_map.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <cstring>
 #include <dirent.h>
@@ -18,7 +17,6 @@
 #include <map>
 #include <sys/auxv.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <tuple>
 #include <unordered_map>
@@ -35,7 +33,6 @@ constexpr std::size_t kMaxMappings = 8192; // executable ones of a process, past
 constexpr std::size_t kMaxRoots = 256;     // one descriptor each
 constexpr std::uint64_t kRereadAfterNs = 100'000'000;
 constexpr std::string_view kUnknown = "[unknown]";
-constexpr std::string_view kDeleted = " (deleted)";
 
 // The root directory of processes that do not share ours, held open because /proc/PID/root ends
 // with the process. Its mount namespace too, or what is mounted below the root would vanish with
@@ -104,51 +101,6 @@ bool is_generated(std::string_view path)
     return path.empty() || std::ranges::any_of(kPrefixes, [&](std::string_view prefix) {
                return path.starts_with(prefix);
            });
-}
-
-// The kernel writes a newline in a path as \012 (seq_file_path), and nothing else differently.
-std::string unescaped(std::string_view path)
-{
-    std::string result;
-    for (std::size_t at; (at = path.find("\\012")) != std::string_view::npos;) {
-        result.append(path.substr(0, at));
-        result += '\n';
-        path.remove_prefix(at + 4);
-    }
-    result.append(path);
-    return result;
-}
-
-// Takes a number and the one character behind it off the line.
-bool take(std::string_view& line, std::uint64_t& value, int base, char behind)
-{
-    auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value, base);
-    if (error != std::errc{} || end == line.data() + line.size() || *end != behind)
-        return false;
-    line.remove_prefix(static_cast<std::size_t>(end + 1 - line.data()));
-    return true;
-}
-
-// "55d0c0a00000-55d0c0a2f000 r-xp 0002f000 fe:01 1234       /usr/bin/x": true if executable.
-bool parse_mapping(std::string_view line, Mapping& mapping, std::string_view& path)
-{
-    std::uint64_t major_number, minor_number;
-    if (!take(line, mapping.start, 16, '-') || !take(line, mapping.end, 16, ' '))
-        return false;
-    if (line.size() < 5 || line[2] != 'x')
-        return false;
-    line.remove_prefix(5);
-    if (!take(line, mapping.offset, 16, ' ') || !take(line, major_number, 16, ':') ||
-        !take(line, minor_number, 16, ' ')) {
-        return false;
-    }
-    mapping.device = makedev(major_number, minor_number);
-    auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), mapping.inode);
-    if (error != std::errc{})
-        return false;
-    line.remove_prefix(static_cast<std::size_t>(end - line.data()));
-    path = line.substr(std::min(line.find_first_not_of(' '), line.size()));
-    return true;
 }
 
 // The field-th number of a line of /proc/PID/status, or its last one if it has fewer.
@@ -303,16 +255,18 @@ struct UserSymbols::Impl {
         while (!rest.empty() && fresh.size() < kMaxMappings) {
             std::string_view line = rest.substr(0, rest.find('\n'));
             rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-            Mapping mapping;
-            std::string_view path;
-            if (!parse_mapping(line, mapping, path))
+            const auto mapped = parse_map_line(line);
+            if (!mapped)
                 continue;
-            generated |= is_generated(path);
-            if (path.starts_with('/') && path.ends_with(kDeleted)) {
-                path.remove_suffix(kDeleted.size());
-                mapping.deleted = true;
-            }
-            mapping.path = &intern(unescaped(path));
+            generated |= is_generated(mapped->path);
+            Mapping mapping;
+            mapping.start = mapped->start;
+            mapping.end = mapped->end;
+            mapping.offset = mapped->offset;
+            mapping.device = mapped->device;
+            mapping.inode = mapped->inode;
+            mapping.path = &intern(unescaped_path(mapped->path));
+            mapping.deleted = mapped->deleted;
             mapping.context = context;
             fresh.push_back(std::move(mapping));
         }
@@ -379,11 +333,8 @@ struct UserSymbols::Impl {
             // Overlay and btrfs show other numbers in maps than in stat; then there is no telling.
             return info.st_ino == mapping.inode || info.st_dev != mapping.device;
         };
-        char range[64];
-        std::snprintf(range, sizeof range, "map_files/%lx-%lx",
-                      static_cast<unsigned long>(mapping.start),
-                      static_cast<unsigned long>(mapping.end));
-        Fd fd = open_regular(proc_path(context.proc_pid, range), &info);
+        Fd fd = open_regular(
+            proc_path(context.proc_pid, map_file(mapping.start, mapping.end)), &info);
         if (fd && same())
             return fd;
         if (mapping.deleted || (!context.own_mounts && !context.root))

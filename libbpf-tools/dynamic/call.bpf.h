@@ -157,6 +157,16 @@ static __always_inline int call_begin(__u32 place, __u32 function)
 	return n;
 }
 
+/* Takes back what call_begin() said of a call that cannot be followed after all. */
+static __always_inline void call_undo(__u32 number)
+{
+	__u32 tid = call_thread_id();
+	struct call_thread *thread = bpf_map_lookup_elem(&cb_threads, &tid);
+
+	if (thread)
+		thread->used = number;
+}
+
 /* A call returns: false if it was not followed, otherwise what it was, and its number. */
 static __always_inline bool call_end(__u32 place, struct call_frame *call, __u32 *number)
 {

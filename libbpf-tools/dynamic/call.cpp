@@ -2,6 +2,7 @@
 #include "call.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "points_option.hpp"
 #include "probe/launch.hpp"
 #include <algorithm>
 #include <bit>
@@ -55,7 +56,18 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
         fail_usage(cat("'", pattern, "' is no function: only functions return"));
     if (parsed.returns)
         fail_usage(cat("'", pattern, "': entry and return are both traced; leave out 'r'"));
-    return find_points(parsed, syntax, session.pids);
+    std::size_t own = 0;
+    auto points = find_points(parsed, syntax, session.pids, &own);
+    say_left_out(own, session);
+    // There the place of a return and the arguments are others: no call would be measured.
+    const ObjectFile* seen = nullptr;
+    for (const Point& point : points)
+        if (point.object && point.object.get() != seen) {
+            seen = point.object.get();
+            if (const auto file = open_elf(*seen); file && !file->is_64())
+                fail(cat("measure calls in ", seen->path), 0, "it is a 32-bit file");
+        }
+    return points;
 }
 
 void say_traced(std::size_t attached, std::size_t all, const Session& session)

@@ -11,6 +11,25 @@ namespace corebox
 inline constexpr std::string_view kPatternHelp =
     "func, lib:func, /path:func, t:category:event, u:lib:probe; *, ? and [...] in the last part";
 
+inline void say_left_out(std::size_t own, const Session& session)
+{
+    if (own)
+        say(session.tool, cat("left out ", own, own == 1 ? " function" : " functions",
+                              " of tracing itself, which can be named in full"));
+}
+
+// What a pattern chooses; says what was left out of it.
+inline std::vector<Point> find_points(const PointPattern& pattern, const Session& session)
+{
+    std::size_t own = 0;
+    auto points = find_points(pattern,
+                              session.given("regexp") ? FunctionPattern::Syntax::regex
+                                                      : FunctionPattern::Syntax::glob,
+                              session.pids, &own);
+    say_left_out(own, session);
+    return points;
+}
+
 // Options: has a member `pattern`.
 template <class Options>
 std::vector<Point> chosen_points(const Options& o, const Session& session)
@@ -18,10 +37,7 @@ std::vector<Point> chosen_points(const Options& o, const Session& session)
     const PointPattern pattern(o.pattern);
     if (pattern.returns)
         fail_usage("only calls are counted: p, t or u, not r");
-    return find_points(pattern,
-                       session.given("regexp") ? FunctionPattern::Syntax::regex
-                                               : FunctionPattern::Syntax::glob,
-                       session.pids);
+    return find_points(pattern, session);
 }
 
 inline std::string points_banner(std::string_view pattern, const FunctionProbes& probes)

@@ -194,8 +194,8 @@ TEST(Capable, StacksAreOfTheCheckThatTheyStandBelow)
     }
     // As text, and alike only with their stacks.
     Child child(ask);
-    Tracer tracer({"capable", "-K", "--perf-max-stack-depth", "8", "--unique", "-x", "--deny",
-                   "--cap", "21", "-p", to_string(child.pid())});
+    Tracer tracer({"capable", "-K", "--stack-storage-size", "1", "--perf-max-stack-depth", "8",
+                   "--unique", "-x", "--deny", "--cap", "21", "-p", to_string(child.pid())});
     child.go();
     tracer.wait_for("CAP_SYS_ADMIN");
     printed.open();

@@ -3,10 +3,13 @@
 // points themselves (probe/points.hpp).
 #include "harness.hpp"
 #include "usdt.hpp"
+#include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 USDT_SEMAPHORE(cbtest_counted_semaphore);
@@ -129,6 +132,62 @@ TEST(Funccount, UserFunctions)
     EXPECT_EQ(calls(method.records, "cbtest_counted_two"), kTwo);
     const Result named = count({}, "guest_tests:cbtest_counted_o?e"); // mapped by the process
     EXPECT_EQ(calls(named.records, "cbtest_counted_one"), kOne);
+}
+
+// What the next test executes: this very program, which then is not a test.
+[[maybe_unused]] const bool kReplaced = [] {
+    if (const char* fds = ::getenv("FUNCCOUNT_GATE")) {
+        char byte = 'x';
+        int here = 0, there = 0;
+        if (std::sscanf(fds, "%d %d", &here, &there) != 2 || ::write(here, &byte, 1) != 1 ||
+            ::read(there, &byte, 1) != 1)
+            ::_exit(1);
+        for (int i = 0; i < kMethod; i++)
+            cbtest_counted_one(i);
+        ::_exit(0);
+    }
+    return false;
+}();
+
+// An update puts a new program in the place of one that runs: what runs is traced, by each name.
+TEST(Funccount, AProgramThatWasReplaced)
+{
+    const TempDir dir;
+    const std::string path = dir / "cbreplaced";
+    for (const std::string& name : {std::string("cbreplaced"), path, std::string()}) {
+        SCOPED_TRACE(name);
+        ::unlink(path.c_str());
+        write_file(path, read_file("/proc/self/exe"));
+        ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+        int here[2], there[2];
+        ASSERT_EQ(::pipe(here), 0);
+        ASSERT_EQ(::pipe(there), 0);
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            const std::string fds = std::to_string(here[1]) + " " + std::to_string(there[0]);
+            ::setenv("FUNCCOUNT_GATE", fds.c_str(), 1);
+            ::execl(path.c_str(), "app", nullptr);
+            ::_exit(127);
+        }
+        char byte = 'x';
+        ASSERT_EQ(::read(here[0], &byte, 1), 1); // it runs
+        ASSERT_EQ(::unlink(path.c_str()), 0);
+        write_file(path, read_file("/proc/self/exe")); // where a probe could go as well
+        Tracer tracer({"funccount", "--json", "-p", std::to_string(pid),
+                       name + ":cbtest_counted_one"},
+                      {{"PATH", dir.path() + ":" + ::getenv("PATH")}});
+        ASSERT_EQ(::write(there[1], &byte, 1), 1);
+        const Result r = tracer.wait();
+        int status = -1;
+        EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+        EXPECT_EQ(status, 0);
+        EXPECT_EQ(calls(r.records, "cbtest_counted_one"), kMethod) << r.out << r.err;
+        if (!name.empty()) {
+            EXPECT_EQ(with(r.records, "module", path).size(), 1u) << r.out;
+        }
+        for (const int fd : {here[0], here[1], there[0], there[1]})
+            ::close(fd);
+    }
 }
 
 // Probes in notes of the program; the kernel raises the semaphore, without which one is silent.
@@ -267,6 +326,22 @@ TEST(Funccount, TextAndBadInput)
         EXPECT_EQ(bad.status, status) << argv.back() << "\n" << bad.err;
         EXPECT_EQ(lines(bad.err).size(), status == 1 ? lines(bad.err).size() : 1u) << bad.err;
     }
+}
+
+// Functions that tracing itself calls: not by a wildcard, which is told; by their name, and listed.
+TEST(Funccount, FunctionsOfTracingAreNamedInFull)
+{
+    const Result some = run({"funccount", "--check", "*bpf_prog_new_f*"});
+    EXPECT_EQ(some.status, 2) << some.err;
+    EXPECT_NE(some.err.find("funccount: left out 1 function of tracing itself"), std::string::npos)
+        << some.err;
+    const Result one = run({"funccount", "--check", "bpf_prog_new_fd"});
+    EXPECT_EQ(one.status, 0) << one.err;
+    EXPECT_EQ(one.err.find("left out"), std::string::npos) << one.err;
+    const Result list = run({"tplist", "--json", "--functions", "bpf_prog_new_f*"});
+    EXPECT_EQ(with(list.records, "name", "bpf_prog_new_fd").size(), 1u) << list.err;
+    const Result none = run({"funccount", "--check", "vfs_rea*"});
+    EXPECT_EQ(none.err.find("left out"), std::string::npos) << none.err;
 }
 
 // No limit of 1000; where there is kprobe.multi at once.

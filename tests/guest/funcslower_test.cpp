@@ -3,7 +3,9 @@
 #include "harness.hpp"
 #include "traced.hpp"
 #include <algorithm>
+#include <elf.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -218,6 +220,144 @@ TEST(Funcslower, ThreadsAndCallsWithinEachOther)
             EXPECT_GE(call.at("lat_ns"), kNapNs);
         }
     }
+}
+
+// A 32-bit program with one function, traced32: an ELF header, the function, a symbol.
+std::string program32()
+{
+    constexpr std::string_view kNames("\0.text\0.symtab\0.strtab\0traced32\0", 33);
+    struct {
+        Elf32_Ehdr header{};
+        Elf32_Phdr segment{};
+        unsigned char code[16]{0xc3};
+        Elf32_Sym symbols[2]{};
+        char names[36]{};
+        Elf32_Shdr sections[4]{};
+    } file;
+    const auto at = [&](const void* member) {
+        return Elf32_Word(static_cast<const char*>(member) - reinterpret_cast<const char*>(&file));
+    };
+    constexpr Elf32_Addr kBase = 0x8048000;
+    const unsigned char ident[] = {ELFMAG0,    ELFMAG1,     ELFMAG2,   ELFMAG3,
+                                   ELFCLASS32, ELFDATA2LSB, EV_CURRENT};
+    std::ranges::copy(ident, file.header.e_ident);
+    file.header.e_type = ET_EXEC;
+    file.header.e_machine = EM_386;
+    file.header.e_version = EV_CURRENT;
+    file.header.e_entry = kBase + at(file.code);
+    file.header.e_phoff = at(&file.segment);
+    file.header.e_shoff = at(file.sections);
+    file.header.e_ehsize = sizeof file.header;
+    file.header.e_phentsize = sizeof file.segment;
+    file.header.e_phnum = 1;
+    file.header.e_shentsize = sizeof file.sections[0];
+    file.header.e_shnum = 4;
+    file.header.e_shstrndx = 3;
+    file.segment.p_type = PT_LOAD;
+    file.segment.p_vaddr = kBase;
+    file.segment.p_filesz = file.segment.p_memsz = sizeof file;
+    file.segment.p_flags = PF_R | PF_X;
+    std::ranges::copy(kNames, file.names);
+    file.symbols[1].st_name = 23;
+    file.symbols[1].st_value = kBase + at(file.code);
+    file.symbols[1].st_size = sizeof file.code;
+    file.symbols[1].st_info = ELF32_ST_INFO(STB_GLOBAL, STT_FUNC);
+    file.symbols[1].st_shndx = 1;
+    const auto section = [&](int n, Elf32_Word name, Elf32_Word type, Elf32_Word offset,
+                             Elf32_Word size) {
+        file.sections[n].sh_name = name;
+        file.sections[n].sh_type = type;
+        file.sections[n].sh_offset = offset;
+        file.sections[n].sh_size = size;
+    };
+    section(1, 1, SHT_PROGBITS, at(file.code), sizeof file.code);
+    file.sections[1].sh_addr = kBase + at(file.code);
+    file.sections[1].sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+    section(2, 7, SHT_SYMTAB, at(file.symbols), sizeof file.symbols);
+    file.sections[2].sh_link = 3;
+    file.sections[2].sh_info = 1;
+    file.sections[2].sh_entsize = sizeof(Elf32_Sym);
+    section(3, 15, SHT_STRTAB, at(file.names), kNames.size());
+    return std::string(reinterpret_cast<const char*>(&file), sizeof file);
+}
+
+// Returns and arguments of 32-bit code lie elsewhere: not a line would be right. Counting goes on.
+TEST(Funcslower, A32BitProgramIsRefused)
+{
+    const TempDir dir;
+    const std::string pattern = dir / "program32" + ":traced32";
+    write_file(dir / "program32", program32());
+    for (const std::string tool : {"funcslower", "funclatency"}) {
+        const Result r = run({tool, "--check", pattern});
+        EXPECT_EQ(r.status, 2) << r.err;
+        EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
+        EXPECT_NE(r.err.find("32-bit"), std::string::npos) << r.err;
+    }
+    const Result count = run({"funccount", "--check", pattern});
+    EXPECT_EQ(count.status, 0) << count.err;
+}
+
+// A stack without room: the call is shown, marked, and told as lost; once, whichever stack it is.
+TEST(Funcslower, LostStacksAreCounted)
+{
+    constexpr int kDepth = 10;
+    const std::string pattern = this_program() + ":traced_recursion";
+    pid_t pid;
+    for (const std::string stacks : {"-U", "-UK"}) {
+        SCOPED_TRACE(stacks);
+        const Result r = trace(
+            {"-m", "0", stacks, "--stack-storage-size", "1", pattern}, {},
+            [] { traced_recursion(kDepth); }, pid);
+        EXPECT_EQ(r.status, 3) << r.err;
+        ASSERT_EQ(r.records.size(), std::size_t(kDepth)) << r.out;
+        const bool both = stacks == "-UK";
+        const auto missed = count_if(r.records, [&](const Json& call) {
+            return call.at("user").is_null() || (both && call.at("kernel").is_null());
+        });
+        EXPECT_GE(missed, std::size_t(kDepth - 2));
+        EXPECT_LT(missed, std::size_t(kDepth)) << "one had room";
+        EXPECT_EQ(r.account.at("lost_stack"), missed) << r.account;
+        EXPECT_EQ(r.account.at("lost"), missed) << r.account;
+        EXPECT_EQ(r.account.at("printed"), kDepth - missed);
+        EXPECT_EQ(r.account.at("seen"), kDepth);
+        EXPECT_NE(r.err.find("--stack-storage-size"), std::string::npos) << r.err;
+    }
+    for (const std::string format : {"-U", "-fU"}) {
+        Child child([] { traced_recursion(kDepth); });
+        Tracer text({"funcslower", "-m", "0", "-p", to_string(child.pid()), format,
+                     "--stack-storage-size", "1", pattern});
+        child.go_wait();
+        const Result t = text.wait();
+        std::size_t marks = 0;
+        for (const std::string& line : lines(t.out))
+            marks += line.find("[Missed User Stack]") != std::string::npos;
+        EXPECT_GE(marks, std::size_t(kDepth - 2)) << t.out;
+    }
+}
+
+// More processes than whose names are kept at a time.
+TEST(Funcslower, StacksOfManyProcesses)
+{
+    constexpr int kAtOnce = 35, kTimes = 31; // 1085
+    Child child([] {
+        for (int i = 0; i < kTimes; i++) {
+            for (int k = 0; k < kAtOnce; k++)
+                if (::fork() == 0) {
+                    traced_nap(1, 2);
+                    ::usleep(300'000); // while its stack is read
+                    ::_exit(0);
+                }
+            for (int k = 0; k < kAtOnce; k++)
+                ::wait(nullptr);
+        }
+    });
+    Tracer tracer({"funcslower", "--json", "-m", "0", "-UK", "--comm", "guest_tests",
+                   this_program() + ":traced_nap"});
+    child.go_wait();
+    const Result r = tracer.stop();
+    expect_exact_flood(r, r.records.size(), kAtOnce * kTimes);
+    for (const Json& call : r.records)
+        EXPECT_EQ(texts(call.at("user")).at(0), "traced_nap") << call;
 }
 
 TEST(Funcslower, FloodIsAccountedFor)

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <linux/sched.h>
 #include <pthread.h>
+#include <sched.h>
 #include <set>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +166,89 @@ TEST(Threadsnoop, ALibraryThatWasReplaced)
     EXPECT_EQ(result.records[0].at("function"), "threadsnoop_second") << result.out;
     for (const int fd : {here[0], here[1], there[0], there[1]})
         ::close(fd);
+}
+
+// pthread_create() that fails leaves a start that the next thread of that number has nothing to do
+// with.
+TEST(Threadsnoop, AFailureIsForgottenWithItsThread)
+{
+    Child child([] {
+        const pid_t failing = ::fork();
+        if (failing == 0) {
+            pthread_attr_t attributes;
+            ::pthread_attr_init(&attributes);
+            pthread_t thread;
+            const bool failed =
+                ::pthread_attr_setstacksize(&attributes, std::size_t(1) << 46) == 0 &&
+                ::pthread_create(&thread, &attributes, threadsnoop_first, nullptr) != 0;
+            ::_exit(failed ? 0 : 1);
+        }
+        int status = -1;
+        EXPECT_EQ(::waitpid(failing, &status, 0), failing);
+        EXPECT_EQ(status, 0);
+        // A process of the same number creates a thread without pthread_create().
+        clone_args again{};
+        again.exit_signal = SIGCHLD;
+        again.set_tid = reinterpret_cast<std::uintptr_t>(&failing);
+        again.set_tid_size = 1;
+        const long pid = ::syscall(SYS_clone3, &again, sizeof again);
+        if (pid == 0) {
+            alignas(16) static char stack[1 << 16];
+            const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+            const int made = ::clone([](void*) { return 0; }, stack + sizeof stack, flags, nullptr);
+            ::usleep(300'000);
+            ::_exit(made > 0 ? 0 : 1);
+        }
+        EXPECT_EQ(pid, failing);
+        EXPECT_EQ(::waitpid(pid_t(pid), &status, 0), pid);
+        EXPECT_EQ(status, 0);
+        write_file("/tmp/threadsnoop.pid", to_string(pid));
+    });
+    Tracer tracer({"threadsnoop", "--json", "--lib", "/proc/" + to_string(child.pid()) + "/exe",
+                   "--comm", "guest_tests"});
+    child.go_wait();
+    const Result result = tracer.stop();
+    expect_exact(result);
+    const Records made = with(result.records, "pid", std::stoi(read_file("/tmp/threadsnoop.pid")));
+    ASSERT_EQ(made.size(), 1u) << result.out;
+    EXPECT_TRUE(made[0].at("function").is_null()) << result.out;
+}
+
+// The function is of the program that created the thread, not of what the process executes since.
+TEST(Threadsnoop, AnotherProgramByNow)
+{
+    for (const bool known : {false, true}) {
+        SCOPED_TRACE(known);
+        Gate read;
+        Child child([&] {
+            if (known) {
+                run_thread(threadsnoop_first);
+                read.wait(); // its mappings are taken down
+            }
+            run_thread(threadsnoop_second);
+            ::execlp("busybox", "sleep", "2", nullptr);
+        });
+        const pid_t pid = child.pid();
+        Tracer tracer({"threadsnoop", "--json", "-p", to_string(pid)});
+        if (!known) {
+            tracer.kill(SIGSTOP);
+            child.go();
+        } else {
+            child.go();
+            tracer.wait_for("threadsnoop_first");
+            tracer.kill(SIGSTOP);
+            read.open();
+        }
+        EXPECT_TRUE(wait_until(
+            [&] { return read_file("/proc/" + to_string(pid) + "/comm") == "busybox\n"; }));
+        tracer.kill(SIGCONT);
+        EXPECT_EQ(child.wait(), 0);
+        const Result result = tracer.wait();
+        expect_exact(result);
+        ASSERT_EQ(result.records.size(), known ? 2u : 1u) << result.out;
+        EXPECT_EQ(result.records.back().at("function"),
+                  known ? "threadsnoop_second" : "[unknown]");
+    }
 }
 
 TEST(Threadsnoop, TextAndWrongLibraries)

@@ -139,7 +139,19 @@ TEST(ChooseFunctions, WhatTracingItselfCallsIsLeftOut)
                                          "0000000000000020 T bpf_map_lookup_elem\n"
                                          "0000000000000030 T vfs_read\n",
                               .blacklist = {}};
-    EXPECT_EQ(chosen("*", lists), (Names{"vfs_read=48"}));
+    for (const auto& [text, left_out, left] :
+         {std::tuple("*", 2u, 1u), {"bpf_*", 1u, 0u}, {"perf_event_output", 0u, 1u}}) {
+        const FunctionPattern pattern(text, Syntax::glob);
+        auto functions = choose_functions(pattern, lists);
+        EXPECT_EQ(leave_out_own(functions, pattern), left_out) << text;
+        EXPECT_EQ(functions.size(), left) << text;
+    }
+    // One that has two names is left out by neither if only one is tracing's.
+    const FunctionLists alias{.traceable = "bpf_a\nother\n",
+                              .traceable_addresses = {},
+                              .symbols = "0000000000000010 T bpf_a\n0000000000000010 T other\n",
+                              .blacklist = {}};
+    EXPECT_EQ(chosen("*", alias), (Names{"other=16"}));
 }
 
 #ifdef __x86_64__

@@ -2,6 +2,7 @@
 #include "funcinterval.h"
 #include "call.hpp"
 #include "kernel/insn.hpp"
+#include "points_option.hpp"
 #include "shape/histogram.hpp"
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -122,10 +123,7 @@ void prepare(Options& o, Session& session)
     const PointPattern pattern(o.pattern);
     if (pattern.returns)
         fail_usage("returns have no intervals of their own: leave out 'r'");
-    auto points = find_points(pattern,
-                              session.given("regexp") ? FunctionPattern::Syntax::regex
-                                                      : FunctionPattern::Syntax::glob,
-                              session.pids);
+    auto points = find_points(pattern, session);
     if (points.empty())
         fail("find what the pattern chooses", ENOENT);
     o.owned = std::make_unique<FunctionProbes>(std::move(points), only_process(session));

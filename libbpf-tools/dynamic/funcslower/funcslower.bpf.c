@@ -32,28 +32,28 @@ static __always_inline struct funcslower_entry *entry_of(__u32 number, bool make
 static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool registers)
 {
 	struct funcslower_entry *entry;
+	struct pt_regs *regs;
 	int number;
 
 	if (!filter_current())
 		return 0;
 	number = call_begin(place, function);
-	if (number < 0 || !(cfg.kernel_stack || (cfg.args && registers)))
+	/* fexit sees the arguments and the callers. */
+	if (number < 0 || !registers || !(cfg.kernel_stack || cfg.args))
 		return 0;
 	entry = entry_of(number, true);
 	if (!entry) {
+		call_undo(number); /* a line without them would be wrong */
 		count_lost_map();
 		return 0;
 	}
-	if (registers) {
-		struct pt_regs *regs = ctx;
-
-		entry->args[0] = PT_REGS_PARM1(regs);
-		entry->args[1] = PT_REGS_PARM2(regs);
-		entry->args[2] = PT_REGS_PARM3(regs);
-		entry->args[3] = PT_REGS_PARM4(regs);
-		entry->args[4] = PT_REGS_PARM5(regs);
-		entry->args[5] = SIXTH_ARGUMENT(regs);
-	}
+	regs = ctx;
+	entry->args[0] = PT_REGS_PARM1(regs);
+	entry->args[1] = PT_REGS_PARM2(regs);
+	entry->args[2] = PT_REGS_PARM3(regs);
+	entry->args[3] = PT_REGS_PARM4(regs);
+	entry->args[4] = PT_REGS_PARM5(regs);
+	entry->args[5] = SIXTH_ARGUMENT(regs);
 	if (cfg.kernel_stack)
 		entry->kernel = stack_id(ctx, 0);
 	return 0;
@@ -84,11 +84,13 @@ static __always_inline int end(void *ctx, __u32 place, bool registers)
 	task_info_current(&event.task);
 	event.lat_ns = now - call.start_ns;
 	event.function = call.function;
-	if (cfg.kernel_stack || (args && registers))
+	if (registers && (cfg.kernel_stack || args)) {
 		entry = entry_of(number, false);
-	if (entry) {
-		if (args && registers)
-			__builtin_memcpy(event.args, entry->args, sizeof(event.args));
+		if (!entry) {
+			count_lost_map();
+			return 0;
+		}
+		__builtin_memcpy(event.args, entry->args, sizeof(event.args));
 		if (cfg.kernel_stack)
 			event.kernel = entry->kernel;
 	}
@@ -99,6 +101,8 @@ static __always_inline int end(void *ctx, __u32 place, bool registers)
 		for (__u32 i = 0; i < FUNCSLOWER_ARGS; i++)
 			if (i < args)
 				bpf_get_func_arg(ctx, i, &event.args[i]);
+		if (cfg.kernel_stack)
+			event.kernel = stack_id(ctx, 0);
 	}
 	if (cfg.user_stack)
 		take_user_stack(ctx, &event);

@@ -32,6 +32,7 @@ struct Options : funcslower_config, CallOptions {
     Time<1'000'000> min_ms;
     Time<1'000> min_us;
     bool folded = false;
+    std::uint32_t storage = STACK_STORAGE;
     std::unique_ptr<CallStacks> stacks;
 };
 
@@ -69,6 +70,8 @@ constexpr Option kOptions[] = {
     flag<&Options::user_stack>('U', "user-stack", "Print the user stack"),
     flag<&Options::kernel_stack>('K', "kernel-stack", "Print the kernel stack"),
     show('r', "regexp", "The functions are regular expressions"),
+    opt<&Options::storage>(0, "stack-storage-size", "STACKS",
+                           "Room for so many different stacks (16384)", {1, 1 << 22}),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};
@@ -143,7 +146,7 @@ void setup(funcslower_bpf& s, Options& o, const Session& session)
     const bool entries = o.args || o.kernel_stack;
     bpf_map__set_max_entries(s.maps.cb_entries,
                              entries ? bpf_map__max_entries(s.maps.cb_threads) : 1);
-    prepare_call_stacks(s, o.kernel_stack || o.user_stack);
+    prepare_call_stacks(s, o.kernel_stack || o.user_stack ? o.storage : 0);
     if (!o.kernel_stack && !o.user_stack)
         return;
     if (o.user_stack)
@@ -179,8 +182,11 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
         row.args[i] = row.arg_texts[i];
     }
     if (o.stacks) {
+        const stack_task task{event.task.pid, event.image};
+        if (event.user >= 0)
+            o.stacks->meet(task);
         row.kernel = *o.stacks->kernel(event.kernel);
-        row.user = *o.stacks->user({event.task.pid, event.image}, event.user);
+        row.user = *o.stacks->user(task, event.user);
         // The user stack is the caller's, and so are kernel stacks of fentry on some kernels.
         if (event.function >= o.kernel_size())
             begin_with(row.user, row.function, FrameKind::user);
@@ -193,8 +199,14 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
 void below(std::string& text, const void* data)
 {
     const Row& row = *static_cast<const Row*>(data);
-    append_frames(text, row.kernel, "[Missed Stack]");
-    append_frames(text, row.user, "[Missed Stack]");
+    append_frames(text, row.kernel, kMissedKernel);
+    append_frames(text, row.user, kMissedUser);
+}
+
+bool stackless(const void* data)
+{
+    const Row& row = *static_cast<const Row*>(data);
+    return row.kernel.state == Frames::State::lost || row.user.state == Frames::State::lost;
 }
 
 // --folded.
@@ -206,12 +218,8 @@ bool fold(Output& output, const void* data, const Session& session)
         return true;
     const Row& row = *static_cast<const Row*>(data);
     std::vector<StackFrame> user, kernel;
-    const auto add = [](std::vector<StackFrame>& out, const Frames& frames) {
-        for (std::size_t i = 0; i < frames.names.size(); i++)
-            out.push_back({frames.names[i], frames.kinds[i]});
-    };
-    add(user, row.user);
-    add(kernel, row.kernel);
+    append_stack(user, row.user, kMissedUser, false);
+    append_stack(kernel, row.kernel, kMissedKernel, false);
     const std::string_view comm(row.task.comm, ::strnlen(row.task.comm, sizeof row.task.comm));
     append_folded(output.text(), comm, user, kernel, 1, {.delimiter = true});
     return true;
@@ -241,6 +249,7 @@ constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = fold,
     .below = below,
+    .stackless = stackless,
     .also = Shared::symbols,
     .prepare = prepare,
     .chosen = [](const Options& o) { return chosen_calls(kNeeds, o); },

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../../dynamic/points_option.hpp"
 #include "shape/calls.hpp"
 
 #include "vfscount.skel.h"
@@ -76,9 +77,12 @@ constexpr Calls<vfscount_bpf, Options> kTool{
         },
     .points =
         [](const Options& o, const Session& session) {
-            return find_functions(FunctionPattern(o.pattern, session.given("regexp")
-                                                                 ? FunctionPattern::Syntax::regex
-                                                                 : FunctionPattern::Syntax::glob));
+            const FunctionPattern pattern(o.pattern, session.given("regexp")
+                                                         ? FunctionPattern::Syntax::regex
+                                                         : FunctionPattern::Syntax::glob);
+            auto functions = find_functions(pattern);
+            say_left_out(leave_out_own(functions, pattern), session);
+            return functions;
         },
 };
 

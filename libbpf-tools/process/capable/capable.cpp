@@ -93,7 +93,7 @@ struct Caps {
 
 struct Options : capable_config {
     bool kernel_stack = false, user_stack = false;
-    std::uint32_t depth = 0;
+    std::uint32_t depth = 0, storage = 0;
     Caps wanted;
     bool unique = false;
     enum UniqueBy { by_pid, by_cgroup } unique_by = by_pid;
@@ -130,6 +130,10 @@ constexpr Option kOptions[] = {
                                 "The same, and what makes them alike beside"),
     opt<&Options::depth>(0, "perf-max-stack-depth", "FRAMES",
                          "Frames of a stack, counted from its leaf (127)", {1, EVENT_STACK_DEPTH}),
+    opt<&Options::storage>(0, "stack-storage-size", "STACKS",
+                           "Taken for the sake of scripts, without effect: a stack comes with its "
+                           "event",
+                           {1, 1 << 22}),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'c', "cgroup"}};

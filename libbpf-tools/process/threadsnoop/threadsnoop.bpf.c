@@ -12,21 +12,29 @@
 
 const volatile struct thread_config cfg = {};
 
+/* When the thread itself was created tells whether it is still the one that called: one that never
+ * came to the clone may have ended, and left its number to another. */
+struct thread_start {
+	__u64 routine, caller_ns;
+};
+
 /* From pthread_create() to the clone in it, by thread. LRU: some never come that far. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct thread_start);
 } starts SEC(".maps");
 
 SEC("uprobe")
 int BPF_KPROBE(pthread_create, void *thread, void *attributes, void *start)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 routine = (__u64)start;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct thread_start begun = { .routine = (__u64)start,
+				      .caller_ns = BPF_CORE_READ(task, start_time) };
 
-	if (bpf_map_update_elem(&starts, &tid, &routine, BPF_ANY))
+	if (bpf_map_update_elem(&starts, &tid, &begun, BPF_ANY))
 		count_lost_map();
 	return 0;
 }
@@ -36,7 +44,8 @@ static __always_inline int created(void *ctx, struct task_struct *child, __u64 f
 {
 	__u32 task_flags = typed ? child->flags : BPF_CORE_READ(child, flags), tid;
 	struct thread_event e = { .clone_flags = flags };
-	__u64 ids, *start;
+	struct thread_start *start;
+	__u64 ids;
 
 	if (flags & CLONE_THREAD)
 		e.kind = task_flags & PF_IO_WORKER ? KIND_IO_WORKER : KIND_THREAD;
@@ -52,7 +61,12 @@ static __always_inline int created(void *ctx, struct task_struct *child, __u64 f
 		tid = bpf_get_current_pid_tgid();
 		start = bpf_map_lookup_elem(&starts, &tid);
 		if (start) {
-			e.start = *start;
+			struct task_struct *task = (void *)bpf_get_current_task();
+
+			if (start->caller_ns == BPF_CORE_READ(task, start_time)) {
+				e.start = start->routine;
+				e.image = STACK_IMAGE(BPF_CORE_READ(task, mm, start_stack));
+			}
 			bpf_map_delete_elem(&starts, &tid);
 		}
 	}

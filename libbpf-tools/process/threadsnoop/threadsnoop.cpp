@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "threadsnoop.h"
+#include "shape/stacks.hpp"
 #include "shape/stream.hpp"
 #include "symbols/elf.hpp"
-#include "symbols/user.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <dirent.h>
@@ -23,9 +23,9 @@ struct Row : thread_event {
     std::uint64_t first_ns = 0;
     std::string_view function;
 
-    UserSymbols symbols;
+    ImageSymbols symbols; // it may be another program by now
     unsigned remembered = 0;
-    std::uint32_t last_pid = 0;
+    stack_task last{};
 };
 
 constexpr Example kExamples[] = {
@@ -102,29 +102,19 @@ bool is_library(std::string_view path)
            name.starts_with("libpthread") || name.starts_with("ld-musl-");
 }
 
-// The name in /proc/PID/map_files of a line of /proc/PID/maps, which has leading zeros.
-std::string map_file(std::string_view line)
-{
-    const auto bare = [](std::string_view n) { return n.substr(n.find_first_not_of('0')); };
-    const std::string_view range = line.substr(0, line.find(' '));
-    const auto dash = range.find('-');
-    return cat(bare(range.substr(0, dash)), "-", bare(range.substr(dash + 1)));
-}
-
 // The C libraries that a process has mapped, as paths that lead to them from here.
 std::vector<std::string> libraries_of(std::string_view pid)
 {
     std::vector<std::string> paths;
     const auto maps = read_file(cat("/proc/", pid, "/maps"));
     for (const std::string_view line : split(maps ? *maps : "", '\n')) {
-        const auto at = line.find('/');
-        if (at == line.npos || line.find(" r-xp ") == line.npos || !is_library(line.substr(at)))
+        const auto mapped = parse_map_line(line);
+        if (!mapped || !mapped->path.starts_with('/') || !is_library(mapped->path))
             continue;
         // One that was replaced, as an update does, has no path any more.
-        constexpr std::string_view kDeleted = " (deleted)";
-        std::string path = line.ends_with(kDeleted)
-                               ? cat("/proc/", pid, "/map_files/", map_file(line))
-                               : cat("/proc/", pid, "/root", line.substr(at));
+        std::string path =
+            mapped->deleted ? cat("/proc/", pid, "/", map_file(mapped->start, mapped->end))
+                            : cat("/proc/", pid, "/root", unescaped_path(mapped->path));
         if (std::ranges::find(paths, path) == paths.end())
             paths.push_back(std::move(path));
     }
@@ -209,15 +199,16 @@ bool decode(Row& row, const Options&, const void* record, std::size_t)
     if (!row.start)
         return true;
     constexpr unsigned kMostRemembered = 1024;
-    if (row.last_pid != row.task.pid) {
+    const stack_task process{row.task.pid, row.image};
+    if (row.last.pid != process.pid || row.last.image != process.image) {
         if (row.remembered++ == kMostRemembered) {
-            row.symbols = UserSymbols();
+            row.symbols = ImageSymbols();
             row.remembered = 1;
         }
-        row.symbols.remember(row.task.pid);
-        row.last_pid = row.task.pid;
+        row.symbols.note(process);
+        row.last = process;
     }
-    row.function = row.symbols.lookup(row.task.pid, row.start).name;
+    row.function = row.symbols.lookup(process, row.start, At::instruction).name;
     return true;
 }
 
