@@ -28,5 +28,7 @@ struct task_filter {
 	char comm[COMM_LEN];
 };
 
+#define FILTER_IDS 16384 /* entries of cb_filter_ids */
+
 /* Key of cb_filter_ids. */
 #define FILTER_KEY(kind, id) ((__u64)(kind) << 32 | (__u32)(id))

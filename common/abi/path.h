@@ -10,7 +10,8 @@
 /* A path as it was given and, if that is relative, the directory it starts from. The end of a
  * record: only what is used is sent. */
 struct path_record {
-	__u16 path_len; /* with its NUL; 0: the path could not be read */
+	__u16 path_len; /* with its NUL, in whose place is another byte if it was cut; 0: the path */
+			/* could not be read */
 	__u16 dir_len;  /* of the names from the deepest up */
 	char data[PATH_LEN + PATH_WALK_LEN];
 };

@@ -13,7 +13,11 @@ namespace corebox
 std::string_view join_walk(std::string& out, std::string_view walk, std::string_view path);
 
 // The path of a record, full if the kernel side sent the directory, or of a dentry
-// (path_record_dentry()); in `out` if it had to be built.
-std::string_view path_of(const path_record& record, std::string& out);
+// (path_record_dentry()); in `out` if it had to be built. A path that was cut ends with "...". What
+// its lengths say is read up to `end`, that of the whole record.
+std::string_view path_of(const path_record& record, const void* end, std::string& out);
+
+// The same without the directory, and without a mark where it was cut.
+std::string_view given_path(const path_record& record, const void* end);
 
 } // namespace corebox

@@ -5,12 +5,14 @@
 #pragma once
 #include "bpf/task.bpf.h"
 
-/* FILTER_KEY(kind, id) of every listed process and thread and of the traced command's tree. */
+/* FILTER_KEY(kind, id) of every listed process and thread and of the traced command's tree. Where the
+ * tool is in a PID namespace also, for each process of the tree, its signal_struct with its id: no
+ * address in the kernel is as small as a FILTER_KEY. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384); /* not BPF_F_NO_PREALLOC: 5.10 warns of it, or refuses it */
+	__uint(max_entries, FILTER_IDS); /* not BPF_F_NO_PREALLOC: 5.10 warns of it, or refuses it */
 	__type(key, __u64);
-	__type(value, __u8);
+	__type(value, __u32);
 } cb_filter_ids SEC(".maps");
 
 /* Pinned by the user (BCC's --cgroupmap, --mntnsmap); user space puts the pinned maps in place. */
@@ -195,12 +197,18 @@ SEC("raw_tp/sched_process_fork")
 int cb_tree_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	__u64 key = FILTER_KEY(FILTER_TREE, task_tgid(child));
-	__u8 one = 1;
+	__u32 tgid = task_tgid(child);
+	__u64 key = FILTER_KEY(FILTER_TREE, tgid);
 
-	if (filter_listed(FILTER_TREE, task_tgid(parent)) &&
-	    bpf_map_update_elem(&cb_filter_ids, &key, &one, BPF_ANY))
+	if (!filter_listed(FILTER_TREE, task_tgid(parent)))
+		return 0;
+	if (bpf_map_update_elem(&cb_filter_ids, &key, &tgid, BPF_ANY))
 		count_lost_map();
+	if (cb_filter.pidns) {
+		key = (__u64)BPF_CORE_READ(child, signal);
+		if (bpf_map_update_elem(&cb_filter_ids, &key, &tgid, BPF_ANY))
+			count_lost_map();
+	}
 	return 0;
 }
 
@@ -208,12 +216,24 @@ SEC("raw_tp/sched_process_free")
 int cb_tree_free(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
+	__u32 tgid = BPF_CORE_READ(task, tgid);
 	__u64 key;
 
 	/* A thread's end is not the process's; the leader is freed last or was replaced by exec. */
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if ((__u32)BPF_CORE_READ(task, pid) != tgid)
 		return 0;
-	key = FILTER_KEY(FILTER_TREE, task_tgid(task));
+	/* release_task() took its ids in namespaces; not earlier, since a process that ends still does
+	 * much. Its signal_struct goes with its last task. */
+	if (cb_filter.pidns) {
+		__u64 process = (__u64)BPF_CORE_READ(task, signal);
+		__u32 *kept = bpf_map_lookup_elem(&cb_filter_ids, &process);
+
+		if (!kept)
+			return 0;
+		tgid = *kept;
+		bpf_map_delete_elem(&cb_filter_ids, &process);
+	}
+	key = FILTER_KEY(FILTER_TREE, tgid);
 	bpf_map_delete_elem(&cb_filter_ids, &key);
 	return 0;
 }

@@ -79,7 +79,7 @@ __noinline int path_round(__u32 slot, __u64 owner)
 
 /* Writes the names of `dentry` and of what is above it, across mounts, into `out`, which has room
  * for PATH_WALK_LEN bytes, and how many bytes it wrote into *used. A walk cut short ends without
- * an empty name; a whole one ends with it. */
+ * an empty name; a whole one ends with it. Where all walkers are busy it is cut after one name. */
 static __always_inline void path_walk(struct dentry *dentry, struct vfsmount *vfsmount, char *out,
 				      volatile __u16 *used)
 {
@@ -87,6 +87,7 @@ static __always_inline void path_walk(struct dentry *dentry, struct vfsmount *vf
 	__u64 owner = bpf_get_current_pid_tgid() | 1ULL << 63; /* 0 is the idle task */
 	struct path_walker *w;
 	__u32 slot = 0, n;
+	long own;
 
 	*used = 0;
 	w = bpf_map_lookup_elem(&cb_path_walkers, &slot);
@@ -94,21 +95,27 @@ static __always_inline void path_walk(struct dentry *dentry, struct vfsmount *vf
 		slot = 1;
 		w = bpf_map_lookup_elem(&cb_path_walkers, &slot);
 	}
-	if (!w || w->owner)
-		return;
-	w->owner = owner;
-	w->dentry = dentry;
-	w->root = BPF_CORE_READ(mount, mnt.mnt_root);
-	w->mount = mount;
-	w->used = 0;
-	for (int round = 0; round < PATH_WALK_STEPS / PATH_ROUND; round++)
-		if (!path_round(slot, owner))
-			break;
-	n = w->used;
-	if (n <= PATH_WALK_LEN && w->owner == owner &&
-	    !bpf_probe_read_kernel(out, n, w->names))
-		*used = n;
-	w->owner = 0;
+	if (w && !w->owner) {
+		w->owner = owner;
+		w->dentry = dentry;
+		w->root = BPF_CORE_READ(mount, mnt.mnt_root);
+		w->mount = mount;
+		w->used = 0;
+		for (int round = 0; round < PATH_WALK_STEPS / PATH_ROUND; round++)
+			if (!path_round(slot, owner))
+				break;
+		n = w->used;
+		if (n <= PATH_WALK_LEN && w->owner == owner &&
+		    !bpf_probe_read_kernel(out, n, w->names))
+			*used = n;
+		if (w->owner == owner) /* not of one that came in between */
+			w->owner = 0;
+		if (*used)
+			return;
+	}
+	own = bpf_probe_read_kernel_str(out, PATH_NAME_LEN, BPF_CORE_READ(dentry, d_name.name));
+	if (own > 0 && own <= PATH_NAME_LEN)
+		*used = own;
 }
 
 /* The running task's file of a descriptor; NULL: it has none. */
@@ -256,6 +263,8 @@ static __always_inline __u64 path_record_fill(struct path_record *record, const 
 		n = 0;
 	else if (!n)
 		n = 1; /* an empty text: only of others the helper counts the NUL */
+	if (n == PATH_LEN && !copied) /* cut, unless it is as long as the kernel takes */
+		bpf_probe_read_user(record->data + PATH_LEN - 1, 1, path + PATH_LEN - 1);
 	record->path_len = n;
 	if (full && n > 1 && record->data[0] != '/')
 		path_walk_dfd(dfd, record->data + n, &record->dir_len);

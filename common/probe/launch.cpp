@@ -226,6 +226,8 @@ void Launcher::prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns,
         always_ = {fork, free};
     // A map that nothing asks for costs memory for nothing.
     bpf_map__set_autocreate(ids, filter.by_tree || filter.by_pid_list || filter.by_tid_list);
+    if (filter.by_tree && filter.pidns) // two entries for each process
+        bpf_map__set_max_entries(ids, 2 * FILTER_IDS);
     const auto pinned = [](bpf_map* map, std::string_view path, std::string_view option) {
         if (path.empty()) {
             bpf_map__set_autocreate(map, false);
@@ -432,8 +434,7 @@ void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
 {
     const auto add = [&](filter_kind kind, std::uint32_t id) {
         const std::uint64_t key = FILTER_KEY(kind, id);
-        const std::uint8_t one = 1;
-        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &one, BPF_ANY) != 0)
+        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &id, BPF_ANY) != 0)
             fail("fill the process filter", errno);
     };
     if (filter.by_pid_list)

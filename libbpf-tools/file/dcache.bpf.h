@@ -11,7 +11,15 @@
 #include "bpf/syscall.bpf.h"
 #include "dcache.h"
 
+/* What programs that may interrupt each other are of. */
+enum dcache_way {
+	DCACHE_WALK,   /* lookup_fast() */
+	DCACHE_SEARCH, /* d_lookup() */
+	DCACHE_WAYS,
+};
+
 struct dcache_lookup {
+	enum dcache_way way;
 	struct dentry *parent;
 	struct vfsmount *mnt; /* NULL: not known */
 	const unsigned char *name; /* in kernel memory, without NUL */
@@ -43,6 +51,7 @@ static __always_inline int dcache_walked(void *ctx, struct nameidata *nd, long f
 
 	if (found < 0 && found >= -4095)
 		return 0;
+	look.way = DCACHE_WALK;
 	look.parent = DCACHE_GET(direct, nd, path.dentry);
 	look.mnt = DCACHE_GET(direct, nd, path.mnt);
 	look.name = DCACHE_GET(direct, nd, last.name);
@@ -63,7 +72,7 @@ static __always_inline int dcache_searched(void *ctx, struct dentry *parent, str
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct dcache_missing *missing = bpf_map_lookup_elem(&dcache_missed, &tid);
-	struct dcache_lookup look = { .parent = parent };
+	struct dcache_lookup look = { .way = DCACHE_SEARCH, .parent = parent };
 
 	if (missing) {
 		bool again = missing->parent == parent &&

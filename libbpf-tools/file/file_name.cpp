@@ -6,11 +6,11 @@
 namespace corebox
 {
 
-std::string_view file_name_of(const file_name& name, std::string& out)
+std::string_view file_name_of(const file_name& name, const void* end, std::string& out)
 {
     if (!name.known)
         return {};
-    const std::string_view path = path_of(name.path, out);
+    const std::string_view path = path_of(name.path, end, out);
     switch (name.magic) {
     case MAGIC_SOCKET:
         return out = cat("socket:[", name.inode, "]");

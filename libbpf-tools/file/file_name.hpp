@@ -8,7 +8,7 @@
 namespace corebox
 {
 
-// In `out` if it had to be built; empty where the file is not known.
-std::string_view file_name_of(const file_name& name, std::string& out);
+// In `out` if it had to be built; empty where the file is not known. `end` is that of the record.
+std::string_view file_name_of(const file_name& name, const void* end, std::string& out);
 
 } // namespace corebox

@@ -14,9 +14,17 @@ struct open_args {
 	__u32 flags, mode;
 };
 
+/* What programs that may interrupt each other are of. */
+enum open_way {
+	OPEN_CALL, /* a system call */
+	OPEN_URING,
+	OPEN_WAYS,
+};
+
 static __always_inline bool open_wanted(__u32 flags);
 /* `copied`: bytes of the path that the kernel has copied; 0: it is in the caller's memory. */
-static __always_inline int opened(void *ctx, const struct open_args *args, int ret, __u32 copied);
+static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
+				  int ret, __u32 copied);
 
 SYSCALL_ARGS(struct open_args)
 
@@ -26,7 +34,7 @@ int BPF_PROG(open_fexit, int dfd, const char *path, struct open_how *how, int re
 {
 	struct open_args args = { path, dfd, how->flags, how->mode };
 
-	return open_wanted(args.flags) ? opened(ctx, &args, ret, 0) : 0;
+	return open_wanted(args.flags) ? opened(ctx, OPEN_CALL, &args, ret, 0) : 0;
 }
 
 /* The lower rungs see the arguments at entry and the result at return. */
@@ -43,7 +51,7 @@ static __always_inline int open_leave(void *ctx, int ret)
 {
 	struct open_args args;
 
-	return args_take(&args) ? opened(ctx, &args, ret, 0) : 0;
+	return args_take(&args) ? opened(ctx, OPEN_CALL, &args, ret, 0) : 0;
 }
 
 SEC("tracepoint/syscalls/sys_enter_open")
@@ -92,7 +100,8 @@ static __always_inline int uring_leave(void *ctx, int ret)
 	struct uring_open *o = uring_open_result(ret, &ret);
 
 	if (o)
-		opened(ctx, &(struct open_args){ o->path, o->dfd, o->flags, o->mode }, ret, o->path_len);
+		opened(ctx, OPEN_URING,
+		       &(struct open_args){ o->path, o->dfd, o->flags, o->mode }, ret, o->path_len);
 	uring_open_end();
 	return 0;
 }

@@ -38,14 +38,14 @@ struct SlowRow {
         return offset < 0 ? Value(Absent{}) : Value(offset / unit);
     }
 
-    void fill(const slow_event& e, bool full_path)
+    void fill(const slow_event& e, const void* end, bool full_path)
     {
         task = e.task;
         kind = e.kind;
         lat_ns = e.lat_ns;
         bytes = e.ret;
         offset = e.offset;
-        path = path_of(e.path, text);
+        path = path_of(e.path, end, text);
         if (path.empty()) // as /proc/PID/fd shows them
             path = text = cat(S_ISFIFO(e.mode)   ? "pipe:["
                               : S_ISSOCK(e.mode) ? "socket:["

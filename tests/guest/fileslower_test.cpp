@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "fuse_server.hpp"
+#include <csignal>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace
@@ -119,6 +122,58 @@ TEST(Fileslower, AllFilesAndCopies)
         EXPECT_EQ(copies[0].at("bytes"), 3000);
         EXPECT_EQ(copies[0].at("file"), "source");
     }
+}
+
+// Threads 65536 apart share the place in which a kprobe leaves the file for the kretprobe.
+TEST(Fileslower, OthersDoNotChangeTheFileOfACall)
+{
+    const std::string most = read_file("/proc/sys/kernel/pid_max");
+    write_file("/proc/sys/kernel/pid_max", "200000");
+    TempDir dir;
+    write_file(dir / "other", "x");
+    Gate ready, more;
+    Child child([&] {
+        int ends[2];
+        char byte;
+        EXPECT_EQ(::pipe(ends), 0);
+        const pid_t writer = ::fork();
+        if (writer == 0) {
+            more.wait();
+            ::_exit(::write(ends[1], "x", 1) == 1 ? 0 : 1);
+        }
+        ready.open();
+        EXPECT_EQ(::read(ends[0], &byte, 1), 1);
+        EXPECT_EQ(::waitpid(writer, nullptr, 0), writer);
+    });
+    const pid_t pid = child.pid();
+    Tracer tracer({"fileslower", "-a", "--json", "-p", to_string(pid), "100"},
+                  {{"COREBOX_PROBES", "kprobe"}});
+    child.go();
+    ready.wait();
+    ::usleep(200'000); // it is in read() then, and for longer than what is slow
+    const pid_t number = pid + 65536;
+    clone_args args{};
+    args.exit_signal = SIGCHLD;
+    args.set_tid = reinterpret_cast<std::uintptr_t>(&number);
+    args.set_tid_size = 1;
+    const long other = ::syscall(SYS_clone3, &args, sizeof args);
+    ASSERT_GE(other, 0) << strerrordesc_np(errno);
+    if (other == 0) {
+        char byte;
+        const int fd = ::open((dir / "other").c_str(), O_RDONLY);
+        ::_exit(::read(fd, &byte, 1) == 1 ? 0 : 1);
+    }
+    int status = -1;
+    EXPECT_EQ(::waitpid(pid_t(other), &status, 0), number);
+    EXPECT_EQ(status, 0);
+    more.open();
+    EXPECT_EQ(child.wait(), 0);
+    const Result result = tracer.wait();
+    write_file("/proc/sys/kernel/pid_max", most);
+    expect_exact(result);
+    const Records reads = with(result.records, "tid", pid);
+    ASSERT_EQ(reads.size(), 1u) << result.out;
+    EXPECT_TRUE(reads[0].at("file").get<std::string>().starts_with("pipe:[")) << result.out;
 }
 
 TEST(Fileslower, ThresholdOnASlowFileSystem)

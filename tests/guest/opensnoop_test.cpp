@@ -4,6 +4,7 @@
 #include "waits.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -703,10 +704,116 @@ TEST(Opensnoop, CommandAndItsTreeOnly)
     EXPECT_EQ(run({"opensnoop", "--"}).status, 1);
 }
 
+// A map of the tool that runs, by its name.
+struct ToolMap {
+    int fd = -1;
+    bpf_map_info info{};
+
+    explicit ToolMap(std::string_view name)
+    {
+        for (__u32 id = 0; fd < 0 && ::bpf_map_get_next_id(id, &id) == 0;) {
+            const int found = ::bpf_map_get_fd_by_id(id);
+            __u32 size = sizeof info;
+            if (found >= 0 && ::bpf_obj_get_info_by_fd(found, &info, &size) == 0 &&
+                info.name == name)
+                fd = found;
+            else
+                ::close(found);
+        }
+        EXPECT_GE(fd, 0) << name;
+    }
+    ~ToolMap() { ::close(fd); }
+    ToolMap(const ToolMap&) = delete;
+    ToolMap& operator=(const ToolMap&) = delete;
+
+    std::size_t entries() const
+    {
+        std::vector<char> key(info.key_size), next(info.key_size);
+        std::size_t n = 0;
+        for (void* at = nullptr; ::bpf_map_get_next_key(fd, at, next.data()) == 0; n++) {
+            key = next;
+            at = key.data();
+        }
+        return n;
+    }
+};
+
+// In a namespace the kernel takes a process's number away before it frees it.
+TEST(Opensnoop, CommandsTreeForgetsTheDead)
+{
+    const auto traced = [] {
+        TempDir dir;
+        Tracer tracer({"opensnoop", "--json", "-x", "--", "sh", "-c",
+                       "i=0; while [ $i -lt 307 ]; do (:); i=$((i+1)); done; cat " +
+                           (dir / "last") + " 2>/dev/null; : >" + (dir / "done") +
+                           "; while [ ! -e " + (dir / "go") + " ]; do sleep 0.1; done"});
+        EXPECT_TRUE(wait_until([&] { return ::access((dir / "done").c_str(), F_OK) == 0; }));
+        const ToolMap ids("cb_filter_ids");
+        EXPECT_TRUE(wait_until([&] { return ids.entries() < 11; })) << ids.entries();
+        EXPECT_GE(ids.entries(), 1u); // the command itself
+        write_file(dir / "go", "");
+        const Result result = tracer.wait();
+        EXPECT_EQ(with(result.records, "path", dir / "last").size(), 1u) << result.out;
+        expect_exact(result);
+    };
+    traced();
+    in_namespaces(CLONE_NEWPID, traced);
+}
+
 TEST(Opensnoop, CommandThatDoesNotExist)
 {
     const Result result = run({"opensnoop", "--json", "--", "/no/such/command"});
     EXPECT_NE(result.err.find("/no/such/command: No such file"), std::string::npos) << result.err;
+}
+
+// --- Paths that are not whole.
+
+TEST(Opensnoop, PathsThatWereCutSaySo)
+{
+    TempDir dir;
+    const std::string longest = "/" + std::string(4094, 'n'); // and the NUL: PATH_MAX
+    const std::string longer = "/" + std::string(5000, 'n');
+    for (const char* rung : {"fexit", "tracepoint", "kprobe"}) {
+        const Result result = trace({"-F"},
+                                    [&] {
+                                        expect_refused(longest);
+                                        expect_refused(longer);
+                                        EXPECT_EQ(::chdir(dir.path().c_str()), 0);
+                                        expect_refused(longer.substr(1));
+                                    },
+                                    {{"COREBOX_PROBES", rung}});
+        EXPECT_EQ(paths(result.records),
+                  (Paths{longest, "/" + std::string(4094, 'n') + "...",
+                         dir / std::string(4095, 'n') + "..."}))
+            << rung;
+        expect_exact(result);
+    }
+}
+
+// As where a program preempts one that walks and that preempted another.
+TEST(Opensnoop, DirectoriesThatCouldNotBeWalkedSaySo)
+{
+    TempDir dir;
+    ASSERT_EQ(::mkdir((dir / "sub").c_str(), 0755), 0);
+    Child child([&] {
+        EXPECT_EQ(::chdir((dir / "sub").c_str()), 0);
+        expect_refused("missing");
+        EXPECT_EQ(::chdir("/"), 0);
+        expect_refused("missing");
+    });
+    Tracer tracer({"opensnoop", "-F", "--json", "-p", to_string(child.pid())});
+    {
+        const ToolMap walkers("cb_path_walkers");
+        const int all_cpus = ::libbpf_num_possible_cpus();
+        ASSERT_GT(all_cpus, 0);
+        const std::vector<char> busy((walkers.info.value_size + 7) / 8 * 8 * unsigned(all_cpus), 1);
+        for (__u32 slot = 0; slot < walkers.info.max_entries; slot++)
+            EXPECT_EQ(::bpf_map_update_elem(walkers.fd, &slot, busy.data(), BPF_ANY), 0);
+    }
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(paths(result.records), (Paths{".../sub/missing", ".../missing"}));
+    expect_exact(result);
 }
 
 // --- Options.

@@ -2,6 +2,7 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "base/text.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <gtest/gtest.h>
 
@@ -101,6 +102,48 @@ TEST(JoinWalk, NamesComeFromTheDeepestUp)
     EXPECT_EQ(join_walk(out, ""sv, "x"), ".../x");               // could not be walked
     EXPECT_EQ(join_walk(out, "a\0\0"sv, ""), "/a/");
     EXPECT_EQ(join_walk(out, "new\nline\0\0"sv, "f"), "/new\nline/f"); // escaped later, by Output
+}
+
+TEST(JoinWalk, TheRootOfAWalkThatDidNotEnd)
+{
+    std::string out;
+    EXPECT_EQ(join_walk(out, "/\0"sv, "x"), ".../x");
+}
+
+struct Paths {
+    path_record record{};
+    std::string out;
+
+    Paths(std::string_view path, std::string_view dir)
+    {
+        record.path_len = std::uint16_t(path.size());
+        record.dir_len = std::uint16_t(dir.size());
+        std::ranges::copy(dir, std::ranges::copy(path, record.data).out);
+    }
+    std::string_view path(std::size_t bytes) { return path_of(record, record.data + bytes, out); }
+};
+
+TEST(PathOf, WholeAndCut)
+{
+    EXPECT_EQ(Paths("/a\0"sv, "").path(3), "/a");
+    EXPECT_EQ(Paths("a\0"sv, "c\0b\0\0"sv).path(7), "/b/c/a");
+    EXPECT_EQ(Paths("", "c\0b\0\0"sv).path(5), "/b/c");
+    EXPECT_EQ(Paths("", "").path(0), "");
+    EXPECT_EQ(Paths("/abX"sv, "").path(4), "/ab...");
+    EXPECT_EQ(Paths("abX"sv, "c\0\0"sv).path(6), "/c/ab...");
+}
+
+TEST(PathOf, ReadsNothingBehindTheRecord)
+{
+    Paths paths("/a\0"sv, "");
+    paths.record.path_len = 60'000;
+    EXPECT_EQ(paths.path(3), "/a");
+    EXPECT_EQ(given_path(paths.record, paths.record.data + 3), "/a");
+    EXPECT_EQ(paths.path(0), "");
+    EXPECT_EQ(path_of(paths.record, &paths.record, paths.out), "");
+    paths.record.path_len = 3;
+    paths.record.dir_len = 60'000;
+    EXPECT_EQ(paths.path(3), "/a");
 }
 
 TEST(JoinWalk, ReusesItsMemory)

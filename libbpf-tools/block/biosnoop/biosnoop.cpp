@@ -134,7 +134,7 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);
 }
 
-bool decode(Row& row, const Options& o, const void* record, std::size_t)
+bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     const auto& e = row.e = *static_cast<const biosnoop_request*>(record);
     row.disk = row.names.of(e.disk, e.time_ns);
@@ -153,7 +153,8 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
         end->second = e.sector + e.bytes / kSector;
     }
     if (o.files)
-        row.path = path_of(static_cast<const biosnoop_event*>(record)->path, row.full);
+        row.path = path_of(static_cast<const biosnoop_event*>(record)->path,
+                           static_cast<const char*>(record) + size, row.full);
     return true;
 }
 

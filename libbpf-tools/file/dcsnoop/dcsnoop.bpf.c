@@ -9,11 +9,12 @@ static __always_inline int dcache_lookup(void *ctx, struct dcache_lookup *look);
 #include "../dcache.bpf.h"
 
 const volatile struct dcsnoop_config cfg = {};
-EVENT_SCRATCH(struct dcsnoop_event, 1)
+/* Where the kernel preempts itself, one of each way may be made on one CPU. */
+EVENT_SCRATCH(struct dcsnoop_event, DCACHE_WAYS)
 
 static __always_inline int dcache_lookup(void *ctx, struct dcache_lookup *look)
 {
-	struct dcsnoop_event *e = event_scratch(0);
+	struct dcsnoop_event *e = event_scratch(look->way);
 	__u32 len = look->len;
 	__u64 size;
 

@@ -58,13 +58,15 @@ constexpr Column kColumns[] = {
     col<&Row::path>("path", "FILE", 0, "The same with its directory", with("full-path")),
 };
 
-bool decode(Row& row, const Options& options, const void* record, std::size_t)
+bool decode(Row& row, const Options& options, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const dcsnoop_event*>(record);
+    const auto* end = static_cast<const char*>(record) + size;
     row.task = e.task;
     row.type = e.result == DCACHE_MISS ? "M" : "R";
-    row.name = {e.path.data, std::size_t(e.path.path_len - 1)};
-    row.path = options.full_path && e.path.dir_len ? Value(path_of(e.path, row.full)) : Absent{};
+    row.name = given_path(e.path, end);
+    row.path =
+        options.full_path && e.path.dir_len ? Value(path_of(e.path, end, row.full)) : Absent{};
     return true;
 }
 

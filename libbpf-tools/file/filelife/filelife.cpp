@@ -71,18 +71,19 @@ void setup(filelife_bpf&, Options& options, const Session& session)
     options.full_path |= session.format == Format::json || !session.columns.empty();
 }
 
-bool decode(Row& row, const Options& options, const void* record, std::size_t)
+bool decode(Row& row, const Options& options, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const life_event*>(record);
+    const auto* end = static_cast<const char*>(record) + size;
     row.task = e.task;
     row.age_ns = e.age_ns;
     row.creator = e.creator;
     row.replaced = e.replaced;
     if (options.full_path) {
-        row.path = path_of(e.path, row.full);
+        row.path = path_of(e.path, end, row.full);
         row.file = row.path.substr(row.path.rfind('/') + 1);
     } else {
-        row.file = row.path = path_of(e.path, row.full);
+        row.file = row.path = path_of(e.path, end, row.full);
     }
     return true;
 }

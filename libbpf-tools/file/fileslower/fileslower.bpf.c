@@ -19,10 +19,10 @@ static __always_inline bool wanted(struct file *file)
 			 (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG);
 }
 
-static __always_inline int enter(struct file *file, __u32 call, bool kprobe)
+static __always_inline int enter(struct file *file, __u32 call)
 {
 	if (wanted(file))
-		call_enter(call, kprobe);
+		call_enter(call, false);
 	return 0;
 }
 
@@ -38,7 +38,7 @@ static __always_inline int leave(void *ctx, struct file *file, __u32 call, long 
 /* The two programs of a function, for its arguments up to the file and from there to the result. */
 #define TIMED(name, function, call, ...)                                            \
 	SEC("fentry/" #function)                                                    \
-	int BPF_PROG(name##_fentry, struct file *file) { return enter(file, call, false); } \
+	int BPF_PROG(name##_fentry, struct file *file) { return enter(file, call); } \
 	SEC("fexit/" #function)                                                     \
 	int BPF_PROG(name##_fexit, struct file *file, __VA_ARGS__, long ret)        \
 	{                                                                           \
@@ -89,7 +89,7 @@ static __always_inline int uring_enter(struct io_kiocb *req, __u32 call)
 {
 	struct io_kiocb___pre_v5_19 *old = (void *)req;
 
-	return bpf_core_field_exists(old->result) ? 0 : enter(BPF_CORE_READ(req, file), call, false);
+	return bpf_core_field_exists(old->result) ? 0 : enter(BPF_CORE_READ(req, file), call);
 }
 
 SEC("fentry/io_read")
@@ -111,8 +111,11 @@ int BPF_PROG(uring_wr_fexit, struct io_kiocb *req, __u32 flags, int ret)
 	SEC("kprobe/" #function)                                                    \
 	int BPF_KPROBE(name##_kprobe, struct file *file)                            \
 	{                                                                           \
-		call_keep_object(call, file, 0);                                    \
-		return enter(file, call, true);                                          \
+		if (wanted(file)) {                                                 \
+			call_keep_object(call, file, 0);                            \
+			call_enter(call, true);                                     \
+		}                                                                   \
+		return 0;                                                           \
 	}                                                                           \
 	SEC("kretprobe/" #function)                                                 \
 	int BPF_KRETPROBE(name##_kretp, long ret)                                   \

@@ -94,9 +94,10 @@ constexpr Need kNeeds[] = {
      .without = "io_uring"},
 };
 
-bool decode(SlowRow& row, const Options& o, const void* record, std::size_t)
+bool decode(SlowRow& row, const Options& o, const void* record, std::size_t size)
 {
-    row.fill(*static_cast<const slow_event*>(record), o.full_path);
+    row.fill(*static_cast<const slow_event*>(record), static_cast<const char*>(record) + size,
+             o.full_path);
     return true;
 }
 

@@ -7,7 +7,8 @@
 #include "opensnoop.h"
 
 const volatile struct open_config cfg = {};
-EVENT_SCRATCH(struct open_event, 1)
+/* Where the kernel preempts itself, one of each way may be made on one CPU. */
+EVENT_SCRATCH(struct open_event, OPEN_WAYS)
 
 /* In its place with cfg.callers. */
 struct open_with_stacks {
@@ -16,7 +17,7 @@ struct open_with_stacks {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, OPEN_WAYS);
 	__type(key, __u32);
 	__type(value, struct open_with_stacks);
 } with_stacks SEC(".maps");
@@ -26,11 +27,12 @@ static __always_inline bool open_wanted(__u32 flags)
 	return filter_current() && asked_for(!cfg.flag_mask || (flags & cfg.flag_mask));
 }
 
-static __always_inline int opened(void *ctx, const struct open_args *args, int ret, __u32 copied)
+static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
+				  int ret, __u32 copied)
 {
-	__u32 zero = 0;
-	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &zero) :
-					     event_scratch(0);
+	__u32 slot = way;
+	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &slot) :
+					     event_scratch(slot);
 	__u64 size;
 
 	if (!e || !asked_for(!cfg.failed || ret < 0))

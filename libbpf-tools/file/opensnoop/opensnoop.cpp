@@ -70,7 +70,7 @@ constexpr Need kNeeds[] = {
      .rungs = {rung<&P::open_fexit>("fexit"),
                rung_any<&P::enter_open, &P::leave_open, &P::enter_creat, &P::leave_creat,
                         &P::enter_openat, &P::leave_openat, &P::enter_openat2, &P::leave_openat2>(
-                   "tracepoint"),
+                   "tracepoint", "opens of 32-bit programs"),
                rung<&P::open_kprobe, &P::open_kretprobe>("kprobe")}},
     {.what = "opens by io_uring",
      .rungs = {rung<&P::uring_session>("session"), // they are few: what counts is how fast it
@@ -94,10 +94,10 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     row.error = known ? Value(Errno{code}) : Absent{"?"};
     row.flags = Octal{visible_flags(e.flags), 8};
     row.mode = may_create(e.flags) ? Value(Octal{e.mode, 4}) : Absent{"n/a"};
-    row.path = path_of(e.path, row.full);
+    row.path = path_of(e.path, static_cast<const char*>(record) + size, row.full);
     if (options.callers) {
-        const std::size_t at =
-            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len);
+        const std::size_t at = std::min<std::size_t>(
+            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len), size);
         const auto* stacks = static_cast<const char*>(record) + at;
         row.callers.take(*reinterpret_cast<const event_stacks*>(stacks), size - at, e.task.pid);
     }

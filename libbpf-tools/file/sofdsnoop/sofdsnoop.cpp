@@ -77,7 +77,7 @@ constexpr Need kNeeds[] = {
      .without = "which socket io_uring received from"},
 };
 
-bool decode(Row& row, const Options& options, const void* record, std::size_t)
+bool decode(Row& row, const Options& options, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const sofd_event*>(record);
     if (c_str(e.task.comm).find(options.name) == std::string_view::npos)
@@ -92,7 +92,8 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
     row.fd = e.fd;
     row.err = -e.ret;
     row.inode = e.name.known ? Value(e.name.inode) : Absent{};
-    row.name = e.name.known ? Value(file_name_of(e.name, row.text)) : Absent{"?"};
+    row.name = e.name.known ? Value(file_name_of(e.name, static_cast<const char*>(record) + size, row.text))
+                            : Absent{"?"};
     return true;
 }
 

@@ -81,14 +81,14 @@ void resolved(statsnoop_bpf& s, const Launcher&)
         bpf_map__set_type(s.maps.stat_work, BPF_MAP_TYPE_ARRAY);
 }
 
-bool decode(Row& row, const Options&, const void* record, std::size_t)
+bool decode(Row& row, const Options&, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const stat_event*>(record);
     row.task = e.task;
     row.ret = e.ret < 0 ? -1 : e.ret;
     row.code = e.ret < 0 ? -e.ret : 0;
     row.call = kNames[e.call];
-    row.path = file_name_of(e.file, row.full);
+    row.path = file_name_of(e.file, static_cast<const char*>(record) + size, row.full);
     return true;
 }
 

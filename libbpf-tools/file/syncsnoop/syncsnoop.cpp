@@ -96,7 +96,7 @@ constexpr Need kNeeds[] = {
     call<&P::syncfs_fentry, &P::syncfs_fexit, &P::syncfs_enter, &P::syncfs_leave>("syncfs"),
 };
 
-bool decode(Row& row, const Options& options, const void* record, std::size_t)
+bool decode(Row& row, const Options& options, const void* record, std::size_t size)
 {
     const auto& e = *static_cast<const sync_event*>(record);
     // Calls arrive as they end, and two that overlap may end in the other order.
@@ -121,7 +121,8 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
                                                 : Absent{};
     row.length = ranged ? Value(std::int64_t(e.a[e.call == CALL_MSYNC ? 1 : 2])) : Absent{};
     row.flags = ranged ? Value(Hex{std::uint32_t(e.a[e.call == CALL_MSYNC ? 2 : 3])}) : Absent{};
-    row.path = file ? file_name_of(e.file, row.full) : std::string_view{};
+    row.path = file ? file_name_of(e.file, static_cast<const char*>(record) + size, row.full)
+                    : std::string_view{};
     return true;
 }
 
