@@ -5,13 +5,11 @@
  * is read or written past the cache lies in the caller's own memory; there the file system's bio
  * leads to the call (iomap: ext4, xfs ...), whose bi_end_io user space knows from kallsyms. */
 #pragma once
+#include "bpf/mode.bpf.h"
 #include "bpf/path.bpf.h"
 
 #define PAGE_TAIL 1UL
 #define MAPPING_FLAGS 3UL /* anonymous memory and the like, linux/page-flags.h */
-#define S_IFMT 0170000
-#define S_IFREG 0100000
-#define S_IFDIR 0040000
 
 struct dentry___pre_v7 {
 	union {

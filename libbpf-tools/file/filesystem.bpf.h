@@ -2,6 +2,7 @@
 /* What fsslower and fsdist share: entries of a file system's operations, whose functions user space
  * chooses for the file system that was asked for (filesystems.cpp). 5.10+. */
 #pragma once
+#include "bpf/mode.bpf.h"
 #include "filesystem.h"
 
 #define CALL_KINDS FS_OPS
@@ -33,8 +34,6 @@ FS_FENTRY(atomic, FS_OPEN)
 FS_FENTRY(fsync, FS_FSYNC)
 FS_FENTRY(getattr, FS_GETATTR)
 FS_FENTRY(commit, FS_COMMIT)
-
-#define FMODE_OPENED (1U << 19) /* a macro of include/linux/fs.h since v4.19 */
 
 /* Whether nfs_atomic_open() was the open, successful or not: what it leaves to others it answers
  * with finish_no_open(), and then comes %open or %open4 for the same file. */

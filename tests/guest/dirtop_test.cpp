@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Reads and writes by directory tree.
 #include "harness.hpp"
+#include <algorithm>
 #include <fcntl.h>
+#include <linux/btrfs.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -191,6 +194,88 @@ TEST(Dirtop, TextAndNewDirectories)
           {"dirtop", "-d", dir.path(), "--read-only", "--write-only"}})
         EXPECT_EQ(run(bad).status, 1);
     EXPECT_EQ(run({"dirtop", "-d", dir / "no-such*"}).status, 2);
+}
+
+// A directory that gets another name and its old one back, one whose inode number a new directory
+// gets: each is counted all the time, under the name that it has.
+TEST(Dirtop, RenamedAndMadeAnew)
+{
+    TempDir dir("/mnt/ext4");
+    for (const char* name : {"still", "a", "old"})
+        ::mkdir((dir / name).c_str(), 0755);
+    Tracer tracer({"dirtop", "-d", dir / "*", "--json", "0.2"});
+    // Two lines more of one that is always there: what is there now was looked for meanwhile.
+    const auto looked = [&] {
+        const auto seen = [&] {
+            const std::string out = tracer.out();
+            const auto all = lines(out);
+            return std::ranges::count_if(all, [](const std::string& line) {
+                return line.find("/still") != line.npos;
+            });
+        };
+        const auto before = seen();
+        ASSERT_TRUE(wait_until([&] {
+            write_bytes(dir / "still/file", 1, 1);
+            return seen() >= before + 3;
+        }));
+    };
+    looked();
+    write_bytes(dir / "a/file", 3, 1);
+    looked();
+    ASSERT_EQ(::rename((dir / "a").c_str(), (dir / "b").c_str()), 0);
+    looked();
+    write_bytes(dir / "b/file", 5, 1);
+    looked();
+    ASSERT_EQ(::rename((dir / "b").c_str(), (dir / "a").c_str()), 0);
+    looked();
+    write_bytes(dir / "a/file", 7, 1);
+    looked();
+    write_bytes(dir / "a/file", 11, 1);
+    struct stat before {
+    }, after{};
+    ::stat((dir / "old").c_str(), &before);
+    ASSERT_EQ(::rmdir((dir / "old").c_str()), 0);
+    ASSERT_EQ(::mkdir((dir / "new").c_str(), 0755), 0);
+    ::stat((dir / "new").c_str(), &after);
+    EXPECT_EQ(before.st_ino, after.st_ino);
+    looked();
+    write_bytes(dir / "new/file", 13, 1);
+    looked();
+    write_bytes(dir / "new/file", 17, 1);
+    const Result r = tracer.stop();
+    EXPECT_EQ(sums(r.records, dir / "a").writes, 3u + 7 + 11) << r.out;
+    EXPECT_EQ(sums(r.records, dir / "b").writes, 5u) << r.out;
+    EXPECT_EQ(sums(r.records, dir / "new").writes, 13u + 17) << r.out;
+    EXPECT_EQ(sums(r.records, dir / "old").writes, 0u);
+}
+
+// Subvolumes cannot be told apart; that is said.
+TEST(Dirtop, SubvolumesAreToldOf)
+{
+    TempDir dir("/mnt/btrfs");
+    const int fd = ::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY);
+    for (const char* name : {"one", "two"}) {
+        btrfs_ioctl_vol_args args{};
+        std::string_view(name).copy(args.name, sizeof args.name - 1);
+        ASSERT_EQ(::ioctl(fd, BTRFS_IOC_SUBVOL_CREATE, &args), 0) << errno;
+    }
+    ::mkdir((dir / "plain").c_str(), 0755);
+    Child child([&] {
+        write_bytes(dir / "one/file", 3, 1);
+        write_bytes(dir / "two/file", 5, 1);
+    });
+    Tracer tracer({"dirtop", "-d", (dir / "one") + "," + (dir / "plain"), "-p",
+                   std::to_string(child.pid()), "--json", "100"});
+    child.go_wait();
+    const Result r = tracer.stop();
+    EXPECT_EQ(sums(r.records, dir / "one").writes, 3u + 5) << r.out;
+    EXPECT_NE(r.err.find((dir / "one") + " is a subvolume of Btrfs"), r.err.npos) << r.err;
+    EXPECT_EQ(r.err.find((dir / "plain") + " is"), r.err.npos) << r.err;
+    for (const char* name : {"one", "two"}) {
+        ::unlink((dir / (std::string(name) + "/file")).c_str());
+        ::rmdir((dir / name).c_str());
+    }
+    ::close(fd);
 }
 
 TEST(Dirtop, Flood)

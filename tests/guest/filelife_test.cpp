@@ -149,6 +149,30 @@ TEST(Filelife, TextAndManyFiles)
     }
 }
 
+// More files than are remembered, all deleted: those that were forgotten are counted as lost, in
+// whatever order they go.
+TEST(Filelife, ForgottenFilesAreLost)
+{
+    constexpr int kFiles = 20'000, kFirst = 9'000;
+    TempDir dir;
+    Child child([&] {
+        for (int i = 0; i < kFiles; i++)
+            ::close(::open((dir / to_string(i)).c_str(), O_CREAT | O_WRONLY, 0600));
+        for (int i = kFiles; i-- > kFirst;)
+            ::unlink((dir / to_string(i)).c_str());
+        for (int i = 0; i < kFirst; i++)
+            ::unlink((dir / to_string(i)).c_str());
+    });
+    Tracer tracer({"filelife", "--json", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 3) << result.err;
+    EXPECT_GE(result.records.size(), 10'000u);
+    EXPECT_GE(result.account.at("lost_map"), kFiles - 16384 - 2 * 256);
+    EXPECT_EQ(result.records.size() + result.account.at("lost").get<std::uint64_t>(), kFiles)
+        << result.account;
+}
+
 // A file of overlayfs is two.
 TEST(Filelife, Overlayfs)
 {

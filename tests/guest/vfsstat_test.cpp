@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.hpp"
+#include "overlay.hpp"
 #include <cmath>
 #include <csignal>
 #include <fcntl.h>
@@ -278,6 +278,35 @@ TEST(Vfsstat, IntervalsLoseNothingAndRatesAreOfTheirRealLength)
                     1);
     }
     ::close(fd);
+}
+
+// Overlayfs does what it is asked for once more to the layer below it; of an open that is not counted.
+TEST_P(VfsstatRung, Overlayfs)
+{
+    const Overlay overlay;
+    const std::string top = overlay.merged();
+    write_file(top + "/old", "x");
+    const Result result = trace(
+        [&] {
+            char byte = 'b';
+            for (int i = 0; i < 13; i++) {
+                const int fd = must(::open((top + "/old").c_str(), O_RDWR));
+                for (int k = 0; k < 3; k++)
+                    must(::pread(fd, &byte, 1, 0));
+                must(::pwrite(fd, &byte, 1, 0));
+                ::close(fd);
+            }
+            for (int i = 0; i < 5; i++)
+                ::close(must(::open((top + "/" + to_string(i)).c_str(), O_CREAT | O_WRONLY, 0600)));
+            for (int i = 0; i < 5; i++)
+                must(::unlink((top + "/" + to_string(i)).c_str()));
+            for (int i = 0; i < 3; i++)
+                must(::mkdir((top + "/d" + to_string(i)).c_str(), 0700));
+        },
+        env());
+    const Expected expected{{"reads", 39},   {"writes", 13},      {"fsyncs", 0},     {"opens", 18},
+                            {"creates", 10}, {"unlinks", 2 * 5}, {"mkdirs", 2 * 3}, {"rmdirs", 0}};
+    EXPECT_EQ(totals(result.records), expected);
 }
 
 TEST(Vfsstat, TextIsBccsTable)

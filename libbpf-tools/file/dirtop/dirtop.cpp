@@ -9,8 +9,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <linux/magic.h>
 #include <memory>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <utility>
 
 #include "dirtop.skel.h"
 
@@ -25,6 +28,8 @@ struct Directory {
     dir_id id{};
     dev_t dev = 0; // as stat(2) tells it
     bool there = false;
+    bool subvolume = false; // the root of one
+    bool told = false; // the kernel knows it by this entry's number
 };
 
 struct Options {
@@ -97,40 +102,57 @@ void expand(std::vector<std::string>& found, const std::string& base, std::strin
             expand(found, prefix + entry->d_name, after);
 }
 
-// Looks which directories there are now; true if any is new or gone.
-bool look(Options& o)
+// Btrfs counts inodes in each subvolume from here, and s_dev is the same for all of them.
+bool is_subvolume(int fd, std::uint64_t inode)
 {
-    bool changed = false;
+    struct statfs fs {
+    };
+    return inode == 256 && ::fstatfs(fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
+// Looks which directories there are now. A directory is an entry for each name that it had: a line
+// shows the name of its time.
+void look(Options& o)
+{
     for (Directory& d : o.dirs)
         d.there = false;
+    std::vector<Directory> found;
     for (const std::string_view glob : o.globs) {
-        std::vector<std::string> found;
-        expand(found, glob.starts_with('/') ? "/" : "", glob);
-        for (const std::string& path : found) {
+        std::vector<std::string> paths;
+        expand(paths, glob.starts_with('/') ? "/" : "", glob);
+        for (std::string& path : paths) {
             struct stat st {
             };
-            if (::stat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
-                continue;
-            const auto same = std::ranges::find_if(o.dirs, [&](const Directory& d) {
-                return d.id.inode == st.st_ino && d.dev == st.st_dev;
-            });
-            if (same != o.dirs.end() && same->path == path) {
-                same->there = true;
-                continue;
-            }
-            if (same != o.dirs.end() && same->there) // by another name
-                continue;
-            const Fd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-            if (!fd)
-                continue;
-            o.dirs.push_back({.path = path,
-                              .id = {st.st_ino, kernel_dev(fd.get(), path), 0},
-                              .dev = st.st_dev,
-                              .there = true});
-            changed = true;
+            if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+                found.push_back(
+                    {.path = std::move(path), .id = {st.st_ino, 0, 0}, .dev = st.st_dev});
         }
     }
-    return changed || std::ranges::any_of(o.dirs, [](const Directory& d) { return !d.there; });
+    const auto is = [](const Directory& a, const Directory& b) {
+        return a.id.inode == b.id.inode && a.dev == b.dev;
+    };
+    const auto there = [&](const Directory& f) {
+        return std::ranges::any_of(o.dirs,
+                                   [&](const Directory& d) { return d.there && is(d, f); });
+    };
+    // Names that are known first: of two names of a directory, the one that it was shown by stays.
+    for (const Directory& f : found) {
+        const auto same = std::ranges::find_if(
+            o.dirs, [&](const Directory& d) { return is(d, f) && d.path == f.path; });
+        if (same != o.dirs.end() && !there(f))
+            same->there = true;
+    }
+    for (Directory& f : found) {
+        if (there(f))
+            continue;
+        const Fd fd(::open(f.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!fd)
+            continue;
+        f.id.dev = kernel_dev(fd.get(), f.path);
+        f.subvolume = is_subvolume(fd.get(), f.id.inode);
+        f.there = true;
+        o.dirs.push_back(std::move(f));
+    }
 }
 
 void check(const Session& session)
@@ -152,6 +174,9 @@ void setup(dirtop_bpf& s, Options& o, const Session& session)
             escape_text(path, d.path, false);
             say(session.tool, cat("considering ", path, ", device ", d.id.dev >> 20, ":",
                                   d.id.dev & 0xfffff, ", inode ", d.id.inode));
+            if (d.subvolume)
+                say(session.tool, cat(path, " is a subvolume of Btrfs: what lies in the others of "
+                                            "its file system may be counted as in it"));
         }
     }
     bpf_map__set_max_entries(s.maps.dirs, __u32(o.dirs.size() + kSpareDirs));
@@ -161,18 +186,28 @@ void setup(dirtop_bpf& s, Options& o, const Session& session)
 // Directories come and go: those that match now are looked for at each interval.
 void fill(dirtop_bpf& s, Options& o, bool first)
 {
-    if (!first && !look(o))
-        return;
+    if (!first)
+        look(o);
     const int fd = bpf_map__fd(s.maps.dirs);
-    for (std::uint32_t number = 0; number < o.dirs.size(); number++) {
-        const Directory& d = o.dirs[number];
-        if (!d.there) {
-            bpf_map_delete_elem(fd, &d.id);
+    // First those that went, so that there is room. A number that another name or a new directory
+    // has now stays: it is given to that below.
+    for (Directory& d : o.dirs) {
+        if (d.there || !std::exchange(d.told, false))
             continue;
-        }
+        const auto taken = std::ranges::any_of(o.dirs, [&](const Directory& other) {
+            return other.there && other.id.inode == d.id.inode && other.id.dev == d.id.dev;
+        });
+        if (!taken)
+            bpf_map_delete_elem(fd, &d.id);
+    }
+    for (std::uint32_t number = 0; number < o.dirs.size(); number++) {
+        Directory& d = o.dirs[number];
+        if (!d.there || d.told)
+            continue;
         const auto bit = DIR_BIT(d.id.inode, d.id.dev);
         __atomic_fetch_or(&s.bss->dir_bits[bit / 64], 1ull << (bit % 64), __ATOMIC_RELAXED);
-        if (bpf_map_update_elem(fd, &d.id, &number, BPF_ANY) != 0 && first)
+        d.told = bpf_map_update_elem(fd, &d.id, &number, BPF_ANY) == 0;
+        if (!d.told && first)
             fail("tell the kernel the directories", errno);
     }
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/mode.bpf.h"
 #include "bpf/path.bpf.h"
 #include "filegone.h"
 
 /* A slot for each program: one may interrupt another where the kernel preempts itself. */
 EVENT_SCRATCH(struct gone_event, 3)
-
-#define S_IFMT 0170000
-#define S_IFDIR 0040000
 
 static __always_inline int gone(void *ctx, __u32 slot, enum gone_action action,
 				struct dentry *dentry, struct dentry *target)

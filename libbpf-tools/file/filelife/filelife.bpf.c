@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/mode.bpf.h"
 #include "bpf/path.bpf.h"
 #include "filelife.h"
-
-#define FMODE_CREATED 0x100000 /* linux/fs.h: this open made the file */
 
 const volatile struct life_config cfg = {};
 /* Deletion and rename: one may interrupt the other where the kernel preempts itself. */
 EVENT_SCRATCH(struct life_event, 2)
 
-/* LRU: files that nobody deletes make room for new ones. */
+/* LRU: files that nobody deletes make room for new ones. The map does not tell which it forgets, so
+ * they are counted: user space makes it larger by what CPUs keep free for themselves, so that it
+ * forgets nothing before there are LIFE_BIRTHS. */
+__u64 remembered = 0, forgotten = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, LIFE_BIRTHS);
 	__type(key, struct life_key);
 	__type(value, struct life_birth);
 } births SEC(".maps");
@@ -32,6 +35,10 @@ static __always_inline void born(struct inode *inode)
 
 	if (bpf_map_update_elem(&births, &key, &birth, BPF_ANY))
 		count_lost_map();
+	else if (remembered < LIFE_BIRTHS)
+		__sync_fetch_and_add(&remembered, 1);
+	else
+		__sync_fetch_and_add(&forgotten, 1);
 }
 
 /* `dentry` is the name of a file that its file system has deleted. */
@@ -48,8 +55,15 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 		return 0; /* it lives on under another name */
 	key = life_key(inode);
 	birth = bpf_map_lookup_elem(&births, &key);
-	if (!birth)
+	if (!birth) {
+		/* Older than the tool, or forgotten: as many deaths as births were are lost. */
+		if (forgotten && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG &&
+		    filter_current()) {
+			__sync_fetch_and_add(&forgotten, -1);
+			count_lost_map();
+		}
 		return 0;
+	}
 	e = event_scratch(slot);
 	if (!e || !filter_current())
 		goto out;
@@ -72,7 +86,8 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 	if (size <= sizeof(*e))
 		event_output(ctx, e, size);
 out:
-	bpf_map_delete_elem(&births, &key);
+	if (!bpf_map_delete_elem(&births, &key))
+		__sync_fetch_and_add(&remembered, -1);
 	return 0;
 }
 

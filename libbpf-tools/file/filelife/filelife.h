@@ -3,6 +3,8 @@
 #include "abi/path.h"
 #include "abi/task.h"
 
+#define LIFE_BIRTHS 16384 /* files that still live of which the birth is known, at least */
+
 struct life_config {
 	bool full_path;
 };

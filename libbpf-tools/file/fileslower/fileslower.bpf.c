@@ -6,9 +6,7 @@
 #include "../slow_file.bpf.h"
 #include "../copies.bpf.h"
 #include "bpf/io_kiocb.bpf.h"
-
-#define S_IFMT 0170000
-#define S_IFREG 0100000
+#include "bpf/mode.bpf.h"
 
 const volatile struct fileslower_config files = {};
 

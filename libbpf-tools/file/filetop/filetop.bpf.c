@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../transfer.bpf.h"
+#include "bpf/mode.bpf.h"
 #include "bpf/top.bpf.h"
 #include "filetop.h"
-
-#define S_IFMT 0170000
-#define S_IFREG 0100000
 
 const volatile struct filetop_config cfg = {};
 TOP(struct file_key, struct file_stat, 16384)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "abi/syscall.h"
 #include "bpf/counters.bpf.h"
+#include "bpf/mode.bpf.h"
 #include "vfsstat.h"
 
 static __always_inline int count(enum vfs_call call)
@@ -68,16 +69,14 @@ int enter_fdatasync(void *ctx)
 	return count(VFS_FSYNC);
 }
 
-/* FMODE_CREATED, linux/fs.h, v4.19 to v7.2: this open has made the file. security_inode_create()
- * would also see each O_CREAT of an old file whose name is not cached. */
-#define FMODE_CREATED 0x100000
-
-static __always_inline int count_open(bool created)
+/* security_inode_create() would also see each O_CREAT of an old file whose name is not cached. Each
+ * open on overlayfs opens the real file too, which nobody asked for. */
+static __always_inline int count_open(__u32 mode)
 {
-	if (!counters_wanted())
+	if (mode & FMODE_NOACCOUNT || !counters_wanted())
 		return 0;
 	counters_add(VFS_OPEN, 1);
-	if (created)
+	if (mode & FMODE_CREATED)
 		counters_add(VFS_CREATE, 1);
 	return 0;
 }
@@ -87,11 +86,11 @@ static __always_inline int count_open(bool created)
 SEC("fentry/do_dentry_open")
 int BPF_PROG(fentry_open, struct file *file)
 {
-	return count_open(file->f_mode & FMODE_CREATED);
+	return count_open(file->f_mode);
 }
 
 SEC("kprobe/do_dentry_open")
 int BPF_KPROBE(kprobe_open, struct file *file)
 {
-	return count_open(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
+	return count_open(BPF_CORE_READ(file, f_mode));
 }
