@@ -24,7 +24,7 @@ struct task_filter {
 	__u8 by_tree;      /* cb_filter_ids holds the FILTER_TREE keys of a command's processes */
 	__u8 by_cgroup_map; /* --cgroupmap */
 	__u8 by_mntns_map;  /* --mntnsmap */
-	__u8 any;          /* whether any of these, self and pidns aside, restricts anything */
+	__u8 any;          /* whether any of these, self aside, restricts anything */
 	char comm[COMM_LEN];
 };
 

@@ -52,6 +52,23 @@ static __always_inline __u32 request_disk(struct request *rq, bool direct)
 	return (__u32)BLOCK_READ(direct, disk, major) << 20 | BLOCK_READ(direct, disk, first_minor);
 }
 
+/* On the disk that is asked for, and in the range of the partition; 0: on any. */
+static __always_inline bool request_is_on(struct request *rq, bool direct, __u32 disk,
+					  __u64 first_sector, __u64 sectors)
+{
+	if (disk && request_disk(rq, direct) != disk)
+		return false;
+	return !sectors || BLOCK_READ(direct, rq, __sector) - first_sector < sectors;
+}
+
+/* At its issue: it comes again, since the driver had no room for it or has done a part of it only.
+ * blk_mq_start_request() tells of the issue and then sets the deadline, which a new request does not
+ * have. */
+static __always_inline bool request_comes_again(struct request *rq, bool direct)
+{
+	return BLOCK_READ(direct, rq, deadline);
+}
+
 /* 309dca309fc3 (v5.12) moved bio.bi_disk to bio.bi_bdev->bd_disk. */
 struct bio___pre_v5_12 {
 	struct gendisk *bi_disk;

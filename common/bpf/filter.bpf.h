@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Including this file gives a tool the task filter and with it its options: user space finds
  * rodata->cb_filter. Test the task that the event is about: filter_current() where that is the
- * running one, filter_task() where it is not (the woken task, the issuer). 5.10+. */
+ * running one, filter_task() where it is not (the woken task, the issuer). 5.10+.
+ *
+ * In a container what tasks outside its PID namespace do is filtered: they have no number in it, and
+ * would all look as one. A tool whose event is about something else than the running task, and which
+ * does not tell tasks apart by number, defines FILTER_ALL_NAMESPACES before the include. */
 #pragma once
 #include "bpf/task.bpf.h"
 
@@ -127,6 +131,26 @@ static __always_inline bool filter_by_ids(__u64 ids)
 	return true;
 }
 
+/* Not so the idle tasks, which have no number anywhere. */
+static __always_inline bool filter_is_outside(__u64 ids)
+{
+#ifdef FILTER_ALL_NAMESPACES
+	return false;
+#else
+	return cb_filter.pidns && !ids;
+#endif
+}
+
+static __always_inline bool filter_current_outside(__u64 ids)
+{
+	return filter_is_outside(ids) && (__u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline bool filter_task_outside(struct task_struct *task, __u64 ids)
+{
+	return filter_is_outside(ids) && BPF_CORE_READ(task, pid);
+}
+
 static __noinline bool filter_current_comm(void)
 {
 	char comm[COMM_LEN];
@@ -158,7 +182,7 @@ static __always_inline bool filter_current(void)
 		return false;
 	if (!cb_filter.any) /* the verifier drops one block instead of a branch for each test */
 		return true;
-	if (!filter_by_ids(ids))
+	if (!filter_by_ids(ids) || filter_current_outside(ids))
 		goto filtered;
 	if (cb_filter.by_uid && cb_filter.uid != (__u32)bpf_get_current_uid_gid())
 		goto filtered;
@@ -182,7 +206,7 @@ static __always_inline bool filter_task(struct task_struct *task)
 		return false;
 	if (!cb_filter.any)
 		return true;
-	if (!filter_by_ids(ids))
+	if (!filter_by_ids(ids) || filter_task_outside(task, ids))
 		return false;
 	if (cb_filter.by_uid && cb_filter.uid != BPF_CORE_READ(task, cred, uid.val))
 		return false;

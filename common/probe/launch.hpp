@@ -34,9 +34,14 @@ concept Skel = requires(S* s, const bpf_object_open_opts* o)
 
 // What a BPF file includes decides what its tool offers.
 template <class S>
-concept HasFilter = requires(S* s)
+concept HasTasks = requires(S* s)
 {
     s->rodata->cb_filter;
+};
+template <class S>
+concept HasFilter = HasTasks<S> && requires(S* s)
+{
+    s->maps.cb_filter_ids;
 };
 template <class S>
 concept HasEvents = requires(S* s)
@@ -230,7 +235,7 @@ Attachment<S> launch(
 {
     Launcher launcher(session, command);
     task_filter filter{};
-    if constexpr (HasFilter<S>)
+    if constexpr (HasTasks<S>)
         filter = make_filter(session, command.pid());
     for (;;) {
         Attachment<S> a;
@@ -238,8 +243,9 @@ Attachment<S> launch(
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;
-        if constexpr (HasFilter<S>) {
+        if constexpr (HasTasks<S>) // without the filter: for numbers of our PID namespace only
             s.rodata->cb_filter = filter;
+        if constexpr (HasFilter<S>) {
             launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
                                     filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
         }

@@ -31,7 +31,7 @@ static __always_inline int issuer_note(struct request *rq, bool direct)
 
 	/* One that the driver had no room for comes back; and one whose data is none never goes to
 	 * the driver by itself. */
-	if (BLOCK_READ(direct, rq, deadline) || !BLOCK_READ(direct, rq, __data_len))
+	if (request_comes_again(rq, direct) || !BLOCK_READ(direct, rq, __data_len))
 		return 0;
 	s = request_note(rq);
 	if (!s || (s->issuer && s->made_ns == made_ns))

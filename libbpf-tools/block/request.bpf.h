@@ -222,10 +222,8 @@ static __always_inline void request_adopt(struct request *rq, struct request_sta
 
 static __always_inline bool request_on_disk(struct request *rq)
 {
-	if (cb_requests_of.disk && request_disk(rq, true) != cb_requests_of.disk)
-		return false;
-	return !cb_requests_of.sectors ||
-	       rq->__sector - cb_requests_of.first_sector < cb_requests_of.sectors;
+	return request_is_on(rq, true, cb_requests_of.disk, cb_requests_of.first_sector,
+			     cb_requests_of.sectors);
 }
 
 SEC("tp_btf/block_rq_issue")
@@ -263,8 +261,12 @@ int issue(void *ctx)
 	r->ns = bpf_ktime_get_ns();
 	if (!r->origin.made_ns || r->origin.made_ns > r->ns)
 		r->origin.made_ns = r->ns;
-	r->sector = rq->__sector;
-	r->bytes = rq->__data_len;
+	/* What is left of one that was done in part is less; what bios were merged into meanwhile is
+	 * more. */
+	if (!request_comes_again(rq, true) || rq->__data_len > r->bytes) {
+		r->sector = rq->__sector;
+		r->bytes = rq->__data_len;
+	}
 	r->flags = rq->cmd_flags;
 	request_issued(ctx, rq, r);
 	return 0;

@@ -19,15 +19,20 @@ inline std::uint32_t thread_slots_within(std::uint32_t most)
     return std::min(std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(most)), most);
 }
 
+// As many as the kernel side may see, up to `most`: a namespace has a pid_max of its own (6.14), and
+// the kernel side sees the host's IDs.
+inline std::uint32_t thread_ids_within(std::uint32_t most)
+{
+    return own_pid_namespace() ? most : thread_slots_within(most);
+}
+
 // Before load: `table` has a slot for each thread, if there is room for that in `most`. The default
 // is what 2 MB have room for; systemd's pid_max of 4194304 would ask for 32.
 template <class S>
 void size_thread_slots(S& s, bpf_map* table, std::uint32_t most = 1 << 18)
 {
     constexpr std::uint32_t kPidMaxLimit = 1 << 22; // linux/threads.h
-    // A namespace has a pid_max of its own (6.14); the kernel side sees the host's IDs.
-    const std::uint32_t all =
-        own_pid_namespace() ? kPidMaxLimit : thread_slots_within(kPidMaxLimit);
+    const std::uint32_t all = thread_ids_within(kPidMaxLimit);
     const std::uint32_t slots = std::min(all, most);
     const bool shared = all > slots;
     bpf_map__set_max_entries(table, slots);

@@ -284,6 +284,20 @@ TEST_F(Biolatency, DiskByItsNames)
     }
 }
 
+TEST_F(Biolatency, WhatTheDriverGivesBackIsFilteredOnce)
+{
+    const ThrottledDisk throttled;
+    const File disk(ThrottledDisk::kPath);
+    std::uint64_t others = 0;
+    const Result r = trace({"--disk", "nullb0"}, [&] {
+        const std::uint64_t before = requests_but_of("nullb0");
+        transfer(disk, false, 16384, 20);
+        others = requests_but_of("nullb0") - before;
+    });
+    EXPECT_GE(r.account.at("filtered").get<std::uint64_t>(), 20u);
+    EXPECT_LE(r.account.at("filtered").get<std::uint64_t>(), others + 5); // before and behind
+}
+
 // BCC shows nothing for a partition, and does not say why.
 TEST_F(Biolatency, PartitionIsAPartOfItsDisk)
 {

@@ -142,6 +142,20 @@ TEST_F(Biolatpcts, FlushesAndDiscardsAsTheDiskCountsThem)
     EXPECT_EQ(of_type(r.records, "write").at("count"), 4);
 }
 
+TEST_F(Biolatpcts, WhatTheDriverGivesBackIsFilteredOnce)
+{
+    const ThrottledDisk throttled;
+    const File disk(ThrottledDisk::kPath);
+    std::uint64_t others = 0;
+    const Result r = trace({"nullb0"}, [&] {
+        const std::uint64_t before = requests_but_of("nullb0");
+        transfer(disk, false, 16384, 20);
+        others = requests_but_of("nullb0") - before;
+    });
+    EXPECT_GE(r.account.at("filtered").get<std::uint64_t>(), 20u);
+    EXPECT_LE(r.account.at("filtered").get<std::uint64_t>(), others + 5); // before and behind
+}
+
 TEST_F(Biolatpcts, OtherBeginnings)
 {
     const File disk(kSlow);

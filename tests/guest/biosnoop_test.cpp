@@ -6,6 +6,7 @@
 #include <linux/aio_abi.h>
 #include <linux/blkpg.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -484,6 +485,35 @@ TEST_F(Biosnoop, TellsOfALoopDisk)
     expect_stat(stat, on_loop, 0);
     EXPECT_GE(below.size(), 1u) << r.out;
     EXPECT_EQ(with(below, "pid", pid).size(), 0u) << r.out;
+}
+
+// Where its file has become shorter a loop disk does a part of a request, and then begins the rest.
+TEST_F(Biosnoop, TellsTheWholeOfWhatIsDoneInParts)
+{
+    const TempDir dir("/mnt/ext4");
+    const std::string image = dir / "image";
+    {
+        const File file(image, O_RDWR | O_CREAT | O_DIRECT);
+        file.write(16);
+        ASSERT_EQ(::fsync(file.fd()), 0);
+    }
+    const std::string loop = lines(shell("losetup -f").out).at(0);
+    ASSERT_EQ(shell("losetup " + loop + " " + image).status, 0);
+    {
+        const File disk(loop);
+        ASSERT_EQ(::ioctl(disk.fd(), LOOP_SET_DIRECT_IO, 1UL), 0) << std::strerror(errno);
+        ASSERT_EQ(::truncate(image.c_str(), 9 * kBlock), 0);
+        const Result r = trace({"-d", loop.substr(loop.rfind('/') + 1)}, [&] {
+            const Buffer b = aligned(2 * kBlock);
+            EXPECT_EQ(::pread(disk.fd(), b.get(), 2 * kBlock, 8 * kBlock), -1);
+        });
+        ASSERT_EQ(r.records.size(), 1u) << r.out;
+        EXPECT_EQ(r.records[0].at("error"), "EIO");
+        EXPECT_EQ(r.records[0].at("sector"), 8 * kBlock / 512);
+        EXPECT_EQ(r.records[0].at("bytes"), 2 * kBlock);
+        EXPECT_GE(r.records[0].at("requeues"), 1);
+    }
+    ASSERT_EQ(shell("losetup -d " + loop).status, 0);
 }
 
 TEST_F(Biosnoop, FloodIsAccountedFor)

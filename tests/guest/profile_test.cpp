@@ -768,6 +768,24 @@ TEST(Profile, PidNamespace)
     EXPECT_GT(total, 5u) << r.out << r.err;
 }
 
+TEST(Profile, IdleInPidNamespace)
+{
+    in_namespaces(CLONE_NEWPID, [] {
+        const Result r = run({"profile", "--json", "-I", "1"});
+        EXPECT_EQ(r.status, 0) << r.err;
+        EXPECT_GT(sum_if(r.records,
+                         [](const Json& row) {
+                             return row.at("comm").get<std::string>().starts_with("swapper/");
+                         }),
+                  5u)
+            << r.out;
+        for (const Json& row : r.records)
+            EXPECT_TRUE(row.at("pid") != 0 ||
+                        row.at("comm").get<std::string>().starts_with("swapper/"))
+                << row;
+    });
+}
+
 TEST(Profile, FewCapabilities)
 {
     const auto as_user = [](bool names_too) {

@@ -141,6 +141,16 @@ TEST(Runqlat, PidNamespaces)
         EXPECT_EQ(result.records[0].at("pid"), contest.waiter_pid);
         EXPECT_EQ(result.records[0].at("comm"), "waiter-a");
         EXPECT_EQ(values(result.records, kLong), 1u);
+
+        // Those outside are not counted together as one process.
+        Contest again;
+        Tracer all({"runqlat", "--json", "-P"});
+        again.run();
+        const Result here = all.stop();
+        EXPECT_EQ(values(with(here.records, "pid", again.waiter_pid), kLong), 1u) << here.out;
+        EXPECT_EQ(with(here.records, "pid", 0).size(), 0u) << here.out;
+        EXPECT_GT(here.account.at("filtered"), 0);
+        expect_exact(here);
     });
     inner = std::stoul(read_file("/tmp/runqlat.ns"));
     const Result result = tracer.stop();

@@ -69,6 +69,28 @@ TEST(Softirqslower, ShowsEveryOne)
     }
 }
 
+TEST(Softirqslower, PidNamespace)
+{
+    in_namespaces(CLONE_NEWPID, [] {
+        Child child([] {
+            pin_to(cpus() - 1);
+            ::prctl(PR_SET_NAME, "inner");
+            send_packets(kPackets);
+        });
+        const pid_t sender = child.pid();
+        Tracer tracer({"softirqslower", "--json", "0"});
+        child.go_wait();
+        const Result r = tracer.stop(SIGINT);
+        const Records own = with(r.records, "comm", "inner");
+        EXPECT_LT(sender, 20);
+        EXPECT_GT(own.size(), 0u) << r.out;
+        for (const Json& row : own) {
+            EXPECT_EQ(row.at("pid"), sender);
+            EXPECT_EQ(row.at("tid"), sender);
+        }
+    });
+}
+
 TEST(Softirqslower, PrintsAsBcc)
 {
     Tracer tracer({"softirqslower", "0"});

@@ -49,6 +49,34 @@ TEST(Switchcount, CountsWhoGivesTheCpuToWhom)
               std::string::npos);
 }
 
+// Outside are two processes that switch all the time: none of it is shown, nor taken for the idle task.
+TEST(Switchcount, PidNamespace)
+{
+    PingPong outside(20000);
+    outside.pong.go();
+    outside.ping.go();
+    in_namespaces(CLONE_NEWPID, [] {
+        PingPong game(501);
+        Tracer tracer({"switchcount", "--json", "3600"});
+        game.run();
+        const Result result = tracer.stop();
+        expect_exact(result);
+        EXPECT_GE(switches(with(result.records, "next_tid", game.pong_pid)), 490u) << result.out;
+        EXPECT_GT(result.account.at("filtered"), 0);
+        for (const Json& row : result.records) {
+            EXPECT_TRUE(row.at("prev_tid") != 0 || row.at("next_tid") != 0) << row;
+            for (const char* side : {"prev", "next"}) {
+                if (row.at(std::string(side) + "_tid") != 0)
+                    continue;
+                const std::string comm = row.at(std::string(side) + "_comm");
+                EXPECT_TRUE(comm == "?" || comm.starts_with("swapper/")) << row;
+            }
+        }
+    });
+    outside.ping.wait();
+    outside.pong.wait();
+}
+
 TEST(Switchcount, TextItsOtherNameAndBadInput)
 {
     PingPong game(2000);

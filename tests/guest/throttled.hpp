@@ -30,6 +30,17 @@ public:
     static constexpr const char* kName = "nullb2";
 };
 
+// Those that all disks but one have done.
+inline std::uint64_t requests_but_of(const std::string& disk)
+{
+    std::uint64_t n = 0;
+    for (const std::string& name : lines(shell("ls /sys/block").out)) {
+        const DiskStat stat = name == disk ? DiskStat{} : DiskStat::of(name);
+        n += stat.reads + stat.writes + stat.discards + stat.flushes;
+    }
+    return n;
+}
+
 // `n` transfers of `size` bytes past the cache, one after the other from `start` on.
 inline void transfer(const File& file, bool write, std::size_t size, unsigned n, off_t start = 0)
 {

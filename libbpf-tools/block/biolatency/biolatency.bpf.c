@@ -14,9 +14,7 @@ HISTS(struct biolat_key, 4096)
 
 static __always_inline bool on_disk(struct request *rq, bool direct)
 {
-	if (cfg.disk && request_disk(rq, direct) != cfg.disk)
-		return false;
-	return !cfg.sectors || BLOCK_READ(direct, rq, __sector) - cfg.first_sector < cfg.sectors;
+	return request_is_on(rq, direct, cfg.disk, cfg.first_sector, cfg.sectors);
 }
 
 /* A request is inserted, handed back by the driver, which may be before it has begun it, or issued.
@@ -34,7 +32,7 @@ static __always_inline int begin(void *ctx, bool direct, bool issue)
 	if (made && !cfg.by_issuer)
 		return 0;
 	if (!on_disk(rq, direct)) {
-		if (issue)
+		if (issue && !request_comes_again(rq, direct))
 			count_filtered();
 		return 0;
 	}

@@ -12,9 +12,7 @@ __u64 cb_unstamped; /* requests on which the kernel has put no such time */
 
 static __always_inline bool on_disk(struct request *rq, bool direct)
 {
-	if (cfg.disk && request_disk(rq, direct) != cfg.disk)
-		return false;
-	return !cfg.sectors || BLOCK_READ(direct, rq, __sector) - cfg.first_sector < cfg.sectors;
+	return request_is_on(rq, direct, cfg.disk, cfg.first_sector, cfg.sectors);
 }
 
 /* request.io_start_time_ns has this too, but the kernel fills it in only where somebody keeps
@@ -27,7 +25,8 @@ static __always_inline int issue(void *ctx, bool direct)
 	if (cfg.from != PCTS_ON_DEVICE)
 		return 0;
 	if (!on_disk(rq, direct)) {
-		count_filtered();
+		if (!request_comes_again(rq, direct))
+			count_filtered();
 		return 0;
 	}
 	s = request_note(rq);

@@ -36,9 +36,7 @@ static __always_inline int issue(void *ctx, bool direct)
 	/* Has no place on the disk: it neither follows another nor is another's predecessor. */
 	if (!bytes || op == REQUEST_OP_FLUSH || op >= FIRST_COMMAND)
 		return 0;
-	/* It comes again, since the driver had no room for it: blk_mq_start_request() tells of the
-	 * issue and then sets the deadline, which a new request does not have. */
-	if (BLOCK_READ(direct, rq, deadline))
+	if (request_comes_again(rq, direct))
 		return 0;
 	number = request_disk(rq, direct);
 	sector = BLOCK_READ(direct, rq, __sector);

@@ -94,9 +94,8 @@ static __always_inline int issue(void *ctx, bool direct)
 	__u32 bytes = BLOCK_READ(direct, rq, __data_len), disk = 0, kind = 0;
 	union name name = {};
 
-	/* A flush has no size. What the driver had no room for comes again: blk_mq_start_request()
-	 * tells of the issue and then sets the deadline, which a new request does not have. */
-	if (!bytes || BLOCK_READ(direct, rq, deadline))
+	/* A flush has no size. */
+	if (!bytes || request_comes_again(rq, direct))
 		return 0;
 	if (cfg.per_process || cfg.comm[0] || cb_issuer_filtered) {
 		if (!issuer_of(rq, direct, name.comm))

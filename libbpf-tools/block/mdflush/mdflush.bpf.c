@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/block.bpf.h"
 #include "bpf/event.bpf.h"
+/* It is about the array, which others flush than those who asked. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "mdflush.h"
 

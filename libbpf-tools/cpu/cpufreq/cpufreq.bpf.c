@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* It is about the CPUs. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "bpf/hist.bpf.h"
 #include "cpufreq.h"

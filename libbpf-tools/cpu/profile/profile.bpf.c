@@ -16,11 +16,6 @@ static __always_inline int sample(void *ctx)
 	if (!filter_current())
 		return 0;
 	ids = current_ids();
-	/* Not of our PID namespace: it has no number here, and /proc nothing about it. */
-	if (cb_filter.pidns && !ids) {
-		count_filtered();
-		return 0;
-	}
 	key.pid = ids >> 32;
 	if (cb_stack.threads)
 		key.tid = ids;

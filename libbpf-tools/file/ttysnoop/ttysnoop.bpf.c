@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+/* A terminal is watched, and kernel threads and others outside a container write to it too. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "bpf/syscall.bpf.h"
 #include "ttysnoop.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+#include "bpf/task.bpf.h"
 #include "softirqslower.h"
 
 const volatile struct softirq_config cfg = {};
@@ -30,7 +31,7 @@ static __noinline int report(void *ctx, __u64 now, __u64 lat, __u32 cpu, __u32 v
 		.vector = vector_stage >> 1,
 		.stage = vector_stage & 1,
 	};
-	__u64 ids = bpf_get_current_pid_tgid();
+	__u64 ids = current_ids();
 
 	e.pid = ids >> 32;
 	e.tid = ids;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+/* Of signals from outside a container its processes want to know. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "bpf/path.bpf.h"
 #include "bpf/syscall.bpf.h"

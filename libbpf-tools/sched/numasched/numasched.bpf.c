@@ -54,7 +54,7 @@ static __always_inline int switched(void *ctx, struct task_struct *prev, struct 
 	if (!tid) /* each CPU has an idle task of its own */
 		return 0;
 	slot = last_node(tid);
-	if (!slot) { /* pid_max was raised, or was that of a container */
+	if (!slot) { /* pid_max was raised */
 		count_lost_map();
 		return 0;
 	}

@@ -55,8 +55,8 @@ constexpr Stream<numasched_bpf, Options, numasched_event> kTool{
     .needs = kNeeds,
     .setup =
         [](numasched_bpf& s, Options&, const Session&) {
-            bpf_map__set_max_entries(s.maps.last_nodes,
-                                     thread_slots_within(kMostThreads) / NODES_PER_ENTRY + 1);
+            const std::uint32_t threads = thread_ids_within(kMostThreads);
+            bpf_map__set_max_entries(s.maps.last_nodes, threads / NODES_PER_ENTRY + 1);
         },
     .decode =
         [](numasched_event& row, const Options&, const void* record, std::size_t) {

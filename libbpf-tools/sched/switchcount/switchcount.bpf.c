@@ -18,6 +18,8 @@ static __always_inline __u64 ids_of(struct task_struct *task, bool typed)
 static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
 				   struct task_struct *next, __u64 next_ids)
 {
+	if (cb_filter.pidns && !prev_ids && !next_ids)
+		return false;
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(prev) || filter_task(next);
 	return filter_by_ids(prev_ids) || filter_by_ids(next_ids);
@@ -30,6 +32,10 @@ static __always_inline int switched(struct task_struct *prev, struct task_struct
 	struct switch_stat *s;
 	bool made;
 
+	if (filter_task_outside(prev, prev_ids))
+		key.prev = SWITCH_OUTSIDE;
+	if (filter_task_outside(next, next_ids))
+		key.next = SWITCH_OUTSIDE;
 	if (prev_ids >> 32 == cb_filter.self || next_ids >> 32 == cb_filter.self)
 		return 0;
 	if (!wanted(prev, prev_ids, next, next_ids)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "switchcount.h"
 #include "shape/top.hpp"
+#include <cstring>
 
 #include "switchcount.skel.h"
 
@@ -55,6 +56,15 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
 };
 
+// The name that the kernel side noted is that of one of many.
+void name_outside(std::uint32_t& tid, char (&comm)[COMM_LEN])
+{
+    if (tid != SWITCH_OUTSIDE)
+        return;
+    tid = 0;
+    std::strcpy(comm, "?");
+}
+
 constexpr Top<switchcount_bpf, Options, Row> kTool{
     .about = {.name = "switchcount",
               .area = "sched",
@@ -70,6 +80,8 @@ constexpr Top<switchcount_bpf, Options, Row> kTool{
         [](Row& row, const Entries& entries, std::size_t entry) {
             row.key = entries.key<switch_key>(entry);
             entries.values<switch_stat>(entry, [&](const auto& stat) { row.stat = stat; });
+            name_outside(row.key.prev, row.stat.prev_comm);
+            name_outside(row.key.next, row.stat.next_comm);
         },
     .weight = [](const Row& row, const Options&) -> std::uint64_t { return row.stat.switches; },
     .events = [](const Row& row) -> std::uint64_t { return row.stat.switches; },

@@ -2,6 +2,9 @@
 #pragma once
 #include "abi/types.h"
 
+/* In place of a thread id: all threads outside our PID namespace. */
+#define SWITCH_OUTSIDE 0xffffffffu
+
 struct switch_key {
 	__u32 generation;
 	__u32 prev, next; /* thread ids */
