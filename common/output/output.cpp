@@ -9,6 +9,7 @@
 #include <climits>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -556,10 +557,13 @@ void Output::flush()
 {
     const char* at = buffer_.data();
     std::size_t left = buffer_.size();
-    // Of a pipe or terminal poll(2) tells of so much room at least.
+    // Of a pipe or terminal poll(2) tells of so much room at least; not of one that cannot be
+    // written to at all.
     struct stat st {
     };
-    const bool may_block = ::fstat(options_.fd, &st) != 0 || !S_ISREG(st.st_mode);
+    const bool may_block = ::fstat(options_.fd, &st) == 0 &&
+                           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode)) &&
+                           (::fcntl(options_.fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
     while (left > 0 && state_ == State::open) {
         if (may_block && !wait_for_room()) {
             state_ = State::failed;

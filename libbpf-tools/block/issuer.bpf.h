@@ -11,6 +11,8 @@
  * on block_rq_issue, and calls issuer_of() there. */
 #pragma once
 #include "bpf/block.bpf.h"
+/* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 
 /* More of a request's note (request_start.bpf.h). */

@@ -39,6 +39,8 @@
  * for it. Where nobody is known pid is 0 and comm "?". */
 #pragma once
 #include "bpf/block.bpf.h"
+/* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "request.h"
 

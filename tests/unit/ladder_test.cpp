@@ -165,7 +165,8 @@ TEST_F(Ladder, RefusedByTheKernelFallsToTheNext)
         EXPECT_THAT(taken(plan), testing::ElementsAre("tracepoint"));
         EXPECT_EQ(plan.explain(), "opens as they return:\n"
                                   "  fexit: attach: Operation not supported\n"
-                                  "  tracepoint: taken\n");
+                                  "  tracepoint: taken\n"
+                                  "    not seen: opens of 32-bit programs\n");
     });
 }
 

@@ -3,6 +3,8 @@
 #include "../request_start.bpf.h"
 #include "biolatency.h"
 #include "bpf/block.bpf.h"
+/* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
+#define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "bpf/hist.bpf.h"
 
