@@ -159,7 +159,11 @@ struct mount___list {
 	struct list_head mnt_instance;
 } __attribute__((preserve_access_index));
 
-#define PATH_MOUNTS_TRIED 8
+/* Every container that sees some of a file system has a mount of it or more: 256 are looked at, in
+ * rounds, as path_round() goes up a path (6.12's verifier took seconds for them in one loop). */
+#define PATH_MOUNTS_ROUND 8
+#define PATH_MOUNTS_ROUNDS 32
+#define PATH_MOUNT_HERE 1 /* in an address, which is even */
 
 /* Functions of their own: else clang moves the relocations, of which a kernel resolves one side
  * only, out of the branch that it takes (seen on 6.12). */
@@ -181,36 +185,62 @@ static __noinline struct mount *path_mount_listed(struct super_block *sb, struct
 	return next - bpf_core_field_offset(mount->mnt_instance);
 }
 
-/* A mount that the file system of `dentry` is seen through: one of the first few, best one of the
- * whole file system in the running task's mount namespace, else one there, else the first. NULL: it
- * is mounted nowhere. */
-static __noinline struct vfsmount *path_mount_of(struct dentry *dentry)
+static __noinline struct mount *path_mount_after(struct super_block *sb, struct mount *last)
+{
+	return bpf_core_field_exists(last->mnt_next_for_sb) ? path_mount_chained(sb, last) :
+							      path_mount_listed(sb, last);
+}
+
+/* To the next mount of a superblock after `last`, 0: the first, that is in the running task's
+ * namespace: its address | PATH_MOUNT_HERE. Or as far as a round goes; 0: there are no more. */
+__noinline __u64 path_mounts_round(__u64 sb, __u64 last)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
-	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
-	struct dentry *root = BPF_CORE_READ(sb, s_root);
-	struct mount *mount = NULL, *best = NULL;
-	bool here = false;
 
-	for (int i = 0; i < PATH_MOUNTS_TRIED; i++) {
-		mount = bpf_core_field_exists(mount->mnt_next_for_sb) ?
-				path_mount_chained(sb, mount) :
-				path_mount_listed(sb, mount);
+	for (int i = 0; i < PATH_MOUNTS_ROUND; i++) {
+		struct mount *mount = path_mount_after((void *)sb, (void *)last);
+
 		if (!mount)
-			break;
-		if (!best)
-			best = mount;
-		if (BPF_CORE_READ(mount, mnt_ns) != ns)
-			continue;
-		if (!here)
-			best = mount;
-		here = true;
-		if (BPF_CORE_READ(mount, mnt.mnt_root) == root) {
-			best = mount;
-			break;
-		}
+			return 0;
+		last = (__u64)mount;
+		if (BPF_CORE_READ(mount, mnt_ns) == ns)
+			return last | PATH_MOUNT_HERE;
 	}
+	return last;
+}
+
+/* The best mount of a superblock: of those in the running task's namespace one of the whole file
+ * system, else the first there, else the first of all. */
+__noinline __u64 path_mount_best(__u64 sb)
+{
+	struct super_block *super = (void *)sb;
+	struct dentry *root = BPF_CORE_READ(super, s_root);
+	__u64 best = 0, at = 0;
+
+	for (int i = 0; i < PATH_MOUNTS_ROUNDS; i++) {
+		struct mount *mount;
+		bool here;
+
+		at = path_mounts_round(sb, at);
+		if (!at)
+			break;
+		here = at & PATH_MOUNT_HERE;
+		at &= ~(__u64)PATH_MOUNT_HERE;
+		mount = (void *)at;
+		if (here && BPF_CORE_READ(mount, mnt.mnt_root) == root)
+			return at;
+		if (here && !best)
+			best = at;
+	}
+	return best ? best : (__u64)path_mount_after(super, NULL);
+}
+
+/* A mount that the file system of `dentry` is seen through. NULL: it is mounted nowhere. */
+static __noinline struct vfsmount *path_mount_of(struct dentry *dentry)
+{
+	struct mount *best = (void *)path_mount_best((__u64)BPF_CORE_READ(dentry, d_sb));
+
 	return best ? (void *)best + bpf_core_field_offset(best->mnt) : NULL;
 }
 

@@ -34,14 +34,9 @@ concept Skel = requires(S* s, const bpf_object_open_opts* o)
 
 // What a BPF file includes decides what its tool offers.
 template <class S>
-concept HasTasks = requires(S* s)
+concept HasFilter = requires(S* s)
 {
     s->rodata->cb_filter;
-};
-template <class S>
-concept HasFilter = HasTasks<S> && requires(S* s)
-{
-    s->maps.cb_filter_ids;
 };
 template <class S>
 concept HasEvents = requires(S* s)
@@ -235,7 +230,7 @@ Attachment<S> launch(
 {
     Launcher launcher(session, command);
     task_filter filter{};
-    if constexpr (HasTasks<S>)
+    if constexpr (HasFilter<S>)
         filter = make_filter(session, command.pid());
     for (;;) {
         Attachment<S> a;
@@ -243,9 +238,8 @@ Attachment<S> launch(
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;
-        if constexpr (HasTasks<S>) // without the filter: for numbers of our PID namespace only
-            s.rodata->cb_filter = filter;
         if constexpr (HasFilter<S>) {
+            s.rodata->cb_filter = filter;
             launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
                                     filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
         }

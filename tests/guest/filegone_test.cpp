@@ -2,6 +2,7 @@
 #include "overlay.hpp"
 #include <cerrno>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -209,6 +210,39 @@ TEST(Filegone, MountsAndFilters)
         EXPECT_GE(result.account.at("filtered"), 1);
         EXPECT_EQ(::umount(part.c_str()), 0);
         EXPECT_EQ(::umount(disk.c_str()), 0);
+    });
+}
+
+// A mount namespace whose only mount of a file system comes after many of others, as a container's:
+// its own path is shown.
+TEST(Filegone, MountAmongMany)
+{
+    TempDir dir("/mnt/ext4"), mine("/tmp");
+    in_namespaces(0, [&] {
+        constexpr int kOthers = 40;
+        TempDir others("/tmp");
+        for (int i = 0; i < kOthers; i++) {
+            const std::string at = others / to_string(i);
+            ::mkdir(at.c_str(), 0755);
+            ASSERT_EQ(::mount(dir.path().c_str(), at.c_str(), nullptr, MS_BIND, nullptr), 0);
+        }
+        Child child([&] {
+            ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+            ASSERT_EQ(::mount(dir.path().c_str(), mine.path().c_str(), nullptr, MS_BIND, nullptr),
+                      0);
+            for (int i = 0; i < kOthers; i++)
+                ::umount2((others / to_string(i)).c_str(), MNT_DETACH);
+            ::umount2("/mnt/ext4", MNT_DETACH);
+            write_file(mine / "file", "x");
+            EXPECT_EQ(::unlink((mine / "file").c_str()), 0);
+        });
+        Tracer tracer({"filegone", "--json", "-p", to_string(child.pid())});
+        child.go_wait();
+        const Result result = tracer.wait();
+        ASSERT_EQ(result.records.size(), 1u) << result.out;
+        EXPECT_EQ(result.records[0].at("path"), mine / "file");
+        for (int i = 0; i < kOthers; i++)
+            ::umount2((others / to_string(i)).c_str(), MNT_DETACH);
     });
 }
 

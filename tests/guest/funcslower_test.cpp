@@ -335,31 +335,6 @@ TEST(Funcslower, LostStacksAreCounted)
     }
 }
 
-// More processes than whose names are kept at a time.
-TEST(Funcslower, StacksOfManyProcesses)
-{
-    constexpr int kAtOnce = 35, kTimes = 31; // 1085
-    Child child([] {
-        for (int i = 0; i < kTimes; i++) {
-            for (int k = 0; k < kAtOnce; k++)
-                if (::fork() == 0) {
-                    traced_nap(1, 2);
-                    ::usleep(300'000); // while its stack is read
-                    ::_exit(0);
-                }
-            for (int k = 0; k < kAtOnce; k++)
-                ::wait(nullptr);
-        }
-    });
-    Tracer tracer({"funcslower", "--json", "-m", "0", "-UK", "--comm", "guest_tests",
-                   this_program() + ":traced_nap"});
-    child.go_wait();
-    const Result r = tracer.stop();
-    expect_exact_flood(r, r.records.size(), kAtOnce * kTimes);
-    for (const Json& call : r.records)
-        EXPECT_EQ(texts(call.at("user")).at(0), "traced_nap") << call;
-}
-
 TEST(Funcslower, FloodIsAccountedFor)
 {
     constexpr int kCalls = 20'000;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
-#include "bpf/task.bpf.h"
 #include "softirqslower.h"
 
 const volatile struct softirq_config cfg = {};
@@ -22,6 +21,18 @@ static __always_inline struct softirq_cpu *this_cpu(__u32 *cpu)
 	return bpf_map_lookup_elem(&cpus, cpu);
 }
 
+/* Of whom it interrupted, as our PID namespace has them. By the helper: this tool looks at none of the
+ * kernel's types, and so runs where they are not told. */
+static __always_inline __u64 interrupted_ids(void)
+{
+	struct softirq_ids ids = {};
+
+	if (!cfg.pidns)
+		return bpf_get_current_pid_tgid();
+	bpf_get_ns_current_pid_tgid(cfg.pidns_device, cfg.pidns, (void *)&ids, sizeof(ids));
+	return (__u64)ids.tgid << 32 | ids.pid;
+}
+
 static __noinline int report(void *ctx, __u64 now, __u64 lat, __u32 cpu, __u32 vector_stage)
 {
 	struct softirq_event e = {
@@ -31,7 +42,7 @@ static __noinline int report(void *ctx, __u64 now, __u64 lat, __u32 cpu, __u32 v
 		.vector = vector_stage >> 1,
 		.stage = vector_stage & 1,
 	};
-	__u64 ids = current_ids();
+	__u64 ids = interrupted_ids();
 
 	e.pid = ids >> 32;
 	e.tid = ids;

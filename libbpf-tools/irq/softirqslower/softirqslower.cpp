@@ -3,6 +3,7 @@
 #include "session/cpus.hpp"
 #include "shape/stream.hpp"
 #include "vectors.hpp"
+#include <sys/stat.h>
 
 #include "softirqslower.skel.h"
 
@@ -72,6 +73,11 @@ void setup(softirqslower_bpf& s, Options& o, const Session& session)
     if (o.by_cpu)
         check_cpu(o.cpu);
     o.min_ns = o.min_us * 1000;
+    struct stat ns {
+    };
+    o.pidns = own_pid_namespace();
+    if (o.pidns && ::stat("/proc/self/ns/pid", &ns) == 0)
+        o.pidns_device = ns.st_dev;
     o.names = softirq_names();
     o.names.resize(SOFTIRQ_SLOTS, "unknown");
     bpf_map__set_max_entries(s.maps.cpus, cpu_limit());

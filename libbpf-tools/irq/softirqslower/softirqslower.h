@@ -6,8 +6,14 @@
 
 struct softirq_config {
 	__u64 min_ns;
+	__u64 pidns, pidns_device; /* the inode of our PID namespace, 0: it is the host's */
 	__u32 cpu; /* with by_cpu: only this one */
 	bool by_cpu;
+};
+
+/* struct bpf_pidns_info (linux/bpf.h). */
+struct softirq_ids {
+	__u32 pid, tgid;
 };
 
 /* What one CPU knows; written by that CPU only. */
