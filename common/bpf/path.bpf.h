@@ -193,7 +193,7 @@ static __noinline struct mount *path_mount_after(struct super_block *sb, struct 
 
 /* To the next mount of a superblock after `last`, 0: the first, that is in the running task's
  * namespace: its address | PATH_MOUNT_HERE. Or as far as a round goes; 0: there are no more. */
-__noinline __u64 path_mounts_round(__u64 sb, __u64 last)
+__noinline __u64 path_mnt_round(__u64 sb, __u64 last)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
@@ -222,7 +222,7 @@ __noinline __u64 path_mount_best(__u64 sb)
 		struct mount *mount;
 		bool here;
 
-		at = path_mounts_round(sb, at);
+		at = path_mnt_round(sb, at);
 		if (!at)
 			break;
 		here = at & PATH_MOUNT_HERE;
