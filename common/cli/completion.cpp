@@ -272,9 +272,10 @@ std::string fish_completion(std::span<const Tool* const> tools)
             out += "\n";
         }
     }
-    out += cat("complete -c corebox -n '__fish_seen_subcommand_from doctor help' -a ", quoted(names),
-               "\ncomplete -c corebox -n '__fish_seen_subcommand_from completion' -a 'bash zsh "
-               "fish'\n");
+    out +=
+        cat("complete -c corebox -n '__fish_seen_subcommand_from doctor help' -a ", quoted(names),
+            "\ncomplete -c corebox -n '__fish_seen_subcommand_from completion' -a 'bash zsh "
+            "fish'\n");
     return out;
 }
 

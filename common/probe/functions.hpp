@@ -176,8 +176,8 @@ consteval Rung point_rung(std::string_view name, std::string_view blind = {},
     return with_function(rung<Program>(name, blind, attach), function);
 }
 
-// The kernel's functions that links of many functions are made by: fprobes (5.18, CONFIG_FPROBE), and
-// 6.6.
+// The kernel's functions that links of many functions are made by: fprobes (5.18, CONFIG_FPROBE),
+// and 6.6.
 inline constexpr std::string_view kKprobeMultiFunction = "register_fprobe_ips";
 inline constexpr std::string_view kUprobeMultiFunction = "bpf_uprobe_multi_link_attach";
 
@@ -186,29 +186,27 @@ inline constexpr std::string_view kUprobeMultiFunction = "bpf_uprobe_multi_link_
 template <class S, class Options, class P = decltype(S::progs)>
 inline constexpr Need kFunctionNeed = {
     .what = "calls of the functions",
-    .rungs = {
-        point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
-            "kprobe.multi", {}, kKprobeMultiFunction),
-        point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe"),
-        point_rung<&P::function_fentry, &FunctionProbes::attach_fentries, Options>(
-            "fentry", "functions of modules")},
+    .rungs = {point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
+                  "kprobe.multi", {}, kKprobeMultiFunction),
+              point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe"),
+              point_rung<&P::function_fentry, &FunctionProbes::attach_fentries, Options>(
+                  "fentry", "functions of modules")},
     .chosen = true};
 
 // The same for a tool with POINT_PROGS: the need of each kind of point, of which a run has one.
 template <class S, class Options, class P = decltype(S::progs)>
 inline constexpr std::array<Need, 3> kPointNeeds = {
     kFunctionNeed<S, Options>,
-    Need{
-        .what = "calls of the user functions",
-        .rungs = {point_rung<&P::user_multi, &FunctionProbes::attach_uprobe_multi, Options>(
-                      "uprobe.multi", {}, kUprobeMultiFunction),
-                  point_rung<&P::user_uprobe, &FunctionProbes::attach_uprobes, Options>("uprobe")},
-        .chosen = true},
+    Need{.what = "calls of the user functions",
+         .rungs = {point_rung<&P::user_multi, &FunctionProbes::attach_uprobe_multi, Options>(
+                       "uprobe.multi", {}, kUprobeMultiFunction),
+                   point_rung<&P::user_uprobe, &FunctionProbes::attach_uprobes, Options>("uprobe")},
+         .chosen = true},
     Need{.what = "the tracepoints",
-         .rungs = {
-             point_rung<&P::event_raw, &FunctionProbes::attach_raw_tracepoints, Options>("raw_tp"),
-             point_rung<&P::event_perf, &FunctionProbes::attach_tracepoints, Options>(
-                 "tracepoint")},
+         .rungs = {point_rung<&P::event_raw, &FunctionProbes::attach_raw_tracepoints, Options>(
+                       "raw_tp"),
+                   point_rung<&P::event_perf, &FunctionProbes::attach_tracepoints, Options>(
+                       "tracepoint")},
          .chosen = true}};
 
 // Of three needs in the order of kPointNeeds the one of a kind of point, as a tool of points has.

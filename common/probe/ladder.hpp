@@ -55,8 +55,8 @@ struct Rung {
     AttachFn attach = nullptr;
     // What stands against it beside its programs' sections; empty: nothing known.
     std::string (*obstacle)(const Facts&) = nullptr;
-    // A function of the kernel itself: where BTF has it, there is what this rung is attached by, or a
-    // helper that its programs call.
+    // A function of the kernel itself: where BTF has it, there is what this rung is attached by, or
+    // a helper that its programs call.
     std::string_view function{};
 };
 
@@ -74,7 +74,8 @@ struct Need {
     std::string_view option{};
     bool optional = false;      // the tool runs without it
     std::string_view without{}; // what is then not seen
-    // Of such needs a run has some, as its operands want it, and the tool is of use while one is met.
+    // Of such needs a run has some, as its operands want it, and the tool is of use while one is
+    // met.
     bool chosen = false;
 };
 

@@ -536,8 +536,8 @@ std::vector<const bpf_program*> Launcher::programs(Kept kept) const
         bool begins = false;
         for (std::size_t k = 0; k < plan_.load.size(); k++)
             begins |= plan_.rungs[k] == plan_.rungs[i] && !ends(plan_.load[k]);
-        const bool is_kept = kept == Kept::all ||
-                             (kept == Kept::by_kprobes && section.starts_with("kretprobe"));
+        const bool is_kept =
+            kept == Kept::all || (kept == Kept::by_kprobes && section.starts_with("kretprobe"));
         if (!is_kept || !begins || !ends(plan_.load[i]))
             programs.push_back(plan_.load[i]);
     }

@@ -142,9 +142,9 @@ public:
 
     std::vector<Link> take_links() { return std::move(links_); }
     std::vector<Fd> take_sessions() { return std::move(sessions_); } // links without libbpf
-    // Of which calls the tool keeps what it saw until it has seen their end, and so counts ends that
-    // were skipped: once the thread makes another call or is gone. (The kernel's own counts have
-    // skipped ends of calls that were not asked for, too.)
+    // Of which calls the tool keeps what it saw until it has seen their end, and so counts ends
+    // that were skipped: once the thread makes another call or is gone. (The kernel's own counts
+    // have skipped ends of calls that were not asked for, too.)
     enum class Kept { none, by_kprobes, all };
     // Those of which the kernel may skip a run, and counts it, where the tool does not.
     std::vector<const bpf_program*> programs(Kept kept) const;

@@ -317,8 +317,8 @@ PointPattern::PointPattern(std::string_view text)
 
 std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid)
 {
-    // What the process runs, if it has it mapped: where that was replaced, the path leads to another
-    // file, and probes in that would see nothing.
+    // What the process runs, if it has it mapped: where that was replaced, the path leads to
+    // another file, and probes in that would see nothing.
     if (pid && (name.starts_with('/') || name.find('/') == name.npos)) {
         const std::string library = cat("lib", name);
         for (ObjectFile& mapped : mapped_files(pid)) {

@@ -10,9 +10,9 @@ namespace corebox
 {
 
 struct Lost {
-    std::uint64_t ring = 0;    // no room in the ring or perf buffer
-    std::uint64_t map = 0;     // a hash map was full
-    std::uint64_t stack = 0;   // no stack id
+    std::uint64_t ring = 0;  // no room in the ring or perf buffer
+    std::uint64_t map = 0;   // a hash map was full
+    std::uint64_t stack = 0; // no stack id
     // The kernel did not run the program, which was already running there; or no room so deep.
     std::uint64_t skipped = 0;
     std::uint64_t returns = 0; // seen to begin and never to end

@@ -88,8 +88,8 @@ task_filter make_filter(const Session& session, std::uint32_t tree_root)
     f.by_cgroup_map = !session.cgroup_map.empty();
     f.by_mntns_map = !session.mntns_map.empty();
     f.by_tree = tree_root != 0;
-    f.any = f.pidns || f.cgroup || f.pid || f.tid || f.ppid || f.by_uid || f.by_pid_list || f.by_tid_list ||
-            f.by_tree || f.by_cgroup_map || f.by_mntns_map || f.comm[0] != '\0';
+    f.any = f.pidns || f.cgroup || f.pid || f.tid || f.ppid || f.by_uid || f.by_pid_list ||
+            f.by_tid_list || f.by_tree || f.by_cgroup_map || f.by_mntns_map || f.comm[0] != '\0';
     return f;
 }
 

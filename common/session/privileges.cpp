@@ -46,11 +46,10 @@ constexpr int kCalls[] = {
 #endif
     // signals, itself, its command
     SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigreturn, SYS_sigaltstack,
-    SYS_kill, SYS_tgkill,
-    SYS_wait4, SYS_waitid, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getpid, SYS_gettid,
-    SYS_getppid, SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
-    SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_getcwd, SYS_sched_getaffinity, SYS_getcpu,
-    SYS_getrandom, SYS_exit, SYS_exit_group};
+    SYS_kill, SYS_tgkill, SYS_wait4, SYS_waitid, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getpid,
+    SYS_gettid, SYS_getppid, SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid,
+    SYS_getegid, SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_getcwd,
+    SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_exit, SYS_exit_group};
 
 bool limit_calls(std::uint32_t else_what)
 {

@@ -9,7 +9,8 @@ namespace corebox
 
 // Gives up, for this process and for good, all capabilities but
 // - CAP_BPF, without which kernels where unprivileged BPF is off let nobody read maps,
-// - for tools that name functions (Shared::symbols, Shared::callers) those that let it read other processes' files,
+// - for tools that name functions (Shared::symbols, Shared::callers) those that let it read other
+// processes' files,
 //   deleted ones too: CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_SYSLOG,
 // - CAP_DAC_READ_SEARCH for tools that look at directories again and again (Shared::files),
 // - CAP_DAC_OVERRIDE and CAP_FOWNER where a flame graph is to be written, into whose directory

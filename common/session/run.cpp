@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "session/session.hpp"
 #include "output/escape.hpp"
+#include "session/session.hpp"
 #include <algorithm>
 #include <new>
 #include <unistd.h>

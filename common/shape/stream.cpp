@@ -5,8 +5,7 @@ namespace corebox
 {
 
 StreamRun::StreamRun(const Session& session, std::span<const Column> columns, Account& account,
-                     Decode decode, void* context, Mirror mirror, Below below,
-                     Stackless stackless)
+                     Decode decode, void* context, Mirror mirror, Below below, Stackless stackless)
     : session_(session), output_(session.output_options(), columns), account_(account),
       decode_(decode), context_(context), mirror_(mirror), below_(below), stackless_(stackless)
 {

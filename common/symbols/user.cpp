@@ -333,8 +333,8 @@ struct UserSymbols::Impl {
             // Overlay and btrfs show other numbers in maps than in stat; then there is no telling.
             return info.st_ino == mapping.inode || info.st_dev != mapping.device;
         };
-        Fd fd = open_regular(
-            proc_path(context.proc_pid, map_file(mapping.start, mapping.end)), &info);
+        Fd fd =
+            open_regular(proc_path(context.proc_pid, map_file(mapping.start, mapping.end)), &info);
         if (fd && same())
             return fd;
         if (mapping.deleted || (!context.own_mounts && !context.root))

@@ -19,8 +19,8 @@ inline std::uint32_t thread_slots_within(std::uint32_t most)
     return std::min(std::bit_ceil(to_number<std::uint32_t>(pid_max).value_or(most)), most);
 }
 
-// As many as the kernel side may see, up to `most`: a namespace has a pid_max of its own (6.14), and
-// the kernel side sees the host's IDs.
+// As many as the kernel side may see, up to `most`: a namespace has a pid_max of its own (6.14),
+// and the kernel side sees the host's IDs.
 inline std::uint32_t thread_ids_within(std::uint32_t most)
 {
     return own_pid_namespace() ? most : thread_slots_within(most);

@@ -7,8 +7,8 @@
 //        bench --table                                     standard input's measurements as
 //        Markdown
 #include <algorithm>
-#include <array>
 #include <arpa/inet.h>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -35,8 +35,8 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <thread>
-#include <tuple>
 #include <time.h>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -562,7 +562,8 @@ int main(int argc, char** argv)
     const unsigned count = unsigned(std::strtoul(argv[3], nullptr, 10));
     const Measured alone = measure(*workload, count, 0);
 
-    // Of several starts the middle one counts: the first after boot finds the kernel's caches empty.
+    // Of several starts the middle one counts: the first after boot finds the kernel's caches
+    // empty.
     std::array<std::uint64_t, 3> startups{};
     pid_t pid = 0;
     for (std::uint64_t& startup : startups) {

@@ -209,9 +209,8 @@ TEST(Dirtop, RenamedAndMadeAnew)
         const auto seen = [&] {
             const std::string out = tracer.out();
             const auto all = lines(out);
-            return std::ranges::count_if(all, [](const std::string& line) {
-                return line.find("/still") != line.npos;
-            });
+            return std::ranges::count_if(
+                all, [](const std::string& line) { return line.find("/still") != line.npos; });
         };
         const auto before = seen();
         ASSERT_TRUE(wait_until([&] {

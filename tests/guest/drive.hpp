@@ -37,8 +37,7 @@ public:
     Driven& operator=(const Driven&) = delete;
 
     // Once: by the calling thread, or in an interrupt on a CPU.
-    void operator()(std::array<std::uint64_t, 4> arguments,
-                    std::optional<unsigned> cpu = {}) const
+    void operator()(std::array<std::uint64_t, 4> arguments, std::optional<unsigned> cpu = {}) const
     {
         bpf_test_run_opts opts{};
         opts.sz = sizeof opts;

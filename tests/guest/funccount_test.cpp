@@ -173,9 +173,9 @@ TEST(Funccount, AProgramThatWasReplaced)
         ASSERT_EQ(::read(here[0], &byte, 1), 1); // it runs
         ASSERT_EQ(::unlink(path.c_str()), 0);
         write_file(path, read_file("/proc/self/exe")); // where a probe could go as well
-        Tracer tracer({"funccount", "--json", "-p", std::to_string(pid),
-                       name + ":cbtest_counted_one"},
-                      {{"PATH", dir.path() + ":" + ::getenv("PATH")}});
+        Tracer tracer(
+            {"funccount", "--json", "-p", std::to_string(pid), name + ":cbtest_counted_one"},
+            {{"PATH", dir.path() + ":" + ::getenv("PATH")}});
         ASSERT_EQ(::write(there[1], &byte, 1), 1);
         const Result r = tracer.wait();
         int status = -1;

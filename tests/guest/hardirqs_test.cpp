@@ -144,8 +144,9 @@ TEST(Hardirqs, OneCpuOnly)
     EXPECT_EQ(run({"hardirqs", "-c", "4096"}).status, 2);
 }
 
-// No device of the guests has handlers that call others. GPIO controllers do; gpio-sim does on arm64,
-// within the interrupt between processors for irq_work (seen on 7.2: one of 32 of those was shown).
+// No device of the guests has handlers that call others. GPIO controllers do; gpio-sim does on
+// arm64, within the interrupt between processors for irq_work (seen on 7.2: one of 32 of those was
+// shown).
 TEST(Hardirqs, HandlersThatCallOthers)
 {
     constexpr std::uint64_t kOuter = 40'000, kInner = 40'001, kNone = 0, kHandled = 1;
@@ -155,9 +156,7 @@ TEST(Hardirqs, HandlersThatCallOthers)
     Tracer tracer({"hardirqs", "--json", "--per-cpu"}, {{"COREBOX_PROBES", "raw_tp"}});
     {
         const Driven entry("entry_raw_tp"), exit("exit_raw_tp");
-        const auto leave = [&](std::uint64_t irq, std::uint64_t ret) {
-            exit({irq, 0, ret}, cpu);
-        };
+        const auto leave = [&](std::uint64_t irq, std::uint64_t ret) { exit({irq, 0, ret}, cpu); };
         entry({}, cpu);
         ::usleep(kPauseUs);
         entry({}, cpu);

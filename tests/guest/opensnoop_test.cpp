@@ -782,9 +782,8 @@ TEST(Opensnoop, PathsThatWereCutSaySo)
                                         expect_refused(longer.substr(1));
                                     },
                                     {{"COREBOX_PROBES", rung}});
-        EXPECT_EQ(paths(result.records),
-                  (Paths{longest, "/" + std::string(4094, 'n') + "...",
-                         dir / std::string(4095, 'n') + "..."}))
+        EXPECT_EQ(paths(result.records), (Paths{longest, "/" + std::string(4094, 'n') + "...",
+                                                dir / std::string(4095, 'n') + "..."}))
             << rung;
         expect_exact(result);
     }

@@ -49,7 +49,8 @@ TEST(Switchcount, CountsWhoGivesTheCpuToWhom)
               std::string::npos);
 }
 
-// Outside are two processes that switch all the time: none of it is shown, nor taken for the idle task.
+// Outside are two processes that switch all the time: none of it is shown, nor taken for the idle
+// task.
 TEST(Switchcount, PidNamespace)
 {
     PingPong outside(20000);

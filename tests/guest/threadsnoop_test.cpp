@@ -246,8 +246,7 @@ TEST(Threadsnoop, AnotherProgramByNow)
         const Result result = tracer.wait();
         expect_exact(result);
         ASSERT_EQ(result.records.size(), known ? 2u : 1u) << result.out;
-        EXPECT_EQ(result.records.back().at("function"),
-                  known ? "threadsnoop_second" : "[unknown]");
+        EXPECT_EQ(result.records.back().at("function"), known ? "threadsnoop_second" : "[unknown]");
     }
 }
 

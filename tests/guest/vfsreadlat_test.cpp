@@ -73,7 +73,8 @@ TEST(Vfsreadlat, ByProcess)
 }
 
 // The kernel has places for so many calls whose return a kretprobe waits for: on 5.10 with one CPU
-// it is one, and a reader that waits takes it. Of threads that read once and end nothing else tells.
+// it is one, and a reader that waits takes it. Of threads that read once and end nothing else
+// tells.
 TEST(Vfsreadlat, FloodOfMissedReturnsOfThreadsThatEnd)
 {
     constexpr std::uint64_t kThreads = 50;

@@ -280,7 +280,8 @@ TEST(Vfsstat, IntervalsLoseNothingAndRatesAreOfTheirRealLength)
     ::close(fd);
 }
 
-// Overlayfs does what it is asked for once more to the layer below it; of an open that is not counted.
+// Overlayfs does what it is asked for once more to the layer below it; of an open that is not
+// counted.
 TEST_P(VfsstatRung, Overlayfs)
 {
     const Overlay overlay;
@@ -304,7 +305,7 @@ TEST_P(VfsstatRung, Overlayfs)
                 must(::mkdir((top + "/d" + to_string(i)).c_str(), 0700));
         },
         env());
-    const Expected expected{{"reads", 39},   {"writes", 13},      {"fsyncs", 0},     {"opens", 18},
+    const Expected expected{{"reads", 39},   {"writes", 13},     {"fsyncs", 0},     {"opens", 18},
                             {"creates", 10}, {"unlinks", 2 * 5}, {"mkdirs", 2 * 3}, {"rmdirs", 0}};
     EXPECT_EQ(totals(result.records), expected);
 }

@@ -133,10 +133,7 @@ std::vector<std::uint64_t> in_one_place(std::size_t n)
 // What the tests drive by hand, beside the work that others have: its function cannot be read.
 const Environment kRaw{{"COREBOX_PROBES", "raw_tp"}};
 
-std::uint64_t driven(const Result& r)
-{
-    return values(with(r.records, "function", "0x0"));
-}
+std::uint64_t driven(const Result& r) { return values(with(r.records, "function", "0x0")); }
 
 // flush_work() lets a piece of work of its own run, which it puts into no queue by the way of
 // others: nothing is known of its begin, and nothing is lost of others that have its place.

@@ -52,11 +52,10 @@ constexpr Need kThreadsNeed{.what = "threads as they end",
 // Pairs, of which a run has one.
 constexpr Need kNeeds[] = {
     {.what = "calls of the function",
-     .rungs =
-         {rung<&P::hit_fentry>("fentry"),
-          point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
-              "kprobe.multi", {}, kKprobeMultiFunction),
-          point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe")},
+     .rungs = {rung<&P::hit_fentry>("fentry"),
+               point_rung<&P::function_multi, &FunctionProbes::attach_multi, Options>(
+                   "kprobe.multi", {}, kKprobeMultiFunction),
+               point_rung<&P::function_kprobe, &FunctionProbes::attach_kprobes, Options>("kprobe")},
      .chosen = true},
     kThreadsNeed,
     kPointNeeds<funcinterval_bpf, Options>[0],

@@ -29,7 +29,7 @@ struct Directory {
     dev_t dev = 0; // as stat(2) tells it
     bool there = false;
     bool subvolume = false; // the root of one
-    bool told = false; // the kernel knows it by this entry's number
+    bool told = false;      // the kernel knows it by this entry's number
 };
 
 struct Options {
@@ -132,8 +132,7 @@ void look(Options& o)
         return a.id.inode == b.id.inode && a.dev == b.dev;
     };
     const auto there = [&](const Directory& f) {
-        return std::ranges::any_of(o.dirs,
-                                   [&](const Directory& d) { return d.there && is(d, f); });
+        return std::ranges::any_of(o.dirs, [&](const Directory& d) { return d.there && is(d, f); });
     };
     // Names that are known first: of two names of a directory, the one that it was shown by stays.
     for (const Directory& f : found) {

@@ -68,7 +68,8 @@ constexpr Need kNeeds[] = {
 // JSON has the path: to look it up costs only where a file dies.
 void setup(filelife_bpf& s, Options& options, const Session& session)
 {
-    // A CPU takes 128 places at a time, of those it has not used or those that it has others forget.
+    // A CPU takes 128 places at a time, of those it has not used or those that it has others
+    // forget.
     constexpr std::uint32_t kKeptFree = 2 * 128;
     bpf_map__set_max_entries(s.maps.births,
                              LIFE_BIRTHS + kKeptFree * std::uint32_t(libbpf_num_possible_cpus()));

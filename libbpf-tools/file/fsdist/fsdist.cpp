@@ -66,10 +66,8 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
             return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};
         },
     .targets = [](const Options& o) { return file_system_targets(o.type); },
-    .setup =
-        [](fsdist_bpf&, Options& o, const Session&) {
-            o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
-        },
+    .setup = [](fsdist_bpf&, Options& o,
+                const Session&) { o.unit_ns = o.milliseconds ? 1'000'000 : 1'000; },
     .detached = calls_detached,
 };
 

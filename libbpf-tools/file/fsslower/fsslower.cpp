@@ -93,10 +93,7 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
     .columns = kColumns,
     .needs = kFileSystemNeeds<P>,
     .targets = [](const Options& o) { return file_system_targets(o.type); },
-    .setup =
-        [](fsslower_bpf&, Options& o, const Session&) {
-            o.min_ns = o.min.ns;
-        },
+    .setup = [](fsslower_bpf&, Options& o, const Session&) { o.min_ns = o.min.ns; },
     .decode = decode,
     .detached = calls_detached,
 };

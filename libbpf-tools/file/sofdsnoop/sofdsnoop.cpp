@@ -92,8 +92,9 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     row.fd = e.fd;
     row.err = -e.ret;
     row.inode = e.name.known ? Value(e.name.inode) : Absent{};
-    row.name = e.name.known ? Value(file_name_of(e.name, static_cast<const char*>(record) + size, row.text))
-                            : Absent{"?"};
+    row.name = e.name.known
+                   ? Value(file_name_of(e.name, static_cast<const char*>(record) + size, row.text))
+                   : Absent{"?"};
     return true;
 }
 

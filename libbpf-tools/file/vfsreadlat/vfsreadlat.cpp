@@ -59,10 +59,8 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
         },
     .keyed = [](const Options& o) { return o.by_process; },
     .interval = std::chrono::seconds(5),
-    .setup =
-        [](vfsreadlat_bpf&, Options& o, const Session&) {
-            o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
-        },
+    .setup = [](vfsreadlat_bpf&, Options& o,
+                const Session&) { o.unit_ns = o.milliseconds ? 1'000'000 : 1'000; },
     .detached = calls_detached,
 };
 

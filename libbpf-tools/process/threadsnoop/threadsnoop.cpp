@@ -112,9 +112,9 @@ std::vector<std::string> libraries_of(std::string_view pid)
         if (!mapped || !mapped->path.starts_with('/') || !is_library(mapped->path))
             continue;
         // One that was replaced, as an update does, has no path any more.
-        std::string path =
-            mapped->deleted ? cat("/proc/", pid, "/", map_file(mapped->start, mapped->end))
-                            : cat("/proc/", pid, "/root", unescaped_path(mapped->path));
+        std::string path = mapped->deleted
+                               ? cat("/proc/", pid, "/", map_file(mapped->start, mapped->end))
+                               : cat("/proc/", pid, "/root", unescaped_path(mapped->path));
         if (std::ranges::find(paths, path) == paths.end())
             paths.push_back(std::move(path));
     }

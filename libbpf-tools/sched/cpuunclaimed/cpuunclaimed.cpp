@@ -55,13 +55,11 @@ constexpr auto kCount = [](const CounterRow& r) { return r.count.n[Counter]; };
 constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>(
         "time_ns", "TIME", 8, "End of the interval", with("timestamp")),
-    col<[](const CounterRow& r) {
-        return percent(r, UNCLAIMED_RUNNING);
-    }>("cpu_percent", "%CPU", -7, "CPUs with something to run, in percent of all"),
-    col<[](const CounterRow& r) {
-        return percent(r, UNCLAIMED_IDLE);
-    }>("unclaimed_percent", "UNCLAIMED%", -11,
-       "Idle CPUs for which a task waited elsewhere, in percent of all"),
+    col<[](const CounterRow& r) { return percent(r, UNCLAIMED_RUNNING); }>(
+        "cpu_percent", "%CPU", -7, "CPUs with something to run, in percent of all"),
+    col<[](const CounterRow& r) { return percent(r, UNCLAIMED_IDLE); }>(
+        "unclaimed_percent", "UNCLAIMED%", -11,
+        "Idle CPUs for which a task waited elsewhere, in percent of all"),
     col<kCount<UNCLAIMED_SAMPLES>>("samples", "SAMPLES", -8, "Samples in the interval", kJsonOnly),
     col<kCount<UNCLAIMED_CPUS>>("cpus", "CPUS", -8, "CPUs, all samples added up", kJsonOnly),
     col<kCount<UNCLAIMED_RUNNING>>("running", "RUNNING", -8, "CPUs with something to run, added up",
