@@ -26,8 +26,7 @@ std::string perf_obstacle(const Rung& rung, std::string_view section, const Fact
     // A missing function is not told here: a tool learns of it only when it attaches.
     const bool tracepoint = kind == "tp" || kind == "tracepoint";
     const bool kprobe = kind == "kprobe" || kind == "kretprobe";
-    const std::string also =
-        tracepoint || (kprobe && !facts.kprobes) ? obstacle(section, facts) : "";
+    std::string also = tracepoint || (kprobe && !facts.kprobes) ? obstacle(section, facts) : "";
     if (!also.empty() && (kprobe || facts.tracefs))
         return also; // not there at all: no setting mends that
     return cat(also, also.empty() ? "" : "; ", kNoPerfEvents);

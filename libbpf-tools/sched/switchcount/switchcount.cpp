@@ -62,7 +62,8 @@ void name_outside(std::uint32_t& tid, char (&comm)[COMM_LEN])
     if (tid != SWITCH_OUTSIDE)
         return;
     tid = 0;
-    std::strcpy(comm, "?");
+    constexpr char kUnknown[] = "?";
+    std::memcpy(comm, kUnknown, sizeof kUnknown);
 }
 
 constexpr Top<switchcount_bpf, Options, Row> kTool{
