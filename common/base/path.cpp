@@ -43,18 +43,22 @@ Parts parts_of(const path_record& record, const void* end)
     return {path, data.substr(path.size(), record.dir_len)};
 }
 
+std::string_view without_end(std::string_view path)
+{
+    return path.substr(0, path.size() - !path.empty());
+}
+
 } // namespace
 
 std::string_view given_path(const path_record& record, const void* end)
 {
-    const std::string_view path = parts_of(record, end).path;
-    return path.substr(0, path.size() - !path.empty());
+    return without_end(parts_of(record, end).path);
 }
 
 std::string_view path_of(const path_record& record, const void* end, std::string& out)
 {
     const auto [path, dir] = parts_of(record, end);
-    const std::string_view given = given_path(record, end);
+    const std::string_view given = without_end(path);
     const bool cut = !path.empty() && path.back() != '\0';
     if (dir.empty())
         return cut ? out.assign(given).append("...") : given;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "output/output.hpp"
 #include "base/error.hpp"
+#include "base/signals.hpp"
 #include "base/text.hpp"
 #include "output/escape.hpp"
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -137,8 +137,24 @@ void put_json_key(std::string& out, std::string_view key)
     out += "\":";
 }
 
+namespace
+{
+
+// Whether writing may wait for a reader: poll(2) then tells of PIPE_BUF bytes of room at least. Not
+// of one that cannot be written to at all.
+bool may_block(int fd)
+{
+    struct stat st {
+    };
+    return ::fstat(fd, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode)) &&
+           (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+} // namespace
+
 Output::Output(const OutputOptions& options, std::span<const Column> columns)
-    : options_(options), clock_(options.utc)
+    : options_(options), may_block_(may_block(options.fd)), clock_(options.utc)
 {
     buffer_.reserve(kFlushBytes + 8192);
     if (!options.columns.empty()) {
@@ -546,7 +562,7 @@ bool Output::wait_for_room() const
             return true;
         sigset_t pending;
         ::sigpending(&pending);
-        if (std::ranges::any_of(std::array{SIGINT, SIGTERM, SIGHUP},
+        if (std::ranges::any_of(kEndingSignals,
                                 [&](int signal) { return ::sigismember(&pending, signal) == 1; }))
             told_ms += kStepMs;
     }
@@ -557,20 +573,13 @@ void Output::flush()
 {
     const char* at = buffer_.data();
     std::size_t left = buffer_.size();
-    // Of a pipe or terminal poll(2) tells of so much room at least; not of one that cannot be
-    // written to at all.
-    struct stat st {
-    };
-    const bool may_block = ::fstat(options_.fd, &st) == 0 &&
-                           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode)) &&
-                           (::fcntl(options_.fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
     while (left > 0 && state_ == State::open) {
-        if (may_block && !wait_for_room()) {
+        if (may_block_ && !wait_for_room()) {
             state_ = State::failed;
             error_ = EAGAIN;
             break;
         }
-        const std::size_t most = may_block ? std::min<std::size_t>(left, PIPE_BUF) : left;
+        const std::size_t most = may_block_ ? std::min<std::size_t>(left, PIPE_BUF) : left;
         const ssize_t n = ::write(options_.fd, at, most);
         if (n >= 0) {
             at += n;

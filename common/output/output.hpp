@@ -103,6 +103,7 @@ private:
     void put_plain(std::string& out, const Value& v, bool column);
 
     OutputOptions options_;
+    bool may_block_;
     std::vector<const Column*> visible_;
     std::string buffer_;
     std::string cell_;

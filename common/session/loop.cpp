@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
+#include "base/signals.hpp"
 #include "session/privileges.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -30,12 +31,12 @@ sigset_t ending_signals()
 {
     sigset_t set;
     sigemptyset(&set);
-    for (const int s : {SIGINT, SIGTERM})
+    for (const int s : kEndingSignals)
         sigaddset(&set, s);
     struct sigaction hang_up {
     };
-    if (::sigaction(SIGHUP, nullptr, &hang_up) != 0 || hang_up.sa_handler != SIG_IGN)
-        sigaddset(&set, SIGHUP);
+    if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN)
+        sigdelset(&set, SIGHUP);
     return set;
 }
 

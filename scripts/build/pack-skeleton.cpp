@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <gelf.h>
 #include <libelf.h>
 #include <linux/bpf.h>

@@ -451,18 +451,22 @@ TEST_F(Biosnoop, TellsErrorsAndRequeues)
     }
 }
 
+// Makes a file of 16 blocks on a disk, and a loop disk of it: its name.
+std::string loop_disk_of(const std::string& image)
+{
+    const File file(image, O_RDWR | O_CREAT | O_DIRECT);
+    file.write(16);
+    EXPECT_EQ(::fsync(file.fd()), 0);
+    const std::string loop = lines(shell("losetup -f").out).at(0);
+    EXPECT_EQ(shell("losetup " + loop + " " + image).status, 0);
+    return loop;
+}
+
 // A loop disk has requests of its own; those below it are its thread's.
 TEST_F(Biosnoop, TellsOfALoopDisk)
 {
     const TempDir dir("/mnt/ext4");
-    const std::string image = dir / "image";
-    {
-        const File file(image, O_RDWR | O_CREAT | O_DIRECT);
-        file.write(16);
-        ASSERT_EQ(::fsync(file.fd()), 0);
-    }
-    const std::string loop = lines(shell("losetup -f").out).at(0);
-    ASSERT_EQ(shell("losetup " + loop + " " + image).status, 0);
+    const std::string image = dir / "image", loop = loop_disk_of(image);
     const std::string name = loop.substr(loop.rfind('/') + 1);
     drop_caches();
     pid_t pid = 0;
@@ -491,14 +495,7 @@ TEST_F(Biosnoop, TellsOfALoopDisk)
 TEST_F(Biosnoop, TellsTheWholeOfWhatIsDoneInParts)
 {
     const TempDir dir("/mnt/ext4");
-    const std::string image = dir / "image";
-    {
-        const File file(image, O_RDWR | O_CREAT | O_DIRECT);
-        file.write(16);
-        ASSERT_EQ(::fsync(file.fd()), 0);
-    }
-    const std::string loop = lines(shell("losetup -f").out).at(0);
-    ASSERT_EQ(shell("losetup " + loop + " " + image).status, 0);
+    const std::string image = dir / "image", loop = loop_disk_of(image);
     {
         const File disk(loop);
         ASSERT_EQ(::ioctl(disk.fd(), LOOP_SET_DIRECT_IO, 1UL), 0) << std::strerror(errno);
