@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "session/session.hpp"
+#include "cli/command_line.hpp"
 #include "version.hpp"
 #include <algorithm>
 #include <argp.h>
@@ -251,7 +251,6 @@ constexpr const char* kGroupTitles[] = {"Options:", "Who is traced:", "", "Commo
 void parse_command_line(Session& session, void* options, int argc, char** argv)
 {
     const Tool& tool = session.tool;
-    session.options = options;
     Parser parser{.session = session,
                   .entries = option_entries(session, options),
                   .operands = {},
@@ -350,20 +349,11 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
                      : session.given("csv") ? Format::csv
                                             : Format::text;
     if (!tool.columns_vary)
-        const Output columns_exist(session.output_options(), tool.columns);
+        choose_columns(session.column_choice(), tool.columns);
     if (session.given("interval") && session.interval.count() == 0)
         fail_usage("INTERVAL must be greater than 0");
     if (session.given("duration") && session.duration.count() == 0)
         fail_usage("--duration must be greater than 0");
-}
-
-OutputOptions Session::output_options() const
-{
-    return {.format = format,
-            .columns = columns,
-            .utc = utc,
-            .fd = 1,
-            .given = [this](std::string_view name) { return given(name); }};
 }
 
 std::vector<ListedOption> listed_options(const Tool& tool)

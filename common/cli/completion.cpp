@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/completion.hpp"
-#include "cli/option.hpp"
+#include "cli/command_line.hpp"
+#include "tool/option.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/man.hpp"
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include "version.hpp"
 #include <algorithm>

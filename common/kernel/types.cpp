@@ -2,7 +2,7 @@
 #include "kernel/types.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "probe/unpack.hpp"
+#include "base/unpack.hpp"
 #include <algorithm>
 #include <bpf/btf.h>
 #include <cerrno>

@@ -57,7 +57,7 @@ consteval auto getter_row()
         return std::type_identity<typename GetterRow<decltype(&decltype(Get)::operator())>::type>{};
 }
 
-// Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
+// Row is a parameter of its own for the linkage: see Store in tool/option.hpp.
 template <class Row, auto Get, auto... Path>
 struct Getter {
     static Value get(const void* row)

@@ -188,8 +188,8 @@ std::uint64_t unreturned_calls(const bpf_map* args)
     return of_gone_threads(args, [](auto) { return 1; });
 }
 
-Launcher::Launcher(const Session& session, const Command& command)
-    : session_(session), command_(command)
+Launcher::Launcher(const Session& session)
+    : session_(session)
 {
     g_log.verbose = session.verbose;
     libbpf_set_print(on_libbpf);
@@ -345,6 +345,21 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
     };
 }
 
+void Launcher::prepare_histograms(bpf_map* map) const
+{
+    // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others
+    // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
+    // What is allocated beforehand is so for each CPU: then for fewer keys.
+    constexpr __u32 kKeysBeforehand = 512;
+    if (!(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) ||
+        std::ranges::all_of(plan_.load, [](const bpf_program* p) {
+            return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
+        }))
+        return;
+    bpf_map__set_map_flags(map, 0);
+    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kKeysBeforehand));
+}
+
 int Launcher::argument(std::string_view tracepoint, std::string_view type) const
 {
     const auto known = targets_.find(cat("btf_trace_", tracepoint));
@@ -360,7 +375,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     plan_ = resolve(
         needs, progs, facts_, refused_,
         [this](std::string_view name) {
-            return session_.given(name) || (name == "--" && command_.pid());
+            return session_.given(name) || (name == "--" && session_.tree_root);
         },
         forced_, session_.targets);
     if (plan_.unmet)
@@ -444,7 +459,7 @@ void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
         for (const auto tid : session_.tids)
             add(FILTER_TID, tid);
     if (filter.by_tree)
-        add(FILTER_TREE, command_.pid());
+        add(FILTER_TREE, session_.tree_root);
 }
 
 KernelMemory& Launcher::memory()

@@ -6,7 +6,7 @@
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
 #include "session/account.hpp"
-#include "session/loop.hpp"
+#include "session/session.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>
 #include <concepts>
@@ -71,6 +71,12 @@ concept HasThreads = requires(S* s)
 {
     s->maps.cb_threads;
 };
+// Of bpf/hist.bpf.h: HISTS().
+template <class S>
+concept HasHists = requires(S* s)
+{
+    s->maps.cb_hists;
+};
 template <class S>
 concept HasGeneration = requires(S* s)
 {
@@ -111,7 +117,7 @@ class Launcher
 public:
     // Fails where nothing can be traced at all (capabilities); raises RLIMIT_MEMLOCK, which
     // kernels before 5.11 count BPF maps against.
-    Launcher(const Session& session, const Command& command);
+    explicit Launcher(const Session& session);
 
     const Facts& facts() const { return facts_; }
     const Plan& plan() const { return plan_; }
@@ -130,6 +136,8 @@ public:
     // has a line for each map with the programs that use it.
     void choose(std::span<const Need> needs, const void* progs, bpf_object* object,
                 std::string_view uses);
+    // Sets how a map of HISTS() allocates, for the programs that will use it. Once chosen.
+    void prepare_histograms(bpf_map* map) const;
     // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
     int argument(std::string_view tracepoint, std::string_view type) const;
     // What to open the object with; the path in it is filled by choose().
@@ -156,7 +164,6 @@ private:
     bool attach(std::size_t planned);
 
     const Session& session_;
-    const Command& command_;
     Facts facts_;
     Refusals refused_;
     Plan plan_;
@@ -224,14 +231,13 @@ struct Attachment {
 template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
           class Resolved = void (*)(S&, const Launcher&)>
 Attachment<S> launch(
-    const Session& session, const Command& command, std::span<const Need> needs,
-    Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
+    const Session& session, std::span<const Need> needs, Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
     Resolved&& resolved = [](S&, const Launcher&) {})
 {
-    Launcher launcher(session, command);
+    Launcher launcher(session);
     task_filter filter{};
     if constexpr (HasFilter<S>)
-        filter = make_filter(session, command.pid());
+        filter = make_filter(session);
     for (;;) {
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options()));
@@ -247,6 +253,8 @@ Attachment<S> launch(
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
         launcher.choose(needs, &s.progs, s.obj, S::map_uses);
+        if constexpr (HasHists<S>)
+            launcher.prepare_histograms(s.maps.cb_hists);
         resolved(s, std::as_const(launcher));
         if (!launcher.loaded(S::load(&s), s.obj))
             continue;
@@ -264,16 +272,6 @@ Attachment<S> launch(
                                                                    : Kept::none);
         return a;
     }
-}
-
-// What every shape does before load: the tool's own setup, then its configuration.
-template <Skel S, class Options, class Setup>
-void configure(S& s, Options& options, const Session& session, Setup setup)
-{
-    if (setup)
-        setup(s, options, session);
-    if constexpr (HasConfig<S>)
-        s.rodata->cfg = options;
 }
 
 } // namespace corebox

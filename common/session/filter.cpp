@@ -62,7 +62,7 @@ std::uint32_t own_pid_namespace()
                : 0;
 }
 
-task_filter make_filter(const Session& session, std::uint32_t tree_root)
+task_filter make_filter(const Session& session)
 {
     task_filter f{};
     f.pidns = own_pid_namespace();
@@ -87,7 +87,7 @@ task_filter make_filter(const Session& session, std::uint32_t tree_root)
         f.cgroup = cgroup_id(session.cgroup);
     f.by_cgroup_map = !session.cgroup_map.empty();
     f.by_mntns_map = !session.mntns_map.empty();
-    f.by_tree = tree_root != 0;
+    f.by_tree = session.tree_root != 0;
     f.any = f.pidns || f.cgroup || f.pid || f.tid || f.ppid || f.by_uid || f.by_pid_list ||
             f.by_tid_list || f.by_tree || f.by_cgroup_map || f.by_mntns_map || f.comm[0] != '\0';
     return f;

@@ -40,20 +40,22 @@ const std::vector<CallRow>& CallCounts::read()
     return rows_;
 }
 
-void begin_calls(const Session& session, Output& output, std::uint64_t time_ns, bool first)
+void begin_calls(const Session& session, Sink& sink, std::uint64_t time_ns, bool first)
 {
-    if (session.format == Format::json || (session.format == Format::csv && !first))
+    Output* const output = text_output(sink);
+    if (!output) {
+        if (first)
+            sink.header();
         return;
-    if (session.format == Format::text) {
-        std::string& text = output.text();
-        if (!first)
-            text += '\n';
-        if (session.given("timestamp")) {
-            text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
-            text += '\n';
-        }
     }
-    output.header();
+    std::string& text = output->text();
+    if (!first)
+        text += '\n';
+    if (session.given("timestamp")) {
+        text += output->clock().time_of_day(output->clock().wall_ns(time_ns));
+        text += '\n';
+    }
+    sink.header();
 }
 
 } // namespace corebox

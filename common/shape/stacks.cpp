@@ -487,37 +487,51 @@ void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map*
     bpf_map__set_max_entries(sums, options.hash_storage);
 }
 
-StackRun::StackRun(const Session& session, std::span<const Column> columns,
-                   const StackOptions& options, const StackUnit& unit, std::string banner,
-                   Account& account, const Maps& maps, StackLook look)
-    : session_(session), options_(options), unit_(unit), banner_(std::move(banner)),
-      account_(account), maps_(maps), look_(std::move(look)),
-      output_(session.output_options(), columns), memos_(maps.memos)
+StackReports::StackReports(Run& run, const StackOptions& options, const StackUnit& unit,
+                           std::string banner, const Maps& maps, StackLook look)
+    : run_(run), options_(options), unit_(unit), banner_(std::move(banner)), maps_(maps),
+      look_(std::move(look)), samples_(maps.tasks, false, 0, on_record, this), memos_(maps.memos)
 {
+    for (const std::uint32_t pid : run_.session->pids)
+        tasks_.push_back({pid, ImageSymbols::image(pid)});
+    remember_tasks();
 }
 
-bool StackRun::as_rows() const
+Output* StackReports::text() const
 {
-    return session_.format != Format::text || !session_.columns.empty();
+    return run_.session->columns.empty() ? text_output(*run_.sink) : nullptr;
 }
 
-bool StackRun::as_blocks() const
+bool StackReports::prints_blocks() const
 {
-    return !as_rows() && !options_.folded && options_.flame.empty();
+    return text() && !options_.folded && options_.flame.empty();
 }
 
-void StackRun::on_record(void* self, const void* record, std::size_t size) noexcept
+void StackReports::begin()
 {
-    StackRun& run = *static_cast<StackRun*>(self);
-    if (size > sizeof(stack_task)) {
-        const auto& sample = *static_cast<const stack_sample*>(record);
-        run.memos_.learn(sample, read_stack(run.maps_.stacks, run.maps_.spill, sample.id));
-    } else {
-        run.on_task(*static_cast<const stack_task*>(record));
+    if (!text())
+        run_.sink->header();
+    else if (prints_blocks())
+        text()->text() += cat(banner_, "\n\n");
+}
+
+void StackReports::on_record(void* self, const void* record, std::size_t size) noexcept
+{
+    StackReports& reports = *static_cast<StackReports*>(self);
+    try {
+        if (size > sizeof(stack_task)) {
+            const auto& sample = *static_cast<const stack_sample*>(record);
+            reports.memos_.learn(sample,
+                                 read_stack(reports.maps_.stacks, reports.maps_.spill, sample.id));
+        } else {
+            reports.on_task(*static_cast<const stack_task*>(record));
+        }
+    } catch (const std::bad_alloc&) {
+        reports.run_.out_of_memory = true;
     }
 }
 
-void StackRun::on_task(const stack_task& task)
+void StackReports::on_task(const stack_task& task)
 {
     const auto same = [&](const stack_task& t) {
         return t.pid == task.pid && t.image == task.image;
@@ -526,12 +540,19 @@ void StackRun::on_task(const stack_task& task)
         tasks_.push_back(task);
 }
 
-void StackRun::remember_tasks()
+void StackReports::remember_tasks()
 {
     std::erase_if(tasks_, [&](const stack_task& task) { return symbols_.note(task); });
 }
 
-void StackRun::report(bool last)
+bool StackReports::drain()
+{
+    const bool more = samples_.consume();
+    remember_tasks();
+    return more;
+}
+
+void StackReports::report(bool last)
 {
     Generations generations(*maps_.generation);
     const Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
@@ -541,44 +562,46 @@ void StackRun::report(bool last)
     for (std::size_t i = 0; i < entries.size(); i++) {
         const auto& key = entries.key<stack_key>(i);
         StackRow row;
-        const bool complete = unit_.read(&key, words, row, options_, as_rows());
+        const bool complete = unit_.read(&key, words, row, options_, text() == nullptr);
         entries.values<stack_value>(i, [&](const stack_value& value) {
             row.events += value.events;
             row.total += value.total;
         });
         if (complete) // else the kernel side counted it as lost
-            account_.printed += row.events;
+            run_.account.printed += row.events;
         if (look_.row)
             look_.row(row, key);
         rows.push_back(row);
     }
     if (words.kernel_hidden())
-        say(session_.tool, "kernel functions have no names here: needs CAP_SYSLOG");
+        say(run_.session->tool, "kernel functions have no names here: needs CAP_SYSLOG");
     merge_stacks(rows, unit_);
-    if (look_.begin)
-        look_.begin(output_);
+    if (look_.begin && text_output(*run_.sink))
+        look_.begin(*text_output(*run_.sink));
     print(rows);
     if (last && !options_.flame.empty())
         draw(rows);
 }
 
-void StackRun::print(const std::vector<StackRow>& rows)
+void StackReports::print(const std::vector<StackRow>& rows)
 {
+    Output* const out = text();
     for (const StackRow& row : rows) {
-        if (as_rows())
-            output_.row(&row);
-        else if (options_.folded)
-            unit_.folded(output_.text(), row, options_, unit_);
-        else if (as_blocks() && look_.block)
-            look_.block(output_.text(), row);
-        else if (as_blocks())
-            unit_.block(output_.text(), row, options_, unit_);
-        output_.end_record();
+        if (!out) {
+            run_.sink->row(&row);
+            continue;
+        }
+        if (options_.folded)
+            unit_.folded(out->text(), row, options_, unit_);
+        else if (prints_blocks() && look_.block)
+            look_.block(out->text(), row);
+        else if (prints_blocks())
+            unit_.block(out->text(), row, options_, unit_);
+        out->end_record();
     }
-    output_.flush();
 }
 
-void StackRun::draw(const std::vector<StackRow>& rows) const
+void StackReports::draw(const std::vector<StackRow>& rows) const
 {
     std::vector<FlameStack> stacks;
     std::deque<std::string> names;
@@ -591,44 +614,12 @@ void StackRun::draw(const std::vector<StackRow>& rows) const
     }
     std::string svg;
     write_flame_graph(svg,
-                      {.title = std::string(session_.tool.about.name),
+                      {.title = std::string(run_.session->tool.about.name),
                        .subtitle = banner_.substr(0, banner_.find("... Hit Ctrl-C")),
                        .unit = std::string(unit_.name)},
                       stacks);
     replace_file(std::string(options_.flame), svg);
-    say(session_.tool, cat("wrote ", options_.flame, ": ", sum, " ", unit_.name));
-}
-
-Exit StackRun::run(Command& command, const std::function<void()>& detach)
-{
-    EventReader tasks(maps_.tasks, false, 0, on_record, this);
-    // First: whoever waits for the loop to be ready may at once end its process.
-    for (const std::uint32_t pid : session_.pids)
-        tasks_.push_back({pid, ImageSymbols::image(pid)});
-    remember_tasks();
-    Loop loop(session_, command, tasks.epoll_fd());
-    if (as_rows())
-        output_.header();
-    else if (as_blocks())
-        output_.text() += cat(banner_, "\n\n");
-    output_.flush();
-    command.start();
-    std::uint64_t reports = 0;
-    for (bool more = true; more && output_.state() == Output::State::open;) {
-        const Loop::Wake wake = loop.wait();
-        while (tasks.consume())
-            remember_tasks();
-        remember_tasks();
-        account_.report_losses(output_);
-        if (wake == Loop::Wake::data)
-            continue;
-        more = wake == Loop::Wake::tick && ++reports != session_.count;
-        if (!more)
-            detach();
-        report(!more);
-        account_.report_losses(output_);
-    }
-    return account_.finish(output_);
+    say(run_.session->tool, cat("wrote ", options_.flame, ": ", sum, " ", unit_.name));
 }
 
 } // namespace corebox

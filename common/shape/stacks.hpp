@@ -3,14 +3,15 @@
 // folded lines, as rows, or drawn as a flame graph.
 #pragma once
 #include "abi/stacks.h"
-#include "probe/launch.hpp"
-#include "shape/interval.hpp"
+#include "session/transport.hpp"
+#include "shape/generations.hpp"
 #include "shape/stack_memo.hpp"
 #include "symbols/kernel.hpp"
 #include "symbols/stack.hpp"
 #include "symbols/user.hpp"
 #include <deque>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
@@ -176,7 +177,7 @@ std::string traced_time(const Session& session);
 struct StackLook {
     std::function<void(StackRow&, const stack_key&)> row; // before rows that read the same join
     std::function<void(std::string& out, const StackRow&)> block; // for append_block()
-    std::function<void(Output&)> begin;                           // before each report
+    std::function<void(Output&)> begin; // text: before each report
 };
 
 // Puts `text` in the place of the file: whole or, on failure, not at all. What is no regular file
@@ -240,7 +241,7 @@ private:
 };
 
 // The part of the shape that does not depend on its types.
-class StackRun
+class StackReports
 {
 public:
     struct Maps {
@@ -249,32 +250,34 @@ public:
         std::span<stack_memo> memos{}; // of tools that remember kernel stacks
     };
 
-    StackRun(const Session& session, std::span<const Column> columns, const StackOptions& options,
-             const StackUnit& unit, std::string banner, Account& account, const Maps& maps,
-             StackLook look = {});
+    // Notes what the traced processes have mapped: from here on they may end.
+    StackReports(Run& run, const StackOptions& options, const StackUnit& unit, std::string banner,
+                 const Maps& maps, StackLook look = {});
 
-    Exit run(Command& command, const std::function<void()>& detach);
+    int data_fd() const { return samples_.epoll_fd(); }
+    void begin();
+    bool drain();
+    void report(bool last);
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
     void on_task(const stack_task& task);
     void remember_tasks();
-    void report(bool last);
     void print(const std::vector<StackRow>& rows);
     void draw(const std::vector<StackRow>& rows) const;
-    bool as_rows() const;
-    bool as_blocks() const;
+    // Text in BCC's form: with columns it is rows.
+    Output* text() const;
+    bool prints_blocks() const;
 
-    const Session& session_;
+    Run& run_;
     const StackOptions& options_;
     const StackUnit unit_;
     const std::string banner_;
-    Account& account_;
     Maps maps_;
     const StackLook look_;
-    Output output_;
+    EventReader samples_;
     ImageSymbols symbols_;
-    std::vector<stack_task> tasks_; // told by the kernel side, to be noted
+    std::vector<stack_task> tasks_; // seen by the kernel side, to be noted
     StackMemos memos_;
 };
 
@@ -303,45 +306,49 @@ struct Stacks {
     Columns<StackRow> columns;
     std::span<const Need> needs;
     StackUnit unit{};
-    // After parsing: what this tool's options exclude.
-    void (*check)(Options&, const Session&) = nullptr;
-    // Before load, for each try.
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     // The line above the output: "Sampling at 99 Hertz of all threads ..."
     std::string (*banner)(const Options&, const Session&);
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared =
         Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none) | Shared::symbols;
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
         static_assert(std::is_base_of_v<StackOptions, Options>);
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            check_stack_options(o);
-            if (check)
-                check(o, session);
-            Command command(session);
-            auto a = launch<S>(session, command, needs, [&](S& s) {
-                prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
-                               s.maps.cb_stacks_spill);
-                if (setup)
-                    setup(s, o, session);
-            });
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            std::span<stack_memo> memos;
-            if constexpr (HasStackMemos<S>)
-                memos = a->bss->cb_stack_memos;
-            StackRun run(session, columns.list, o, unit, banner(o, session), account,
-                         {a->maps.cb_stack_sums, a->maps.cb_stacks, a->maps.cb_stacks_spill,
-                          a->maps.cb_stack_tasks, &a->bss->cb_generation, memos});
-            return run.run(command, [&] { a.detach(); });
-        });
+        struct State : Traced<S, Options, Stacks> {
+            using Traced<S, Options, Stacks>::Traced;
+            std::optional<StackReports> reports;
+
+            void started()
+            {
+                S& s = this->skeleton();
+                std::span<stack_memo> memos;
+                if constexpr (HasStackMemos<S>)
+                    memos = s.bss->cb_stack_memos;
+                reports.emplace(*this->run, this->options(), this->shape().unit,
+                                this->shape().banner(this->options(), this->session()),
+                                StackReports::Maps{s.maps.cb_stack_sums, s.maps.cb_stacks,
+                                                   s.maps.cb_stacks_spill, s.maps.cb_stack_tasks,
+                                                   &s.bss->cb_generation, memos});
+            }
+            int data_fd() const { return reports->data_fd(); }
+            void begin() { reports->begin(); }
+            bool drain() { return reports->drain(); }
+            void report(bool last) { reports->report(last); }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        check_stack_options(state->options());
+        state->tracing.prepare();
+        if (!state->tracing.attach([&](S& s) {
+                prepare_stacks(state->options(), s.rodata->cb_stack, s.maps.cb_stack_sums,
+                               s.maps.cb_stacks, s.maps.cb_stacks_spill);
+            }))
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 };
 

@@ -52,7 +52,7 @@ template <auto Set, auto Attach, class Options, auto... Programs>
 consteval Rung call_rung(std::string_view name, std::string_view function = {})
 {
     constexpr auto attach = [](const auto& session, const bpf_program* program) {
-        const CallOptions& o = *static_cast<const Options*>(session.options);
+        const CallOptions& o = session.template options_as<Options>();
         return ((*(o.*Set)).*Attach)(program);
     };
     return with_function(rung<Programs...>(name, {}, attach), function);

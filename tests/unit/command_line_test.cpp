@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The command line of a tool that has something of everything.
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <cstring>
 #include <gtest/gtest.h>
@@ -49,7 +50,9 @@ constexpr Tool kTool{
     .columns = kColumns,
     .needs = {},
     .shared = Shared::filter | Shared::interval | Shared::events | Shared::sorted,
-    .run = nullptr,
+    .interval = {},
+    .make_options = nullptr,
+    .open = nullptr,
     .inspect = nullptr,
 };
 

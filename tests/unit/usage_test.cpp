@@ -3,7 +3,7 @@
 // wrong with a command line. The program itself is run, by a user who may load nothing.
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

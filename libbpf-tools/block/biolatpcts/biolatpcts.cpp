@@ -262,9 +262,9 @@ public:
     void begin()
     {
         if (!as_matrix())
-            r_.output.header();
+            r_.sink.header();
         // Whoever reads this knows that signals are understood from here on.
-        if (r_.options.every.forever && r_.session.format == Format::text)
+        if (r_.options.every.forever && r_.text())
             print(false);
     }
 
@@ -300,7 +300,6 @@ private:
             if (new_period)
                 r_.account.printed += row.count;
             print(row, slots);
-            r_.output.end_record();
         }
         tell_unstamped();
     }
@@ -309,12 +308,12 @@ private:
     // and times have units.
     bool as_matrix() const
     {
-        return r_.session.format == Format::text && r_.session.columns.empty();
+        return r_.text() && r_.session.columns.empty();
     }
 
     void heading()
     {
-        std::string& out = r_.output.text();
+        std::string& out = r_.text()->text();
         const std::string_view disk = r_.options.disk_name;
         out += cat("\n", padded(disk.empty() ? "all" : disk, 10, false));
         for (const Percent& p : r_.options.percents)
@@ -324,15 +323,18 @@ private:
 
     void print(const PercentileRow& row, const std::uint64_t (&slots)[PCTS_SLOTS])
     {
-        std::string& out = r_.output.text();
+        Output* const output = r_.sink.output();
+        if (!output)
+            return r_.sink.row(&row);
+        std::string& out = output->text();
         if (as_matrix()) {
             out += padded(row.type, 10, false);
             for (std::size_t i = 0; i < r_.options.percents.size(); i++)
                 out += padded(cat(" ", row.count ? short_time(row.latency_ns[i]) : "-"), 7, true);
             out += padded(cat(" ", row.count), 10, true) + "\n";
-        } else if (r_.session.format == Format::json && r_.options.buckets) {
+        } else if (output->format() == Format::json && r_.options.buckets) {
             out += '{';
-            r_.output.fields(&row);
+            output->fields(&row);
             put_json_key(out, "buckets");
             out += '[';
             each_slot(slots, [&](std::uint32_t slot) {
@@ -341,9 +343,9 @@ private:
             });
             out += "]}\n";
         } else {
-            r_.output.row(&row);
+            output->row(&row);
         }
-        if (r_.options.buckets && r_.session.format == Format::text)
+        if (r_.options.buckets && r_.text())
             each_slot(slots, [&](std::uint32_t slot) {
                 out += cat("  ", slot_from(slot), " -> ", slot_from(slot + 1) - 1,
                            " ns : ", slots[slot], "\n");
@@ -391,7 +393,7 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .interval = std::chrono::seconds(3),
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (!session.given("which"))
                 o.from = PCTS_ON_DEVICE;

@@ -73,7 +73,7 @@ public:
 
     explicit Report(Reporting<biopattern_bpf, Options>& r) : r_(r) {}
 
-    void begin() { r_.output.header(); }
+    void begin() { r_.sink.header(); }
 
     void report()
     {
@@ -97,7 +97,7 @@ public:
         }
         std::ranges::sort(rows, {}, &Row::disk);
         for (const Row& row : rows)
-            r_.output.row(&row);
+            r_.sink.row(&row);
     }
 
 private:

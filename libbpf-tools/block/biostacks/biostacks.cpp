@@ -88,7 +88,7 @@ public:
     using Row = ::Row;
 
     explicit Report(Reporting<biostacks_bpf, Options>& r)
-        : r_(r), writer_(r.session, r.output, unit(r.options)),
+        : r_(r), writer_(r.session, r.sink, unit(r.options)),
           generations_(r.skeleton.bss->cb_generation), memos_(r.skeleton.bss->cb_stack_memos),
           samples_(r.skeleton.maps.cb_stack_tasks, false, 0, on_sample, this)
     {
@@ -105,8 +105,8 @@ public:
     void begin()
     {
         writer_.header();
-        if (as_text() && !r_.options.folded && r_.options.flame.empty())
-            r_.output.text() += "Tracing block I/O with init stacks. Hit Ctrl-C to end.\n\n";
+        if (Output* const text = r_.text(); text && !r_.options.folded && r_.options.flame.empty())
+            text->text() += "Tracing block I/O with init stacks. Hit Ctrl-C to end.\n\n";
     }
 
     void report()
@@ -132,8 +132,6 @@ private:
         const auto& sample = *static_cast<const stack_sample*>(record);
         report.memos_.learn(sample, read_stack(maps.cb_stacks, maps.cb_stacks_spill, sample.id));
     }
-
-    bool as_text() const { return r_.session.format == Format::text; }
 
     // The one that took longest last: there one looks first.
     std::vector<Row> read(const Entries& entries, StackWords& words)
@@ -195,12 +193,13 @@ private:
 
     void print(const Row& row)
     {
-        std::string& out = r_.output.text();
         Distribution latencies;
         latencies.add(row.latencies);
-        if (!as_text()) {
-            writer_.write(&row, latencies);
-        } else if (r_.options.folded) {
+        Output* const text = r_.text();
+        if (!text)
+            return writer_.write(&row, latencies);
+        std::string& out = text->text();
+        if (r_.options.folded) {
             append_folded(out, process(row), {}, stack(row), row.total_us(),
                           {.annotate = r_.options.annotations});
         } else if (r_.options.flame.empty()) {
@@ -216,7 +215,7 @@ private:
             writer_.write(nullptr, latencies);
             out += '\n';
         }
-        r_.output.end_record();
+        text->end_record();
     }
 
     void draw(const std::vector<Row>& rows)
@@ -284,7 +283,7 @@ constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::sym
     .columns = kColumns,
     .needs = kNeeds,
     .interval = std::chrono::seconds(1), // passes for a valid one until check() knows
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             o.kernel_only = true;
             if (!session.given("hash-storage-size"))

@@ -79,7 +79,7 @@ public:
     using Row = ::Row;
 
     explicit Report(Reporting<bitesize_bpf, Options>& r)
-        : r_(r), writer_(r.session, r.output, kUnit), generations_(r.skeleton.bss->cb_generation)
+        : r_(r), writer_(r.session, r.sink, kUnit), generations_(r.skeleton.bss->cb_generation)
     {
     }
 
@@ -100,8 +100,8 @@ public:
         }
         const Options& o = r_.options;
         const bool keyed = !o.system || o.per_disk || o.per_operation;
-        if (o.linear && r_.session.format == Format::text && !all.empty())
-            r_.output.text() += "\nlog2 histogram";
+        if (Output* const text = r_.text(); text && o.linear && !all.empty())
+            text->text() += "\nlog2 histogram";
         std::vector<std::pair<Row, Distribution>> rows;
         for (const auto& [key, distribution] : all) {
             const auto& [comm, disk, kind] = key;
@@ -113,7 +113,7 @@ public:
                             distribution});
         }
         std::ranges::stable_sort(rows, [&](const auto& a, const auto& b) {
-            return row_before(r_.output.columns(), &a.first, &b.first);
+            return row_before(r_.sink.columns(), &a.first, &b.first);
         });
         for (const auto& [row, distribution] : rows) {
             r_.account.printed += distribution.count();
@@ -158,9 +158,12 @@ private:
             });
         if (sizes.empty())
             return;
-        std::string& out = r_.output.text();
-        const std::uint64_t now = r_.output.clock().wall_ns(monotonic_ns());
-        switch (r_.session.format) {
+        Output* const output = r_.sink.output();
+        if (!output)
+            return;
+        std::string& out = output->text();
+        const std::uint64_t now = output->clock().wall_ns(monotonic_ns());
+        switch (output->format()) {
         case Format::text:
             out += "\nlinear histogram\n     kbytes        : count     distribution\n";
             for (const auto& [kib, n] : sizes) {
@@ -182,7 +185,7 @@ private:
         case Format::csv:
             break; // has but one form of line
         }
-        r_.output.end_record();
+        output->end_record();
     }
 
     static std::string left(std::string text, std::size_t width)
@@ -220,7 +223,6 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
     .resolved =
         [](bitesize_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
-            suit_map(s.maps.cb_hists, launcher.plan().load);
         },
 };
 

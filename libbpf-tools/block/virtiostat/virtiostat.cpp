@@ -74,8 +74,8 @@ public:
 
     void begin()
     {
-        if (r_.session.format == Format::csv)
-            r_.output.header();
+        if (!r_.text())
+            r_.sink.header();
     }
 
     void report()
@@ -95,21 +95,21 @@ public:
         std::ranges::sort(rows, {}, [](const Row& row) {
             return std::tuple(c_str(row.value.device), row.value.index);
         });
-        if (r_.session.format == Format::text)
-            heading(now);
+        if (Output* const text = r_.text())
+            heading(*text, now);
         for (const Row& row : rows)
-            r_.output.row(&row);
+            r_.sink.row(&row);
     }
 
 private:
-    void heading(std::uint64_t now)
+    void heading(Output& output, std::uint64_t now)
     {
-        Clock& clock = r_.output.clock();
+        Clock& clock = output.clock();
         if (r_.session.given("timestamp"))
-            r_.output.text() += cat(clock.time_of_day(clock.wall_ns(now)), "\n");
+            output.text() += cat(clock.time_of_day(clock.wall_ns(now)), "\n");
         else
-            r_.output.text() += "--------\n";
-        r_.output.header();
+            output.text() += "--------\n";
+        output.header();
     }
 
     Reporting<virtiostat_bpf, Options>& r_;

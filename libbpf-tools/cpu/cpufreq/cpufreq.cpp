@@ -43,7 +43,7 @@ constexpr Column kColumns[] = {
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const Sampling sampling{.frequency = o.frequency, .period = 0, .cpu = {}, .idle = true};
     check_sampling(sampling);
     return attach_sampler(program, SampleSource::cpu_clock, sampling);

@@ -72,7 +72,7 @@ constexpr Column kColumns[] = {
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const bool begin = std::string_view(bpf_program__name(program)) == "section_begin";
     const std::string& tracepoint = begin ? o.begin : o.end;
     if (bpf_link* link = bpf_program__attach_raw_tracepoint(program, tracepoint.c_str()))
@@ -152,7 +152,7 @@ bool blocks(Output& output, const void* row, const Session& session)
 {
     if (session.format != Format::text || !session.columns.empty())
         return false;
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::string& out = output.text();
     if (!row) {
         out += cat("Finding critical section with ",

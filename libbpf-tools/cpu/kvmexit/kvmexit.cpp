@@ -78,7 +78,7 @@ constexpr Need kNeeds[] = {
     {"exits of virtual machines", {rung<&Progs::kvm_exit>("tracepoint", {}, nullptr, no_kvm)}},
 };
 
-void check(Session& session, Options& o)
+void prepare(Options& o, Session& session)
 {
     const bool one = session.given("tid"), several = session.given("tids"),
                vcpu = session.given("vcpu");
@@ -154,7 +154,7 @@ constexpr Table<kvmexit_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .take = take,
     .weight = [](const Row& r, const Options&) -> std::uint64_t { return r.count; },

@@ -73,7 +73,7 @@ constexpr Column kColumns[] = {
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const bool reference = std::string_view(bpf_program__name(program)) == "on_reference";
     auto links = attach_perf_event(program, reference ? o.reference : o.miss,
                                    {.frequency = 0, .period = o.period, .cpu = {}, .idle = false});
@@ -88,7 +88,7 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::on_reference, &Progs::on_miss>("perf_event", {}, attach)}},
 };
 
-void check(Session& session, Options& o)
+void prepare(Options& o, Session& session)
 {
     const auto names = split(o.event_names, ',');
     const auto event = [](std::string_view name) {
@@ -136,7 +136,7 @@ constexpr Table<llcstat_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .take =
         [](llcstat_bpf& s, Options& o, __u32 generation, std::vector<Row>& rows) {

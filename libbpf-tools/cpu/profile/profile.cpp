@@ -57,7 +57,7 @@ constexpr Column kColumns[] = {
 
 Sampling sampling(const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     return {.frequency = o.period      ? 0
                          : o.frequency ? o.frequency
                                        : kDefaultHertz,
@@ -111,8 +111,8 @@ constexpr Stacks<profile_bpf, Options> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .unit = {.name = "samples", .sampled = true},
-    .check =
-        [](Options& o, const Session& session) {
+    .prepare =
+        [](Options& o, Session& session) {
             if (o.frequency && o.period)
                 fail_usage("--frequency and --count exclude each other");
             check_sampling(sampling(session));

@@ -71,7 +71,7 @@ constexpr Calls<funccount_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kPointNeeds<funccount_bpf, Options>,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (o.pattern.empty())
                 fail_usage("which functions? PATTERN, such as 'vfs_*' or t:sched:sched_switch");

@@ -176,51 +176,71 @@ struct StackCount {
     std::span<const Need> needs;
 
     using Skeleton = stackcount_bpf;
+    using Asked = Options;
     static constexpr Shared kShared = Shared::every | Shared::filter | Shared::symbols;
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            check(o, session);
-            FunctionProbes probes(chosen_points(o, session),
-                                  session.pids.size() == 1 ? session.pids[0] : 0);
-            if (probes.functions().empty())
-                fail("find a traceable function that the pattern chooses", ENOENT,
-                     "tplist shows what there is");
-            o.probes = &probes;
-            // What leads to a breakpoint in user space is, in the kernel, how it handles it.
-            const auto kind = probes.kind();
-            const bool user = kind == Point::Kind::user || kind == Point::Kind::usdt;
-            if (user && !o.kernel_only)
-                o.user_only = true;
-            Command command(session);
-            auto a = launch<stackcount_bpf>(
-                session, command, point_need(needs, kind), [&](stackcount_bpf& s) {
-                    prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
-                                   s.maps.cb_stacks_spill);
-                    prepare_points(s, probes);
-                    s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
-                    s.rodata->cfg = {session.given("cpu"), o.per_process, o.cpu};
-                });
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            Look look(session, o, probes);
-            StackRun run(session, columns.list, o, kUnit, points_banner(o.pattern, probes), account,
-                         {a->maps.cb_stack_sums, a->maps.cb_stacks, a->maps.cb_stacks_spill,
-                          a->maps.cb_stack_tasks, &a->bss->cb_generation},
-                         {[&](StackRow& row, const stack_key& key) { look.row(row, key); },
-                          [&](std::string& out, const StackRow& row) { look.block(out, row); },
-                          [&](Output& output) { look.begin(output); }});
-            return run.run(command, [&] {
-                account.nested = probes.skipped();
-                a.detach();
-                probes.detach();
-            });
-        });
+        struct State : Traced<stackcount_bpf, Options, StackCount> {
+            using Traced::Traced;
+            std::optional<FunctionProbes> probes;
+            std::optional<Look> look;
+            std::optional<StackReports> reports;
+
+            void started()
+            {
+                const auto& s = skeleton();
+                look.emplace(session(), options(), *probes);
+                reports.emplace(
+                    *run, options(), kUnit, points_banner(options().pattern, *probes),
+                    StackReports::Maps{s.maps.cb_stack_sums, s.maps.cb_stacks,
+                                       s.maps.cb_stacks_spill, s.maps.cb_stack_tasks,
+                                       &s.bss->cb_generation},
+                    StackLook{[this](StackRow& row, const stack_key& key) { look->row(row, key); },
+                              [this](std::string& out, const StackRow& row) {
+                                  look->block(out, row);
+                              },
+                              [this](Output& output) { look->begin(output); }});
+            }
+            int data_fd() const { return reports->data_fd(); }
+            void begin() { reports->begin(); }
+            bool drain() { return reports->drain(); }
+            void report(bool last) { reports->report(last); }
+            void detach()
+            {
+                account().nested = probes->skipped();
+                tracing.detach(account());
+                probes->detach();
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        Options& o = state->options();
+        check(o, *session);
+        state->probes.emplace(chosen_points(o, *session),
+                              session->pids.size() == 1 ? session->pids[0] : 0);
+        FunctionProbes& probes = *state->probes;
+        if (probes.functions().empty())
+            fail("find a traceable function that the pattern chooses", ENOENT,
+                 "tplist shows what there is");
+        o.probes = &probes;
+        // What leads to a breakpoint in user space is, in the kernel, how it handles it.
+        const auto kind = probes.kind();
+        const bool user = kind == Point::Kind::user || kind == Point::Kind::usdt;
+        if (user && !o.kernel_only)
+            o.user_only = true;
+        state->tracing.attach_needs(
+            point_need(needs, kind),
+            [&](stackcount_bpf& s) {
+                prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
+                               s.maps.cb_stacks_spill);
+                prepare_points(s, probes);
+                s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
+                s.rodata->cfg = {session->given("cpu"), o.per_process, o.cpu};
+            },
+            [](stackcount_bpf&, bool) {});
+        if (session->check)
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 
 private:

@@ -154,7 +154,7 @@ void look(Options& o)
     }
 }
 
-void check(const Session& session)
+void prepare(Options&, Session& session)
 {
     check_transfers(session);
     if (!session.given("root-directories"))
@@ -228,7 +228,7 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<dirtop_bpf>,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .fill = fill,
     .decode = decode,

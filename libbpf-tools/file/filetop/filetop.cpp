@@ -128,7 +128,7 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<filetop_bpf>,
-    .check = check_transfers,
+    .prepare = [](Options&, Session& session) { check_transfers(session); },
     .setup = setup,
     .decode = decode,
     .weight = [](const Row& row,

@@ -67,7 +67,7 @@ constexpr Calls<vfscount_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (!session.given("time"))
                 return;

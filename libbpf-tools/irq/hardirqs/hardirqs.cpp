@@ -77,7 +77,7 @@ constexpr Table<hardirqs_bpf, Options, HandlerRow> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = [](Session& session, Options& o) { check_handlers(session, o); },
+    .prepare = [](Options& o, Session& session) { check_handlers(session, o); },
     .setup =
         [](hardirqs_bpf& s, Options& o, const Session&) {
             setup_handlers(s, o);

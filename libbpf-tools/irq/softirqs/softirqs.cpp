@@ -53,7 +53,7 @@ constexpr Table<softirqs_bpf, HandlerOptions, HandlerRow> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = [](Session& session, HandlerOptions& o) { check_handlers(session, o); },
+    .prepare = [](HandlerOptions& o, Session& session) { check_handlers(session, o); },
     .setup = [](softirqs_bpf& s, HandlerOptions& o, const Session&) { setup_handlers(s, o); },
     .fill =
         [](softirqs_bpf& s, HandlerOptions& o) {

@@ -158,7 +158,7 @@ constexpr Listing<Options, Row> kTool{
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (session.columns.empty())
                 session.columns = o.progs ? "id,prog_type,name,run_cnt,run_time_ns,memlock_bytes,"

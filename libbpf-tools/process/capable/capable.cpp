@@ -214,7 +214,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 
 bool mirror(Output& output, const void* row, const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     if (session.format != Format::text || (!o.kernel_stack && !o.user_stack))
         return false;
     if (!row) {

@@ -192,12 +192,12 @@ public:
 
     void begin()
     {
-        if (is_text())
-            r_.output.text() +=
+        if (Output* const text = r_.text())
+            text->text() +=
                 cat("Tracing ", r_.options.failed ? "failed " : "", "syscalls, printing top ",
                     r_.options.top, "... Ctrl+C to quit.\n");
         else
-            r_.output.header();
+            r_.sink.header();
     }
 
     void report()
@@ -217,7 +217,6 @@ public:
 private:
     using Key = std::pair<std::uint32_t, std::uint32_t>; // pid, slot
 
-    bool is_text() const { return r_.session.format == Format::text; }
     std::size_t bytes() const
     {
         return 2 * std::size_t(r_.options.cpus) * SYSCALL_SLOTS * sizeof(syscount_sums);
@@ -300,20 +299,19 @@ private:
             return r_.options.latency ? row->sums.total_ns : row->sums.count;
         };
         std::ranges::stable_sort(order, std::greater{}, weight);
-        if (is_text() || r_.session.given("top"))
+        Output* const text = r_.text();
+        if (text || r_.session.given("top"))
             order.resize(std::min<std::size_t>(order.size(), r_.options.top));
-        if (is_text()) {
-            Clock& clock = r_.output.clock();
+        if (text) {
+            Clock& clock = text->clock();
             clock.synchronise();
-            r_.output.text() += cat("[", clock.time_of_day(clock.wall_ns(now)), "]\n");
-            r_.output.header();
+            text->text() += cat("[", clock.time_of_day(clock.wall_ns(now)), "]\n");
+            r_.sink.header();
         }
-        for (const Row* row : order) {
-            r_.output.row(row);
-            r_.output.end_record();
-        }
-        if (is_text())
-            r_.output.text() += '\n';
+        for (const Row* row : order)
+            r_.sink.row(row);
+        if (text)
+            text->text() += '\n';
     }
 
     Reporting<syscount_bpf, Options>& r_;
@@ -345,7 +343,7 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (o.list)
                 list_names();

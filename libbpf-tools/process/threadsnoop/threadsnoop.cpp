@@ -151,7 +151,7 @@ std::vector<std::string> candidates(const Session& session, const Options& o)
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::set<std::pair<dev_t, ino_t>> seen; // a file has many names
     std::vector<bpf_link*> links;
     for (const std::string& path : candidates(session, o)) {

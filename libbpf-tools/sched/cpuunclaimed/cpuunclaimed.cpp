@@ -145,7 +145,7 @@ void put_json(Output& output, const unclaimed_sample& s, const Options& o)
 // offline.
 bool put_sample(Output& output, const void* row, const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::string& out = output.text();
     const unclaimed_sample* s = row ? *static_cast<const Sample*>(row) : nullptr;
     if (session.format == Format::json) {
@@ -191,33 +191,15 @@ constexpr Stream<cpuunclaimed_bpf, Options, Sample> kSamples{
     .mirror = put_sample,
     .prepare =
         [](Options&, Session& session) {
-            if (session.interval.count() != 0)
+            if (session.given("interval"))
                 fail_usage("each sample is printed: there is no interval (--duration, --count)");
             if (!session.columns.empty())
                 fail_usage("samples have no --columns");
+            session.interval = Seconds(0);
         },
 };
 
-int run(const Tool& tool, int argc, char** argv)
-{
-    Options o{};
-    const int status = guarded(tool, [&] {
-        Session session(tool);
-        parse_command_line(session, &o, argc, argv);
-        return Exit::complete;
-    });
-    if (status != int(Exit::complete))
-        return status;
-    return o.each ? kSamples.run(tool, argc, argv) : kIntervals.run(tool, argc, argv);
-}
-
-consteval Tool either()
-{
-    Tool tool = entry<kIntervals>();
-    tool.run = run;
-    return tool;
-}
-
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = either();
+constexpr auto kMode = [](const Options& o) { return o.each ? 1 : 0; };
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = modes<kMode, kIntervals, kSamples>();
 
 } // namespace

@@ -56,7 +56,7 @@ constexpr Stacks<offcputime_bpf, Options> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .unit = {.name = "microseconds", .total = true, .divisor = 1000},
-    .check = [](Options& o, const Session&) { check_off_options(o); },
+    .prepare = [](Options& o, Session&) { check_off_options(o); },
     .setup = [](offcputime_bpf& s, Options& o,
                 const Session&) { prepare_off(o, s.rodata->off_cfg, s.maps.off_tasks); },
     .banner =

@@ -128,7 +128,7 @@ constexpr Stacks<offwaketime_bpf, Options> kTool{
              .block = block,
              .folded = folded,
              .flame = flame},
-    .check = [](Options& o, const Session&) { check_off_options(o); },
+    .prepare = [](Options& o, Session&) { check_off_options(o); },
     .setup = [](offwaketime_bpf& s, Options& o,
                 const Session&) { prepare_off(o, s.rodata->off_cfg, s.maps.off_tasks); },
     .banner =

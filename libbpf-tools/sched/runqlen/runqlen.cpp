@@ -50,7 +50,7 @@ constexpr Column kColumns[] = {
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     return attach_sampler(program, SampleSource::cpu_clock,
                           {.frequency = o.frequency, .cpu = {}, .idle = true});
 }

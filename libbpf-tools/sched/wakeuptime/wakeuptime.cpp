@@ -132,8 +132,8 @@ constexpr Stacks<wakeuptime_bpf, Options> kTool{
              .block = block,
              .folded = folded,
              .flame = flame},
-    .check =
-        [](Options& o, const Session&) {
+    .prepare =
+        [](Options& o, Session&) {
             o.kernel_only = !o.user_stacks;
             check_off_options(o);
         },

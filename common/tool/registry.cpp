@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include <algorithm>
 
 // The linker's bounds of the section that tools register in.
@@ -46,23 +46,6 @@ std::string alias_command(const Tool& tool, const Alias& alias)
         if (!argument.empty())
             out += cat(" ", argument);
     return out;
-}
-
-int Called::run(int argc, char** argv) const
-{
-    if (!alias)
-        return tool->run(*tool, argc, argv);
-    const Tool named = under_alias(*tool, *alias);
-    std::vector<std::string> arguments; // the parser changes words where they are
-    for (const std::string_view argument : alias->arguments)
-        if (!argument.empty())
-            arguments.emplace_back(argument);
-    std::vector<char*> words{argv[0]};
-    for (std::string& argument : arguments)
-        words.push_back(argument.data());
-    words.insert(words.end(), argv + 1, argv + argc);
-    words.push_back(nullptr);
-    return tool->run(named, int(words.size()) - 1, words.data());
 }
 
 } // namespace corebox
