@@ -74,13 +74,13 @@ std::string bash_completion(std::span<const Tool* const> tools)
         });
         std::string options, values;
         for (const ListedOption& l : listed_options(*tool)) {
-            options += cat("--", l.option->name, l.option->arg.empty() ? " " : "= ");
+            options += cat("--", l.name, l.option->arg.empty() ? " " : "= ");
             const std::string may_be = values_of(*tool, *l.option);
             if (may_be.empty())
                 continue;
-            values += cat("--", l.option->name, "=", may_be, " ");
-            if (l.letter)
-                values += cat("-", l.letter, "=", may_be, " ");
+            values += cat("--", l.name, "=", may_be, " ");
+            for (const char letter : l.letters)
+                values += cat("-", letter, "=", may_be, " ");
         }
         cases += cat("    ", own, ")\n        options='", options, "'\n        values='", values,
                      "' ;;\n");
@@ -167,8 +167,8 @@ std::string zsh_completion(std::span<const Tool* const> tools)
             described += cat("            ", quoted(cat(name, ":", explanation(summary))), "\n");
         });
         for (const ListedOption& l : listed_options(*tool)) {
-            const std::string long_name = cat("--", l.option->name);
-            const std::string letter = l.letter ? cat("-", l.letter) : "";
+            const std::string long_name = cat("--", l.name);
+            const std::string letter = l.letters.empty() ? "" : cat("-", l.letters[0]);
             std::string rest = cat("[", explanation(l.option->help), "]");
             if (!l.option->arg.empty())
                 rest += cat(":", explanation(l.option->is_choice ? "word" : l.option->arg), ":",
@@ -178,7 +178,7 @@ std::string zsh_completion(std::span<const Tool* const> tools)
             const bool takes = !l.option->arg.empty();
             arguments +=
                 cat(" \\\n            ", quoted(cat(exclude, long_name, takes ? "=" : "", rest)));
-            if (l.letter)
+            if (!letter.empty())
                 arguments +=
                     cat(" \\\n            ", quoted(cat(exclude, letter, takes ? "+" : "", rest)));
         }
@@ -263,9 +263,9 @@ std::string fish_completion(std::span<const Tool* const> tools)
         const std::string condition =
             cat("complete -c corebox -n '__fish_seen_subcommand_from ", own, "'");
         for (const ListedOption& l : listed_options(*tool)) {
-            out += cat(condition, " -l ", l.option->name);
-            if (l.letter)
-                out += cat(" -s ", l.letter);
+            out += cat(condition, " -l ", l.name);
+            for (const char letter : l.letters)
+                out += letter == '?' ? "" : cat(" -s ", letter);
             out += cat(" -d ", quoted(l.option->help));
             if (!l.option->arg.empty())
                 out += values(values_of(*tool, *l.option));

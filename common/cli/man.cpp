@@ -207,19 +207,19 @@ std::string options(const Tool& tool)
             out += cat(".SS ", l.group, "\n");
         group = l.group;
         out += ".TP\n";
-        if (l.letter)
-            out += cat(bold(cat("-", l.letter)), ", ");
-        out += bold(cat("--", o.name));
+        for (const char letter : l.letters)
+            out += cat(bold(cat("-", letter)), ", ");
+        out += bold(cat("--", l.name));
         if (!o.arg.empty())
             out += cat(o.may_lack ? "[" : "", "=\\fI", roff(o.arg, true), "\\fR",
                        o.may_lack ? "]" : "");
         out += cat("\n", sentence(o.help), "\n");
-        if (!o.alias.empty())
-            out += cat("Also ", bold(cat("--", o.alias)), ".\n");
+        for (const std::string_view alias : l.aliases)
+            out += cat("Also ", bold(cat("--", alias)), ".\n");
     };
     // The tool's own come first, wherever the parser keeps them.
     const auto list = listed_options(tool);
-    for (const std::string_view wanted : {"", "Who is traced", "Common options"})
+    for (const std::string_view wanted : {std::string_view(), kFilterTitle, kCommonTitle})
         for (const ListedOption& l : list)
             if (l.group == wanted)
                 put(l);

@@ -90,6 +90,7 @@ struct Called {
 
     int run(int argc, char** argv) const; // argv[0] is not looked at
 };
+// Takes names such as opensnoop-bpfcc, bpf-opensnoop, opensnoop.py and opensnoop.bt too.
 Called find_tool(std::string_view name);
 
 // The tool that an alias is: messages, help and man page say its name.

@@ -193,6 +193,19 @@ void Output::make_keys()
     grow(line_.data(), kNumberBytes);
 }
 
+// "TIME-UTC" of "TIME-ZONE".
+static std::string title_of(const Column& c, bool utc)
+{
+    constexpr std::string_view kZone = "-ZONE";
+    if (!c.header.ends_with(kZone))
+        return std::string(c.header);
+    const time_t now = ::time(nullptr);
+    tm parts{};
+    localtime_r(&now, &parts);
+    return cat(c.header.substr(0, c.header.size() - kZone.size()), "-",
+               utc ? "UTC" : parts.tm_zone);
+}
+
 void Output::header()
 {
     if (options_.format == Format::json)
@@ -204,10 +217,11 @@ void Output::header()
             buffer_ += c.key;
         } else {
             const auto width = std::size_t(std::abs(c.width));
-            const std::size_t pad = c.header.size() < width ? width - c.header.size() : 0;
+            const std::string title = title_of(c, options_.utc);
+            const std::size_t pad = title.size() < width ? width - title.size() : 0;
             const bool last = i + 1 == visible_.size();
             buffer_.append(c.width < 0 ? pad : 0, ' ');
-            buffer_ += c.header;
+            buffer_ += title;
             buffer_.append(c.width > 0 && !last ? pad : 0, ' ');
             buffer_ += last ? "" : " ";
         }

@@ -91,7 +91,7 @@ constexpr Option kOptions[] = {
     flag<&Options::buckets>(0, "buckets", "Print what the percentiles are made from too"),
 };
 
-constexpr Letter kLetters[] = {{'j', "json"}};
+constexpr Letter kLetters[] = {{'j', "json"}, {'v', "buckets"}};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",

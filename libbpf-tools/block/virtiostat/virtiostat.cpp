@@ -33,7 +33,7 @@ constexpr Option kOptions[] = {
     opt<&Options::device>('n', "devname", "NAME", "Only queues of this device (virtio0)"),
 };
 
-constexpr Letter kLetters[] = {{'D', "verbose"}};
+constexpr Letter kLetters[] = {{'D', "debug"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,

@@ -41,7 +41,7 @@ constexpr Option kOptions[] = {
     flag<&Options::irq>('i', "irqoff", "Sections with interrupts disabled (the default)"),
     opt<&Options::min_us>('d', "min-duration", "US",
                           "Only what took at least this many microseconds (100)",
-                          {0, 3'600'000'000}),
+                          {0, 3'600'000'000}, "duration"),
     opt<&Options::section>(0, "section", "BEGIN,END",
                            "What lies between these two tracepoints on a CPU instead"),
 };

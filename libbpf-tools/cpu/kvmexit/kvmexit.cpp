@@ -44,7 +44,7 @@ constexpr Option kOptions[] = {
                                "Accepted for BCC's sake: nothing here takes so long", {1, 1 << 16}),
 };
 
-constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "verbose"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "debug"}};
 
 template <class T>
 constexpr Value optional_value(const std::optional<T>& v)

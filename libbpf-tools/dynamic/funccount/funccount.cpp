@@ -31,10 +31,9 @@ constexpr Option kOptions[] = {
     opt<&funccount_config::cpu>('c', "cpu", "CPU", "Only calls on this CPU", {0, 1 << 16}),
     show('r', "regexp", "The pattern is a regular expression"),
     show('T', "timestamp", "The time above each report"),
-    show('D', "debug", "As --verbose"),
 };
 
-constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}, {'D', "debug"}};
 
 constexpr Column kColumns[] = {
     col<[](const CallRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
@@ -76,7 +75,6 @@ constexpr Calls<funccount_bpf, Options> kTool{
             if (o.pattern.empty())
                 fail_usage("which functions? PATTERN, such as 'vfs_*' or t:sched:sched_switch");
             o.by_cpu = session.given("cpu");
-            session.verbose |= session.given("debug");
         },
     .points = chosen_points<Options>,
     .banner = [](const Options& o,

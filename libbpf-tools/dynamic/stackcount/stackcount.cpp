@@ -47,7 +47,6 @@ constexpr Option kOptions[] = {
     stack_option::storage,
     stack_option::hash_storage,
     stack_option::depth,
-    show(0, "debug", "As --verbose"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'D', "duration"}};
@@ -230,7 +229,6 @@ private:
             fail_usage("what leads to which function? PATTERN, such as submit_bio or "
                        "t:sched:sched_switch");
         check_stack_options(o);
-        session.verbose |= session.given("debug");
         o.per_process |= !session.pids.empty();
         o.verbose = o.address;
         o.address |= o.offset;

@@ -15,6 +15,7 @@ using P = decltype(fsslower_bpf::progs);
 struct Options : slow_config {
     int type = kNoFileSystem;
     Milliseconds min{10'000'000};
+    bool bcc_csv = false;
 };
 
 constexpr Example kExamples[] = {
@@ -39,15 +40,15 @@ constexpr Option kOptions[] = {
     opt<&Options::min>('m', "min", "MIN_MS",
                        "Only operations of more milliseconds than this, 0.5 is valid (default 10; "
                        "0: all)"),
-    flag<&Options::full_path>('F', "full-path", "Full path of the file"),
+    flag<&Options::full_path>('F', "full-path", "Print the full path of the file"),
+    flag<&Options::bcc_csv>('j', "bcc-csv", "Print BCC's comma-separated values", "csv"),
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::min>(0, "min-ms", "MIN_MS", "The same as --min"),
 };
 
-constexpr Letter kLetters[] = {
-    {'p', "pid"}, {'d', "duration"}, {'j', "csv"}, {'c', "csv"}, {'s', "csv"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}, {'c', "bcc-csv"}, {'s', "bcc-csv"}};
 
 constexpr std::string_view kOps[FS_OPS] = {"R", "W", "O", "S", "G", "C"};
 
@@ -68,6 +69,11 @@ constexpr Column kColumns[] = {
         return Fixed{r.lat_ns / 10'000, 2};
     }>("lat_ms", "LAT(ms)", -8, "Time it took, in milliseconds"),
     col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Time it took, in nanoseconds", kJsonOnly),
+    col<[](const SlowRow& r) { return r.task.time_ns / 1000; }>(
+        "end_us", "ENDTIME_us", -14, "End of the operation, in microseconds since boot",
+        costly("bcc-csv")),
+    col<[](const SlowRow& r) { return r.lat_ns / 1000; }>(
+        "lat_us", "LATENCY_us", -10, "Duration in microseconds", costly("bcc-csv")),
     col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
     col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
 };
@@ -76,6 +82,31 @@ bool decode(SlowRow& row, const Options& o, const void* record, std::size_t size
 {
     row.fill(*static_cast<const slow_event*>(record), static_cast<const char*>(record) + size,
              o.full_path);
+    return true;
+}
+
+// BCC's CSV differs from ours in its columns and headings.
+void choose_bcc_csv(Options& o, Session& session)
+{
+    if (!o.bcc_csv)
+        return;
+    if (session.format != Format::text)
+        fail_usage("--csv, --table-csv and --json exclude each other");
+    session.format = Format::csv;
+    o.bcc_csv = session.columns.empty();
+    if (o.bcc_csv)
+        session.columns = o.full_path ? "end_us,comm,pid,op,bytes,offset_bytes,lat_us,path"
+                                      : "end_us,comm,pid,op,bytes,offset_bytes,lat_us,file";
+}
+
+bool put_bcc_csv(Output& output, const void* row, const Session& session)
+{
+    if (!static_cast<const Options*>(session.options)->bcc_csv)
+        return false;
+    if (row)
+        output.row(row);
+    else
+        output.text() += "ENDTIME_us,TASK,PID,TYPE,BYTES,OFFSET_b,LATENCY_us,FILE\n";
     return true;
 }
 
@@ -95,6 +126,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
     .targets = [](const Options& o) { return file_system_targets(o.type); },
     .setup = [](fsslower_bpf&, Options& o, const Session&) { o.min_ns = o.min.ns; },
     .decode = decode,
+    .mirror = put_bcc_csv,
+    .prepare = choose_bcc_csv,
     .detached = calls_detached,
 };
 

@@ -50,11 +50,11 @@ constexpr Column kColumns[] = {
     col<&Row::socket_fd>("socket_fd", "SFD", 5, "Descriptor of the socket", kJsonOnly),
     col<&Row::socket_inode>("socket_inode", "SINODE", 10, "Inode number of the socket", kJsonOnly),
     col<&Row::fd>("fd", "FD", 5, "Descriptor in the process of this row; -1: it got none"),
-    col<&Row::err>("err", "ERR", 4, "errno of the sending or of the receiving, 0 on success"),
     col<[](const Row& r) { return Errno{r.err}; }>("error", "ERROR", 8, "Name of the errno",
                                                    kJsonOnly),
     col<&Row::inode>("inode", "INODE", 10, "Inode number of the file", kJsonOnly),
-    col<&Row::name>("name", "NAME", 0, "What the descriptor stands for, ? if not known"),
+    col<&Row::name>("name", "NAME", 24, "File that the descriptor refers to, ? if not known"),
+    col<&Row::err>("err", "ERR", 4, "errno of sending or receiving, 0 on success"),
 };
 
 constexpr Need kNeeds[] = {

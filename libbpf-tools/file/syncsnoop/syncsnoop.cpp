@@ -40,6 +40,11 @@ constexpr Example kExamples[] = {
     {"syncsnoop --quick", "Calls within a second of the one before"},
 };
 
+// The name of BCC's example.
+constexpr Alias kAliases[] = {
+    {"sync_timing", {"--quick"}, "Trace syncs that follow another within a second"},
+};
+
 constexpr Option kOptions[] = {
     flag<&Options::quick>('q', "quick",
                           "Only calls that follow another of their kind within a second"),
@@ -132,7 +137,8 @@ constexpr Stream<syncsnoop_bpf, Options, Row> kTool{
               .summary = "Trace calls that write caches out to disk",
               .details = "One line for each sync(2), fsync(2), fdatasync(2), msync(2), "
                          "sync_file_range(2) and syncfs(2), when it returns.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -26,7 +26,7 @@ constexpr Option kOptions[] = {
     handler_option::timestamp,
     handler_option::nanoseconds,
     handler_option::dist,
-    handler_option::events,
+    also_named("count", handler_option::events),
     handler_option::cpu,
     handler_option::per_cpu,
     flag<&Options::vectors>(0, "vectors", "Interrupts without a driver too: timer, IPIs"),

@@ -19,8 +19,14 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    handler_option::timestamp, handler_option::nanoseconds, handler_option::dist,
-    handler_option::events,    handler_option::cpu,         handler_option::per_cpu,
+    handler_option::timestamp,
+    handler_option::nanoseconds,
+    handler_option::dist,
+    handler_option::events,
+    // libbpf-tools' -C; the letter is Python's.
+    show(0, "count", "Print the counts and the times, as without this option"),
+    handler_option::cpu,
+    handler_option::per_cpu,
 };
 
 constexpr Column kColumns[] = {

@@ -50,7 +50,8 @@ constexpr Option kOptions[] = {
      .apply = [](void* options, std::string_view, const Range&) -> std::string {
          static_cast<Options*>(options)->level++;
          return {};
-     }},
+     },
+     .alias = "verbosity"},
     flag<&Options::progs>(0, "progs", "A line for each BPF program instead"),
     opt<&Options::pid>('p', "pid", "PID", "Only what this process holds", kPositive, {}, "pid"),
 };

@@ -53,7 +53,7 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return WallTime{r.task.time_ns, 3};
-    }>("time_ns", "TIME", 12, "Time of the end", with("timestamp|utc")),
+    }>("time_ns", "TIME-ZONE", 12, "Time of the end", with("timestamp|utc")),
     col<&Row::label>("label", "LABEL", 8, "What --label said", costly("label")),
     col<[](const Row& r) -> Value { return r.task.comm; }>(
         "pcomm", "PCOMM", 16, "Command name of the process; with -T, of the thread"),

@@ -31,6 +31,11 @@ constexpr Example kExamples[] = {
     {"setuidsnoop --json -- su user -c true", "What su does, as JSON"},
 };
 
+// The name of BCC's example.
+constexpr Alias kAliases[] = {
+    {"setuid_monitor", {}, "Trace changes of user and group IDs"},
+};
+
 constexpr Option kOptions[] = {
     flag<&Options::failed>('x', "failed", "Only calls that fail"),
 };
@@ -181,7 +186,8 @@ constexpr Stream<setuidsnoop_bpf, Options, Row> kTool{
                   "One line for each call of the setuid(2) family, when it returns, with the "
                   "IDs before and after, and for each exec of a set-user-ID or set-group-ID "
                   "program that changes them.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

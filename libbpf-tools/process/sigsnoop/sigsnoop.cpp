@@ -75,6 +75,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return number_if(!r.is_call() || r.call != CALL_PIDFD_SEND_SIGNAL || r.target, r.target);
     }>("tpid", "TPID", 7, "Target: process, or thread if it is sent to one; with -k as given"),
+    // BCC's killsnoop has no TCOMM, and libbpf-tools' sigsnoop has it before RESULT.
+    col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
+        "ret", "RESULT", 7, "Return value of the call: 0 or the negative errno", with("kill")),
     col<[](const Row& r) -> Value { return r.comm[0] ? Value(r.comm) : Value(Absent{"N/A"}); }>(
         "tcomm", "TCOMM", 16, "Command name of the target, or of the first"),
     col<[](const Row& r) -> Value {
@@ -82,8 +85,6 @@ constexpr Column kColumns[] = {
             return {};
         return Trusted{kOutcomes[r.result]};
     }>("outcome", "RESULT", 9, "What became of it", without("kill")),
-    col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
-        "ret", "RESULT", 6, "What the call returned: 0 or the negative errno", with("kill")),
     col<[](const Row& r) -> Value {
         return r.is_call() ? Value(Errno{r.result < 0 ? -r.result : 0}) : Value();
     }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),

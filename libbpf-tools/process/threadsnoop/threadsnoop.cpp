@@ -59,6 +59,8 @@ constexpr Column kColumns[] = {
                                                  "Thread ID of the one that creates", kJsonOnly),
     col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
     col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16, "Its command name"),
+    col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
+        "function", "FUNC", 24, "Function that the new thread runs"),
     col<[](const Row& r) { return r.child_tid; }>(
         "tid", "TID", 7, "Thread ID of the new thread; of a process, its process ID"),
     col<[](const Row& r) { return r.child_pid; }>("child_pid", "CHILD", 7,
@@ -70,8 +72,6 @@ constexpr Column kColumns[] = {
                                                          "Flags of clone(2)", kJsonOnly),
     col<[](const Row& r) -> Value { return r.start ? Value(Hex{r.start}) : Value(); }>(
         "start", "START", 14, "Address of what pthread_create() was told to run", kJsonOnly),
-    col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
-        "function", "FUNC", 0, "Its name"),
 };
 
 // Where a file has pthread_create(), as offset in the file.

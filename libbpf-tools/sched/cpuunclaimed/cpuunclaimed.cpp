@@ -29,19 +29,19 @@ Value percent(const CounterRow& r, unclaimed_counter counter)
 constexpr Example kExamples[] = {
     {"cpuunclaimed", "Every second"},
     {"cpuunclaimed -T 5 10", "Ten times every 5 seconds, with the time of day"},
-    {"cpuunclaimed --csv 0.1", "As CSV, with the counts, ten times a second"},
+    {"cpuunclaimed --table-csv 0.1", "Print intervals with their counts as CSV, ten a second"},
     {"cpuunclaimed -j", "Each sample, with the tasks of each CPU"},
     {"cpuunclaimed -JT --duration 10", "With the time at which each CPU was looked at, 10 seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::each>('j', "samples",
-                         "Print each sample instead, as CSV: the tasks of each CPU (BCC: --csv)"),
+    flag<&Options::each>('j', "samples", "Print the tasks of each CPU in each sample, as CSV",
+                         "csv"),
     {.key = 'J',
      .name = "fullcsv",
      .arg = {},
-     .help = "The same, and how long after the first CPU each was looked at",
+     .help = "Print also how long after the first CPU each CPU was sampled",
      .apply = [](void* options, std::string_view, const Range&) -> std::string {
          auto& o = *static_cast<Options*>(options);
          o.each = o.offsets = true;
@@ -94,6 +94,27 @@ void setup(cpuunclaimed_bpf& s, Options& o, const Session&)
     bpf_map__set_autocreate(s.maps.cb_events, o.each);
 }
 
+// As BCC prints it: "[HH:MM:SS] %CPU  83.00%, unclaimed idle 0.12%".
+void put_line(Output& output, const CounterRow& row)
+{
+    std::string& out = output.text();
+    if (output.columns().front()->key == "time_ns") {
+        output.cell(WallTime{row.time_ns});
+        out += ' ';
+    }
+    const auto put = [&](unclaimed_counter counter, std::size_t width) {
+        const std::size_t at = out.size();
+        output.cell(percent(row, counter));
+        const std::size_t size = out.size() - at;
+        out.insert(at, width > size ? width - size : 0, ' ');
+        out += '%';
+    };
+    out += "%CPU ";
+    put(UNCLAIMED_RUNNING, 6);
+    out += ", unclaimed idle ";
+    put(UNCLAIMED_IDLE, 0);
+}
+
 constexpr Counters<cpuunclaimed_bpf, Options> kIntervals{
     .about = {.name = "cpuunclaimed",
               .area = "sched",
@@ -108,6 +129,7 @@ constexpr Counters<cpuunclaimed_bpf, Options> kIntervals{
     .events = [](const CounterRow& r) -> std::uint64_t { return r.count.n[UNCLAIMED_SAMPLES]; },
     .setup = setup,
     .resolved = resolve_run_queues,
+    .line = put_line,
 };
 
 using Sample = const unclaimed_sample*;
@@ -192,9 +214,10 @@ constexpr Stream<cpuunclaimed_bpf, Options, Sample> kSamples{
     .prepare =
         [](Options&, Session& session) {
             if (session.interval.count() != 0)
-                fail_usage("each sample is printed: there is no interval (--duration, --count)");
+                fail_usage("-j and --csv print each sample and take no INTERVAL; for one line per "
+                           "interval as CSV, use --table-csv");
             if (!session.columns.empty())
-                fail_usage("samples have no --columns");
+                fail_usage("--columns does not apply to samples; omit -j, -J and --csv");
         },
 };
 
