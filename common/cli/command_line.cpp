@@ -393,8 +393,14 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
                       : int(Exit::output));
     }
 
+    // As this tool spells one of the kit's options.
+    const auto spelled = [&](std::string_view name) {
+        return cat("--", std::ranges::find_if(parser.entries, [&](const Entry& e) {
+                             return e.group == Group::common && e.option->name == name;
+                         })->name);
+    };
     if (session.given("json") && session.given("csv"))
-        fail_usage("--json and --csv exclude each other");
+        fail_usage(cat("--json and ", spelled("csv"), " exclude each other"));
     session.format = session.given("json")  ? Format::json
                      : session.given("csv") ? Format::csv
                                             : Format::text;
@@ -406,7 +412,7 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     if (session.given("interval") && session.interval.count() == 0)
         fail_usage("INTERVAL must be greater than 0");
     if (session.given("duration") && session.duration.count() == 0)
-        fail_usage("--duration must be greater than 0");
+        fail_usage(cat(spelled("duration"), " must be greater than 0"));
 }
 
 OutputOptions Session::output_options() const

@@ -314,8 +314,10 @@ TEST(Fsslower, OptionsAndOtherNames)
     const auto rows = lines(r.out);
     ASSERT_EQ(rows.size(), 1 + kEverything.size()) << r.out;
     EXPECT_EQ(rows[0], "ENDTIME_us,TASK,PID,TYPE,BYTES,OFFSET_b,LATENCY_us,FILE"); // BCC's
-    EXPECT_THAT(rows[2], testing::MatchesRegex("[0-9]+,guest_tests," + to_string(child.pid()) +
-                                               ",W,1000,0,[0-9]+,f"));
+    EXPECT_NE(rows[2].find(",guest_tests," + to_string(child.pid()) + ",W,1000,0,"),
+              std::string::npos)
+        << rows[2];
+    EXPECT_TRUE(rows[2].ends_with(",f")) << rows[2];
     EXPECT_EQ(run({"ext4slower", "--csv", "--json"}).status, 1);
 }
 

@@ -135,18 +135,17 @@ TEST_P(Usage, RefusesWhatIsWrong)
 {
     // Where BCC has another meaning for the kit's name, the kit's is under its other name.
     const Json schema = Json::parse(run({name(), "--schema"}).out);
-    const auto named = [&](const std::string& option) {
-        for (const Json& o : schema.at("options"))
-            if (o.at("group") == "common" &&
-                (o.at("name") == option || o.value("aliases", Json::array()).contains(option)))
-                return "--" + option;
-        return std::string();
+    const auto spelled = [&](const std::string& option, const std::string& other) {
+        return "--" + (std::ranges::any_of(schema.at("options"),
+                                           [&](const Json& o) {
+                                               return o.at("name") == option &&
+                                                      o.at("group") == "common";
+                                           })
+                           ? option
+                           : other);
     };
-    const auto of = [](const std::string& name, const std::string& other) {
-        return name.empty() ? other : name;
-    };
-    const std::string duration = of(named("duration"), "--run-time"),
-                      count = of(named("count"), "--limit"), csv = of(named("csv"), "--table-csv");
+    const std::string duration = spelled("duration", "run-time"), count = spelled("count", "limit"),
+                      csv = spelled("csv", "table-csv");
     expect_one_line(run({name(), "--nonsense"}), 1, "--nonsense");
     expect_one_line(run({name(), duration, "0"}), 1, duration.substr(2));
     expect_one_line(run({name(), duration, "x"}), 1, duration.substr(2));
