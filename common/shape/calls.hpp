@@ -89,7 +89,7 @@ struct Calls {
                                   session.pids.size() == 1 ? session.pids[0] : 0);
             if (probes.functions().empty())
                 fail("find a traceable function that the pattern chooses", ENOENT,
-                     "tplist shows what there is");
+                     "tplist lists what this system has");
             o.probes = &probes;
             Command command(session);
             const auto cpus = std::size_t(libbpf_num_possible_cpus());

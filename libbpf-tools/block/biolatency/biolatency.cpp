@@ -21,7 +21,7 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biolatency 1 10", "Ten histograms, one each second"},
+    {"biolatency 1 10", "Print ten histograms, one per second"},
     {"biolatency -QD", "Time in the kernel's queues too, a histogram for each disk"},
     {"biolatency -F -d vda1", "A histogram for each kind of request to one partition"},
     {"biolatency --json 5", "JSON with exact counts, every 5 seconds"},
@@ -30,10 +30,10 @@ constexpr Example kExamples[] = {
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
     flag<&Options::queued>('Q', "queued", "Include the time in the kernel's queues"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
     flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
     flag<&Options::per_flags>('F', "flags", "A histogram for each set of request flags", "flag"),
-    show('e', "extension", "Print average, total and count as BCC does"),
+    show('e', "extension", "Print the average, total and count as BCC does"),
     opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
 };
 

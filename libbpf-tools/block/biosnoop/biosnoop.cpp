@@ -83,8 +83,9 @@ constexpr Column kColumns[] = {
     }>("time_ns", "TIMESTAMP", 12, "Time when it was complete", with("timestamp")),
     col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 14,
                                                         "Command name of the thread that asked"),
-    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Its process ID"),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Its thread ID", kJsonOnly),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread"),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7,
+                                              "Thread ID of the thread that was woken", kJsonOnly),
     col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
     col<[](const Row& r) { return Trusted{r.letters}; }>(
         "type", "T", 4,

@@ -44,7 +44,7 @@ constexpr Example kExamples[] = {
 
 constexpr Option kOptions[] = {
     opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
     opt<&Options::every>('i', "interval", "SECONDS", "A report each interval"),
     stack_option::folded,
     stack_option::annotations,
@@ -52,8 +52,7 @@ constexpr Option kOptions[] = {
     stack_option::flame,
     stack_option::storage,
     opt<&StackOptions::hash_storage>(0, "hash-storage-size", "KEYS",
-                                     "Room for so many combinations of process, disk and stack "
-                                     "(4096)",
+                                     "Limit the number of table rows (default: 4096)",
                                      {1, 1 << 20}),
     stack_option::depth,
 };
@@ -63,8 +62,8 @@ constexpr Letter kLetters[] = {{'p', "pid"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
         "comm", "COMM", 16, "Command name of the task that asked for the I/O"),
-    col<&Row::pid>("pid", "PID", 7, "Its process ID"),
-    col<&Row::tid>("tid", "TID", 7, "Its thread ID", costly("per-thread")),
+    col<&Row::pid>("pid", "PID", 7, "Process ID of this thread"),
+    col<&Row::tid>("tid", "TID", 7, "Thread ID of the thread that was woken", costly("per-thread")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
                                                                       "Name of the disk"),
     col<[](const Row& r) { return StackRow::names(*r.kernel); }>(

@@ -54,7 +54,7 @@ constexpr Column kColumns[] = {
         return Hex{r.function->sites.empty() ? r.function->address : r.function->sites[0].offset};
     }>("address", "ADDR", 18, "Address in the kernel; place in the file", kJsonOnly),
     col<&CallRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                               "Real length of the interval in nanoseconds", kJsonOnly),
+                               "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Calls<funccount_bpf, Options> kTool{

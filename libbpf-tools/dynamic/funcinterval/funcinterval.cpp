@@ -37,8 +37,8 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "The time above each report"),
-    flag<&Options::microseconds>('u', "microseconds", "Histogram of microseconds"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::microseconds>('u', "microseconds", "Show microseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
     flag<&Options::per_thread>(0, "per-thread", "Between two hits in one thread, not in any"),
     show('r', "regexp", "The pattern is a regular expression"),
 };

@@ -58,10 +58,10 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "The time above each report"),
-    flag<&Options::microseconds>('u', "microseconds", "Histogram of microseconds"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
+    flag<&Options::microseconds>('u', "microseconds", "Show microseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
     flag<&Options::per_function>('F', "function", "A histogram for each function"),
-    flag<&Options::per_process>(0, "per-process", "A histogram for each process"),
+    flag<&Options::per_process>(0, "per-process", "Show a histogram for each process"),
     show('r', "regexp", "The pattern is a regular expression"),
     opt<&Options::level>('l', "level", "LEVEL", "Only the outermost LEVEL calls within each other",
                          {1, CALL_DEPTH}),

@@ -66,12 +66,12 @@ constexpr Option kOptions[] = {
                         {1, FUNCSLOWER_ARGS}),
     show('T', "time", "Time of day"),
     show('t', "timestamp", "Time since the first event in seconds"),
-    flag<&Options::folded>('f', "folded", "One line a stack, for flame graphs"),
+    flag<&Options::folded>('f', "folded", "Print one line per stack, for flame graphs"),
     flag<&Options::user_stack>('U', "user-stack", "Print the user stack"),
     flag<&Options::kernel_stack>('K', "kernel-stack", "Print the kernel stack"),
     show('r', "regexp", "The functions are regular expressions"),
     opt<&Options::storage>(0, "stack-storage-size", "STACKS",
-                           "Room for so many different stacks (16384)", {1, 1 << 22}),
+                           "Limit the number of stacks (default: 16384)", {1, 1 << 22}),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};

@@ -188,7 +188,7 @@ struct StackCount {
                                   session.pids.size() == 1 ? session.pids[0] : 0);
             if (probes.functions().empty())
                 fail("find a traceable function that the pattern chooses", ENOENT,
-                     "tplist shows what there is");
+                     "tplist lists what this system has");
             o.probes = &probes;
             // What leads to a breakpoint in user space is, in the kernel, how it handles it.
             const auto kind = probes.kind();

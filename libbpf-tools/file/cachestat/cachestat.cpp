@@ -62,7 +62,8 @@ constexpr Column kColumns[] = {
     col<kCount<PAGE_CACHE_READ_IN>>("read_in_pages", "READ_IN", -8,
                                     "Pages read from storage, read-ahead included", kJsonOnly),
     col<[](const Row& r) { return r.interval_ns; }>(
-        "interval_ns", "INTERVAL", -12, "Real length of the interval in nanoseconds", kJsonOnly),
+        "interval_ns", "INTERVAL", -12, "Measured length of the interval in nanoseconds",
+        kJsonOnly),
 };
 
 constexpr Counters<cachestat_bpf, Options, Row> kTool{

@@ -54,7 +54,7 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return misses(r); }>("misses", "MISSES", -9,
                                                        "Misses in the interval", kJsonOnly),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Counters<dcstat_bpf, Options> kTool{

@@ -21,7 +21,7 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"readahead", "Until Ctrl-C"},
+    {"readahead", "Run until Ctrl-C"},
     {"readahead -d 10", "Over 10 seconds"},
     {"readahead -i 5 -p 181", "What process 181 reads ahead, every 5 seconds"},
 };

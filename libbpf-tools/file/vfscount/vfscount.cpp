@@ -50,7 +50,7 @@ constexpr Column kColumns[] = {
     }>("module", "MODULE", 12, "The module that it is in", kJsonOnly),
     col<&CallRow::calls>("count", "COUNT", -8, "Calls in the interval"),
     col<&CallRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                               "Real length of the interval in nanoseconds", kJsonOnly),
+                               "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {kFunctionNeed<vfscount_bpf, Options>};

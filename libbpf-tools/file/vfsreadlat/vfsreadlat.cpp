@@ -17,12 +17,12 @@ struct Options : vfsreadlat_config {
 constexpr Example kExamples[] = {
     {"vfsreadlat", "How long reads take, every 5 seconds"},
     {"vfsreadlat 1 10", "Ten reports, one each second"},
-    {"vfsreadlat --by-process 1 1", "A histogram for each process"},
+    {"vfsreadlat --by-process 1 1", "Show a histogram for each process"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::by_process>('P', "by-process", "A histogram for each process"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::by_process>('P', "by-process", "Show a histogram for each process"),
     show('T', "timestamp", "Print the time of day"),
 };
 

@@ -80,7 +80,7 @@ constexpr Column kColumns[] = {
     col<kCount<VFS_RMDIR>>("rmdirs", "RMDIRS", -8, "Directories removed in the interval",
                            kJsonOnly),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr std::string_view kReadBlind =

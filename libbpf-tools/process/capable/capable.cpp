@@ -129,7 +129,7 @@ constexpr Option kOptions[] = {
     choice<&Options::unique_by>('u', "unique-by", "pid|cgroup",
                                 "The same, and what makes them alike beside"),
     opt<&Options::depth>(0, "perf-max-stack-depth", "FRAMES",
-                         "Frames of a stack, counted from its leaf (127)", {1, EVENT_STACK_DEPTH}),
+                         "Limit the frames of a stack (default: 127)", {1, EVENT_STACK_DEPTH}),
     opt<&Options::storage>(0, "stack-storage-size", "STACKS",
                            "Taken for the sake of scripts, without effect: a stack comes with its "
                            "event",

@@ -34,7 +34,7 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return r.count.n[NEW_THREAD]; }>(
         "threads", "THREADS", -8, "New threads of processes that were there"),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {

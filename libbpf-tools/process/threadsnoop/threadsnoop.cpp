@@ -58,7 +58,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.task.tid; }>("parent_tid", "PTID", 7,
                                                  "Thread ID of the one that creates", kJsonOnly),
     col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
-    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16, "Its command name"),
+    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
+                                                           "Command name of this thread"),
     col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
         "function", "FUNC", 24, "Function that the new thread runs"),
     col<[](const Row& r) { return r.child_tid; }>(
