@@ -43,10 +43,10 @@ std::vector<std::uint32_t> online_cpus()
 {
     const auto text = read_file("/sys/devices/system/cpu/online");
     if (!text)
-        fail("read /sys/devices/system/cpu/online", errno, "mount sysfs");
+        fail("cannot read /sys/devices/system/cpu/online", errno, "mount sysfs");
     auto cpus = parse_cpu_list(*text);
     if (!cpus || cpus->empty())
-        fail("understand /sys/devices/system/cpu/online", 0);
+        fail("cannot parse /sys/devices/system/cpu/online", 0);
     return *std::move(cpus);
 }
 

@@ -88,7 +88,7 @@ struct Calls {
             FunctionProbes probes(points(o, session),
                                   session.pids.size() == 1 ? session.pids[0] : 0);
             if (probes.functions().empty())
-                fail("find a traceable function that the pattern chooses", ENOENT,
+                fail("cannot find a traceable function that matches the pattern", ENOENT,
                      "tplist lists what this system has");
             o.probes = &probes;
             Command command(session);

@@ -41,8 +41,7 @@ inline constexpr Column waker_pid =
         "waker_pid", "WAKER-PID", 9, "Process ID of the waker");
 inline constexpr Column waker_tid =
     col<[](const StackRow& r) { return number_of(r.partner, r.partner.tid); }>(
-        "waker_tid", "WAKER-TID", 9, "Thread ID of the thread that was woken",
-        costly("per-thread"));
+        "waker_tid", "WAKER-TID", 9, "Thread ID of the waker", costly("per-thread"));
 inline constexpr Column state = col<[](const StackRow& r) { return state_letter(r.detail); }>(
     "state", "STATE", 5, "State while it waited: S sleeping, D uninterruptible, ...");
 inline constexpr Column count = col<&StackRow::events>("count", "COUNT", -8, "Number of waits");

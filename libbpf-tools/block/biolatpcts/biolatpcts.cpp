@@ -246,7 +246,7 @@ public:
         ::sigprocmask(SIG_BLOCK, &set, nullptr);
         signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
         if (!signals_)
-            fail("receive signals", errno);
+            fail("cannot receive signals", errno);
     }
 
     int fd() const { return signals_.get(); }

@@ -62,8 +62,8 @@ constexpr Letter kLetters[] = {{'p', "pid"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
         "comm", "COMM", 16, "Command name of the task that asked for the I/O"),
-    col<&Row::pid>("pid", "PID", 7, "Process ID of this thread"),
-    col<&Row::tid>("tid", "TID", 7, "Thread ID of the thread that was woken", costly("per-thread")),
+    col<&Row::pid>("pid", "PID", 7, "Process ID of this task"),
+    col<&Row::tid>("tid", "TID", 7, "Thread ID of this task", costly("per-thread")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
                                                                       "Name of the disk"),
     col<[](const Row& r) { return StackRow::names(*r.kernel); }>(
@@ -115,7 +115,7 @@ public:
                          r_.skeleton.maps.cb_stacks_spill);
         std::vector<Row> rows = read(entries, words);
         if (words.kernel_hidden())
-            say(r_.session.tool, "kernel functions have no names here: needs CAP_SYSLOG");
+            say(r_.session.tool, "kernel functions have no names: this requires CAP_SYSLOG");
         writer_.begin(monotonic_ns());
         for (const Row& row : rows)
             print(row);

@@ -167,7 +167,7 @@ void setup(dirtop_bpf& s, Options& o, const Session& session)
     if (o.dirs.empty()) {
         look(o);
         if (o.dirs.empty())
-            fail("find a directory that -d names", ENOENT);
+            fail("cannot find a directory that matches -d", ENOENT);
         for (const Directory& d : o.dirs) {
             std::string path;
             escape_text(path, d.path, false);
@@ -207,7 +207,7 @@ void fill(dirtop_bpf& s, Options& o, bool first)
         __atomic_fetch_or(&s.bss->dir_bits[bit / 64], 1ull << (bit % 64), __ATOMIC_RELAXED);
         d.told = bpf_map_update_elem(fd, &d.id, &number, BPF_ANY) == 0;
         if (!d.told && first)
-            fail("tell the kernel the directories", errno);
+            fail("cannot pass the directories to the kernel", errno);
     }
 }
 

@@ -55,8 +55,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", -4, "CPU"),
     col<[](const Row& r) { return r.e.pid; }>("pid", "PID", -7, "Process ID of this thread",
                                               kJsonOnly),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", -7,
-                                              "Thread ID of the thread that was woken", kJsonOnly),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", -7, "Thread ID of this thread",
+                                              kJsonOnly),
     col<[](const Row& r) -> Value { return r.e.comm; }>(
         "comm", "COMM", 16, "Command name of the interrupted thread, or ksoftirqd"),
 };
