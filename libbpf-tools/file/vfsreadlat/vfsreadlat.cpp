@@ -15,8 +15,8 @@ struct Options : vfsreadlat_config {
 };
 
 constexpr Example kExamples[] = {
-    {"vfsreadlat", "How long reads take, every 5 seconds"},
-    {"vfsreadlat 1 10", "Ten reports, one each second"},
+    {"vfsreadlat", "Print a histogram every 5 seconds"},
+    {"vfsreadlat 1 10", "Print ten reports, one per second"},
     {"vfsreadlat --by-process 1 1", "Show a histogram for each process"},
 };
 
@@ -46,8 +46,8 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
     .about = {.name = "vfsreadlat",
               .area = "file",
               .summary = "Show the latency of reads as a histogram",
-              .details = "The time that vfs_read() takes: read(2) and pread(2) of files, sockets, "
-                         "pipes and terminals, waiting for data included.",
+              .details = "Measures vfs_read(): read(2) and pread(2) of files, sockets, pipes and "
+                         "terminals. The time includes waiting for data.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
