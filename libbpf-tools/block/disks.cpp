@@ -116,7 +116,7 @@ Disk find_disk(std::string_view name)
         for (const std::string& one : names)
             below += cat(below.empty() ? "" : ", ", one);
         fail(cat("'", name, "' has no requests itself"), 0,
-             below.empty() ? "" : cat("trace its path ", below));
+             below.empty() ? "" : cat("trace the disk below: ", below));
     }
     return disk;
 }

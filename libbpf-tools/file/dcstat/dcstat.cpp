@@ -62,9 +62,8 @@ constexpr Counters<dcstat_bpf, Options> kTool{
     .about = {.name = "dcstat",
               .area = "file",
               .summary = "Count hits and misses of the dentry cache",
-              .details =
-                  "Prints one line per interval: how many names were looked up in the kernel's "
-                  "directory entry cache, and how many the file system had to answer.",
+              .details = "Prints one line per interval: how many names were looked up in the "
+                         "dentry cache, and how many the file system had to answer.",
               .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,
