@@ -33,10 +33,9 @@ constexpr Option kFilterOptions[] = {
     opt<&Session::cgroup>(0, "cgroup", "PATH", "Trace only this cgroup (v2) and those below it", {},
                           {}, "cgroup"),
     opt<&Session::cgroup_map>(0, "cgroupmap", "PATH",
-                              "Trace only cgroups whose ID is in this pinned BPF map", {}, {},
-                              "file"),
+                              "Trace only cgroups in this pinned map of IDs", {}, {}, "file"),
     opt<&Session::mntns_map>(0, "mntnsmap", "PATH",
-                             "Trace only mount namespaces in this pinned BPF map", {}, {}, "file"),
+                             "Trace only mount namespaces in this pinned map", {}, {}, "file"),
 };
 constexpr Option kEventOptions[] = {
     opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Set the size of the event buffer",
@@ -47,8 +46,7 @@ constexpr Option kEventOptions[] = {
 constexpr Option kSortedOptions[] = {
     opt<&Session::rows>(0, "rows", "ROWS", "Print at most this many rows", {1, 10'000'000},
                         "maxrows"),
-    flag<&Session::no_clear>(0, "noclear",
-                             "Print reports one below the other, do not clear the screen"),
+    flag<&Session::no_clear>(0, "noclear", "Keep the screen, do not clear it between reports"),
 };
 constexpr Option kIntervalOperands[] = {
     opt<&Session::interval>(0, "interval", "INTERVAL", "Seconds between reports, such as 1 or 0.5"),
@@ -68,10 +66,10 @@ constexpr Option kCommonOptions[] = {
     show(0, "csv", "Print comma-separated values", "table-csv"),
     opt<&Session::columns>(0, "columns", "KEY,...", "Print only these columns, in this order"),
     flag<&Session::utc>(0, "utc", "Print times of day in UTC"),
-    flag<&Session::explain>(0, "explain", "Print the probes in use, and why they were chosen"),
+    flag<&Session::explain>(0, "explain", "Print which probes are used, and why"),
     flag<&Session::check>(0, "check", "Check that the tool can run here, then exit"),
-    opt<&Session::btf>(0, "btf", "FILE", "Read the kernel's BTF from FILE (or FILE/RELEASE.btf)",
-                       {}, {}, "file"),
+    opt<&Session::btf>(0, "btf", "FILE", "Read kernel BTF from FILE or FILE/RELEASE.btf", {}, {},
+                       "file"),
     opt<&Session::ready_fd>(0, "ready-fd", "FD", "Write a byte to this descriptor once attached",
                             {0, 1 << 20}),
     show(0, "schema", "Print options and columns as JSON"),
@@ -233,8 +231,8 @@ std::string examples_help(const Tool& tool)
     std::string out;
     for (const Alias& alias : tool.about.aliases)
         out += cat(out.empty() ? "\nOther names:\n" : "", "  ", alias.name,
-                   std::string(alias.name.size() < 17 ? 17 - alias.name.size() : 1, ' '), "is ",
-                   alias_command(tool, alias), "\n");
+                   std::string(alias.name.size() < 17 ? 17 - alias.name.size() : 1, ' '),
+                   "same as ", alias_command(tool, alias), "\n");
     if (!tool.about.examples.empty())
         out += "\nExamples:\n";
     for (const Example& e : tool.about.examples)

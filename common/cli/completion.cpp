@@ -14,10 +14,10 @@ struct Verb {
     std::string_view name, summary;
 };
 constexpr Verb kVerbs[] = {
-    {"list", "The tools by area"},
-    {"help", "The manual of a tool"},
-    {"doctor", "Which tools run on this machine"},
-    {"completion", "Completion for bash, zsh or fish"},
+    {"list", "List the tools by area"},
+    {"help", "Print the man page of a tool"},
+    {"doctor", "Check which tools run on this machine"},
+    {"completion", "Print the completion for bash, zsh or fish"},
     {"--install", "Make a link for each tool in a directory"},
     {"--help", "Print a short help"},
     {"--version", "Print the version"},

@@ -60,7 +60,7 @@ void check_sampling(const Sampling& sampling)
     const auto limit = kernel_setting("perf_event_max_sample_rate");
     if (limit && sampling.frequency > *limit)
         fail(cat("the kernel samples at most at ", *limit, " Hertz"), 0,
-             "raise kernel.perf_event_max_sample_rate (sysctl)");
+             "raise sysctl kernel.perf_event_max_sample_rate");
 }
 
 std::optional<PerfEvent> perf_event(std::string_view name)
