@@ -102,7 +102,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
 constexpr Stream<exitsnoop_bpf, Options, Row> kTool{
     .about = {.name = "exitsnoop",
               .area = "process",
-              .summary = "Trace the ends of processes, with age and cause",
+              .summary = "Trace processes that end, with age and cause",
               .details = "Prints one line for each process when its last thread ends: how long it "
                          "lived, and its exit code or the signal that killed it.",
               .examples = kExamples},

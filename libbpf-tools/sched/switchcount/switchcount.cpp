@@ -27,7 +27,7 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Alias kAliases[] = {
-    {"task_switch", {}, "Count switches from one task to another"},
+    {"task_switch", {}, "Count switches between tasks"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
@@ -69,7 +69,7 @@ void name_outside(std::uint32_t& tid, char (&comm)[COMM_LEN])
 constexpr Top<switchcount_bpf, Options, Row> kTool{
     .about = {.name = "switchcount",
               .area = "sched",
-              .summary = "Count switches from one task to another",
+              .summary = "Count switches between tasks",
               .details = "Prints one line for each pair of threads: how often the CPU switched "
                          "from the first to the second in the interval.",
               .examples = kExamples,
