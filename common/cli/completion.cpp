@@ -168,17 +168,24 @@ std::string zsh_completion(std::span<const Tool* const> tools)
         });
         for (const ListedOption& l : listed_options(*tool)) {
             const std::string long_name = cat("--", l.name);
-            const std::string letter = l.letters.empty() ? "" : cat("-", l.letters[0]);
+            std::vector<std::string> letters;
+            std::string exclude;
+            for (const char letter : l.letters)
+                if (letter != '?') { // a pattern to zsh
+                    letters.push_back(cat("-", letter));
+                    exclude += cat(exclude.empty() ? "(" : " ", letters.back());
+                }
+            if (!letters.empty())
+                exclude += cat(" ", long_name, ")");
             std::string rest = cat("[", explanation(l.option->help), "]");
             if (!l.option->arg.empty())
                 rest += cat(":", explanation(l.option->is_choice ? "word" : l.option->arg), ":",
                             action(values_of(*tool, *l.option)));
-            const std::string exclude = letter.empty() ? "" : cat("(", letter, " ", long_name, ")");
             // "-n+": the value may follow in the same word; "--name=": behind "=" or in the next.
             const bool takes = !l.option->arg.empty();
             arguments +=
                 cat(" \\\n            ", quoted(cat(exclude, long_name, takes ? "=" : "", rest)));
-            if (!letter.empty())
+            for (const std::string& letter : letters)
                 arguments +=
                     cat(" \\\n            ", quoted(cat(exclude, letter, takes ? "+" : "", rest)));
         }
