@@ -183,7 +183,10 @@ error_t on_option(int key, char* arg, argp_state* state)
         p.error = cat("--", e->name, " must be ", must_be, ", not '", arg ? arg : "", "'");
         return EINVAL;
     }
-    p.session.given_names.insert(o.name);
+    // An option of the tool has the name to itself.
+    const auto own = std::ranges::find(p.session.tool.options, o.name, &Option::name);
+    const bool is_hidden = e->group != Group::own && own != p.session.tool.options.end();
+    p.session.given_names.insert(is_hidden ? e->name : o.name);
     p.help |= o.name == "help";
     p.usage |= o.name == "usage";
     p.version |= o.name == "version";

@@ -230,6 +230,7 @@ constexpr Option kOwnNames[] = {
     opt<&OwnOptions::least>('d', "least", "US", "Trace only longer ones", {}, "duration"),
     flag<&OwnOptions::details>('v', "details", "Print details"),
     opt_maybe<&OwnOptions::label>(0, "label", "TEXT", "Print a label"),
+    show('C', "count", "Print counts"),
 };
 constexpr Tool kOwnTool{
     .about = {.name = "own", .area = "test", .summary = "Test names", .details = ""},
@@ -267,6 +268,10 @@ TEST(CommandLine, NamesThatTheToolOwnsAreNotTheKits)
     parse({"--debug", "--label", "a word"}, o, debug);
     EXPECT_TRUE(debug.verbose);
     EXPECT_EQ(o.label.text, "a word");
+    Session limited(kOwnTool);
+    parse({"--limit", "3"}, o, limited);
+    EXPECT_EQ(limited.count, 3u);
+    EXPECT_FALSE(limited.given("count"));
     Session lacking(kOwnTool);
     parse({"--label", "-v"}, o, lacking);
     EXPECT_EQ(o.label.text, "none");
