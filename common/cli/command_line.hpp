@@ -24,9 +24,12 @@ std::string either(
 // What the command line takes, as man pages and completions show it.
 struct ListedOption {
     const Option* option;
-    char letter;            // 0: none
+    std::string_view name; // as this tool spells it
+    std::vector<std::string_view> aliases;
+    std::string letters;    // all; the first is the one to show
     std::string_view group; // title; empty: the tool's own
 };
+inline constexpr std::string_view kFilterTitle = "Filters", kCommonTitle = "Common options";
 std::vector<ListedOption> listed_options(const Tool& tool);
 std::vector<const Option*> listed_operands(const Tool& tool);
 

@@ -17,6 +17,7 @@ class Clock
 public:
     explicit Clock(bool utc) : utc_(utc) { synchronise(); }
     void synchronise();
+    bool utc() const { return utc_; }
     std::uint64_t wall_ns(std::uint64_t mono_ns) const { return mono_ns + offset_; }
     // "HH:MM:SS", in local time unless UTC was requested. Valid until the next call.
     std::string_view time_of_day(std::uint64_t wall_ns);

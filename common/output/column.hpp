@@ -24,7 +24,7 @@ constexpr Show costly(std::string_view option) { return {Show::When::costly, opt
 
 struct Column {
     std::string_view key;    // JSON and --columns name, with the unit: lat_us
-    std::string_view header; // text; BCC's
+    std::string_view header; // text; BCC's; of "TIME-ZONE" the zone's own name
     int width;               // > 0: left-aligned, < 0: right-aligned, 0: the rest of the line
     std::string_view help;
     Show show;

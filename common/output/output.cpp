@@ -102,6 +102,19 @@ Output::Output(const OutputOptions& options, std::span<const Column> columns)
         json_keys_.push_back(cat('"', c->key, "\":"));
 }
 
+// "TIME-UTC" of "TIME-ZONE".
+static std::string title_of(const Column& c, bool utc)
+{
+    constexpr std::string_view kZone = "-ZONE";
+    if (!c.header.ends_with(kZone))
+        return std::string(c.header);
+    const time_t now = ::time(nullptr);
+    tm parts{};
+    localtime_r(&now, &parts);
+    return cat(c.header.substr(0, c.header.size() - kZone.size()), "-",
+               utc ? "UTC" : parts.tm_zone);
+}
+
 void Output::header()
 {
     if (format_ == Format::json)
@@ -115,10 +128,11 @@ void Output::header()
             continue;
         }
         const auto width = std::size_t(std::abs(c.width));
-        const std::size_t pad = c.header.size() < width ? width - c.header.size() : 0;
+        const std::string title = title_of(c, renderer_.clock().utc());
+        const std::size_t pad = title.size() < width ? width - title.size() : 0;
         const bool last = i + 1 == columns().size();
         out.append(c.width < 0 ? pad : 0, ' ');
-        out += c.header;
+        out += title;
         out.append(c.width > 0 && !last ? pad : 0, ' ');
         out += last ? "" : " ";
     }

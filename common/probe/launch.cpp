@@ -442,7 +442,7 @@ bool Launcher::loaded(int result, bpf_object*)
         fail("load the BPF programs", -result, privilege_hint());
     fail(
         cat("load the BPF programs", program.empty() ? "" : cat(" (", program, ": ", message, ")")),
-        -result, session_.verbose ? "" : "--verbose prints the kernel's reasons");
+        -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)

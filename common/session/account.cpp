@@ -55,7 +55,7 @@ std::string loss_hint(const Tool& tool, const Lost& lost)
     if (lost.skipped && std::ranges::any_of(tool.needs, [](const Need& need) {
             return std::ranges::find(need.rungs, "kprobe", &Rung::name) != need.rungs.end();
         }))
-        return "; COREBOX_PROBES=kprobe loses none so";
+        return "; COREBOX_PROBES=kprobe avoids this loss";
     return {};
 }
 

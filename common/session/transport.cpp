@@ -42,7 +42,7 @@ EventReader::EventReader(bpf_map* events, bool perf, unsigned bytes, Sink sink, 
         ring_ = ring_buffer__new(fd, on_ring, this, nullptr);
     }
     if (!ring_ && !perf_)
-        fail("open the event buffer", errno);
+        fail("cannot open the event buffer", errno);
 }
 
 EventReader::~EventReader()

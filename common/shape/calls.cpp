@@ -17,7 +17,7 @@ CallCounts::CallCounts(const bpf_map* map, std::size_t cpus, const FunctionProbe
     bytes_ = (then_.size() * cpus * sizeof(std::uint64_t) + page - 1) / page * page;
     void* memory = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
     if (memory == MAP_FAILED)
-        fail("map the counters", errno);
+        fail("cannot map the counters", errno);
     counts_ = static_cast<const std::uint64_t*>(memory);
 }
 

@@ -129,8 +129,8 @@ struct Calls {
                               session->pids.size() == 1 ? session->pids[0] : 0);
         FunctionProbes& probes = *state->probes;
         if (probes.functions().empty())
-            fail("find a traceable function that the pattern chooses", ENOENT,
-                 "tplist shows what there is");
+            fail("cannot find a traceable function that matches the pattern", ENOENT,
+                 "tplist lists what this system has");
         tracing.options().probes = &probes;
         tracing.attach_needs(
             point_need(needs, probes.kind()),

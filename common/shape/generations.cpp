@@ -107,7 +107,7 @@ void Entries::read_one_by_one(int fd, __u32 generation)
             keep(key.data(), value.data());
     }
     if (errno != ENOENT)
-        fail("read a BPF map", errno);
+        fail("cannot read a BPF map", errno);
 }
 
 void Entries::remove(int fd)

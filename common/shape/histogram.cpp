@@ -52,7 +52,7 @@ std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation)
     std::vector<hist> parts(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     const int fd = bpf_map__fd(map);
     if (bpf_map_lookup_elem(fd, &generation, parts.data()) != 0)
-        fail("read the histogram", errno);
+        fail("cannot read the histogram", errno);
     std::vector<Distribution> all(parts.size());
     bool any = false;
     for (std::size_t i = 0; i < parts.size(); i++) {
@@ -62,7 +62,7 @@ std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation)
     if (any) {
         std::ranges::fill(parts, hist{});
         if (bpf_map_update_elem(fd, &generation, parts.data(), BPF_ANY) != 0)
-            fail("empty the histogram", errno);
+            fail("cannot clear the histogram", errno);
     }
     return all;
 }

@@ -35,31 +35,30 @@ struct StackOptions {
 namespace stack_option
 {
 inline constexpr Option user_only =
-    flag<&StackOptions::user_only>('U', "user-stacks-only", "Only user stacks");
+    flag<&StackOptions::user_only>('U', "user-stacks-only", "Show only user stacks");
 inline constexpr Option kernel_only =
-    flag<&StackOptions::kernel_only>('K', "kernel-stacks-only", "Only kernel stacks");
-inline constexpr Option delimited =
-    flag<&StackOptions::delimited>('d', "delimited", "A delimiter between kernel and user stack");
+    flag<&StackOptions::kernel_only>('K', "kernel-stacks-only", "Show only kernel stacks");
+inline constexpr Option delimited = flag<&StackOptions::delimited>(
+    'd', "delimited", "Print a delimiter between kernel and user stacks");
 inline constexpr Option folded =
-    flag<&StackOptions::folded>('f', "folded", "One line a stack, for flame graphs");
+    flag<&StackOptions::folded>('f', "folded", "Print one line per stack, for flame graphs");
 inline constexpr Option annotations =
     flag<&StackOptions::annotations>('a', "annotations", "Append _[k] to kernel frames");
 inline constexpr Option address = flag<&StackOptions::address>(
-    'A', "address", "Addresses, offsets and objects too; stacks that differ in addresses apart");
+    'A', "address", "Show addresses, and keep different ones separate");
 inline constexpr Option offset =
-    flag<&StackOptions::offset>('s', "offset", "Functions with the offset into them");
+    flag<&StackOptions::offset>('s', "offset", "Print offsets within functions");
 inline constexpr Option threads =
-    flag<&StackOptions::threads>(0, "per-thread", "Tell the threads of a process apart");
+    flag<&StackOptions::threads>(0, "per-thread", "Show each thread of a process separately");
 inline constexpr Option storage = opt<&StackOptions::storage>(
-    0, "stack-storage-size", "STACKS", "Room for so many different stacks (16384)", {1, 1 << 22});
+    0, "stack-storage-size", "STACKS", "Limit the number of stacks (default: 16384)", {1, 1 << 22});
 inline constexpr Option hash_storage = opt<&StackOptions::hash_storage>(
-    0, "hash-storage-size", "KEYS", "Room for so many combinations of process and stacks (40960)",
+    0, "hash-storage-size", "KEYS", "Limit the number of table rows (default: 40960)",
     {1, 1 << 24});
-inline constexpr Option depth =
-    opt<&StackOptions::depth>(0, "perf-max-stack-depth", "FRAMES",
-                              "Frames of a stack, counted from its leaf (127)", {1, 4096});
+inline constexpr Option depth = opt<&StackOptions::depth>(
+    0, "perf-max-stack-depth", "FRAMES", "Limit the frames of a stack (default: 127)", {1, 4096});
 inline constexpr Option flame = opt<&StackOptions::flame>(
-    0, "flame", "FILE", "Draw a flame graph (SVG) instead of printing stacks", {}, {}, "file");
+    0, "flame", "FILE", "Draw a flame graph (SVG) into FILE", {}, {}, "file");
 } // namespace stack_option
 
 // One stack in words. Views live as long as the symbols they came from.
@@ -110,10 +109,11 @@ inline constexpr Column user = col<[](const StackRow& r) { return StackRow::name
     "user", "USER", 0, "User functions, leaf first", without("kernel-stacks-only"));
 inline constexpr Column kernel_address =
     col<[](const StackRow& r) { return StackRow::details(*r.kernel); }>(
-        "kernel_address", "KERNEL-ADDRESS", 0, "The same with addresses", costly("address"));
+        "kernel_address", "KERNEL-ADDRESS", 0, "The same functions with addresses",
+        costly("address"));
 inline constexpr Column user_address =
     col<[](const StackRow& r) { return StackRow::details(*r.user); }>(
-        "user_address", "USER-ADDRESS", 0, "The same with addresses", costly("address"));
+        "user_address", "USER-ADDRESS", 0, "The same functions with addresses", costly("address"));
 } // namespace stack_column
 
 class StackWords;

@@ -18,7 +18,23 @@ std::vector<const Tool*> all_tools()
     return tools;
 }
 
-Called find_tool(std::string_view name)
+namespace
+{
+
+// The name that Debian (opensnoop-bpfcc), Fedora (bpf-opensnoop) and the sources of BCC and
+// bpftrace (opensnoop.py, opensnoop.bt) add to.
+std::string_view bare_name(std::string_view name)
+{
+    for (const std::string_view suffix : {"-bpfcc", ".py", ".bt"})
+        if (name.ends_with(suffix))
+            name.remove_suffix(suffix.size());
+    for (const std::string_view prefix : {"bpf-", "bcc-"})
+        if (name.starts_with(prefix))
+            name.remove_prefix(prefix.size());
+    return name;
+}
+
+Called find_exact(std::string_view name)
 {
     for (const Tool* tool = __start_corebox_tools; tool != __stop_corebox_tools; tool++) {
         if (tool->about.name == name)
@@ -28,6 +44,14 @@ Called find_tool(std::string_view name)
                 return {tool, &alias};
     }
     return {};
+}
+
+} // namespace
+
+Called find_tool(std::string_view name)
+{
+    const Called called = find_exact(name);
+    return called.tool ? called : find_exact(bare_name(name));
 }
 
 Tool under_alias(const Tool& tool, const Alias& alias)

@@ -102,6 +102,7 @@ struct Called {
     const Alias* alias = nullptr;
 
 };
+// Takes names such as opensnoop-bpfcc, bpf-opensnoop, opensnoop.py and opensnoop.bt too.
 Called find_tool(std::string_view name);
 
 // The tool that an alias is: messages, help and man page say its name.

@@ -85,7 +85,7 @@ Whole whole_disk(std::string_view name)
 {
     const auto number = number_of(name);
     if (!number)
-        fail(cat("no disk '", name, "'"), 0, "lsblk shows those that there are");
+        fail(cat("no disk '", name, "'"), 0, "lsblk lists the disks");
     Disk disk;
     std::string directory = sysfs_of(*number);
     if (exists(cat(directory, "/partition"))) {
@@ -115,8 +115,8 @@ Disk find_disk(std::string_view name)
         std::string below;
         for (const std::string& one : names)
             below += cat(below.empty() ? "" : ", ", one);
-        fail(cat("'", name, "' has no requests of its own"), 0,
-             below.empty() ? "" : cat("look at those of ", below));
+        fail(cat("'", name, "' has no requests itself"), 0,
+             below.empty() ? "" : cat("trace the disk below: ", below));
     }
     return disk;
 }

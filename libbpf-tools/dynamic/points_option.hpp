@@ -9,7 +9,8 @@ namespace corebox
 
 // What of the help says which points a PATTERN chooses.
 inline constexpr std::string_view kPatternHelp =
-    "func, lib:func, /path:func, t:category:event, u:lib:probe; *, ? and [...] in the last part";
+    "func, lib:func, /path:func, t:category:event or u:lib:probe; the last part may have *, ? and "
+    "[...]";
 
 inline void say_left_out(std::size_t own, const Session& session)
 {
@@ -36,7 +37,7 @@ std::vector<Point> chosen_points(const Options& o, const Session& session)
 {
     const PointPattern pattern(o.pattern);
     if (pattern.returns)
-        fail_usage("only calls are counted: p, t or u, not r");
+        fail_usage("cannot count returns: use p, t or u instead of r");
     return find_points(pattern, session);
 }
 

@@ -24,23 +24,24 @@ namespace by_task_option
 {
 inline constexpr Option timestamp = show('T', "timestamp", "Print the time of day");
 inline constexpr Option milliseconds =
-    flag<&ByTask::milliseconds>('m', "milliseconds", "Histogram of milliseconds");
-inline constexpr Option pids = flag<&ByTask::pids>('P', "pids", "A histogram for each process");
-inline constexpr Option tids = flag<&ByTask::tids>('L', "tids", "A histogram for each thread");
+    flag<&ByTask::milliseconds>('m', "milliseconds", "Show milliseconds");
+inline constexpr Option pids =
+    flag<&ByTask::pids>('P', "pids", "Show a histogram for each process");
+inline constexpr Option tids = flag<&ByTask::tids>('L', "tids", "Show a histogram for each thread");
 inline constexpr Option pid_namespaces =
-    flag<&ByTask::pid_namespaces>(0, "pidnss", "A histogram for each PID namespace");
+    flag<&ByTask::pid_namespaces>(0, "pidnss", "Show a histogram for each PID namespace");
 inline constexpr Option cgroups =
-    flag<&ByTask::cgroups>(0, "cgroups", "A histogram for each cgroup (v2)");
+    flag<&ByTask::cgroups>(0, "cgroups", "Show a histogram for each cgroup (v2)");
 } // namespace by_task_option
 
 namespace by_task_column
 {
 inline constexpr Column pid_namespace = col<&ByTaskRow::pid_namespace>(
     "pidns", "PIDNS", 10,
-    "Number of the PID namespace, as in /proc/PID/ns/pid; 0: of a reaped task", costly("pidnss"));
+    "Number of the PID namespace, as in /proc/PID/ns/pid; 0 for a reaped task", costly("pidnss"));
 inline constexpr Column cgroup =
     col<[](const ByTaskRow& r) { return Value(std::string_view(r.cgroup)); }>(
-        "cgroup", "CGROUP", 30, "Path of the cgroup, or its number where it is gone",
+        "cgroup", "CGROUP", 30, "Path of the cgroup, or its ID if it was removed",
         costly("cgroups"));
 inline constexpr Column pid = col<&ByTaskRow::pid>("pid", "PID", 7, "Process ID", costly("pids"));
 inline constexpr Column tid = col<&ByTaskRow::tid>("tid", "TID", 7, "Thread ID", costly("tids"));

@@ -20,7 +20,7 @@ run_queues find_run_queues()
     // "0000000000032840 A runqueues", "ffffffff822c3a40 D __per_cpu_offset".
     const auto symbols = read_file("/proc/kallsyms");
     if (!symbols)
-        fail("read /proc/kallsyms", errno);
+        fail("cannot read /proc/kallsyms", errno);
     const auto address = [&](std::string_view symbol) -> std::optional<std::uint64_t> {
         const auto name = symbols->find(cat(" ", symbol, "\n"));
         if (name == symbols->npos)
@@ -30,7 +30,7 @@ run_queues find_run_queues()
         return to_number<std::uint64_t>(text.substr(0, text.find(' ')), 16);
     };
     const auto variable = address("runqueues"), offsets = address("__per_cpu_offset");
-    constexpr std::string_view kWhat = "find the run queues";
+    constexpr std::string_view kWhat = "cannot find the run queues";
     if (!variable)
         fail(cat(kWhat, ": no symbol runqueues in /proc/kallsyms"), 0,
              "a kernel with CONFIG_FAIR_GROUP_SCHED=y or CONFIG_KALLSYMS_ALL=y");

@@ -215,7 +215,7 @@ Result ends_by_signal(const std::string& tool, int signal)
 
 Result ends_on_a_full_disk(const std::string& tool)
 {
-    Result result = run(with_needed(tool, {"--json", "--explain", "--duration", "0.2"}), {}, [&] {
+    Result result = run(with_needed(tool, {"--json", "--explain", "--run-time", "0.2"}), {}, [&] {
         little_memory();
         to_file("/dev/full")();
     });
@@ -763,7 +763,7 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
         const bool only_reads = tool == "tplist" || tool == "bpflist";
         auto argv = with_needed(tool, {"--json"});
         if (!only_reads)
-            argv.insert(argv.end(), {"--duration", "0.1"});
+            argv.insert(argv.end(), {"--run-time", "0.1"}); // --duration is another in criticalstat
         const Result result = run(argv, {}, before);
         if (!cannot_run(said)) {
             EXPECT_TRUE(result.status == 0 || result.status == 3) << said << "\n" << result.err;

@@ -35,6 +35,13 @@ TEST(Alias, EveryNameIsFoundAndThereOnce)
         }
     }
     EXPECT_EQ(find_tool("no-such-tool").tool, nullptr);
+    // As distributions, BCC and bpftrace name the files.
+    for (const char* name : {"fsslower-bpfcc", "bpf-fsslower", "fsslower.py", "fsslower.bt"})
+        EXPECT_EQ(find_tool(name).tool, &fsslower()) << name;
+    EXPECT_EQ(find_tool("ext4slower-bpfcc").alias, find_tool("ext4slower").alias);
+    EXPECT_EQ(find_tool("sync_timing.py").tool, find_tool("syncsnoop").tool);
+    EXPECT_EQ(find_tool("setuid_monitor").tool, find_tool("setuidsnoop").tool);
+    EXPECT_EQ(find_tool("-bpfcc").tool, nullptr);
     EXPECT_TRUE(names.contains("ext4slower") && names.contains("zfsdist"));
 }
 

@@ -21,20 +21,22 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biolatency 1 10", "Ten histograms, one each second"},
-    {"biolatency -QD", "Time in the kernel's queues too, a histogram for each disk"},
-    {"biolatency -F -d vda1", "A histogram for each kind of request to one partition"},
-    {"biolatency --json 5", "JSON with exact counts, every 5 seconds"},
+    {"biolatency 1 10", "Print ten histograms, one per second"},
+    {"biolatency -QD", "Include the time in kernel queues, with a histogram for each disk"},
+    {"biolatency -F -d vda1", "Print a histogram for each kind of request to one partition"},
+    {"biolatency --json 5", "Print JSON with exact counts, every 5 seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::queued>('Q', "queued", "Include the time in the kernel's queues"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
-    flag<&Options::per_flags>('F', "flags", "A histogram for each set of request flags", "flag"),
-    show('e', "extension", "Print average, total and count as BCC does"),
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    flag<&Options::queued>('Q', "queued", "Include the time in kernel queues"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::per_disk>('D', "disks", "Show a histogram for each disk"),
+    flag<&Options::per_flags>('F', "flags", "Show a histogram for each set of request flags",
+                              "flag"),
+    show('e', "extension", "Print the average, total and count as BCC does"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
 };
 
 constexpr Letter kLetters[] = {{'c', "cgroup"}, {'j', "json"}, {'p', "pid"}};
@@ -43,7 +45,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
         "disk", "DISK", 10, "Name of the disk", costly("disks")),
     col<[](const Row& r) { return Value(Trusted{r.flags}); }>(
-        "flags", "FLAGS", 20, "Kind of request, its flags before it", costly("flags")),
+        "flags", "FLAGS", 20, "Flags and operation of the request", costly("flags")),
 };
 
 constexpr Need kNeeds[] = {
@@ -90,8 +92,8 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .about = {.name = "biolatency",
               .area = "block",
               .summary = "Show the latency of block I/O as a histogram",
-              .details = "The time from when a request is issued to the device, or with -Q from "
-                         "when it was made, until it completes.",
+              .details = "Measures the time from when a request is issued to the device until it "
+                         "completes. With -Q, measures from when the request was created.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

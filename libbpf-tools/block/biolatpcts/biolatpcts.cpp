@@ -69,29 +69,27 @@ struct Options : biolatpcts_config {
 };
 
 constexpr Example kExamples[] = {
-    {"biolatpcts vda", "One disk, every 3 seconds"},
-    {"biolatpcts -w after-rq-alloc -i 1 vda", "Time in the kernel's queues too, each second"},
-    {"biolatpcts -p 50,99,99.9 -i -1 vda", "Reports when it gets SIGUSR1"},
-    {"biolatpcts --json", "All disks together"},
+    {"biolatpcts vda", "Report on one disk, every 3 seconds"},
+    {"biolatpcts -w after-rq-alloc -i 1 vda", "Include the time in kernel queues, every second"},
+    {"biolatpcts -p 50,99,99.9 -i -1 vda", "Report when SIGUSR1 arrives"},
+    {"biolatpcts --json", "Report on all disks together, as JSON"},
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::disk_name>(0, "device", "DEVICE", "Only this disk or partition", {}, {}, "disk"),
+    opt<&Options::disk_name>(0, "device", "DEVICE", "Trace only this disk or partition", {}, {},
+                             "disk"),
 };
 
 constexpr Option kOptions[] = {
     opt<&Options::every>('i', "interval", "SECONDS",
-                         "Time between reports (3); 0: only look whether it can be done; -1: "
-                         "report only when told by a signal"),
+                         "Report every interval (default: 3; 0, -1: special)"),
     choice<&Options::from>('w', "which", "from-rq-alloc|after-rq-alloc|on-device",
-                           "Which latency: to completion from before a request was found, from "
-                           "when it was, or from its issue (on-device)"),
-    opt<&Options::percents>('p', "pcts", "PERCENT,...",
-                            "Which percentiles (1,5,10,16,25,50,75,84,90,95,99,100)"),
-    flag<&Options::buckets>(0, "buckets", "Print what the percentiles are made from too"),
+                           "Set where the latency starts (default: on-device)"),
+    opt<&Options::percents>('p', "pcts", "PERCENT,...", "Print these percentiles"),
+    flag<&Options::buckets>(0, "buckets", "Print the histogram behind the percentiles"),
 };
 
-constexpr Letter kLetters[] = {{'j', "json"}};
+constexpr Letter kLetters[] = {{'j', "json"}, {'v', "buckets"}};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -179,7 +177,7 @@ template <std::size_t I>
 consteval Column percent_column(std::string_view key, std::string_view header)
 {
     return col<[](const PercentileRow& r) { return r.latency(I); }>(
-        key, header, -10, "Microseconds that so many percent of the requests did not exceed");
+        key, header, -10, "Percentile of the latency, in microseconds");
 }
 
 // Of the percentiles the usual ones: -p chooses others.
@@ -188,11 +186,11 @@ constexpr Column kColumns[] = {
                                                                     "Time of the report"),
     col<[](const PercentileRow& r) { return r.disk.empty() ? Value(Absent{"all"}) : r.disk; }>(
         "disk", "DISK", 10, "Name of the disk; null: all together"),
-    col<[](const PercentileRow& r) { return Trusted{r.which}; }>("which", "WHICH", 14,
-                                                                 "Which latency: see --which"),
-    col<[](const PercentileRow& r) { return Trusted{r.type}; }>("type", "TYPE", 10,
-                                                                "read, write, flush or discard"),
-    col<&PercentileRow::count>("count", "COUNT", -10, "Requests that the percentiles are of"),
+    col<[](const PercentileRow& r) { return Trusted{r.which}; }>(
+        "which", "WHICH", 14, "Start of the latency: see --which"),
+    col<[](const PercentileRow& r) { return Trusted{r.type}; }>(
+        "type", "TYPE", 10, "Operation: read, write, flush or discard"),
+    col<&PercentileRow::count>("count", "COUNT", -10, "Number of requests"),
     percent_column<0>("p1_us", "p1"),
     percent_column<1>("p5_us", "p5"),
     percent_column<2>("p10_us", "p10"),
@@ -246,7 +244,7 @@ public:
         ::sigprocmask(SIG_BLOCK, &set, nullptr);
         signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
         if (!signals_)
-            fail("receive signals", errno);
+            fail("cannot receive signals", errno);
     }
 
     int fd() const { return signals_.get(); }
@@ -367,9 +365,10 @@ private:
         if (n && !unstamped_)
             say(r_.session.tool,
                 r_.options.from == PCTS_AFTER_ALLOC
-                    ? "requests without a start time are left out: queue/iostats of the disk is 0"
-                    : "requests without an allocation time are left out: the kernel notes it only "
-                      "where the io.cost controller is enabled (io.cost.qos)");
+                    ? "requests without a start time are left out: the disk has queue/iostats set "
+                      "to 0"
+                    : "requests without an allocation time are left out: the kernel records it "
+                      "only if the io.cost controller is enabled (io.cost.qos)");
         unstamped_ = n;
     }
 
@@ -383,9 +382,11 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .about = {.name = "biolatpcts",
               .area = "block",
               .summary = "Show percentiles of the latency of block I/O",
-              .details =
-                  "By operation: reads, writes, flushes, discards. SIGUSR1 asks for a report "
-                  "and begins a new period, SIGUSR2 for one that does not.",
+              .details = "Prints percentiles for reads, writes, flushes and discards. SIGUSR1 "
+                         "prints a report and starts a new period; SIGUSR2 prints a report only. "
+                         "With --interval -1, only signals cause reports; with 0, the tool checks "
+                         "that it can run. --which measures from before or after the kernel "
+                         "allocates the request, or from its issue, to its completion.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

@@ -36,24 +36,24 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biostacks 10", "All that waits for disks, for ten seconds"},
-    {"biostacks -d vda -p 181", "One process and one disk, until Ctrl-C"},
-    {"biostacks --flame out.svg -- make", "A flame graph of a command's disk latency"},
-    {"biostacks -f 10 > out.folded", "Microseconds by stack for other tools"},
+    {"biostacks 10", "Trace all waits for disks for ten seconds"},
+    {"biostacks -d vda -p 181", "Trace one process and one disk until Ctrl-C"},
+    {"biostacks --flame out.svg -- make", "Draw a flame graph of the disk latency of a command"},
+    {"biostacks -f 10 > out.folded", "Write microseconds by stack for other tools"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    opt<&Options::every>('i', "interval", "SECONDS", "A report each interval"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    opt<&Options::every>('i', "interval", "SECONDS", "Print a report every interval"),
     stack_option::folded,
     stack_option::annotations,
     stack_option::threads,
     stack_option::flame,
     stack_option::storage,
     opt<&StackOptions::hash_storage>(0, "hash-storage-size", "KEYS",
-                                     "Room for so many combinations of process, disk and stack "
-                                     "(4096)",
+                                     "Limit the number of table rows (default: 4096)",
                                      {1, 1 << 20}),
     stack_option::depth,
 };
@@ -62,13 +62,13 @@ constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
-        "comm", "COMM", 16, "Command name of the task that asked for the I/O"),
-    col<&Row::pid>("pid", "PID", 7, "Its process ID"),
-    col<&Row::tid>("tid", "TID", 7, "Its thread ID", costly("per-thread")),
+        "comm", "COMM", 16, "Command name of the task that issued the I/O"),
+    col<&Row::pid>("pid", "PID", 7, "Process ID of this task"),
+    col<&Row::tid>("tid", "TID", 7, "Thread ID of this task", costly("per-thread")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
                                                                       "Name of the disk"),
     col<[](const Row& r) { return StackRow::names(*r.kernel); }>(
-        "kernel", "KERNEL", 0, "Kernel functions that led to it, leaf first"),
+        "kernel", "KERNEL", 0, "Kernel functions that issued the I/O, leaf first"),
 };
 
 using Programs = decltype(biostacks_bpf::progs);
@@ -234,7 +234,7 @@ private:
         std::string svg;
         write_flame_graph(svg,
                           {.title = "biostacks",
-                           .subtitle = "Latency of block I/O by the stack that asked for it",
+                           .subtitle = "Latency of block I/O by the stack that issued it",
                            .unit = std::string(kStackUnit.name)},
                           stacks);
         replace_file(std::string(r_.options.flame), svg);
@@ -273,10 +273,10 @@ private:
 constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::symbols> kTool{
     .about = {.name = "biostacks",
               .area = "block",
-              .summary = "Show the latency of block I/O by the kernel stack that asked for it",
-              .details = "From when a request is made until it completes: a histogram for each "
-                         "process, disk and stack, the one that took longest in all last. Folded "
-                         "lines and flame graphs are weighed by latency.",
+              .summary = "Show the latency of block I/O by the kernel stack that issued it",
+              .details = "Measures requests from creation to completion. Prints a histogram for "
+                         "each process, disk and stack, the largest total latency last. Folded "
+                         "lines and flame graphs are weighted by latency.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -28,10 +28,10 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"bitesize", "Sizes by process, until Ctrl-C"},
-    {"bitesize -O -c postgres 10", "Reads and writes of one program apart, every 10 seconds"},
-    {"bitehist", "The whole system's, as powers of two and size by size"},
-    {"bitesize -- dd if=/dev/vda of=/dev/null bs=64k", "Those of a command"},
+    {"bitesize", "Show sizes by process until Ctrl-C"},
+    {"bitesize -O -c postgres 10", "Separate reads and writes of one program, every 10 seconds"},
+    {"bitehist", "Show the sizes of the whole system, and each exact size"},
+    {"bitesize -- dd if=/dev/vda of=/dev/null bs=64k", "Show the sizes of a command"},
 };
 
 constexpr Alias kAliases[] = {
@@ -40,23 +40,24 @@ constexpr Alias kAliases[] = {
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    opt<&Options::comm>('c', "comm", "NAME", "Only processes whose name begins so"),
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
-    flag<&Options::per_operation>('O', "operations", "A histogram for each operation"),
-    flag<&Options::system>(0, "system", "One histogram, whoever asks for the I/O"),
-    flag<&Options::linear>(0, "linear", "How often each size occurred too, over all processes"),
+    opt<&Options::comm>('c', "comm", "NAME", "Trace only names that begin with NAME"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
+    flag<&Options::per_disk>('D', "disks", "Show a histogram for each disk"),
+    flag<&Options::per_operation>('O', "operations", "Show a histogram for each operation"),
+    flag<&Options::system>(0, "system", "Show one histogram for the whole system"),
+    flag<&Options::linear>(0, "linear", "Show also how often each exact size occurred"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
-        "comm", "COMM", 16, "Command name of the task that asks for the I/O", without("system")),
+        "comm", "COMM", 16, "Command name of the task that issued the I/O", without("system")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
         "disk", "DISK", 10, "Name of the disk", costly("disks")),
     col<[](const Row& r) { return Value(Trusted{r.operation}); }>(
-        "operation", "OPERATION", 12, "Kind of request", costly("operations")),
+        "operation", "OPERATION", 12, "Operation of the request", costly("operations")),
 };
 
 constexpr Need kNeeds[] = {
@@ -203,10 +204,9 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
     .about = {.name = "bitesize",
               .area = "block",
               .summary = "Show the sizes of block I/O by process",
-              .details =
-                  "Sizes of requests as the driver gets them, under the name of the task that "
-                  "asked for the I/O. Writes that were buffered are asked for by who writes "
-                  "them back, as a rule a kernel thread.",
+              .details = "Shows the sizes of requests as the driver receives them, by the name of "
+                         "the task that issued the I/O. Buffered writes are attributed to the task "
+                         "that writes them back, usually a kernel thread.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,

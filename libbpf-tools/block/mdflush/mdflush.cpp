@@ -17,13 +17,13 @@ struct Options : mdflush_config {
 };
 
 constexpr Example kExamples[] = {
-    {"mdflush", "Every flush of a software RAID array, as it is asked for"},
-    {"mdflush -l -d md0", "Those of one array when they are done, and how long they took"},
+    {"mdflush", "Trace every flush of software RAID arrays when it starts"},
+    {"mdflush -l -d md0", "Trace the flushes of one array when they end, with their latency"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::latency>('l', "latency", "Wait for the end of each, print how long it took"),
-    opt<&Options::name>('d', "device", "ARRAY", "Only this array", {}, {}, "disk"),
+    flag<&Options::latency>('l', "latency", "Wait for the end of each flush, print its latency"),
+    opt<&Options::name>('d', "device", "ARRAY", "Trace only this array", {}, {}, "disk"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
@@ -35,10 +35,10 @@ constexpr Column kColumns[] = {
     col<&mdflush_event::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const mdflush_event& e) -> Value { return e.disk; }>("device", "DEVICE", 9,
                                                                 "Name of the array"),
-    col<&mdflush_event::bytes>("bytes", "BYTES", 8, "What is written behind the flush", kJsonOnly),
+    col<&mdflush_event::bytes>("bytes", "BYTES", 8, "Bytes to write after the flush", kJsonOnly),
     col<[](const mdflush_event& e) {
         return Fixed{e.lat_ns / 1000, 3};
-    }>("lat_ms", "LAT(ms)", -9, "Milliseconds until it, and what is behind it, is done",
+    }>("lat_ms", "LAT(ms)", -9, "Milliseconds until the flush and its data are written",
        costly("latency")),
     col<[](const mdflush_event& e) {
         return e.lat_ns ? Value(Errno{request_errno(int(e.status))}) : Value(Absent{});
@@ -50,7 +50,7 @@ constexpr Column kColumns[] = {
 std::string no_md(const Facts& facts)
 {
     return facts.has(Facts::Name::module, "md_mod") == Answer::no
-               ? "the kernel module md_mod is not loaded (modprobe md_mod)"
+               ? "the kernel module md_mod is not loaded; run: modprobe md_mod"
                : "";
 }
 
@@ -62,7 +62,7 @@ std::string no_md_types(const Facts& facts)
         return {};
     if (!reachable("/sys/kernel/btf/md_mod"))
         return "this kernel has no BTF of modules";
-    return facts.module_types ? "" : "BTF of modules wants CAP_SYS_ADMIN";
+    return facts.module_types ? "" : "the BTF of modules requires CAP_SYS_ADMIN";
 }
 
 constexpr Need kNeeds[] = {
@@ -82,8 +82,8 @@ constexpr Stream<mdflush_bpf, Options, mdflush_event> kTool{
     .about = {.name = "mdflush",
               .area = "block",
               .summary = "Trace flush requests to software RAID arrays",
-              .details = "One line for each flush that somebody asks an md array for, which it "
-                         "passes on to all of its disks.",
+              .details = "Prints one line for each flush request to an md array, which passes it "
+                         "on to all of its disks.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -22,18 +22,18 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"virtiostat", "All virtqueues, every 3 seconds"},
-    {"virtiostat -d virtio_blk 1 10", "Those of virtio disks, ten times, each second"},
-    {"virtiostat -n virtio0 -T", "Those of one device, with the time of day"},
+    {"virtiostat", "Show all virtqueues, every 3 seconds"},
+    {"virtiostat -d virtio_blk 1 10", "Show the queues of virtio disks, ten times, every second"},
+    {"virtiostat -n virtio0 -T", "Show the queues of one device, with the time of day"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    opt<&Options::driver>('d', "driver", "NAME", "Only queues of this driver (virtio_blk)"),
-    opt<&Options::device>('n', "devname", "NAME", "Only queues of this device (virtio0)"),
+    opt<&Options::driver>('d', "driver", "NAME", "Trace only this driver, such as virtio_blk"),
+    opt<&Options::device>('n', "devname", "NAME", "Trace only this device, such as virtio0"),
 };
 
-constexpr Letter kLetters[] = {{'D', "verbose"}};
+constexpr Letter kLetters[] = {{'D', "debug"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
@@ -42,13 +42,15 @@ constexpr Column kColumns[] = {
     col<&Row::value, &virtiostat_value::device>("device", "Device", 10, "Name of the device"),
     col<&Row::value, &virtiostat_value::queue>("queue", "VQ Name", 14, "Name of the queue"),
     col<&Row::value, &virtiostat_value::buffers>("buffers", "Buffers", -8,
-                                                 "Buffers that were added", kJsonOnly),
+                                                 "Number of buffers added", kJsonOnly),
     col<&Row::value, &virtiostat_value::in_sgs>("in_sgs", "In SGs", -8,
-                                                "Scatterlists for the device to write to"),
+                                                "Scatterlists that the device writes to"),
     col<&Row::value, &virtiostat_value::out_sgs>("out_sgs", "Out SGs", -8,
-                                                 "Scatterlists for the device to read"),
-    col<&Row::value, &virtiostat_value::in_bytes>("in_bytes", "In BW", -14, "Their bytes"),
-    col<&Row::value, &virtiostat_value::out_bytes>("out_bytes", "Out BW", -14, "Their bytes"),
+                                                 "Scatterlists that the device reads"),
+    col<&Row::value, &virtiostat_value::in_bytes>("in_bytes", "In BW", -14,
+                                                  "Bytes in these scatterlists"),
+    col<&Row::value, &virtiostat_value::out_bytes>("out_bytes", "Out BW", -14,
+                                                   "Bytes in these scatterlists"),
 };
 
 constexpr Need kNeeds[] = {
@@ -119,9 +121,9 @@ private:
 constexpr Reports<virtiostat_bpf, Options, Report> kTool{
     .about = {.name = "virtiostat",
               .area = "block",
-              .summary = "Count what goes through virtio queues",
-              .details = "Scatterlists and bytes that drivers hand over to virtio devices: for the "
-                         "device to fill (In) and to read (Out), by queue.",
+              .summary = "Count the buffers in virtio queues",
+              .details = "Counts by queue the scatterlists and bytes that drivers pass to virtio "
+                         "devices: for the device to write (In) and to read (Out).",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
