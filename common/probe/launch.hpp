@@ -150,7 +150,7 @@ public:
     std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
-    bool refuse(std::string_view program, std::string reason);
+    bool refuse(std::string_view program, Obstacle reason);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);

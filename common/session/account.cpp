@@ -58,7 +58,17 @@ std::string hint(const Tool& tool, const Lost& lost)
     return {};
 }
 
-void put_lost(std::string& out, const Lost& lost)
+// Whether some of the programs fire only while ftrace is on.
+bool depend_on_ftrace(std::span<const bpf_program* const> programs)
+{
+    return std::ranges::any_of(programs, [](const bpf_program* p) {
+        return depends_on_ftrace(bpf_program__section_name(p));
+    });
+}
+
+} // namespace
+
+void Account::put_lost(std::string& out, const Lost& lost) const
 {
     const auto number = [&](std::string_view key, std::uint64_t n) {
         put_json_key(out, key);
@@ -71,13 +81,14 @@ void put_lost(std::string& out, const Lost& lost)
     number("lost_nested", lost.skipped);
     number("lost_return", lost.returns);
     number("lost_unread", lost.cut);
+    if (const std::uint64_t ns = ftrace_.silent_ns())
+        number("silent_ms", std::max<std::uint64_t>(ns / 1'000'000, 1));
 }
-
-} // namespace
 
 Account::Account(const Session& session, std::span<const cpu_account> kernel,
                  std::vector<const bpf_program*> programs)
-    : session_(session), kernel_(kernel), programs_(std::move(programs))
+    : session_(session), kernel_(kernel), programs_(std::move(programs)),
+      ftrace_(depend_on_ftrace(programs_), monotonic_ns())
 {
 }
 
@@ -101,12 +112,27 @@ Lost Account::lost() const
     return lost;
 }
 
+void Account::report_silence(Output& output, std::uint64_t now_ns)
+{
+    if (!ftrace_.look(now_ns))
+        return;
+    if (!ftrace_.is_silent()) {
+        say(session_.tool, "probes fire again");
+        return;
+    }
+    const Obstacle o = ftrace_obstacle(read_ftrace());
+    const std::uint64_t since = output.clock().wall_ns(ftrace_.since_ns());
+    say(session_.tool, cat("events are missing since ", output.clock().time_of_day(since), ": ",
+                           o.text(), "; ", o.fix()));
+}
+
 void Account::report_losses(Output& output)
 {
     const std::uint64_t now = monotonic_ns();
     if (now - told_ns_ < 1'000'000'000)
         return;
     told_ns_ = now;
+    report_silence(output, now);
     const Lost lost = this->lost();
     if (lost == told_)
         return;
@@ -122,6 +148,7 @@ void Account::report_losses(Output& output)
 
 Exit Account::finish(Output& output)
 {
+    report_silence(output, monotonic_ns());
     const Lost lost = this->lost();
     const std::uint64_t not_asked = filtered + kernel_filtered();
     const std::uint64_t seen = printed + not_asked + lost.total();
@@ -147,7 +174,11 @@ Exit Account::finish(Output& output)
                       cat("write to standard output: ", strerrordesc_np(output.error()))};
     say(session_.tool,
         cat(seen, " seen = ", printed, " printed + ", not_asked, " filtered + ", describe(lost)));
-    return lost.total() ? Exit::lost : Exit::complete;
+    if (ftrace_.silent_ns())
+        say(session_.tool, cat("probes were silent for up to ",
+                               std::max<std::uint64_t>(ftrace_.silent_ns() / 1'000'000, 1),
+                               " ms: those events are in no number above"));
+    return lost.total() || ftrace_.silent_ns() ? Exit::lost : Exit::complete;
 }
 
 } // namespace corebox

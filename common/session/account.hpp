@@ -2,6 +2,7 @@
 // The exact account of a run: seen = printed + filtered + lost.
 #pragma once
 #include "abi/account.h"
+#include "kernel/ftrace.hpp"
 #include "session/session.hpp"
 
 struct bpf_program;
@@ -39,7 +40,8 @@ public:
     // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
     std::uint64_t nested = 0;
 
-    // Tells of new losses, at most once a second: a line on stderr, a record in JSON.
+    // Reports new losses, at most once a second: a line on stderr, a record in JSON. The same for
+    // probes that fell silent or fire again: call it at least once a second.
     void report_losses(Output& output);
 
     // The account itself; returns the exit status that follows from it.
@@ -49,12 +51,15 @@ public:
 
 private:
     std::uint64_t kernel_filtered() const;
+    void report_silence(Output& output, std::uint64_t now_ns);
+    void put_lost(std::string& out, const Lost& lost) const;
 
     const Session& session_;
     std::span<const cpu_account> kernel_;
     std::vector<const bpf_program*> programs_;
     Lost told_{};
     std::uint64_t told_ns_ = 0;
+    FtraceWatch ftrace_;
 };
 
 } // namespace corebox
