@@ -24,7 +24,14 @@ struct Totals {
     std::uint64_t printed = 0;
     std::uint64_t filtered = 0;
     Lost lost{};
+    // How long probes were attached and could not fire, at most. Those events are in no number.
+    std::uint64_t silent_ns = 0;
 
+    // In milliseconds, at least 1 where it is not 0.
+    std::uint64_t silent_ms() const
+    {
+        return silent_ns && silent_ns < 1'000'000 ? 1 : silent_ns / 1'000'000;
+    }
     std::uint64_t seen() const { return printed + filtered + lost.total(); }
 };
 

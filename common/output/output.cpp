@@ -273,6 +273,8 @@ void Output::account(const Totals& totals)
     number("printed", totals.printed);
     number("filtered", totals.filtered);
     put_json_lost(out, totals.lost);
+    if (totals.silent_ns)
+        number("silent_ms", totals.silent_ms());
     out += "}}\n";
 }
 

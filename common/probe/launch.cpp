@@ -90,15 +90,17 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
 
 std::string privilege_hint()
 {
-    if (const auto missing = missing_capabilities(); !missing.empty())
-        return cat("needs ", missing, ": run it as root, or grant them with setcap");
+    if (const Obstacle missing = missing_privilege())
+        return cat(missing.text(), "; ", missing.fix());
     if (const auto mode = lockdown_mode(); !mode.empty())
         return cat("kernel lockdown is in mode ", mode);
     // Kernels before 5.11 count BPF maps against it, and it was to be raised.
     rlimit locked{};
     if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
-        return cat("RLIMIT_MEMLOCK is ", locked.rlim_cur >> 10,
-                   " KiB: raise it, or grant CAP_SYS_RESOURCE");
+    {
+        const Obstacle memory{Cause::locked_memory, cat(locked.rlim_cur >> 10)};
+        return cat(memory.text(), "; ", memory.fix());
+    }
     return "see kernel.unprivileged_bpf_disabled, LSM policy, and whether this is a container";
 }
 
@@ -193,8 +195,8 @@ Launcher::Launcher(const Session& session)
 {
     g_log.verbose = session.verbose;
     libbpf_set_print(on_libbpf);
-    if (const auto missing = missing_capabilities(); !missing.empty())
-        fail(cat("tracing needs ", missing), EPERM, "run it as root, or grant them with setcap");
+    if (const Obstacle missing = missing_privilege())
+        fail(missing.text(), 0, missing.fix());
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     facts_ = live_facts();
@@ -380,7 +382,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
         forced_, session_.targets);
     if (plan_.unmet)
         fail(cat("cannot observe ", plan_.unmet->what, " on this kernel (", plan_.why_unmet(), ")"),
-             0);
+             0, plan_.fix_unmet());
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {
@@ -407,7 +409,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     g_log.text.clear();
 }
 
-bool Launcher::refuse(std::string_view program, std::string reason)
+bool Launcher::refuse(std::string_view program, Obstacle reason)
 {
     const bool planned = std::ranges::any_of(
         plan_.load, [&](const bpf_program* p) { return program == bpf_program__name(p); });
@@ -421,8 +423,10 @@ bool Launcher::loaded(int result, bpf_object*)
         return true;
     }
     if (result == -ESRCH && !facts_.btf) // libbpf found none elsewhere either
-        fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
-             "give its types with --btf, or build it with CONFIG_DEBUG_INFO_BTF");
+    {
+        const Obstacle o{facts_.sysfs ? Cause::no_types : Cause::no_sysfs};
+        fail(o.text(), 0, o.fix());
+    }
     const auto [program, message] = blamed_program(g_log.text);
     const auto is_session = [&program = program](const bpf_program* p) {
         return program == bpf_program__name(p) &&
@@ -436,7 +440,7 @@ bool Launcher::loaded(int result, bpf_object*)
         handlers_.remove();
         return false;
     }
-    if (result != -EPERM && refuse(program, cat(kRefusedLoad, message)))
+    if (result != -EPERM && refuse(program, {Cause::load_refused, message}))
         return false;
     if (result == -EPERM || result == -EACCES)
         fail("load the BPF programs", -result, privilege_hint());
@@ -517,8 +521,9 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name, cat("attach: ",
-                             strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)))) {
+        if (refuse(name,
+                   {Cause::attach_refused,
+                    strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)
@@ -539,6 +544,13 @@ bool Launcher::attach()
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);
     return true;
+}
+
+bool Launcher::depends_on_ftrace() const
+{
+    return std::ranges::any_of(plan_.load, [](const bpf_program* p) {
+        return corebox::depends_on_ftrace(bpf_program__section_name(p));
+    });
 }
 
 std::vector<const bpf_program*> Launcher::programs(Kept kept) const

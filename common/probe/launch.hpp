@@ -127,6 +127,8 @@ public:
         return std::ranges::find(plan_.load, program) != plan_.load.end();
     }
     bool perf_buffer() const { return perf_buffer_; }
+    // Whether a program of the plan fires only while ftrace is on.
+    bool depends_on_ftrace() const;
 
     // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.
     void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
@@ -158,7 +160,7 @@ public:
     std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
-    bool refuse(std::string_view program, std::string reason);
+    bool refuse(std::string_view program, Obstacle reason);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
@@ -206,6 +208,7 @@ struct Attachment {
     std::vector<Fd> sessions;
     bool perf_buffer = false;
     std::vector<const bpf_program*> programs;
+    bool on_ftrace = false; // some programs fire only while ftrace is on
 
     S* operator->() const { return skeleton.get(); }
     void detach()
@@ -266,6 +269,7 @@ Attachment<S> launch(
         a.links = launcher.take_links();
         a.sessions = launcher.take_sessions();
         a.perf_buffer = launcher.perf_buffer();
+        a.on_ftrace = launcher.depends_on_ftrace();
         using Kept = Launcher::Kept;
         a.programs = launcher.programs(HasArgs<S> || HasThreads<S> ? Kept::all
                                        : HasStarts<S>              ? Kept::by_kprobes

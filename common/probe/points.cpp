@@ -354,7 +354,8 @@ std::vector<std::string> all_tracepoints()
 {
     const std::string tracefs = tracefs_path();
     if (tracefs.empty())
-        fail(cat("list tracepoints: ", obstacle("tracepoint", live_facts())), 0);
+        if (const Obstacle o = find_obstacle("tracepoint", live_facts()); o)
+            fail(cat("list tracepoints: ", o.text()), 0, o.fix());
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
     for (const std::string& category : entries(events))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/account.hpp"
 #include "base/text.hpp"
+#include "output/clock.hpp"
 #include "tool/tool.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
@@ -65,8 +66,9 @@ std::string describe(const Totals& totals)
                " filtered + ", describe(totals.lost));
 }
 
-Account::Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs)
-    : kernel_(kernel), programs_(std::move(programs))
+Account::Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs,
+                 bool depends_on_ftrace)
+    : ftrace(depends_on_ftrace, monotonic_ns()), kernel_(kernel), programs_(std::move(programs))
 {
 }
 
@@ -93,7 +95,10 @@ Lost Account::lost() const
 
 Totals Account::totals() const
 {
-    return {.printed = printed, .filtered = filtered + kernel_filtered(), .lost = lost()};
+    return {.printed = printed,
+            .filtered = filtered + kernel_filtered(),
+            .lost = lost(),
+            .silent_ns = ftrace.silent_ns()};
 }
 
 } // namespace corebox

@@ -2,6 +2,7 @@
 // The exact account of a run: seen = printed + filtered + lost.
 #pragma once
 #include "abi/account.h"
+#include "kernel/ftrace.hpp"
 #include "output/lost.hpp"
 #include <span>
 #include <string>
@@ -17,7 +18,10 @@ struct Tool;
 class Account
 {
 public:
-    Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs);
+    // `programs`: those of which the kernel may skip a run, and counts it. `depends_on_ftrace`:
+    // some of the run's programs fire only while ftrace is on.
+    Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs,
+            bool depends_on_ftrace = false);
 
     // What the shape reports: rows printed (or, in aggregates, events counted) and what user space
     // filtered.
@@ -30,6 +34,8 @@ public:
     // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
     std::uint64_t nested = 0;
 
+    // Whether probes fell silent; the host looks at least once a second.
+    FtraceWatch ftrace;
     // Records that were still in the buffer when the run had to end.
     std::uint64_t unread = 0;
 

@@ -51,12 +51,29 @@ void Host::announce() const
     }
 }
 
+// Probes that are attached and cannot fire, or can again.
+void Host::report_silence(Run& run, std::uint64_t now_ns)
+{
+    FtraceWatch& ftrace = run.account.ftrace;
+    if (!ftrace.look(now_ns))
+        return;
+    const Tool& tool = run.session->tool;
+    if (!ftrace.is_silent())
+        return say(tool, "probes fire again");
+    const Obstacle o = ftrace_obstacle(read_ftrace());
+    Clock clock(run.session->utc);
+    say(tool, cat("events are missing since ",
+                  clock.time_of_day(clock.wall_ns(ftrace.since_ns())), ": ", o.text(), "; ",
+                  o.fix()));
+}
+
 void Host::report_losses(Hosted& hosted)
 {
     const std::uint64_t now = monotonic_ns();
     if (now - hosted.reported_ns < kSecond)
         return;
     hosted.reported_ns = now;
+    report_silence(*hosted.run, now);
     const Lost lost = hosted.run->account.lost();
     if (lost == hosted.reported)
         return;
@@ -101,6 +118,7 @@ Exit Host::end(Hosted& hosted, Keys& keys)
         continue;
     if (run.report)
         run.report(true);
+    report_silence(run, monotonic_ns());
     const Totals totals = run.account.totals();
     run.sink->account(totals);
     run.sink->flush();
@@ -109,6 +127,9 @@ Exit Host::end(Hosted& hosted, Keys& keys)
         return Exit::complete; // what nobody reads is not lost
     const Tool& tool = run.session->tool;
     say(tool, describe(totals));
+    if (totals.silent_ns)
+        say(tool, cat("probes were silent for up to ", totals.silent_ms(),
+                      " ms: those events are in no number above"));
     if (run.sink->state() == Sink::State::failed) {
         say(tool, cat("cannot write to standard output: ", strerrordesc_np(run.sink->error())));
         return Exit::output;
@@ -117,7 +138,7 @@ Exit Host::end(Hosted& hosted, Keys& keys)
         say(tool, "out of memory");
         return Exit::cannot_run;
     }
-    return totals.lost.total() ? Exit::lost : Exit::complete;
+    return totals.lost.total() || totals.silent_ns ? Exit::lost : Exit::complete;
 }
 
 Exit Host::run()

@@ -39,6 +39,7 @@ private:
     void announce() const;
     bool serve(Hosted& hosted, Loop::Wake wake, Keys& keys);
     static void report_losses(Hosted& hosted);
+    static void report_silence(Run& run, std::uint64_t now_ns);
     static Exit end(Hosted& hosted, Keys& keys);
 
     std::vector<Hosted> runs_;

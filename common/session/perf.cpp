@@ -154,11 +154,11 @@ std::vector<bpf_link*> attach_perf_event(const bpf_program* program, const PerfE
     return links;
 }
 
-std::string no_cycles(const Facts& facts)
+Obstacle no_cycles(const Facts& facts)
 {
-    return facts.has(Facts::Name::perf_event, "cycles") == Answer::no
-               ? "no hardware cycle counter (usual in virtual machines)"
-               : "";
+    if (facts.has(Facts::Name::perf_event, "cycles") == Answer::no)
+        return {Cause::no_cycles};
+    return {};
 }
 
 void preallocate(bpf_map* map, std::size_t entries)

@@ -25,8 +25,8 @@ struct Listing {
     // Hands each row to `print` as soon as it is known; false: nobody reads on. May fail().
     void (*list)(const Options&, const Session&, const std::function<bool(const Row&)>& print);
 
-    // Why there is nothing to list without options; empty: nothing known.
-    std::string (*obstacle)(const Facts&) = nullptr;
+    // Why there is nothing to list without options.
+    Obstacle (*obstacle)(const Facts&) = nullptr;
 
     using Asked = Options;
     static constexpr Shared kShared = Shared::none;
@@ -40,8 +40,8 @@ struct Listing {
         std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
         const auto sink = make_sink(*session, columns.list);
         if (session->check) {
-            if (const auto reason = obstacle ? obstacle(live_facts()) : ""; !reason.empty())
-                fail(cat("list: ", reason), 0);
+            if (const auto reason = obstacle ? obstacle(live_facts()) : Obstacle{})
+                fail(cat("list: ", reason.text()), 0, reason.fix());
             return nullptr;
         }
         Output* const free_text = text && session->columns.empty() ? text_output(*sink) : nullptr;

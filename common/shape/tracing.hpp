@@ -32,7 +32,10 @@ public:
 
     Options& options() const { return options_; }
     S& skeleton() const { return *attachment_.skeleton; }
-    Account make_account() { return {attachment_.account(), std::move(attachment_.programs)}; }
+    Account make_account()
+    {
+        return {attachment_.account(), std::move(attachment_.programs), attachment_.on_ftrace};
+    }
     std::vector<const bpf_program*>& programs() { return attachment_.programs; }
 
     // First, and once.

@@ -87,7 +87,7 @@ struct alignas(64) Tool {
     // That object, an ELF file; empty where a tool has none.
     std::span<const std::byte> (*object)() = [] { return std::span<const std::byte>(); };
     // Why a tool without needs can do nothing here with its default options; null: it always can.
-    std::string (*obstacle)(const Facts&) = nullptr;
+    Obstacle (*obstacle)(const Facts&) = nullptr;
     // `columns` are the usual ones: options choose others, and the shape looks at --columns.
     bool columns_vary = false;
 };
@@ -131,7 +131,7 @@ consteval Seconds interval_of(const S& shape)
 }
 
 template <class S>
-consteval auto obstacle_of(const S& shape) -> std::string (*)(const Facts&)
+consteval auto obstacle_of(const S& shape) -> Obstacle (*)(const Facts&)
 {
     if constexpr (requires { shape.obstacle; })
         return shape.obstacle;

@@ -6,12 +6,12 @@
 namespace corebox
 {
 
-std::string tasks_without_queue(const Facts& facts)
+Obstacle tasks_without_queue(const Facts& facts)
 {
     using enum Facts::Name;
     for (const char* member : {"sched_entity.cfs_rq", "cfs_rq.rq"})
         if (facts.has(btf_member, member) == Answer::no)
-            return cat("no member ", member, " (CONFIG_FAIR_GROUP_SCHED)");
+            return {Cause::no_btf_member, cat(member, " (CONFIG_FAIR_GROUP_SCHED)")};
     return {};
 }
 

@@ -47,22 +47,24 @@ constexpr Column kColumns[] = {
 };
 
 // (One that is built in has parameters, and so is there too.)
-std::string no_md(const Facts& facts)
+Obstacle no_md(const Facts& facts)
 {
-    return facts.has(Facts::Name::module, "md_mod") == Answer::no
-               ? "the kernel module md_mod is not loaded; run: modprobe md_mod"
-               : "";
+    if (facts.has(Facts::Name::module, "md_mod") == Answer::no)
+        return {Cause::no_module, "md_mod"};
+    return {};
 }
 
-std::string no_md_types(const Facts& facts)
+Obstacle no_md_types(const Facts& facts)
 {
-    if (std::string reason = no_md(facts); !reason.empty())
+    if (const Obstacle reason = no_md(facts))
         return reason;
     if (!reachable("/sys/module/md_mod/initstate")) // built in
         return {};
     if (!reachable("/sys/kernel/btf/md_mod"))
-        return "this kernel has no BTF of modules";
-    return facts.module_types ? "" : "the BTF of modules requires CAP_SYS_ADMIN";
+        return {Cause::no_module_btf};
+    if (!facts.module_types)
+        return {Cause::module_btf_hidden};
+    return {};
 }
 
 constexpr Need kNeeds[] = {

@@ -69,11 +69,11 @@ constexpr Column kColumns[] = {
                                                           kJsonOnly),
 };
 
-std::string no_kvm(const Facts& facts)
+Obstacle no_kvm(const Facts& facts)
 {
-    return facts.tracefs && facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no
-               ? "KVM is not loaded; run: modprobe kvm_intel (or kvm_amd)"
-               : "";
+    if (facts.tracefs && facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no)
+        return {Cause::no_module, "kvm_intel or kvm_amd"};
+    return {};
 }
 
 constexpr Need kNeeds[] = {

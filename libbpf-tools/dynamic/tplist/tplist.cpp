@@ -242,7 +242,7 @@ constexpr Listing<Options, Row> kTool{
     .columns = kColumns,
     .text = text,
     .list = list,
-    .obstacle = [](const Facts& facts) { return obstacle("tracepoint", facts); },
+    .obstacle = [](const Facts& facts) { return find_obstacle("tracepoint", facts); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -286,10 +286,10 @@ constexpr Need newer(Need need)
 // A call that is newer (6.15) than sessions, which attach to what there is of their functions.
 constexpr Need newest(Need need)
 {
-    need.rungs[0].obstacle = [](const Facts& facts) -> std::string {
-        const bool lacks =
-            facts.has(Facts::Name::tracepoint, "syscalls/sys_enter_open_tree_attr") == Answer::no;
-        return lacks ? "no system call open_tree_attr" : "";
+    need.rungs[0].obstacle = [](const Facts& facts) -> Obstacle {
+        if (facts.has(Facts::Name::tracepoint, "syscalls/sys_enter_open_tree_attr") == Answer::no)
+            return {Cause::no_system_call, "open_tree_attr"};
+        return {};
     };
     return need;
 }
