@@ -2,6 +2,7 @@
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
 #include "probe/session.hpp"
+#include "session/cgroup.hpp"
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
@@ -218,12 +219,17 @@ Launcher::Launcher(const Session& session, const Command& command)
     perf_buffer_ = !facts_.ring_buffer || forced_.find("perf_buffer") != forced_.npos;
 }
 
-void Launcher::prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns,
-                              const task_filter& filter, bpf_program* fork, bpf_program* free)
+void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
+                              const task_filter& filter)
 {
+    const auto [ids, cgroup_path, cgroups, mntns] = maps;
     always_.clear();
     if (filter.by_tree)
-        always_ = {fork, free};
+        always_ = {programs.fork, programs.free};
+    if (filter.by_cgroup)
+        always_.push_back(programs.cgroup_mkdir);
+    cgroup_path_ = filter.by_cgroup ? cgroup_path : nullptr;
+    bpf_map__set_autocreate(cgroup_path, filter.by_cgroup);
     // A map that nothing asks for costs memory for nothing.
     bpf_map__set_autocreate(ids, filter.by_tree || filter.by_pid_list || filter.by_tid_list);
     if (filter.by_tree && filter.pidns) // two entries for each process
@@ -433,8 +439,8 @@ bool Launcher::loaded(int result, bpf_object*)
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
 {
     const auto add = [&](filter_kind kind, std::uint32_t id) {
-        const std::uint64_t key = FILTER_KEY(kind, id);
-        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &id, BPF_ANY) != 0)
+        const std::uint64_t key = FILTER_KEY(kind, id), named = 0;
+        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &named, BPF_ANY) != 0)
             fail("fill the process filter", errno);
     };
     if (filter.by_pid_list)
@@ -484,8 +490,10 @@ bool Launcher::attach()
     for (bpf_program* program : always_) {
         links_.emplace_back(bpf_program__attach(program));
         if (!links_.back())
-            fail("follow the command's processes", errno);
+            fail(cat("attach ", bpf_program__name(program)), errno, privilege_hint());
     }
+    if (cgroup_path_)
+        fill_cgroup_path(bpf_map__fd(cgroup_path_), find_cgroup(session_.cgroup));
     // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen
     // then has its end, and is no loss.
     std::vector<Link> ends;

@@ -123,8 +123,14 @@ public:
     bool perf_buffer() const { return perf_buffer_; }
 
     // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.
-    void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
-                        bpf_program* fork, bpf_program* free);
+    struct FilterMaps {
+        bpf_map *ids, *cgroup_path, *cgroups, *mntns;
+    };
+    struct FilterPrograms {
+        bpf_program *fork, *free, *cgroup_mkdir;
+    };
+    void prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
+                        const task_filter& filter);
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
     // has a line for each map with the programs that use it.
@@ -163,6 +169,7 @@ private:
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
+    bpf_map* cgroup_path_ = nullptr;   // with --cgroup
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;
@@ -240,8 +247,10 @@ Attachment<S> launch(
         S& s = *a.skeleton;
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
-            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
-                                    filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
+            launcher.prepare_filter(
+                {s.maps.cb_filter_ids, s.maps.cb_cgroup_path, s.maps.cb_cgroup_map,
+                 s.maps.cb_mntns_map},
+                {s.progs.cb_tree_fork, s.progs.cb_tree_free, s.progs.cb_cgroup_mkdir}, filter);
         }
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
