@@ -345,10 +345,10 @@ int cb_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 	if (level < 1 || level > CGROUP_MAX_DEPTH || BPF_CORE_READ(cgroup, root, hierarchy_id))
 		return 0;
 	parent = cgroup_ancestor(cgroup, level - 1);
-	for (__u32 i = 0; i < CGROUP_MAX_DEPTH - 1; i++) {
-		__u32 up = i + 1;
+	for (int i = 0; i < CGROUP_MAX_DEPTH - 1; i++) {
+		__u32 at = i, up = i + 1; /* not `i` itself: what lies on the stack has no bounds */
 
-		part = bpf_map_lookup_elem(&cb_cgroup_path, &i);
+		part = bpf_map_lookup_elem(&cb_cgroup_path, &at);
 		above = bpf_map_lookup_elem(&cb_cgroup_path, &up);
 		if (!part || !above || above->id != parent)
 			continue;

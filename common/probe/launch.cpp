@@ -3,8 +3,8 @@
 #include "kernel/types.hpp"
 #include "probe/session.hpp"
 #include "session/cgroup.hpp"
+#include "session/transport.hpp"
 #include <algorithm>
-#include <bit>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -21,7 +21,6 @@ namespace corebox
 namespace
 {
 
-constexpr std::uint32_t kRingBytes = 2 << 20;
 constexpr std::size_t kLogBytes = 16 << 10;
 
 // libbpf tells which program a load failed for only in its messages. They come through a callback
@@ -251,19 +250,7 @@ void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& prog
 
 void Launcher::prepare_events(bpf_map* events, event_config& config)
 {
-    if (perf_buffer_) {
-        config.perf = true;
-        bpf_map__set_type(events, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-        bpf_map__set_key_size(events, sizeof(int));
-        bpf_map__set_value_size(events, sizeof(int));
-        bpf_map__set_max_entries(events, std::uint32_t(libbpf_num_possible_cpus()));
-        return;
-    }
-    // A power of two of at least a page.
-    const std::uint32_t bytes =
-        session_.buffer_bytes() ? std::bit_ceil(session_.buffer_bytes()) : kRingBytes;
-    bpf_map__set_max_entries(events, bytes);
-    config.wakeup_bytes = std::min<std::uint32_t>(bytes / 4, 64 << 10);
+    like_events_ = prepare_event_map(events, config, perf_buffer_, session_.buffer_bytes());
 }
 
 // One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and

@@ -170,6 +170,7 @@ private:
     std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
     bpf_map* cgroup_path_ = nullptr;   // with --cgroup
+    Fd like_events_;                   // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;

@@ -40,8 +40,8 @@ std::string find_cgroup(std::string_view name)
     std::string_view path = name;
     if (path.starts_with("0::"))
         path.remove_prefix(3);
-    else if (const auto colon = path.find(":/");
-             colon != path.npos && path.find(':') < colon && path.find_first_not_of("0123456789") > 0)
+    else if (const auto colon = path.find(":/"); colon != path.npos && path.find(':') < colon &&
+                                                 path.find_first_not_of("0123456789") > 0)
         fail(cat("cannot trace --cgroup ", name, ": this is a cgroup v1"), 0,
              "take the line of /proc/PID/cgroup that begins with 0::");
     int code = ENOENT;

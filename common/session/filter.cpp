@@ -48,7 +48,8 @@ std::uint64_t kernel_monotonic_ns()
         std::erase(words, "");
         if (words.size() != 3 || words[0] != "monotonic")
             continue;
-        const auto seconds = to_number<std::int64_t>(words[1]), rest = to_number<std::int64_t>(words[2]);
+        const auto seconds = to_number<std::int64_t>(words[1]),
+                   rest = to_number<std::int64_t>(words[2]);
         if (seconds && rest)
             ns -= *seconds * 1'000'000'000 + *rest;
     }

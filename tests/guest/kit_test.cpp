@@ -8,14 +8,17 @@
 #include <csignal>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <memory>
 #include <poll.h>
 #include <sched.h>
 #include <set>
+#include <stdexcept>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <thread>
 #include <unistd.h>
 
 namespace
@@ -404,6 +407,19 @@ TEST(Kit, DeathOfTheTargetEndsTheRun)
     expect_exact(result);
 }
 
+// Intervals that are shorter than the time between two looks at a thread do not keep it from
+// ending.
+TEST(Kit, DeathOfTheThreadEndsARunOfShortIntervals)
+{
+    Child target(opening());
+    target.go();
+    Tracer tracer({"syscount", "--json", "-i", "0.02", "--tid", to_string(target.pid())});
+    ::kill(target.pid(), SIGKILL);
+    target.wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+}
+
 TEST(Kit, SignalsInAFloodPrintAllThatWasSeen)
 {
     for (const int signal : {SIGINT, SIGTERM}) {
@@ -535,6 +551,133 @@ TEST(Kit, PidsOfItsOwnNamespace)
 
         expect_one_line(run({"opensnoop", "-p", to_string(99999)}), 2, "99999");
     });
+}
+
+// A child that gets the number of a process that is gone.
+std::unique_ptr<Child> child_with_number(pid_t number, const std::function<void()>& work)
+{
+    for (int i = 0; i < 100; i++) {
+        write_file("/proc/sys/kernel/ns_last_pid", to_string(number - 1));
+        auto child = std::make_unique<Child>(work); // another process may get it
+        if (child->pid() == number)
+            return child;
+    }
+    throw std::runtime_error("nobody gets number " + to_string(number));
+}
+
+std::vector<std::string> opened(const Result& result)
+{
+    std::vector<std::string> paths;
+    for (const Json& record : result.records)
+        paths.push_back(record.at("path"));
+    return paths;
+}
+
+// The kernel gives the number of a task that is gone to another one.
+TEST(Kit, WhoGetsATracedNumberIsAStranger)
+{
+    using Paths = std::vector<std::string>;
+    TempDir dir;
+    for (const char* rung : {"", "kprobe"})
+        for (const char* option : {"--pid", "--tid"}) {
+            Child first([&] { open_missing(dir / "first"); });
+            Child second([&] { open_missing(dir / "second"); });
+            Tracer tracer({"opensnoop", "--json", option,
+                           to_string(first.pid()) + "," + to_string(second.pid())},
+                          {{"COREBOX_PROBES", rung}});
+            const pid_t number = first.pid();
+            first.go_wait();
+            child_with_number(number, [&] { open_missing(dir / "stranger"); })->go_wait();
+            second.go_wait();
+            const Result result = tracer.wait();
+            EXPECT_EQ(opened(result), (Paths{dir / "first", dir / "second"})) << option << rung;
+            expect_exact(result);
+        }
+
+    const auto parent_of = [&](const char* name) {
+        return [&dir, name] { Child([&] { open_missing(dir / name); }).go_wait(); };
+    };
+    Child parent(parent_of("child"));
+    Tracer tracer({"opensnoop", "--json", "--ppid", to_string(parent.pid())});
+    const pid_t number = parent.pid();
+    parent.go_wait();
+    child_with_number(number, parent_of("stranger"))->go_wait();
+    EXPECT_EQ(opened(tracer.stop()), Paths{dir / "child"});
+}
+
+TEST(Kit, AThreadIsNoProcess)
+{
+    Gate seen;
+    pid_t tid = 0;
+    std::thread thread([&] {
+        tid = pid_t(::syscall(SYS_gettid));
+        seen.wait();
+    });
+    wait_until([&] { return *const_cast<volatile pid_t*>(&tid) != 0; });
+    for (const char* option : {"--pid", "--ppid"})
+        expect_one_line(run({"opensnoop", option, to_string(tid)}), 2,
+                        "it is a thread of process " + to_string(::getpid()) + "; use " +
+                            to_string(::getpid()) + ", or --tid " + to_string(tid));
+    seen.open();
+    thread.join();
+}
+
+// In a time namespace clocks are others than those by which the kernel says when a task began.
+TEST(Kit, PidsInATimeNamespace)
+{
+    Child target(opening());
+    target.go();
+    Child tool([&] {
+        EXPECT_EQ(::unshare(CLONE_NEWTIME), 0);
+        write_file("/proc/self/timens_offsets", "monotonic -1 0");
+        Tracer tracer({"opensnoop", "--json", "-p", to_string(target.pid())});
+        tracer.wait_for("/no/such/file");
+        tracer.stop();
+    });
+    tool.go_wait();
+}
+
+// A unit that restarts has another cgroup of the same path. Nothing that runs in it is missed, and
+// nothing else is taken for it.
+TEST(Kit, FollowsThePathOfACgroup)
+{
+    TempDir dir;
+    const auto opening_in = [&](const std::string& cgroup) {
+        return [&dir, cgroup] {
+            write_file("/sys/fs/cgroup/" + cgroup + "/cgroup.procs", "0");
+            std::string name = cgroup;
+            std::ranges::replace(name, '/', '-');
+            open_missing(dir / name);
+        };
+    };
+    std::unique_ptr<Tracer> tracer;
+    for (int time = 0; time < 3; time++) {
+        const Cgroup slice("slice"), service("slice/x.service"), below("slice/x.service/below");
+        const Cgroup sibling("slice/x.servic"), other("other"), namesake("other/x.service");
+        if (time == 0)
+            tracer.reset(
+                new Tracer({"opensnoop", "--json", "-x", "--cgroup", "0::/slice/x.service"}));
+        for (const char* cgroup : {"slice", "slice/x.service", "slice/x.service/below",
+                                   "slice/x.servic", "other/x.service"})
+            Child(opening_in(cgroup)).go_wait();
+    }
+    const Result result = tracer->stop();
+    std::vector<std::string> expected;
+    for (int time = 0; time < 3; time++)
+        for (const char* name : {"slice-x.service", "slice-x.service-below"})
+            expected.push_back(dir / name);
+    EXPECT_EQ(opened(result), expected);
+    expect_exact(result);
+}
+
+// As users find them in /proc/PID/cgroup and in systemctl.
+TEST(Kit, NamesOfACgroup)
+{
+    const Cgroup cgroup("named");
+    for (const char* name : {"named", "/named", "0::/named", "/sys/fs/cgroup/named", "/"})
+        EXPECT_EQ(run({"opensnoop", "--check", "--cgroup", name}).status, 0) << name;
+    for (const char* name : {"nameless", "/nameless", "0::/nameless", "4:memory:/named", "/tmp"})
+        expect_one_line(run({"opensnoop", "--check", "--cgroup", name}), 2, "/proc/PID/cgroup");
 }
 
 // --- Where something is missing.
