@@ -132,8 +132,7 @@ void EventReader::open_ring(int map)
     Mapping consumer(map, page, PROT_READ | PROT_WRITE, 0);
     Mapping producer(map, page + 2 * bytes, PROT_READ, long(page));
     epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
-    if (!consumer || !producer ||
-        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, map, &event) != 0)
+    if (!consumer || !producer || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, map, &event) != 0)
         fail("open the event buffer", errno);
     rings_.emplace_back(static_cast<unsigned long*>(consumer.get()),
                         static_cast<const unsigned long*>(producer.get()),
@@ -158,8 +157,8 @@ void EventReader::open_perf(bpf_map* events, unsigned bytes)
 {
     const unsigned page = page_bytes();
     const unsigned pages = bytes ? std::bit_ceil(std::max(1u, bytes / page)) : kPerfPages;
-    // libbpf opens it; the lanes read it. What does not fit is counted by the BPF side, whose output
-    // call fails.
+    // libbpf opens it; the lanes read it. What does not fit is counted by the BPF side, whose
+    // output call fails.
     perf_.reset(perf_buffer__new(
         bpf_map__fd(events), pages, [](void*, int, void*, __u32) {}, nullptr, nullptr, nullptr));
     if (!perf_)

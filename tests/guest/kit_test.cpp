@@ -680,6 +680,111 @@ TEST(Kit, NamesOfACgroup)
         expect_one_line(run({"opensnoop", "--check", "--cgroup", name}), 2, "/proc/PID/cgroup");
 }
 
+// --- Several ring buffers, which a machine with more than 4 CPUs has. scripts/test boots one for
+// these tests; elsewhere they are forced.
+
+class Shards : public testing::Test
+{
+protected:
+    void SetUp() override { ASSERT_GE(cpus_, 2u) << "records of one CPU are always in order"; }
+    Environment env() const
+    {
+        return cpus_ > 4 ? Environment{} : Environment{{"COREBOX_SHARDS", "2"}};
+    }
+    static void move_to(unsigned cpu)
+    {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        EXPECT_EQ(::sched_setaffinity(0, sizeof set, &set), 0);
+    }
+
+    const unsigned cpus_ = cpus(); // it opens a file
+};
+
+TEST_F(Shards, RecordsOfOneReadingComeInTheOrderOfTime)
+{
+    std::vector<std::string> expected;
+    for (int i = 0; i < 499; i++)
+        expected.push_back("/no/such/" + to_string(i));
+    Child child([&] {
+        for (std::size_t i = 0; i < expected.size(); i++) {
+            move_to(unsigned(i % 31 % cpus_));
+            open_missing(expected[i]);
+        }
+    });
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())}, env());
+    tracer.kill(SIGSTOP);
+    child.go_wait();
+    tracer.kill(SIGCONT);
+    const Result result = tracer.wait();
+    EXPECT_EQ(opened(result), expected);
+    expect_exact(result);
+}
+
+TEST_F(Shards, AFloodOnOneCpuLeavesTheOthersTheirRoom)
+{
+    constexpr int kFlood = 20'000, kLater = 11;
+    Child child([] {
+        move_to(0);
+        for (int i = 0; i < kFlood; i++)
+            ::syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY);
+        move_to(1);
+        for (int i = 0; i < kLater; i++)
+            open_missing("/no/such/other");
+    });
+    Tracer tracer({"opensnoop", "--json", "--buffer-size", "1024", "-p", to_string(child.pid())},
+                  env());
+    tracer.kill(SIGSTOP);
+    child.go_wait();
+    tracer.kill(SIGCONT);
+    const Result result = tracer.wait();
+    const auto number = [&](const char* key) { return result.account.value(key, 0); };
+    EXPECT_EQ(with(result.records, "path", "/no/such/other").size(), std::size_t(kLater));
+    EXPECT_EQ(number("printed"), int(result.records.size()));
+    EXPECT_GT(number("printed"), kLater + 1000);
+    EXPECT_GT(number("lost_buffer"), 1000);
+    EXPECT_EQ(number("printed") + number("lost_buffer"), kFlood + kLater) << result.account;
+    EXPECT_EQ(number("seen"), kFlood + kLater) << result.account;
+}
+
+// Each CPU at once, and the tool reads meanwhile.
+TEST_F(Shards, AFloodOfAllCpusIsAccountedFor)
+{
+    const int each = 16'000 / int(cpus_);
+    std::vector<std::unique_ptr<Child>> children;
+    std::string pids;
+    for (unsigned cpu = 0; cpu < cpus_; cpu++) {
+        children.push_back(std::make_unique<Child>([cpu, each] {
+            move_to(cpu);
+            for (int i = 0; i < each; i++)
+                ::syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY);
+        }));
+        pids += (cpu ? "," : "") + to_string(children.back()->pid());
+    }
+    Tracer tracer({"opensnoop", "--json", "-p", pids}, env());
+    for (const auto& child : children)
+        child->go();
+    for (const auto& child : children)
+        EXPECT_EQ(child->wait(), 0);
+    const Result result = tracer.wait();
+    expect_exact_flood(result, result.records.size(), std::uint64_t(each) * cpus_);
+    EXPECT_EQ(run({"opensnoop", "--check"}, {{"COREBOX_SHARDS", "65"}}).status, 1);
+}
+
+// A record that is larger than the others lies in the ring of its CPU, too.
+TEST_F(Shards, LongArguments)
+{
+    const std::string argument(100'000, 'x');
+    Child child([&] { ::execl("/bin/true", "true", argument.c_str(), nullptr); });
+    Tracer tracer({"execsnoop", "--json", "-p", to_string(child.pid())}, env());
+    child.go_wait();
+    const Result result = tracer.wait();
+    ASSERT_EQ(result.records.size(), 1u) << result.err;
+    EXPECT_NE(result.out.find(argument), std::string::npos);
+    expect_exact(result);
+}
+
 // --- Where something is missing.
 
 TEST(Kit, TwoCapabilitiesAreEnough)
