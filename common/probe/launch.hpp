@@ -131,8 +131,14 @@ public:
     bool depends_on_ftrace() const;
 
     // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.
-    void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
-                        bpf_program* fork, bpf_program* free);
+    struct FilterMaps {
+        bpf_map *ids, *cgroup_path, *cgroups, *mntns;
+    };
+    struct FilterPrograms {
+        bpf_program *fork, *free, *cgroup_mkdir;
+    };
+    void prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
+                        const task_filter& filter);
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
     // has a line for each map with the programs that use it.
@@ -172,6 +178,8 @@ private:
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
+    bpf_map* cgroup_path_ = nullptr;   // with --cgroup
+    Fd like_events_;                   // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;
@@ -249,8 +257,10 @@ Attachment<S> launch(
         S& s = *a.skeleton;
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
-            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
-                                    filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
+            launcher.prepare_filter(
+                {s.maps.cb_filter_ids, s.maps.cb_cgroup_path, s.maps.cb_cgroup_map,
+                 s.maps.cb_mntns_map},
+                {s.progs.cb_tree_fork, s.progs.cb_tree_free, s.progs.cb_cgroup_mkdir}, filter);
         }
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);

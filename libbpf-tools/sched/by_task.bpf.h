@@ -25,7 +25,7 @@ static __always_inline bool sched_wanted(struct task_struct *task, __u64 ids)
 {
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(task);
-	return filter_by_ids(ids) && !filter_task_outside(task, ids);
+	return filter_by_ids(task, ids) && !filter_task_outside(task, ids);
 }
 
 /* The number of the innermost PID namespace that a task is in. A thread that was reaped and still has

@@ -22,7 +22,7 @@ static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
 		return false;
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(prev) || filter_task(next);
-	return filter_by_ids(prev_ids) || filter_by_ids(next_ids);
+	return filter_by_ids(prev, prev_ids) || filter_by_ids(next, next_ids);
 }
 
 static __always_inline int switched(struct task_struct *prev, struct task_struct *next, bool typed)
