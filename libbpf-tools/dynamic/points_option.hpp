@@ -2,7 +2,7 @@
 // What the tools that trace points of a pattern say and ask alike.
 #pragma once
 #include "probe/points.hpp"
-#include "session/session.hpp"
+#include "shape/left_out.hpp"
 
 namespace corebox
 {
@@ -11,13 +11,6 @@ namespace corebox
 inline constexpr std::string_view kPatternHelp =
     "func, lib:func, /path:func, t:category:event or u:lib:probe; the last part may have *, ? and "
     "[...]";
-
-inline void say_left_out(std::size_t own, const Session& session)
-{
-    if (own)
-        say(session.tool, cat("left out ", own, own == 1 ? " function" : " functions",
-                              " of tracing itself, which can be named in full"));
-}
 
 // What a pattern chooses; says what was left out of it.
 inline std::vector<Point> find_points(const PointPattern& pattern, const Session& session)

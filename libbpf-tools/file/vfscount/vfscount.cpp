@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "../../dynamic/points_option.hpp"
 #include "shape/calls.hpp"
+#include "shape/left_out.hpp"
 
 #include "vfscount.skel.h"
 

@@ -2,8 +2,6 @@
 #include "bpf/counters.bpf.h"
 #include "pidpersec.h"
 
-#define CLONE_THREAD 0x10000 /* linux/sched.h */
-
 static __always_inline int created(__u64 flags)
 {
 	if (counters_wanted())
