@@ -80,20 +80,13 @@ protected:
 
 // --- Every rung measures the same.
 
-class BiolatencyRung : public testing::TestWithParam<const char*>
+class BiolatencyRung : public EachRung
 {
 protected:
     static void SetUpTestSuite() { make_slow_disks(); }
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, BiolatencyRung, testing::Values("", "tp_btf", "raw_tp"),
-                         [](const auto& info) {
-                             return std::string(*info.param ? info.param : "default");
-                         });
+INSTANTIATE_TEST_SUITE_P(Rungs, BiolatencyRung, testing::Values("", "tp_btf", "raw_tp"), rung_name);
 
 TEST_P(BiolatencyRung, IsTheOneTaken)
 {

@@ -38,23 +38,12 @@ int end(const std::function<void()>& work, pid_t* pid = nullptr)
 
 void nap(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-Environment forced(const std::string& rung)
-{
-    return rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
-}
-
 // exitsnoop --json ARGUMENTS over the children of one process that does `work`.
-Result trace(const std::function<void()>& work, std::vector<std::string> arguments = {},
+Result trace(const std::function<void()>& work, const std::vector<std::string>& arguments = {},
              const std::string& rung = "", pid_t* parent = nullptr)
 {
-    Child child(work);
-    if (parent)
-        *parent = child.pid();
-    std::vector<std::string> argv{"exitsnoop", "--json", "--ppid", to_string(child.pid())};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, forced(rung));
-    child.go_wait();
-    Result result = tracer.stop();
+    const Result result =
+        watch("exitsnoop", arguments, work, {.env = forced(rung), .by = "--ppid", .pid = parent});
     expect_exact(result);
     return result;
 }

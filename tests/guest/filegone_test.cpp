@@ -70,12 +70,11 @@ std::vector<Expected> facts(const std::string& top)
             {"DELETE", hostile, {}}};
 }
 
-class FilegoneRung : public testing::TestWithParam<const char*>
+class FilegoneRung : public EachRung
 {
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, FilegoneRung, testing::Values("fentry", "kprobe"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, FilegoneRung, testing::Values("fentry", "kprobe"), rung_name);
 
 TEST_P(FilegoneRung, ShowsWhatGoes)
 {
@@ -96,7 +95,7 @@ TEST_P(FilegoneRung, ShowsWhatGoes)
         }
     }
     const pid_t pid = child.pid();
-    Tracer tracer({"filegone", "--json", "-p", to_string(pid)}, {{"COREBOX_PROBES", GetParam()}});
+    Tracer tracer({"filegone", "--json", "-p", to_string(pid)}, env());
     child.go_wait();
     const Result result = tracer.wait();
     expect_exact(result);

@@ -12,12 +12,11 @@ namespace
 using namespace corebox::test;
 using std::to_string;
 
-class FilelifeRung : public testing::TestWithParam<const char*>
+class FilelifeRung : public EachRung
 {
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, FilelifeRung, testing::Values("default", "kprobe", "fexit"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, FilelifeRung, testing::Values("", "kprobe", "fexit"), rung_name);
 
 struct Expected {
     std::string path;
@@ -87,10 +86,7 @@ TEST_P(FilelifeRung, ShowsLivesFromBirthToDeath)
         remove(dir / "node");
     });
     const pid_t pid = child.pid();
-    Environment env;
-    if (GetParam() != std::string("default"))
-        env["COREBOX_PROBES"] = GetParam();
-    Tracer tracer({"filelife", "--json", "-p", to_string(pid)}, env);
+    Tracer tracer({"filelife", "--json", "-p", to_string(pid)}, env());
     maker.go();
     child.go_wait();
     maker.wait();

@@ -24,11 +24,6 @@ namespace
 using namespace corebox::test;
 using std::to_string;
 
-Environment forced(const std::string& rung)
-{
-    return rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
-}
-
 void run_thread(void* (*start)(void*))
 {
     pthread_t thread;

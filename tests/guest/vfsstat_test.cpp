@@ -33,12 +33,7 @@ using Expected = std::map<std::string, std::uint64_t>;
 Result trace(const std::function<void()>& work, const Environment& env = {},
              const std::vector<std::string>& arguments = {})
 {
-    Child child(work);
-    std::vector<std::string> argv{"vfsstat", "--json", "-p", to_string(child.pid())};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    child.go_wait();
-    return tracer.wait();
+    return watch("vfsstat", arguments, work, {.env = env});
 }
 
 int must(long result)
@@ -56,19 +51,12 @@ int made(const std::string& path, std::size_t size = 4096)
 
 // --- Every rung counts the same calls. The empty name is what the ladder itself takes.
 
-class VfsstatRung : public testing::TestWithParam<const char*>
+class VfsstatRung : public EachRung
 {
-protected:
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rungs, VfsstatRung, testing::Values("", "fentry", "tracepoint", "kprobe"),
-                         [](const auto& info) -> std::string {
-                             return *info.param ? info.param : "default";
-                         });
+                         rung_name);
 
 TEST_P(VfsstatRung, IsTheOneTaken)
 {
@@ -166,13 +154,13 @@ TEST_P(VfsstatRung, CountsOnAllCpusAtOnce)
                 thread.join();
         },
         env());
-    // On a preemptible kernel (7.2) fentry programs are skipped while a task is preempted in one of
-    // them; what cannot be known to be the process's is then lost, and accounted for.
+    // Where the kernel preempts itself fentry programs are skipped while a task is preempted in one
+    // of them; what cannot be known to be the process's is then lost, and accounted for.
     const auto lost = result.account.at("lost").get<std::uint64_t>();
     EXPECT_EQ(totals(result.records).at("reads") + lost, 4 * 5003u);
     EXPECT_EQ(result.status, lost ? 3 : 0);
     EXPECT_EQ(lost, result.account.at("lost_nested"));
-    if (std::string_view(GetParam()) == "kprobe" || kernel() != "7.2")
+    if (is("kprobe") || !preempts_itself())
         EXPECT_EQ(lost, 0u);
     ::close(fd);
 }
