@@ -3,6 +3,7 @@
 // the kernel refuses a program, remember that and begin again with the next rung.
 #pragma once
 #include "abi/event.h"
+#include "base/begins_with.hpp"
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
 #include "session/account.hpp"
@@ -272,8 +273,10 @@ void configure(S& s, Options& options, const Session& session, Setup setup)
 {
     if (setup)
         setup(s, options, session);
-    if constexpr (HasConfig<S>)
+    if constexpr (HasConfig<S>) {
+        static_assert(BeginsWith<Options, std::remove_cvref_t<decltype(s.rodata->cfg)>>);
         s.rodata->cfg = options;
+    }
 }
 
 } // namespace corebox
