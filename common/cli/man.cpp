@@ -331,8 +331,8 @@ lets everybody trace who may execute that file or a link to it. What these two d
   `sysctl kernel.perf_event_paranoid=2`. Most tools do without.
 - The tracepoints of tracefs want it to be readable: CAP_DAC_READ_SEARCH, or
   `mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing`. Few tools need one.
-- Names of the kernel's functions, in stacks, want CAP_SYSLOG; those of other users' programs
-  CAP_SYS_PTRACE.
+- Names of the kernel's functions, in stacks, want CAP_SYSLOG, and kernel.kptr_restrict not 2;
+  those of other users' programs CAP_SYS_PTRACE.
 - fentry and fexit of functions of modules, such as file systems, want CAP_SYS_ADMIN; kprobes are
   taken instead.
 

@@ -27,8 +27,8 @@ void prepare_event_stacks(const EventStackOptions& options, event_stacks_config&
 void say_hidden_names(const Session& session);
 
 // The stacks of the last event that was given to it. Kernel symbols are read with the first stack,
-// a process's with its first: a process that ends within the tenth of a second in which its event
-// waits has addresses only.
+// a process's with its first: a process that ends before its first event is read has addresses
+// only.
 class EventStacks
 {
 public:

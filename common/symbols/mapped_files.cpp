@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <linux/magic.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 namespace corebox
 {
@@ -26,6 +28,13 @@ std::size_t raise_descriptor_limit()
             limit = raised;
     }
     return std::min<std::size_t>(kMaxHeld, limit.rlim_cur / kShare);
+}
+
+// The server may end with the program (AppImage), and unmounts what nobody holds.
+bool is_on_fuse(const Fd& handle)
+{
+    struct statfs info;
+    return ::fstatfs(handle.get(), &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
 }
 
 } // namespace
@@ -57,6 +66,10 @@ MappedFiles::File MappedFiles::hold(std::uint64_t device, std::uint64_t inode,
     held_.push_back(file);
     fresh_bytes_ += std::uint64_t(now.st_size);
     const File result = file;
+    if (is_on_fuse(result->handle)) {
+        read_and_close(*result);
+        held_.pop_back();
+    }
     if (fresh_bytes_ > kMaxDeleted)
         read_deleted();
     return result;

@@ -31,7 +31,8 @@ struct MappedFile {
 
 // Holding a file costs a descriptor, and if it is deleted its place on the disk. Where there are
 // too many of either, files are read at once instead of when a name is wanted: then it is memory
-// that they cost.
+// that they cost. So are files of FUSE, whose server may end. A held file keeps its file system
+// mounted: umount(2) says EBUSY.
 class MappedFiles
 {
 public:
