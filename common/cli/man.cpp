@@ -334,8 +334,8 @@ lets anyone who can execute this file or a link to it trace. These two capabilit
   `sysctl kernel.perf_event_paranoid=2`. Most tools do not need perf events.
 - Access to the tracepoints of tracefs, which requires CAP_DAC_READ_SEARCH, or
   `mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing`. Few tools need it.
-- Names of kernel functions in stacks, which require CAP_SYSLOG, and names of functions in other users'
-  programs, which require CAP_SYS_PTRACE.
+- Names of kernel functions in stacks, which require CAP_SYSLOG and kernel.kptr_restrict not 2, and
+  names of functions in other users' programs, which require CAP_SYS_PTRACE.
 - fentry and fexit probes on functions of modules such as file systems, which require CAP_SYS_ADMIN.
   Without it, the tools use kprobes.
 

@@ -3,6 +3,7 @@
 // the kernel refuses a program, remember that and begin again with the next rung.
 #pragma once
 #include "abi/event.h"
+#include "base/begins_with.hpp"
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
 #include "session/account.hpp"

@@ -13,6 +13,7 @@
 //   ending(S&, Options&)          before the programs are detached
 //   detached(S&, Options&, Account&)             and after
 #pragma once
+#include "base/begins_with.hpp"
 #include "probe/launch.hpp"
 #include "session/run.hpp"
 
@@ -69,8 +70,10 @@ public:
                 if constexpr (requires { shape_.setup; })
                     if (shape_.setup)
                         shape_.setup(s, options_, session_);
-                if constexpr (requires { s.rodata->cfg = options_; })
+                if constexpr (requires { s.rodata->cfg = options_; }) {
+                    static_assert(BeginsWith<Options, std::remove_cvref_t<decltype(s.rodata->cfg)>>);
                     s.rodata->cfg = options_;
+                }
             },
             open_buffers,
             [&](S& s, const Launcher& launcher) {

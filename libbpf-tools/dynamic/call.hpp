@@ -10,7 +10,8 @@
 namespace corebox
 {
 
-// A base of the Options of a tool with CALL_PROGS, but not the first: no option is stored in it.
+// A base of the Options of a tool with CALL_PROGS, but not the first: no option is stored in it
+// (base/begins_with.hpp).
 struct CallOptions {
     // What is traced, of either kind; null: nothing. Numbers of functions go through the kernel's
     // first.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // User space of by_task.bpf.h: options, columns, and what a histogram tool does with them.
 #pragma once
+#include "base/begins_with.hpp"
 #include "by_task.h"
 #include "cgroups.hpp"
 #include "shape/histogram.hpp"
@@ -8,7 +9,7 @@
 namespace corebox
 {
 
-// The first base of a tool's Options: options are stored through a pointer to it.
+// A tool's Options begins with it.
 struct ByTask {
     bool milliseconds = false, pids = false, tids = false, pid_namespaces = false, cgroups = false;
     CgroupNames names{};
@@ -60,8 +61,8 @@ inline bool by_task_keyed(const ByTask& o)
 }
 
 // Before load.
-template <class S>
-void by_task_setup(S& s, const ByTask& o)
+template <class S, BeginsWith<ByTask> Options>
+void by_task_setup(S& s, const Options& o)
 {
     s.rodata->cb_by = {.unit_ns = by_task_unit(o).raw,
                        .pids = o.pids,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "queue_length.hpp"
 #include "base/text.hpp"
+#include "symbols/kernel.hpp"
 #include <cerrno>
 
 namespace corebox
@@ -36,8 +37,7 @@ run_queues find_run_queues()
              "a kernel with CONFIG_FAIR_GROUP_SCHED=y or CONFIG_KALLSYMS_ALL=y");
     // The first per-CPU variable is at 0 on some kernels, an offset array nowhere.
     if (offsets ? *offsets == 0 : *variable == 0)
-        fail(cat(kWhat, ": the kernel hides its addresses"), 0,
-             "CAP_SYSLOG, or sysctl kernel.kptr_restrict=0");
+        fail(cat(kWhat, ": ", reason_of(names_hidden())), 0, remedy_of(names_hidden()));
     return {.variable = *variable, .offsets = offsets.value_or(0)};
 }
 

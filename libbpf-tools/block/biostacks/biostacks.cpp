@@ -115,8 +115,8 @@ public:
         StackWords words(r_.options, kStackUnit, symbols_, r_.skeleton.maps.cb_stacks,
                          r_.skeleton.maps.cb_stacks_spill);
         std::vector<Row> rows = read(entries, words);
-        if (words.kernel_hidden())
-            say(r_.session.tool, "kernel functions have no names here: needs CAP_SYSLOG");
+        if (const auto why = words.hidden(); why != NamesHidden::no)
+            say(r_.session.tool, message_of(why));
         writer_.begin(monotonic_ns());
         for (const Row& row : rows)
             print(row);

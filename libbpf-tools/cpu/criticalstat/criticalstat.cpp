@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "criticalstat.h"
 #include "session/cpus.hpp"
+#include "shape/event_stacks.hpp"
 #include "shape/stream.hpp"
 #include "symbols/kernel.hpp"
 #include <cerrno>
@@ -194,6 +195,7 @@ constexpr Stream<criticalstat_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = blocks,
     .also = Shared::symbols,
+    .attached = [](const Options&, const Session& session) { say_hidden_names(session); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

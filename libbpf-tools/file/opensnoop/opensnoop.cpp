@@ -94,12 +94,11 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     row.flags = Octal{visible_flags(e.flags), 8};
     row.mode = may_create(e.flags) ? Value(Octal{e.mode, 4}) : Absent{"n/a"};
     row.path = path_of(e.path, static_cast<const char*>(record) + size, row.full);
-    if (options.callers) {
-        const std::size_t at = std::min<std::size_t>(
-            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len), size);
-        const auto* stacks = static_cast<const char*>(record) + at;
-        row.callers.take(*reinterpret_cast<const event_stacks*>(stacks), size - at, e.task.pid);
-    }
+    if (options.callers)
+        row.callers.take(
+            {static_cast<const std::byte*>(record), size},
+            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len),
+            e.task.pid);
     return true;
 }
 

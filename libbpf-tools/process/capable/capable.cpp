@@ -202,7 +202,8 @@ std::string likeness(const Row& row, const Options& o)
 bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     row.event = static_cast<const capable_event*>(record);
-    row.stacks.take(row.event->stacks, size - offsetof(capable_event, stacks), row.event->task.pid);
+    row.stacks.take({static_cast<const std::byte*>(record), size}, offsetof(capable_event, stacks),
+                    row.event->task.pid);
     if (row.shown.size() >= Row::kMostShown)
         row.shown.clear();
     return !o.unique || row.shown.insert(likeness(row, o)).second;
@@ -254,6 +255,11 @@ constexpr Stream<capable_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = mirror,
     .also = Shared::symbols,
+    .attached =
+        [](const Options& o, const Session& session) {
+            if (o.kernel_stack)
+                say_hidden_names(session);
+        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

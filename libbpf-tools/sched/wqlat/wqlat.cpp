@@ -59,13 +59,16 @@ constexpr Need kNeeds[] = {
      "workqueues|wqname"},
 };
 
-void setup(wqlat_bpf&, Options& o, const Session&)
+void setup(wqlat_bpf&, Options& o, const Session& session)
 {
     o.unit_ns = o.nanoseconds ? 1 : 1'000;
     o.named = o.name[0] != '\0';
     // Now, not when they are needed: with its privileges the tool gives up to open files.
-    if (o.by_function && !o.symbols)
+    if (o.by_function && !o.symbols) {
         o.symbols = KernelSymbols::load();
+        if (!o.symbols->has_names())
+            say(session.tool, message_of(names_hidden()));
+    }
 }
 
 void decode(Row& row, const Options& o, const wqlat_key& key)
