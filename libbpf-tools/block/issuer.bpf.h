@@ -28,12 +28,12 @@ enum issuer_verdict { ISSUER_WANTED = 1, ISSUER_UNWANTED = 2 };
 
 static __always_inline int issuer_note(struct request *rq, bool direct)
 {
-	__u64 made_ns = BLOCK_READ(direct, rq, start_time_ns);
+	__u64 made_ns = READ_FIELD(direct, rq, start_time_ns);
 	struct request_start *s;
 
 	/* One that the driver had no room for comes back; and one whose data is none never goes to
 	 * the driver by itself. */
-	if (request_comes_again(rq, direct) || !BLOCK_READ(direct, rq, __data_len))
+	if (request_comes_again(rq, direct) || !READ_FIELD(direct, rq, __data_len))
 		return 0;
 	s = request_note(rq);
 	if (!s || (s->issuer && s->made_ns == made_ns))
@@ -56,7 +56,7 @@ static __always_inline bool issuer_of(struct request *rq, bool direct, char *com
 		s = request_find(rq);
 	if (s && s->issuer) {
 		wanted = s->issuer == ISSUER_WANTED;
-		if (s->made_ns == BLOCK_READ(direct, rq, start_time_ns)) {
+		if (s->made_ns == READ_FIELD(direct, rq, start_time_ns)) {
 			__builtin_memcpy(comm, s->comm, COMM_LEN);
 			request_forget(rq, s);
 			return wanted;

@@ -407,7 +407,8 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
             session.check |= o.every.only_check;
             session.interval = o.every.forever ? Seconds(0) : o.every.seconds;
         },
-    .setup = [](biolatpcts_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .setup = [](biolatpcts_bpf& s, Options& o,
+                const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =
         [](biolatpcts_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;

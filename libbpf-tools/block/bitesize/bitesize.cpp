@@ -107,7 +107,7 @@ public:
             const auto& [comm, disk, kind] = key;
             rows.push_back({{comm,
                              !o.per_disk ? ""
-                             : disk      ? disk_name(disk)
+                             : disk      ? DiskNames::of(r_.skeleton.maps.cb_disk_notes, disk)
                                          : "unknown",
                              o.per_operation ? request_kind_name(kind) : ""},
                             distribution});
@@ -215,7 +215,7 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
             s.rodata->cb_issuer_filtered = is_filtered(session);
             bpf_map__set_autocreate(s.maps.cb_top, o.linear);
             o.per_process = !o.system;
-            restrict_to_disk(o, o.disk_name);
+            restrict_to_disk(s, o.disk_name);
         },
     .resolved =
         [](bitesize_bpf& s, const Launcher& launcher) {

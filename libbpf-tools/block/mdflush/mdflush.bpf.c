@@ -18,8 +18,7 @@ static __always_inline int flush(void *ctx, struct bio *bio)
 	if (!filter_current())
 		return 0;
 	disk = bio_disk(bio);
-	if (!asked_for(!cfg.disk || ((__u32)BPF_CORE_READ(disk, major) << 20 |
-				     BPF_CORE_READ(disk, first_minor)) == cfg.disk))
+	if (!asked_for(!cfg.disk || disk_number(disk, false) == cfg.disk))
 		return 0;
 	task_info_current(&e.task);
 	e.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
