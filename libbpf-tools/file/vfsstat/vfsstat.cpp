@@ -2,6 +2,7 @@
 #include "vfsstat.h"
 #include "abi/syscall.h"
 #include "base/fd.hpp"
+#include "layers.hpp"
 #include "shape/counters.hpp"
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ namespace
 using namespace corebox;
 using Progs = decltype(vfsstat_bpf::progs);
 
-struct Options {
+struct Options : vfsstat_config {
     Fd io; // /proc/self/io
 };
 
@@ -46,6 +47,10 @@ constexpr Example kExamples[] = {
     {"vfsstat", "Calls a second, every second"},
     {"vfsstat -p 181 5 3", "Of process 181, three times every 5 seconds"},
     {"vfsstat --json -- make", "Counts of make and its children"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -112,19 +117,12 @@ constexpr Need kNeeds[] = {
     {"rmdir", {rung<&Progs::fentry_rmdir>("fentry"), rung<&Progs::kprobe_rmdir>("kprobe")}},
 };
 
-// do_dentry_open() is none of them: whether an open has created is not known without looking.
+// Not do_dentry_open(): nobody knows whether an open has created without looking. Nor what makes
+// and removes names: only the program knows whether overlayfs did it in a layer.
 constexpr CountedCall kCalls[] = {
-    {"vfs_read", VFS_READ},
-    {"vfs_readv", VFS_READ},
-    {"vfs_write", VFS_WRITE},
-    {"vfs_writev", VFS_WRITE},
-    {"do_fsync", VFS_FSYNC},
-    {SYSCALL "fsync", VFS_FSYNC},
+    {"vfs_read", VFS_READ},           {"vfs_readv", VFS_READ}, {"vfs_write", VFS_WRITE},
+    {"vfs_writev", VFS_WRITE},        {"do_fsync", VFS_FSYNC}, {SYSCALL "fsync", VFS_FSYNC},
     {SYSCALL "fdatasync", VFS_FSYNC},
-    {"vfs_create", VFS_CREATE},
-    {"security_inode_unlink", VFS_UNLINK},
-    {"security_inode_mkdir", VFS_MKDIR},
-    {"security_inode_rmdir", VFS_RMDIR},
 };
 
 constexpr Counters<vfsstat_bpf, Options> kTool{
@@ -135,6 +133,7 @@ constexpr Counters<vfsstat_bpf, Options> kTool{
                   "One line an interval with the calls a second: reads, writes, syncs, opens, "
                   "and files and directories made and removed.",
               .examples = kExamples},
+    .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
