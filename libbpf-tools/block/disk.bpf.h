@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which disks' requests count, and what disks are called: a disk may be gone when a report shows its
- * name, and the paths of a multipath NVMe namespace are hidden, with a number that sysfs does not have
- * (GENHD_FL_HIDDEN). 5.10+. */
+ * name, and the paths of a multipath NVMe namespace are hidden, with a number that sysfs does not
+ * have (GENHD_FL_HIDDEN). 5.10+. */
 #pragma once
 #include "bpf/block.bpf.h"
 #include "disk.h"
@@ -65,7 +65,7 @@ static __noinline bool disk_look_up(__u64 disk, __u64 id, __u32 number)
 	return known->wanted;
 }
 
-/* A number that no other disk ever gets, which 6.1 has and 5.10 has not: there the address has to do. */
+/* A number that no other disk ever gets. 6.1 has it; on 5.10 the address has to do. */
 static __always_inline __u64 disk_id(struct gendisk *disk, bool direct)
 {
 	if (bpf_core_field_exists(disk->diskseq))

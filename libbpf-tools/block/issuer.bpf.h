@@ -7,8 +7,8 @@
  * hands them back before it has begun them, or when they begin a flush sequence (blk-flush.c), whose
  * data an interrupt or a kernel thread issues. Those get a note.
  *
- * The tool includes this file, has the programs insert_*, back_* and flush_* attached beside its own
- * on block_rq_issue, and calls issuer_of() there. */
+ * The tool includes this file, has the programs insert_*, back_*, flush_* and merge attached next to
+ * its own on block_rq_issue, and calls issuer_of() there. */
 #pragma once
 #include "bpf/block.bpf.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
@@ -20,6 +20,7 @@
 	__u64 made_ns; /* start_time_ns of the request it is about */ \
 	char comm[COMM_LEN] __attribute__((aligned(8)));
 #include "request_start.bpf.h"
+#include "request_merge.bpf.h"
 
 const volatile bool cb_issuer_filtered = false; /* the task filter restricts whose */
 bool cb_issuers_noted = false;
@@ -104,17 +105,4 @@ SEC("kprobe/blk_insert_flush")
 int BPF_KPROBE(flush_kprobe, struct request *rq)
 {
 	return issuer_note(rq, false);
-}
-
-/* It ends as a part of another. */
-SEC("tp_btf/block_rq_merge")
-int merge_tp_btf(__u64 *ctx)
-{
-	return request_merged(request_argument(ctx));
-}
-
-SEC("raw_tp/block_rq_merge")
-int merge_raw_tp(__u64 *ctx)
-{
-	return request_merged(request_argument(ctx));
 }

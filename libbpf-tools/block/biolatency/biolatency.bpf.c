@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../disk.bpf.h"
 #include "../request_kind.bpf.h"
-#include "../request_start.bpf.h"
+#include "../request_merge.bpf.h"
 #include "biolatency.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
 #define FILTER_ALL_NAMESPACES
@@ -128,11 +128,6 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 	int complete_##kind(__u64 *ctx)                      \
 	{                                                    \
 		return complete(ctx, direct);                \
-	}                                                    \
-	SEC(#kind "/block_rq_merge")                         \
-	int merge_##kind(__u64 *ctx)                         \
-	{                                                    \
-		return request_merged(request_argument(ctx)); \
 	}
 
 PROGRAMS(tp_btf, true)

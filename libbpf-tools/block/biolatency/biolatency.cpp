@@ -60,7 +60,7 @@ constexpr Need kNeeds[] = {
       rung<&Progs::insert_raw_tp, &Progs::back_raw_tp>("raw_tp")},
      kAnyFilter},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},

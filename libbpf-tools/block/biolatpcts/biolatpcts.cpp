@@ -99,7 +99,7 @@ constexpr Need kNeeds[] = {
     {"requests as they complete",
      {rung<&Progs::complete_tp_btf>("tp_btf"), rung<&Progs::complete_raw_tp>("raw_tp")}},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},

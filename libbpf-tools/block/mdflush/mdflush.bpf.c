@@ -49,7 +49,5 @@ static __always_inline int done(void *ctx, struct bio *bio)
 	return 0;
 }
 
-SEC("tp_btf/block_bio_complete")
-int BPF_PROG(done_tp_btf, struct request_queue *queue, struct bio *bio) { return done(ctx, bio); }
 SEC("raw_tp/block_bio_complete")
 int BPF_PROG(done_raw_tp, struct request_queue *queue, struct bio *bio) { return done(ctx, bio); }
