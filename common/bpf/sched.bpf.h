@@ -26,7 +26,7 @@ static __always_inline __u32 task_state(struct task_struct *task, bool typed)
 
 #define TASK_DEAD 0x80 /* v4.14 to v7.2 */
 
-/* At sched_switch: the task that leaves will not come back, and its number may be given to another. */
+/* At sched_switch: the task that leaves will not come back; another may get its number. */
 static __always_inline bool prev_is_dead(struct task_struct *prev, bool typed)
 {
 	return task_state(prev, typed) & TASK_DEAD;

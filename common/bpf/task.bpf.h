@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Identity of a task, as the tool's own PID namespace sees it. `typed`, a constant: the pointer is an
- * argument of a tp_btf or fentry program, whose members the verifier lets it read without a helper:
- * half of what a small record costs. 5.10+. */
+/* Identity of a task, as the tool's own PID namespace sees it. `typed`, a constant: the pointer is
+ * an argument of a tp_btf or fentry program, whose members the verifier lets it read without a
+ * helper: half of what a small record costs. 5.10+. */
 #pragma once
 #include "abi/filter.h"
 #include "abi/task.h"

@@ -13,6 +13,7 @@ namespace corebox
 struct ByTask {
     bool milliseconds = false, pids = false, tids = false, pid_namespaces = false, cgroups = false;
     CgroupNames names{};
+    const bpf_map* cgroup_notes = nullptr;
 };
 
 struct ByTaskRow {
@@ -42,8 +43,7 @@ inline constexpr Column pid_namespace = col<&ByTaskRow::pid_namespace>(
     "Number of the PID namespace, as in /proc/PID/ns/pid; 0 for a reaped task", costly("pidnss"));
 inline constexpr Column cgroup =
     col<[](const ByTaskRow& r) { return Value(std::string_view(r.cgroup)); }>(
-        "cgroup", "CGROUP", 30, "Path of the cgroup, or its ID if it was removed",
-        costly("cgroups"));
+        "cgroup", "CGROUP", 30, "Path of the cgroup", costly("cgroups"));
 inline constexpr Column pid = col<&ByTaskRow::pid>("pid", "PID", 7, "Process ID", costly("pids"));
 inline constexpr Column tid = col<&ByTaskRow::tid>("tid", "TID", 7, "Thread ID", costly("tids"));
 inline constexpr Column comm = col<[](const ByTaskRow& r) -> Value { return r.comm; }>(
@@ -62,8 +62,11 @@ inline bool by_task_keyed(const ByTask& o)
 
 // Before load.
 template <class S, BeginsWith<ByTask> Options>
-void by_task_setup(S& s, const Options& o)
+void by_task_setup(S& s, Options& o)
 {
+    o.cgroup_notes = s.maps.cb_cgroup_notes;
+    if (!o.cgroups)
+        bpf_map__set_max_entries(s.maps.cb_cgroup_notes, 1);
     s.rodata->cb_by = {.unit_ns = by_task_unit(o).raw,
                        .pids = o.pids,
                        .tids = o.tids,
@@ -84,7 +87,7 @@ inline void by_task_decode(ByTaskRow& row, const ByTask& o, const by_task_key& k
     row.tid = key.tid;
     std::ranges::copy(key.comm, row.comm);
     if (o.cgroups)
-        row.cgroup = o.names.of(key.cgroup);
+        row.cgroup = o.names.of(o.cgroup_notes, key.cgroup);
 }
 
 } // namespace corebox

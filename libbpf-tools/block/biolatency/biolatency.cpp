@@ -13,6 +13,7 @@ using Progs = decltype(biolatency_bpf::progs);
 
 struct Options : biolat_config {
     std::string_view disk_name;
+    const bpf_map* disk_notes = nullptr;
     bool milliseconds = false;
 };
 
@@ -61,7 +62,7 @@ constexpr Need kNeeds[] = {
       rung<&Progs::insert_raw_tp, &Progs::back_raw_tp>("raw_tp")},
      kAnyFilter},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},
@@ -107,15 +108,16 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .decode =
         [](Row& row, const Options& o, const biolat_key& key) {
             if (o.per_disk)
-                row.disk = key.disk ? disk_name(key.disk) : "unknown";
+                row.disk = key.disk ? DiskNames::of(o.disk_notes, key.disk) : "unknown";
             if (o.per_flags)
                 row.flags = flag_words(key.flags);
         },
     .setup =
-        [](biolatency_bpf&, Options& o, const Session& session) {
+        [](biolatency_bpf& s, Options& o, const Session& session) {
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             o.by_issuer = is_filtered(session);
-            restrict_to_disk(o, o.disk_name);
+            o.disk_notes = s.maps.cb_disk_notes;
+            restrict_to_disk(s, o.disk_name);
         },
     .resolved =
         [](biolatency_bpf& s, const Launcher& launcher) {

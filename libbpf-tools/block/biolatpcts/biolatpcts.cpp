@@ -97,7 +97,7 @@ constexpr Need kNeeds[] = {
     {"requests as they complete",
      {rung<&Progs::complete_tp_btf>("tp_btf"), rung<&Progs::complete_raw_tp>("raw_tp")}},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},
@@ -410,7 +410,8 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
             session.check |= o.every.only_check;
             session.interval = o.every.forever ? Seconds(0) : o.every.seconds;
         },
-    .setup = [](biolatpcts_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .setup = [](biolatpcts_bpf& s, Options& o,
+                const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =
         [](biolatpcts_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;

@@ -14,7 +14,7 @@ namespace
 using namespace corebox;
 using Progs = decltype(biopattern_bpf::progs);
 
-struct Options : biopattern_config {
+struct Options {
     std::string_view disk_name;
 };
 
@@ -92,7 +92,7 @@ public:
             if (row.count == 0)
                 continue;
             row.time_ns = now;
-            row.disk = disk_name(number);
+            row.disk = DiskNames::of(r_.skeleton.maps.cb_disk_notes, number);
             r_.account.printed += row.count;
             rows.push_back(std::move(row));
         }
@@ -126,7 +126,8 @@ constexpr Reports<biopattern_bpf, Options, Report> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup = [](biopattern_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .setup = [](biopattern_bpf& s, Options& o,
+                const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =
         [](biopattern_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;

@@ -31,6 +31,8 @@ struct Milliseconds {
 struct Options : biosnoop_config {
     std::string_view disk;
     Milliseconds min;
+    bool partitions = false;
+    const bpf_map* disk_notes = nullptr;
 };
 
 struct Row {
@@ -40,10 +42,11 @@ struct Row {
     FlagWords flag_words{};
     std::size_t flag_count = 0;
     char pattern = '?';
-    std::string_view path;
+    std::string_view path, partition;
 
     std::string full; // memory of a path
     DiskNames names;
+    Partitions partitions;
     std::vector<std::pair<std::uint32_t, std::uint64_t>> ends; // disk, the sector behind its last
 
     std::uint32_t kind() const { return e.flags & ((1u << REQUEST_FLAGS_SHIFT) - 1); }
@@ -68,6 +71,7 @@ constexpr Option kOptions[] = {
     show('P', "pattern", "Print if the request is sequential or random"),
     opt<&Options::min>('m', "min", "MS", "Skip requests shorter than this"),
     show('t', "timestamp", "Print the time of day"),
+    flag<&Options::partitions>(0, "partitions", "Print the partition"),
     flag<&Options::files>(0, "files", "Print the file, where the kernel knows it"),
 };
 
@@ -84,8 +88,10 @@ constexpr Column kColumns[] = {
         "comm", "COMM", 14, "Command name of the thread that issued the I/O"),
     col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread"),
     col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7,
-                                              "Thread ID of the thread that was woken", kJsonOnly),
+                                              "Thread ID of this thread", kJsonOnly),
     col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
+    col<[](const Row& r) { return r.partition.empty() ? Value(Absent{}) : Value(r.partition); }>(
+        "partition", "PART", 11, "The partition that the sector is in", with("partitions")),
     col<[](const Row& r) { return Trusted{r.letters}; }>(
         "type", "T", 4,
         "Letters: F preflush; R read, W write, F flush, D discard, DE erase, WZ zeroes; F FUA, A "
@@ -130,6 +136,8 @@ constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop
 void setup(biosnoop_bpf& s, Options& o, const Session& session)
 {
     choose_disk(s, session, o.disk);
+    o.disk_notes = s.maps.cb_disk_notes;
+    o.partitions |= session.format != Format::text || !session.columns.empty();
     o.min_ns = o.min.ns;
     if (o.files && !o.direct_end)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);
@@ -138,7 +146,10 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
 bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     const auto& e = row.e = *static_cast<const biosnoop_request*>(record);
-    row.disk = row.names.of(e.disk, e.time_ns);
+    row.disk = row.names.of(o.disk_notes, e.disk, e.time_ns);
+    row.partition = {};
+    if (o.partitions && e.sector != kNoSector)
+        row.partition = row.partitions.of(row.disk, e.sector, e.time_ns);
     request_letters(row.letters, row.kind(), e.flags);
     row.flag_count = request_flag_words(row.flag_words, e.flags);
     row.pattern = '-';

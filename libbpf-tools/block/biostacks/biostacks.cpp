@@ -141,7 +141,8 @@ private:
             const auto& key = entries.key<biostacks_key>(i);
             Row& row = rows[i];
             row.comm = c_str(key.comm);
-            row.disk = key.disk ? disk_name(key.disk) : "unknown";
+            row.disk =
+                key.disk ? DiskNames::of(r_.skeleton.maps.cb_disk_notes, key.disk) : "unknown";
             row.pid = key.pid;
             row.tid = key.tid;
             row.kernel = words.kernel(key.kernel);

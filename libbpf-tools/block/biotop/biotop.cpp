@@ -15,6 +15,7 @@ enum class Sort : std::uint8_t { all, io, bytes, time };
 struct Options {
     Sort sort = Sort::bytes;
     std::string_view disk;
+    const bpf_map* disk_notes = nullptr;
 };
 
 struct Row {
@@ -80,7 +81,6 @@ void decode(Row& row, const Entries& entries, std::size_t entry)
 {
     row.key = entries.key<biotop_key>(entry);
     entries.values<biotop_sums>(entry, [&](const biotop_sums& sums) { row.sums = sums; });
-    row.disk = disk_name(row.key.disk);
     request_letters(row.letters, row.key.kind, 0);
 }
 
@@ -112,10 +112,15 @@ constexpr Top<biotop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup = [](biotop_bpf& s, Options& o,
-                const Session& session) { choose_disk(s, session, o.disk); },
+    .setup =
+        [](biotop_bpf& s, Options& o, const Session& session) {
+            o.disk_notes = s.maps.cb_disk_notes;
+            choose_disk(s, session, o.disk);
+        },
     .resolved = request_resolved<biotop_bpf>,
     .decode = decode,
+    .name = [](Row& row,
+               const Options& o) { row.disk = DiskNames::of(o.disk_notes, row.key.disk); },
     .weight = weight,
     .events = [](const Row& row) -> std::uint64_t { return row.sums.ios; },
 };

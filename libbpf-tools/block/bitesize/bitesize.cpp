@@ -64,8 +64,8 @@ constexpr Need kNeeds[] = {
     {"requests as they are issued",
      {rung<&Progs::issue_tp_btf>("tp_btf"), rung<&Progs::issue_raw_tp>("raw_tp")}},
     {"requests as they are queued, for who asks for them",
-     {rung<&Progs::insert_tp_btf, &Progs::back_tp_btf, &Progs::merge_tp_btf>("tp_btf"),
-      rung<&Progs::insert_raw_tp, &Progs::back_raw_tp, &Progs::merge_raw_tp>("raw_tp")}},
+     {rung<&Progs::insert_tp_btf, &Progs::back_tp_btf, &Progs::merge>("tp_btf"),
+      rung<&Progs::insert_raw_tp, &Progs::back_raw_tp, &Progs::merge>("raw_tp")}},
     {.what = "writes with a flush, for who asks for them",
      .rungs = {rung<&Progs::flush_fentry>("fentry"), rung<&Progs::flush_kprobe>("kprobe")},
      .optional = true,
@@ -108,7 +108,7 @@ public:
             const auto& [comm, disk, kind] = key;
             rows.push_back({{comm,
                              !o.per_disk ? ""
-                             : disk      ? disk_name(disk)
+                             : disk      ? DiskNames::of(r_.skeleton.maps.cb_disk_notes, disk)
                                          : "unknown",
                              o.per_operation ? request_kind_name(kind) : ""},
                             distribution});
@@ -218,7 +218,7 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
             s.rodata->cb_issuer_filtered = is_filtered(session);
             bpf_map__set_autocreate(s.maps.cb_top, o.linear);
             o.per_process = !o.system;
-            restrict_to_disk(o, o.disk_name);
+            restrict_to_disk(s, o.disk_name);
         },
     .resolved =
         [](bitesize_bpf& s, const Launcher& launcher) {

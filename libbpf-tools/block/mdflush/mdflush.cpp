@@ -71,7 +71,7 @@ constexpr Need kNeeds[] = {
     {"flush requests to arrays",
      {rung<&P::flush_fentry>("fentry", {}, nullptr, no_md_types),
       rung<&P::flush_kprobe>("kprobe", {}, nullptr, no_md)}},
-    {"their ends", {rung<&P::done_tp_btf>("tp_btf"), rung<&P::done_raw_tp>("raw_tp")}, "latency"},
+    {"their ends", {rung<&P::done_raw_tp>("raw_tp")}, "latency"},
 };
 
 Targets targets(const Options&)

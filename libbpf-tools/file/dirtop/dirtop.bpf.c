@@ -51,7 +51,8 @@ __noinline int dir_above(__u64 mount_address, __u32 found)
 static __always_inline void transferred(struct file *file, long ret, bool write, bool direct)
 {
 	struct vfsmount *mnt = READ_FIELD(direct, file, f_path.mnt);
-	struct dentry *dentry = READ_FIELD(direct, file, f_path.dentry), *root = READ_FIELD(direct, mnt, mnt_root);
+	struct dentry *dentry = READ_FIELD(direct, file, f_path.dentry);
+	struct dentry *root = READ_FIELD(direct, mnt, mnt_root);
 	struct super_block *sb = READ_FIELD(direct, dentry, d_sb);
 	__u32 dev = READ_FIELD(direct, sb, s_dev);
 	struct dir_key key = { .dir = NO_DIR };

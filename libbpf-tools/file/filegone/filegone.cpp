@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "filegone.h"
 #include "base/path.hpp"
+#include "layers.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -11,7 +12,7 @@ namespace
 using namespace corebox;
 using P = decltype(filegone_bpf::progs);
 
-struct Options {
+struct Options : gone_config {
     bool full_path = false;
 };
 
@@ -30,6 +31,7 @@ constexpr Example kExamples[] = {
 
 constexpr Option kOptions[] = {
     flag<&Options::full_path>('F', "full-path", "Print full paths"),
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "filelife.h"
 #include "base/path.hpp"
+#include "layers.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -30,6 +31,7 @@ constexpr Example kExamples[] = {
 
 constexpr Option kOptions[] = {
     flag<&Options::full_path>('F', "full-path", "Print the full path of the file"),
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -60,7 +62,7 @@ constexpr Need kNeeds[] = {
     {.what = "files made by mknod and in the kernel",
      .rungs = {rung<&P::create_kprobe, &P::create_return>("kprobe")},
      .optional = true,
-     .without = "files that mknod(2), the NFS server or overlayfs make"},
+     .without = "files that mknod(2) or the NFS server make"},
     {.what = "deletions",
      .rungs = {rung<&P::delete_fentry>("fentry"), rung<&P::delete_kprobe>("kprobe")}},
     {.what = "renames over a file",

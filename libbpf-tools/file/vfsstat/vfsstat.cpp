@@ -2,6 +2,7 @@
 #include "vfsstat.h"
 #include "abi/syscall.h"
 #include "base/fd.hpp"
+#include "layers.hpp"
 #include "shape/counters.hpp"
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ namespace
 using namespace corebox;
 using Progs = decltype(vfsstat_bpf::progs);
 
-struct Options {
+struct Options : vfsstat_config {
     Fd io; // /proc/self/io
 };
 
@@ -46,6 +47,10 @@ constexpr Example kExamples[] = {
     {"vfsstat", "Print the rates every second"},
     {"vfsstat -p 181 5 3", "Print the rates of process 181, three times every 5 seconds"},
     {"vfsstat --json -- make", "Count the calls of make and its children"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -114,19 +119,12 @@ constexpr Need kNeeds[] = {
     {"rmdir", {rung<&Progs::fentry_rmdir>("fentry"), rung<&Progs::kprobe_rmdir>("kprobe")}},
 };
 
-// do_dentry_open() is none of them: whether an open has created is not known without looking.
+// Not do_dentry_open(): nobody knows whether an open has created without looking. Nor what makes
+// and removes names: only the program knows whether overlayfs did it in a layer.
 constexpr CountedCall kCalls[] = {
-    {"vfs_read", VFS_READ},
-    {"vfs_readv", VFS_READ},
-    {"vfs_write", VFS_WRITE},
-    {"vfs_writev", VFS_WRITE},
-    {"do_fsync", VFS_FSYNC},
-    {SYSCALL "fsync", VFS_FSYNC},
+    {"vfs_read", VFS_READ},           {"vfs_readv", VFS_READ}, {"vfs_write", VFS_WRITE},
+    {"vfs_writev", VFS_WRITE},        {"do_fsync", VFS_FSYNC}, {SYSCALL "fsync", VFS_FSYNC},
     {SYSCALL "fdatasync", VFS_FSYNC},
-    {"vfs_create", VFS_CREATE},
-    {"security_inode_unlink", VFS_UNLINK},
-    {"security_inode_mkdir", VFS_MKDIR},
-    {"security_inode_rmdir", VFS_RMDIR},
 };
 
 constexpr Counters<vfsstat_bpf, Options> kTool{
@@ -136,6 +134,7 @@ constexpr Counters<vfsstat_bpf, Options> kTool{
               .details = "Prints one line per interval with the rates of reads, writes, syncs and "
                          "opens, and of files and directories created and removed.",
               .examples = kExamples},
+    .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,

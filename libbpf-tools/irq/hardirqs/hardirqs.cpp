@@ -51,9 +51,7 @@ constexpr Column kColumns[] = {
 constexpr Need kNeeds[] = {
     {"interrupt handlers as they end",
      {rung<&Progs::exit_tp_btf>("tp_btf"), rung<&Progs::exit_raw_tp>("raw_tp")}},
-    {"interrupt handlers as they begin",
-     {rung<&Progs::entry_tp_btf>("tp_btf"), rung<&Progs::entry_raw_tp>("raw_tp")},
-     "!events"},
+    {"interrupt handlers as they begin", {rung<&Progs::entry_raw_tp>("raw_tp")}, "!events"},
     {"timer and rescheduling interrupts",
      {rung<&Progs::timer_exit, &Progs::timer_entry, &Progs::resched_exit, &Progs::resched_entry>(
          "raw_tp")},

@@ -127,12 +127,7 @@ static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(exec_tp_btf, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
-{
-	return started(ctx, old_pid, bprm);
-}
-
+/* Raw: what it reads takes helpers anyway, so it is the same program with and without BTF. */
 SEC("raw_tp/sched_process_exec")
 int exec_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -119,8 +119,7 @@ constexpr Column kColumns[] = {
 constexpr std::string_view kNoCaller = "failed execs of 32-bit programs and of the kernel itself";
 
 constexpr Need kNeeds[] = {
-    {"programs as they start",
-     {rung<&Progs::exec_tp_btf>("tp_btf"), rung<&Progs::exec_raw_tp>("raw_tp")}},
+    {"programs as they start", {rung<&Progs::exec_raw_tp>("raw_tp")}},
     {"failed execve calls",
      {rung<&Progs::execve_fexit>("fexit", kNoCaller),
       rung<&Progs::enter_execve, &Progs::leave_execve>("tracepoint", kNoCaller)},

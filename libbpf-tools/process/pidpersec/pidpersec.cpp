@@ -39,8 +39,7 @@ constexpr Column kColumns[] = {
 };
 
 constexpr Need kNeeds[] = {
-    {.what = "new processes and threads",
-     .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
+    {.what = "new processes and threads", .rungs = {rung<&P::new_raw_tp>("raw_tp")}},
 };
 
 constexpr Counters<pidpersec_bpf, Options> kTool{

@@ -141,8 +141,7 @@ constexpr Need kNeeds[] = {
      .optional = true,
      .without = "setgroups of 32-bit programs"},
 #endif
-    {.what = "programs that change IDs",
-     .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
+    {.what = "programs that change IDs", .rungs = {rung<&P::exec_raw_tp>("raw_tp")}},
 };
 
 std::string text_of(const id_set& ids)
