@@ -115,11 +115,33 @@ static std::string title_of(const Column& c, bool utc)
                utc ? "UTC" : parts.tm_zone);
 }
 
+// The line that begins at `from`.
+void Output::cut_line(std::size_t from)
+{
+    std::string& out = text();
+    if (width_ == 0 || out.size() - from <= width_)
+        return;
+    const auto is_start = [](char c) { return (std::uint8_t(c) & 0xc0) != 0x80; };
+    std::size_t cells = 0, cut = out.size();
+    for (std::size_t at = from; at < out.size(); at++) {
+        if (!is_start(out[at]))
+            continue;
+        if (cells == width_ - 1)
+            cut = at;
+        cells++;
+    }
+    if (cells <= width_)
+        return;
+    out.resize(cut);
+    out += '>';
+}
+
 void Output::header()
 {
     if (format_ == Format::json)
         return;
     std::string& out = text();
+    const std::size_t from = out.size();
     for (std::size_t i = 0; i < columns().size(); i++) {
         const Column& c = *columns()[i];
         if (format_ == Format::csv) {
@@ -136,6 +158,8 @@ void Output::header()
         out.append(c.width > 0 && !last ? pad : 0, ' ');
         out += last ? "" : " ";
     }
+    if (format_ == Format::text)
+        cut_line(from);
     out += '\n';
 }
 
@@ -229,7 +253,10 @@ void Output::row(const void* row)
         json_fields(row);
         text() += "}\n";
     } else {
+        const std::size_t from = text().size();
         fields(row);
+        if (format_ == Format::text)
+            cut_line(from);
         text() += '\n';
     }
     end_record();

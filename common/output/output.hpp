@@ -36,6 +36,10 @@ public:
     int error() const override { return writer_.error(); }
     Output* output() override { return this; }
 
+    // Text: lines of rows and their header have at most so many cells; what is cut ends in ">". 0: any
+    // length.
+    void fit(std::size_t width) { width_ = width; }
+
     // The parts of row(), for records that carry more than columns: JSON members without braces,
     // or a line's columns without its end.
     void fields(const void* row);
@@ -48,6 +52,7 @@ public:
     void end_record() { writer_.end_record(); }
 
 private:
+    void cut_line(std::size_t from);
     void text_fields(const void* row);
     void json_fields(const void* row);
     void csv_fields(const void* row);
@@ -55,6 +60,7 @@ private:
     Format format_;
     Writer writer_;
     Renderer renderer_;
+    std::size_t width_ = 0;
     Line line_;                          // of the row that is being made
     std::vector<std::string> json_keys_; // "key": of each column
     std::string cell_;                   // scratch

@@ -73,13 +73,13 @@ std::size_t row_limit(const Session& session, std::size_t screen_lines)
                         : kRows;
 }
 
-std::size_t screen_lines(const Session& session)
+Screen screen_size(const Session& session)
 {
     if (session.no_clear || session.format != Format::text || !::isatty(STDOUT_FILENO))
-        return 0;
+        return {};
     winsize size{};
-    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row
-                                                                         : kUsualLines;
+    ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    return {.lines = size.ws_row ? size.ws_row : kUsualLines, .columns = size.ws_col};
 }
 
 void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, const TopView& view)

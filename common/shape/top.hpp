@@ -39,8 +39,11 @@ void rank_by(const Column& column, std::span<const void* const> rows,
 // their screen is smaller. `screen_lines`: 0 if there is no screen.
 std::size_t row_limit(const Session& session, std::size_t screen_lines);
 
-// The lines of the terminal that standard output is; 0 if it is none or is not to be cleared.
-std::size_t screen_lines(const Session& session);
+// The terminal that standard output is; 0 by 0 if it is none or is not to be cleared.
+struct Screen {
+    std::size_t lines = 0, columns = 0;
+};
+Screen screen_size(const Session& session);
 
 // Begins the report of an interval in text: the screen is cleared, where there is one, and the time
 // and the load stand above the header, and what `view` says.
@@ -126,7 +129,7 @@ struct Top {
                 end_interval(); // detaching takes its time, in which ever less is seen
                 this->tracing.detach(this->account());
             }
-            bool takes_keys() const { return screen_lines(this->session()) != 0; }
+            bool takes_keys() const { return screen_size(this->session()).lines != 0; }
             bool press(char key)
             {
                 if (view.press(key, this->sink().columns().size()) && shown)
@@ -177,10 +180,12 @@ private:
             order_by(*sink.columns()[view.column - 1], entries, o, order);
         if (view.reversed)
             std::ranges::reverse(order);
-        const std::size_t lines = screen_lines(session);
-        order.resize(std::min(order.size(), row_limit(session, lines)));
-        if (Output* const text = text_output(sink))
-            begin_top(*text, time_ns, first, lines != 0, view);
+        const Screen screen = screen_size(session);
+        order.resize(std::min(order.size(), row_limit(session, screen.lines)));
+        if (Output* const text = text_output(sink)) {
+            text->fit(screen.columns);
+            begin_top(*text, time_ns, first, screen.lines != 0, view);
+        }
         for (const std::size_t entry : order) {
             decode(row, entries, entry);
             if (name)

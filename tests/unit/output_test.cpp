@@ -239,6 +239,29 @@ TEST(Output, ManyRowsInFewWrites)
     EXPECT_EQ(text.size(), 5000 * 3u);
 }
 
+TEST(Output, LinesFitTheTerminal)
+{
+    Row row = sample();
+    row.path = "/a/gr\u00fc\u00dfe/b";
+    const auto lines = [&](std::size_t width) {
+        const int fd = ::memfd_create("rows", MFD_CLOEXEC);
+        Output out({.fd = fd, .choice = {.columns = "pid,path"}}, kColumns);
+        out.fit(width);
+        out.header();
+        out.row(&row);
+        out.flush();
+        std::string text(200, '\0');
+        text.resize(std::size_t(::pread(fd, text.data(), text.size(), 0)));
+        ::close(fd);
+        return text;
+    };
+    EXPECT_EQ(lines(0), "PID     PATH\n42      /a/gr\u00fc\u00dfe/b\n");
+    EXPECT_EQ(lines(18), lines(0)); // as wide as the row
+    EXPECT_EQ(lines(17), "PID     PATH\n42      /a/gr\u00fc\u00dfe>\n");
+    EXPECT_EQ(lines(14), "PID     PATH\n42      /a/gr>\n");
+    EXPECT_EQ(lines(10), "PID     P>\n42      />\n");
+}
+
 TEST(Output, ClosedPipeAndFullDiskAreTold)
 {
     ::signal(SIGPIPE, SIG_IGN);
