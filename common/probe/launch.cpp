@@ -96,8 +96,7 @@ std::string privilege_hint()
         return cat("kernel lockdown is in mode ", mode);
     // Kernels before 5.11 count BPF maps against it, and it was to be raised.
     rlimit locked{};
-    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
-    {
+    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY) {
         const Obstacle memory{Cause::locked_memory, cat(locked.rlim_cur >> 10)};
         return cat(memory.text(), "; ", memory.fix());
     }
@@ -204,8 +203,13 @@ Launcher::Launcher(const Session& session, const Command& command)
     own_types_ = !btf_;
     // Programs that attach by an id in the kernel's BTF are then out of reach.
     facts_.btf = facts_.btf && own_types_;
-    if (const char* forced = std::getenv("COREBOX_PROBES"))
+    if (const char* forced = std::getenv("COREBOX_PROBES")) {
         forced_ = forced;
+        const auto& needs = session.tool.needs;
+        if (const auto unknown = unknown_rungs(needs, forced_); !unknown.empty())
+            fail_usage(cat("COREBOX_PROBES: no probe named '", unknown[0], "'; ",
+                           session.tool.about.name, " has ", list_rungs(needs)));
+    }
     open_options_.sz = sizeof open_options_;
     // COREBOX_BTF=full: libbpf's own way with BTF, should ours be wrong on some kernel.
     const char* full = std::getenv("COREBOX_BTF");
@@ -506,9 +510,8 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name,
-                   {Cause::attach_refused,
-                    strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
+        if (refuse(name, {Cause::attach_refused,
+                          strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)

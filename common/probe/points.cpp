@@ -387,6 +387,8 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
         const std::size_t left_out = leave_out_own(functions, pattern);
         if (own)
             *own = left_out;
+        if (functions.empty() && pattern.exact())
+            fail(cat("cannot trace ", which.name, ": ", explain_untraceable(which.name)), 0);
         return functions;
     }
     if (which.kind == Point::Kind::tracepoint)

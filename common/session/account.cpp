@@ -117,7 +117,7 @@ void Account::report_silence(Output& output, std::uint64_t now_ns)
     if (!ftrace_.look(now_ns))
         return;
     if (!ftrace_.is_silent()) {
-        say(session_.tool, "probes fire again");
+        say(session_.tool, "ftrace is on again, after it was off (kernel.ftrace_enabled)");
         return;
     }
     const Obstacle o = ftrace_obstacle(read_ftrace());

@@ -132,8 +132,9 @@ void drop_privileges(const Session& session)
                          (has(session.tool.shared, Shared::callers) && session.given("callers"));
     std::uint64_t keep = bit(CAP_BPF);
     if (symbols)
-        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE) |
-                bit(CAP_SYSLOG);
+        keep |= bit(CAP_SYSLOG);
+    if (symbols || has(session.tool.shared, Shared::user_symbols))
+        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE);
     if (has(session.tool.shared, Shared::files))
         keep |= bit(CAP_DAC_READ_SEARCH);
     if (session.given("flame"))

@@ -224,7 +224,7 @@ constexpr Stream<threadsnoop_bpf, Options, Row> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .decode = decode,
-    .also = Shared::symbols,
+    .also = Shared::user_symbols,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
