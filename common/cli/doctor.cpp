@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/doctor.hpp"
-#include "cli/option.hpp"
+#include "cli/command_line.hpp"
+#include "tool/option.hpp"
 #include "kernel/types.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
@@ -141,47 +142,6 @@ std::vector<const Tool*> asked(const Options& options)
     return tools;
 }
 
-int run(const Tool& tool, int argc, char** argv)
-{
-    return guarded(tool, [&] {
-        Options options{};
-        Session session(tool);
-        parse_command_line(session, &options, argc, argv);
-        std::signal(SIGPIPE, SIG_IGN);
-        const auto tools = asked(options);
-        Output output(session.output_options(), kColumns);
-        libbpf_set_print(nullptr);
-        // Types from elsewhere are for relocations; what attaches by the kernel's own is out.
-        const std::shared_ptr<KernelBtf> types = types_from_elsewhere(session.btf);
-        const bool elsewhere = types != nullptr;
-        Facts facts = facts_about(sections_of(tools), types);
-        const Hindrance against = find_hindrance(facts, facts.btf || elsewhere);
-        facts.btf = facts.btf && !elsewhere;
-        bool all_run = true;
-        output.header();
-        for (const Tool* t : tools) {
-            Diagnosis d = diagnose(*t, facts);
-            const bool unsure = against.of == Hindrance::Of::some;
-            if (against.obstacle && !t->needs.empty() &&
-                (!unsure || d.status != Status::unavailable) &&
-                (against.of != Hindrance::Of::relocated || looks_at_types(t->object())))
-                d = {.tool = t,
-                     .status = unsure ? Status::unknown : Status::unavailable,
-                     .cause = against.obstacle.text(),
-                     .fix = against.obstacle.fix()};
-            all_run &= d.status != Status::unavailable;
-            const Row row(d);
-            output.row(&row);
-            output.end_record();
-        }
-        output.flush();
-        if (output.state() == Output::State::failed)
-            throw Failure{Exit::output,
-                          cat("write to standard output: ", strerrordesc_np(output.error()))};
-        return all_run || options.tools.empty() ? Exit::complete : Exit::cannot_run;
-    });
-}
-
 constexpr Tool kDoctor{
     .about = {.name = "doctor",
               .area = "corebox",
@@ -198,7 +158,9 @@ constexpr Tool kDoctor{
     .columns = kColumns,
     .needs = {},
     .shared = Shared::none,
-    .run = run,
+    .interval = {},
+    .make_options = nullptr,
+    .open = nullptr,
     .inspect = [](const Tool&, const std::function<void(const void*)>&) {},
 };
 
@@ -302,6 +264,47 @@ std::vector<std::string> sections_of(std::span<const Tool* const> tools)
                 }
         });
     return sections;
+}
+
+int run_doctor(int argc, char** argv)
+{
+    return guarded(kDoctor.about.name, [&] {
+        Options options{};
+        Session session(kDoctor);
+        parse_command_line(session, &options, argc, argv);
+        std::signal(SIGPIPE, SIG_IGN);
+        const auto tools = asked(options);
+        Output output(session.output_options(), kColumns);
+        libbpf_set_print(nullptr);
+        // Types from elsewhere are for relocations; what attaches by the kernel's own is out.
+        const std::shared_ptr<KernelBtf> types = types_from_elsewhere(session.btf);
+        const bool elsewhere = types != nullptr;
+        Facts facts = facts_about(sections_of(tools), types);
+        const Hindrance against = find_hindrance(facts, facts.btf || elsewhere);
+        facts.btf = facts.btf && !elsewhere;
+        bool all_run = true;
+        output.header();
+        for (const Tool* t : tools) {
+            Diagnosis d = diagnose(*t, facts);
+            const bool unsure = against.of == Hindrance::Of::some;
+            if (against.obstacle && !t->needs.empty() &&
+                (!unsure || d.status != Status::unavailable) &&
+                (against.of != Hindrance::Of::relocated || looks_at_types(t->object())))
+                d = {.tool = t,
+                     .status = unsure ? Status::unknown : Status::unavailable,
+                     .cause = against.obstacle.text(),
+                     .fix = against.obstacle.fix()};
+            all_run &= d.status != Status::unavailable;
+            const Row row(d);
+            output.row(&row);
+            output.end_record();
+        }
+        output.flush();
+        if (output.state() == Output::State::failed)
+            throw Failure{Exit::output,
+                          cat("write to standard output: ", strerrordesc_np(output.error()))};
+        return all_run || options.tools.empty() ? Exit::complete : Exit::cannot_run;
+    });
 }
 
 const Tool& doctor() { return kDoctor; }

@@ -2,7 +2,7 @@
 // `corebox doctor`: which tools run on this machine, what they will not see, and why the others are
 // unavailable. From the tools' own ladders and the kernel's facts; no BPF program is loaded.
 #pragma once
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include "kernel/facts.hpp"
 #include <string>
 #include <vector>
@@ -38,5 +38,6 @@ std::vector<std::string> sections_of(std::span<const Tool* const> tools);
 
 // Not among all_tools(): it is no tracer, and a link of its name would be presumptuous.
 const Tool& doctor();
+int run_doctor(int argc, char** argv); // argv[0] is not looked at
 
 } // namespace corebox

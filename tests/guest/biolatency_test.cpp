@@ -80,20 +80,13 @@ protected:
 
 // --- Every rung measures the same.
 
-class BiolatencyRung : public testing::TestWithParam<const char*>
+class BiolatencyRung : public EachRung
 {
 protected:
     static void SetUpTestSuite() { make_slow_disks(); }
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, BiolatencyRung, testing::Values("", "tp_btf", "raw_tp"),
-                         [](const auto& info) {
-                             return std::string(*info.param ? info.param : "default");
-                         });
+INSTANTIATE_TEST_SUITE_P(Rungs, BiolatencyRung, testing::Values("", "tp_btf", "raw_tp"), rung_name);
 
 TEST_P(BiolatencyRung, IsTheOneTaken)
 {
@@ -364,7 +357,7 @@ TEST_F(Biolatency, DiskWithoutRequestsIsSaid)
     ASSERT_TRUE(wait_until([] { return ::access("/dev/ram0", F_OK) == 0; }));
     const Result r = run({"biolatency", "-d", "ram0", "--duration", "5"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_NE(r.err.find("'ram0' has no requests of its own"), std::string::npos) << r.err;
+    EXPECT_NE(r.err.find("'ram0' has no requests itself"), std::string::npos) << r.err;
 }
 
 TEST_F(Biolatency, WritesThatFlushCountOnce)

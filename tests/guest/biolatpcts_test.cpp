@@ -49,15 +49,8 @@ protected:
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {})
 {
-    arguments.insert(arguments.begin(), {"biolatpcts", "--json", "-i", "100"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
-    return r;
+    arguments.insert(arguments.begin(), {"-i", "100"});
+    return trace_tool("biolatpcts", std::move(arguments), work, env);
 }
 
 TEST_F(Biolatpcts, AgreesWithTheDiskAndWithItsOwnCounts)

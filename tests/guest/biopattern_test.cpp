@@ -27,15 +27,7 @@ struct Pattern {
 Result trace(std::vector<std::string> arguments, const std::function<void(Tracer&)>& work,
              const Environment& env = {})
 {
-    arguments.insert(arguments.begin(), {"biopattern", "--json"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work(tracer);
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
-    return r;
+    return trace_tool("biopattern", std::move(arguments), work, env);
 }
 
 class Biopattern : public testing::Test

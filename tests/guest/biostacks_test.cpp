@@ -29,13 +29,7 @@ Result trace(std::vector<std::string> arguments, const std::function<void()>& wo
              const Environment& env = {})
 {
     arguments.insert(arguments.begin(), "biostacks");
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    return r;
+    return trace_until(arguments, env, [&](Tracer&) { work(); });
 }
 
 class Biostacks : public testing::Test
@@ -67,8 +61,7 @@ TEST_F(Biostacks, LatencyByStackOfTheInitiator)
             EXPECT_EQ(reader.wait(), 0);
             EXPECT_EQ(writer.wait(), 0);
         };
-        const Result r =
-            trace({"--json"}, work, *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        const Result r = trace({"--json"}, work, forced(rung));
         expect_exact(r);
         const Records reads = with(r.records, "pid", reading);
         EXPECT_EQ(total(with(reads, "disk", "nullb0")), 19u) << rung << scheduler;
@@ -113,7 +106,7 @@ TEST_F(Biostacks, KnownStacksAreTold)
                 pid = child.pid();
                 child.go_wait();
             },
-            *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            forced(rung));
         expect_exact(r);
         ASSERT_EQ(r.records.size(), 2u) << r.out;
         for (const Json& row : r.records) {

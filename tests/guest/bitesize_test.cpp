@@ -43,15 +43,7 @@ std::uint64_t total(const Records& records)
 Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
              const Environment& env = {}, const std::string& tool = "bitesize")
 {
-    arguments.insert(arguments.begin(), {tool, "--json"});
-    const Result r = unpreempted([&] {
-        Tracer tracer(arguments, env);
-        work();
-        return tracer.stop(SIGINT);
-    });
-    EXPECT_EQ(r.status, 0) << r.err;
-    expect_exact(r);
-    return r;
+    return trace_tool(tool, std::move(arguments), work, env);
 }
 
 class Bitesize : public testing::Test

@@ -39,7 +39,7 @@ void transfer(const std::string& path, std::size_t pages, bool write)
     ::close(fd);
 }
 
-class CachetopRung : public testing::TestWithParam<const char*>
+class CachetopRung : public EachRung
 {
 };
 
@@ -63,7 +63,7 @@ TEST_P(CachetopRung, CountsEachProcess)
     EXPECT_EQ(::chmod(dir.path().c_str(), 0777), 0);
     EXPECT_EQ(::chmod((dir / "old").c_str(), 0666), 0);
     const pid_t reader_pid = reader.pid(), writer_pid = writer.pid();
-    Tracer tracer({"cachetop", "--json", "3600"}, {{"COREBOX_PROBES", GetParam()}});
+    Tracer tracer({"cachetop", "--json", "3600"}, env());
     reader.go_wait();
     writer.go_wait();
     const Result result = tracer.stop();
@@ -95,8 +95,7 @@ TEST_P(CachetopRung, CountsEachProcess)
     EXPECT_NEAR(w["last"].at("write_hit_percent").get<double>(), 100.0 * 97 / 308, 0.01);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rungs, CachetopRung, testing::Values("", "kprobe,raw_tp"),
-                         [](const auto& info) { return *info.param ? "lower" : "best"; });
+INSTANTIATE_TEST_SUITE_P(Rungs, CachetopRung, testing::Values("", "kprobe,raw_tp"), rung_name);
 
 TEST(Cachetop, SortsAndFilters)
 {

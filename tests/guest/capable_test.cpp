@@ -41,16 +41,10 @@ void ask_in_vain()
     ::close(fd);
 }
 
-Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
+Result trace(const std::vector<std::string>& arguments, const std::function<void()>& work,
              const Environment& env = {}, bool json = true)
 {
-    Child child(work);
-    arguments.insert(arguments.begin(), {"capable", "-p", to_string(child.pid())});
-    if (json)
-        arguments.push_back("--json");
-    Tracer tracer(arguments, env);
-    child.go_wait();
-    return tracer.wait();
+    return watch("capable", arguments, work, {.env = env, .json = json});
 }
 
 TEST(Capable, TellsWhatWasAskedForOnEveryRung)
@@ -59,7 +53,7 @@ TEST(Capable, TellsWhatWasAskedForOnEveryRung)
     ASSERT_EQ(::stat("/proc/self/ns/user", &user_ns), 0);
     ASSERT_EQ(::stat("/sys/fs/cgroup", &cgroup), 0);
     std::vector<const char*> rungs{"", "kprobe"};
-    if (kernel() == "7.2")
+    if (has_tracepoint("capability/cap_capable"))
         rungs.push_back("tp_btf");
     for (const std::string rung : rungs) {
         SCOPED_TRACE(rung);
@@ -67,8 +61,7 @@ TEST(Capable, TellsWhatWasAskedForOnEveryRung)
         Child other(ask_in_vain);
         Child child(ask_in_vain);
         const pid_t pid = child.pid();
-        Tracer tracer({"capable", "-v", "-p", to_string(pid), "--json"},
-                      rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}});
+        Tracer tracer({"capable", "-v", "-p", to_string(pid), "--json"}, forced(rung));
         other.go_wait();
         child.go_wait();
         const Result result = tracer.wait();
@@ -163,14 +156,14 @@ TEST(Capable, StacksAreOfTheCheckThatTheyStandBelow)
         Child child(ask);
         Tracer tracer({"capable", "--json", "-K", "-U", "--cap", "sys_admin", "--deny", "-p",
                        to_string(child.pid())},
-                      *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+                      forced(rung));
         child.go();
         EXPECT_TRUE(wait_until([&] { return lines(tracer.out()).size() == 3; })) << tracer.out();
         printed.open();
         EXPECT_EQ(child.wait(), 0);
         const Result result = tracer.wait();
         // Where the kernel preempts itself, a check of another process may find the program busy.
-        if (kernel() != "7.2")
+        if (!preempts_itself())
             expect_exact(result);
         EXPECT_EQ(result.account.at("lost"), result.account.at("lost_nested"));
         ASSERT_EQ(result.records.size(), 3u) << result.out;
@@ -221,9 +214,9 @@ TEST(Capable, FloodIsAccountedFor)
     const std::uint64_t shown = result.records.size(), lost = result.account.at("lost");
     EXPECT_EQ(result.status, lost ? 3 : 0);
     EXPECT_LE(shown, std::uint64_t(kCalls)) << result.account;
-    // What is lost for a full buffer is of these; where the kernel preempts itself (7.2) it may
+    // What is lost for a full buffer is of these; where the kernel preempts itself it may
     // also skip programs for what others ask.
-    if (kernel() == "7.2")
+    if (preempts_itself())
         EXPECT_GE(shown + lost, std::uint64_t(kCalls)) << result.account;
     else
         EXPECT_EQ(shown + lost, std::uint64_t(kCalls)) << result.account;

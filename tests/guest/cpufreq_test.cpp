@@ -68,8 +68,7 @@ TEST(Cpufreq, CountsWhatEachCpuRunsAt)
             if (cpus() > 1)
                 pretend(1, 800'000);
             Child fast([] { busy(0, "fa\nst"); }), slow([] { busy(cpus() - 1, "slow"); });
-            Tracer tracer({"cpufreq", "--json", "-f", "199"},
-                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            Tracer tracer({"cpufreq", "--json", "-f", "199"}, forced(rung));
             fast.go_wait();
             slow.go_wait();
             const Result r = tracer.stop(SIGINT);

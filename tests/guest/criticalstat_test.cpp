@@ -47,7 +47,7 @@ TEST(Criticalstat, MeasuresEachSection)
         const pid_t pid = child.pid();
         Tracer tracer({"criticalstat", "--section", kSoftirqs, "-d", "0", "--json", "--pid",
                        to_string(child.pid())},
-                      *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+                      forced(rung));
         other.go_wait();
         child.go_wait();
         const Result r = tracer.wait();

@@ -9,7 +9,7 @@ namespace
 using namespace corebox::test;
 using std::to_string;
 
-class DcstatRung : public testing::TestWithParam<const char*>
+class DcstatRung : public EachRung
 {
 };
 
@@ -36,8 +36,7 @@ TEST_P(DcstatRung, CountsEachLookUp)
         each("new", 17, [](const char* name) { EXPECT_EQ(::unlink(name), 0); });
     });
     ASSERT_EQ(::chdir("/"), 0);
-    Tracer tracer({"dcstat", "--json", "-p", to_string(child.pid()), "3600"},
-                  {{"COREBOX_PROBES", GetParam()}});
+    Tracer tracer({"dcstat", "--json", "-p", to_string(child.pid()), "3600"}, env());
     child.go_wait();
     const Result result = tracer.wait();
     EXPECT_EQ(result.status, 0) << result.err;
@@ -51,8 +50,7 @@ TEST_P(DcstatRung, CountsEachLookUp)
     EXPECT_NEAR(r.at("hit_percent").get<double>(), 100.0 * 57 / (57 + misses), 0.01);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rungs, DcstatRung, testing::Values("", "kprobe"),
-                         [](const auto& info) { return *info.param ? "kprobe" : "best"; });
+INSTANTIATE_TEST_SUITE_P(Rungs, DcstatRung, testing::Values("", "kprobe"), rung_name);
 
 TEST(Dcstat, PrintsALineAnInterval)
 {

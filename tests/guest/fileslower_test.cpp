@@ -60,8 +60,7 @@ TEST(Fileslower, ShowsExactlyWhatAProcessReadsAndWrites)
     for (const auto& [rung, parent] : {std::pair<std::string, std::string>{"", "/mnt/ext4"},
                                        std::pair<std::string, std::string>{"kprobe", "/tmp"}}) {
         SCOPED_TRACE(rung + " " + parent);
-        const Environment env =
-            rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
+        const Environment env = forced(rung);
         TempDir dir(parent);
         std::string deep = dir.path();
         for (int i = 0; i < 40; i++) {
@@ -90,13 +89,11 @@ TEST(Fileslower, ShowsExactlyWhatAProcessReadsAndWrites)
 TEST(Fileslower, AllFilesAndCopies)
 {
     // On a kernel with sessions fexit is the lower rung of the copies.
-    const bool sessions = kernel() == "6.12" || kernel() == "7.2";
     for (const std::string rung : {"", "fexit"}) {
-        if (!rung.empty() && !sessions)
+        if (!rung.empty() && !has_sessions())
             continue;
         SCOPED_TRACE(rung);
-        const Environment env =
-            rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
+        const Environment env = forced(rung);
         TempDir dir;
         write_file(dir / "source", std::string(5000, 's'));
         Child child([&] {

@@ -67,8 +67,7 @@ TEST(Fsdist, CountsExactlyWhatAProcessDoes)
         SCOPED_TRACE(std::string(c.tool) + " " + c.rung);
         TempDir dir(std::string("/mnt/") + c.fs);
         Child child([&] { do_counted(dir / "f"); });
-        Tracer tracer({c.tool, "--json", "-p", to_string(child.pid())},
-                      *c.rung ? Environment{{"COREBOX_PROBES", c.rung}} : Environment{});
+        Tracer tracer({c.tool, "--json", "-p", to_string(child.pid())}, forced(c.rung));
         child.go_wait();
         const Result result = tracer.wait();
         EXPECT_EQ(result.status, 0) << result.err;

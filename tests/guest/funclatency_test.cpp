@@ -46,13 +46,7 @@ Json only(const Result& r)
 Result trace(const std::vector<std::string>& arguments, const Environment& env,
              const std::function<void()>& work)
 {
-    Child other(work), child(work);
-    auto argv = tool({"--json", "-p", to_string(child.pid())});
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    other.go_wait(); // first: with the process of -p its tool ends
-    child.go_wait();
-    return tracer.wait();
+    return watch("funclatency", arguments, work, {.env = env, .others_too = true});
 }
 
 TEST(Funclatency, UserFunctions)
@@ -60,7 +54,7 @@ TEST(Funclatency, UserFunctions)
     const std::string program = this_program();
     for (const char* rung : {"", "uprobe"}) {
         SCOPED_TRACE(rung);
-        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        const Environment env = forced(rung);
         // Of each call its own time; a call inside another one; a jump in place of a return.
         const Result r = trace({"-F", program + ":traced_*"}, env, [] {
             traced_nap(1, 1);

@@ -17,22 +17,10 @@ using std::to_string;
 
 constexpr int kNapNs = 20'000'000;
 
-Environment forced(const std::string& rung)
-{
-    return rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
-}
-
 Result trace(const std::vector<std::string>& arguments, const Environment& env,
              const std::function<void()>& work, pid_t& pid)
 {
-    Child other(work), child(work);
-    pid = child.pid();
-    std::vector<std::string> argv{"funcslower", "--json", "-p", to_string(pid)};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    other.go_wait(); // first: with the process of -p its tool ends
-    child.go_wait();
-    return tracer.wait();
+    return watch("funcslower", arguments, work, {.env = env, .others_too = true, .pid = &pid});
 }
 
 std::vector<std::string> texts(const Json& list)

@@ -33,8 +33,8 @@ TEST(Hardirqs, CountsWhatTheKernelCounts)
 {
     for (const char* rung : {"", "tp_btf", "raw_tp"}) {
         Bracket b;
-        const Result r = bracketed(b, kInterrupts, {"hardirqs", "--json", "--per-cpu"}, read_disk,
-                                   *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        const Result r =
+            bracketed(b, kInterrupts, {"hardirqs", "--json", "--per-cpu"}, read_disk, forced(rung));
         const std::string disk = disk_irq(b);
         ASSERT_NE(disk, "");
         for (const auto& [irq, ledger] : b.after) {
@@ -92,8 +92,8 @@ TEST(Hardirqs, HistogramsAndText)
 {
     for (const char* rung : {"", "raw_tp"}) {
         Bracket b;
-        const Result r = bracketed(b, kInterrupts, {"hardirqs", "--json", "-d"}, read_disk,
-                                   *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        const Result r =
+            bracketed(b, kInterrupts, {"hardirqs", "--json", "-d"}, read_disk, forced(rung));
         const std::string disk = disk_irq(b);
         ASSERT_NE(disk, "");
         const Records rows = with(r.records, "irq", std::stoul(disk));

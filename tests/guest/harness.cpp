@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
+#include <algorithm>
+#include <bpf/btf.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -7,14 +9,18 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/capability.h>
+#include <memory>
+#include <optional>
 #include <poll.h>
 #include <sched.h>
+#include <span>
 #include <stdexcept>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -281,13 +287,170 @@ Result shell(const std::string& command, const BeforeExec& before_exec)
     return run_program({"sh", "-c", command}, {}, before_exec);
 }
 
-std::string kernel()
+unsigned cpus() { return unsigned(::sysconf(_SC_NPROCESSORS_ONLN)); }
+
+namespace
 {
-    const char* label = std::getenv("KERNEL");
-    return label ? label : "";
+
+// Read once: it takes an emulated machine some tenths of a second.
+const btf& kernel_types()
+{
+    static const std::unique_ptr<btf, void (*)(btf*)> types{::btf__load_vmlinux_btf(), ::btf__free};
+    if (!types)
+        give_up("the kernel's BTF");
+    return *types;
 }
 
-unsigned cpus() { return unsigned(::sysconf(_SC_NPROCESSORS_ONLN)); }
+} // namespace
+
+bool has_function(const char* name)
+{
+    return ::btf__find_by_name_kind(&kernel_types(), name, BTF_KIND_FUNC) > 0;
+}
+
+bool has_member(const char* type, const char* member)
+{
+    const int id = ::btf__find_by_name_kind(&kernel_types(), type, BTF_KIND_STRUCT);
+    if (id <= 0)
+        return false;
+    const btf_type* t = ::btf__type_by_id(&kernel_types(), std::uint32_t(id));
+    const std::span members(btf_members(t), btf_vlen(t));
+    return std::ranges::any_of(members, [&](const btf_member& m) {
+        return std::string_view(::btf__name_by_offset(&kernel_types(), m.name_off)) == member;
+    });
+}
+
+bool has_enumerator(const char* type, const char* name)
+{
+    const int id = ::btf__find_by_name_kind(&kernel_types(), type, BTF_KIND_ENUM);
+    if (id <= 0)
+        return false;
+    const btf_type* t = ::btf__type_by_id(&kernel_types(), std::uint32_t(id));
+    const std::span values(btf_enum(t), btf_vlen(t));
+    return std::ranges::any_of(values, [&](const struct btf_enum& e) {
+        return std::string_view(::btf__name_by_offset(&kernel_types(), e.name_off)) == name;
+    });
+}
+
+bool has_argument_type(const char* function)
+{
+    const int id = ::btf__find_by_name_kind(&kernel_types(), function, BTF_KIND_FUNC);
+    if (id <= 0)
+        return false;
+    const auto type = [](std::uint32_t of) { return ::btf__type_by_id(&kernel_types(), of); };
+    const btf_type* proto = type(type(std::uint32_t(id))->type);
+    if (btf_vlen(proto) == 0)
+        return false;
+    const btf_type* t = type(btf_params(proto)[0].type);
+    while (btf_is_ptr(t) || btf_is_mod(t))
+        t = type(t->type);
+    return btf_is_struct(t);
+}
+
+bool has_symbol(const std::string& name)
+{
+    return std::ranges::any_of(lines(read_file("/proc/kallsyms")), [&](const std::string& line) {
+        // "ffffffffc0411840 t null_queue_rqs\t[null_blk]"
+        return words(line.substr(0, line.find('\t'))).at(2) == name;
+    });
+}
+
+bool has_tracepoint(const std::string& name)
+{
+    return ::access(("/sys/kernel/tracing/events/" + name).c_str(), F_OK) == 0;
+}
+
+bool has_module_types(const std::string& name)
+{
+    return ::access(("/sys/kernel/btf/" + name).c_str(), F_OK) == 0;
+}
+
+bool has_sessions() { return has_enumerator("bpf_attach_type", "BPF_TRACE_KPROBE_SESSION"); }
+
+bool has_multi()
+{
+    // Debian's 6.1 has the enumerator of kprobe.multi, but not the fprobes that it needs.
+    return has_function("register_fprobe_ips") &&
+           has_enumerator("bpf_attach_type", "BPF_TRACE_UPROBE_MULTI");
+}
+
+bool preempts_itself()
+{
+    // "none voluntary full (lazy)", where that is chosen at boot.
+    static const bool answer = [] {
+        const char* const path = "/sys/kernel/debug/sched/preempt";
+        if (::access(path, R_OK) == 0) {
+            const std::string models = read_file(path);
+            return models.find("(lazy)") != models.npos || models.find("(full)") != models.npos;
+        }
+        utsname system{};
+        ::uname(&system);
+        return std::string_view(system.version).find(" PREEMPT ") != std::string_view::npos;
+    }();
+    return answer;
+}
+
+bool one_return_at_a_time()
+{
+    utsname system{};
+    ::uname(&system);
+    return cpus() == 1 &&
+           std::string_view(system.version).find("PREEMPT") == std::string_view::npos;
+}
+
+std::size_t turn_of_kernel()
+{
+    const char* turn = std::getenv("TURN"); // of scripts/test
+    return turn ? std::strtoul(turn, nullptr, 10) : 0;
+}
+
+Environment forced(std::string_view probes)
+{
+    if (probes.empty() || probes == "default")
+        return {};
+    return {{"COREBOX_PROBES", std::string(probes)}};
+}
+
+std::string rung_name(const testing::TestParamInfo<const char*>& info)
+{
+    std::string name = *info.param ? info.param : "default";
+    std::ranges::replace_if(
+        name, [](char c) { return c == ',' || c == '.'; }, '_');
+    return name;
+}
+
+void expect_taken(const Result& result, std::string_view probe)
+{
+    EXPECT_NE(result.err.find("  " + std::string(probe) + ": taken"), std::string::npos)
+        << probe << "\n"
+        << result.err;
+}
+
+Result watch(const std::string& tool, const std::vector<std::string>& arguments,
+             const std::function<void()>& work, const Watch& how)
+{
+    std::optional<Child> other;
+    if (how.others_too)
+        other.emplace(work);
+    Child child(work);
+    if (how.pid)
+        *how.pid = child.pid();
+    std::vector<std::string> argv{tool};
+    if (how.json)
+        argv.emplace_back("--json");
+    if (how.by)
+        argv.insert(argv.end(), {how.by, std::to_string(child.pid())});
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    Tracer tracer(argv, how.env);
+    if (other)
+        other->go_wait(); // first: with the process of -p its tool ends
+    if (how.work_status) {
+        child.go();
+        *how.work_status = child.wait();
+    } else
+        child.go_wait();
+    return how.by && std::string_view(how.by) == "-p" ? tracer.wait() : tracer.stop();
+}
 
 Child::Child(std::function<void()> work)
 {
@@ -544,7 +707,7 @@ void expect_exact_flood(const Result& result, std::uint64_t shown, std::uint64_t
         return result.account.at(key).get<std::uint64_t>();
     };
     const std::uint64_t lost = number("lost");
-    if (kernel() != "7.2") {
+    if (!preempts_itself()) {
         expect_exact(result);
         EXPECT_EQ(shown, caused);
         return;

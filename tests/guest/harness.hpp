@@ -70,9 +70,28 @@ Result run(std::vector<std::string> argv, Environment env = {}, const BeforeExec
 // Runs a shell command (busybox sh) to its end; the same limits.
 Result shell(const std::string& command, const BeforeExec& before_exec = {});
 
-// The kernel's label: "5.10", "6.1", "6.12", "7.2".
-std::string kernel();
 unsigned cpus();
+
+// What the running kernel has. A test judges a kernel by that, as the tools do: labels and versions
+// are not compared.
+bool has_function(const char* name);                   // in the kernel's BTF, not in a module's
+bool has_member(const char* type, const char* member); // of a structure in the kernel's BTF
+bool has_enumerator(const char* type, const char* name);
+// The first argument is a pointer to a structure that the BTF describes, so that fexit may read it.
+bool has_argument_type(const char* function);
+bool has_symbol(const std::string& name);       // in /proc/kallsyms, which has those of modules too
+bool has_tracepoint(const std::string& name);   // "block/block_io_start"
+bool has_module_types(const std::string& name); // BTF of a loaded module
+bool has_sessions();                            // kprobe sessions (6.10)
+bool has_multi();                               // kprobe.multi and uprobe.multi
+// Debian's 7.2: a task may be switched away within a BPF program, which the kernel then skips on
+// that CPU until the task runs again.
+bool preempts_itself();
+// A kretprobe has one place for a call under way: one CPU, and a kernel that is not built to
+// preempt itself (else it has ten, kernel/kprobes.c).
+bool one_return_at_a_time();
+// A number that differs from kernel to kernel of a run: each takes its share of what one may show.
+std::size_t turn_of_kernel();
 
 // A forked process that waits for go(), runs `work`, and ends with status 0, or 1 if an EXPECT in
 // it failed or it threw. It opens, execs and writes nothing before go(). Killed by the destructor,
@@ -122,6 +141,40 @@ private:
 // what is mounted there does not spread), with its own /proc if CLONE_NEWPID is among them. An
 // EXPECT that fails in it fails the test.
 void in_namespaces(int flags, const std::function<void()>& work);
+
+// --- Probes of a tool, forced by COREBOX_PROBES.
+
+// "" and "default": those that the tool itself takes.
+Environment forced(std::string_view probes);
+
+// For tests that run with each of several probes: TEST_P(OpensnoopRung, ...), with
+//   INSTANTIATE_TEST_SUITE_P(Rungs, OpensnoopRung, testing::Values("", "kprobe"), rung_name);
+class EachRung : public testing::TestWithParam<const char*>
+{
+protected:
+    Environment env() const { return forced(GetParam()); }
+    bool is(std::string_view probes) const { return GetParam() == probes; }
+};
+std::string rung_name(const testing::TestParamInfo<const char*>& info);
+
+// --explain said so.
+void expect_taken(const Result& result, std::string_view probe);
+
+// --- A tool that watches one process.
+
+struct Watch {
+    Environment env{};
+    bool json = true;
+    const char* by = "-p";      // nullptr: the tool is not told whom to watch
+    bool others_too = false;    // another process does the same first, and is not to be seen
+    pid_t* pid = nullptr;       // takes the process's ID
+    int* work_status = nullptr; // takes its exit status, which else has to be 0
+};
+
+// `TOOL -p PID ARGUMENTS` on a process that does `work` once the tool is attached, to the tool's
+// end: with -p it ends when the process has, else it is ended.
+Result watch(const std::string& tool, const std::vector<std::string>& arguments,
+             const std::function<void()>& work, const Watch& how = {});
 
 // A directory of its own under `parent`, removed with all that is in it.
 class TempDir

@@ -27,9 +27,9 @@ TEST_F(Mdflush, TellsWhoFlushesWhichArray)
 {
     const Mirror one(0, {"/dev/ram0", "/dev/ram1"}), two(1, {"/dev/ram2", "/dev/ram3"});
     for (const char* rung : {"", "kprobe", "fentry"}) {
-        if (*rung == 'f' && kernel() == "5.10") // has no BTF of modules
+        if (*rung == 'f' && !has_module_types("md_mod"))
             continue;
-        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        const Environment env = forced(rung);
         pid_t pid = 0;
         const Result r = unpreempted([&] {
             Tracer tracer({"mdflush", "--json"}, env);
@@ -52,13 +52,13 @@ TEST_F(Mdflush, TellsWhoFlushesWhichArray)
     }
     const Result explained = run({"mdflush", "--check", "--explain", "-l"});
     EXPECT_EQ(explained.status, 0) << explained.err;
-    EXPECT_NE(explained.err.find(kernel() == "5.10" ? "kprobe: taken" : "fentry: taken"),
+    EXPECT_NE(explained.err.find(has_module_types("md_mod") ? "fentry: taken" : "kprobe: taken"),
               std::string::npos)
         << explained.err;
 
     // Of one array, when they are done.
     for (const char* rung : {"", "raw_tp"}) {
-        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        const Environment env = forced(rung);
         const Result r = unpreempted([&] {
             Tracer tracer({"mdflush", "--json", "-l", "-d", two.name()}, env);
             flush(one.path(), 3);

@@ -30,18 +30,19 @@ struct MountAttr {
     std::uint64_t set, clear, propagation, userns_fd;
 };
 
-class MountsnoopRung : public testing::TestWithParam<const char*>
+class MountsnoopRung : public EachRung
 {
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, MountsnoopRung, testing::Values("default", "fexit", "tracepoint"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, MountsnoopRung, testing::Values("", "fexit", "tracepoint"),
+                         rung_name);
 
 TEST_P(MountsnoopRung, ShowsEveryCall)
 {
-    if (GetParam() == std::string("fexit") && (kernel() == "5.10" || kernel() == "6.1"))
-        return; // without sessions it is the default
-    const bool setattr = kernel() != "5.10", tree_attr = kernel() == "7.2";
+    if (is("fexit") && !has_sessions())
+        GTEST_SKIP() << "without kprobe sessions fexit is the default";
+    const bool setattr = has_function("__x64_sys_mount_setattr"),
+               tree_attr = has_function("__x64_sys_open_tree_attr");
     in_namespaces(0, [&] {
         TempDir dir;
         const std::string at = dir / "m", to = dir / "to", hostile = "s\"r\nc";
@@ -86,10 +87,7 @@ TEST_P(MountsnoopRung, ShowsEveryCall)
             EXPECT_EQ(::umount2("m", MNT_DETACH), 0);
         });
         const pid_t pid = child.pid();
-        Environment env;
-        if (GetParam() != std::string("default"))
-            env["COREBOX_PROBES"] = GetParam();
-        Tracer tracer({"mountsnoop", "--json", "-p", to_string(pid)}, env);
+        Tracer tracer({"mountsnoop", "--json", "-p", to_string(pid)}, env());
         child.go_wait();
         const Result result = tracer.wait();
         expect_exact(result);

@@ -163,7 +163,7 @@ void do_everything(const std::string& top)
     EXPECT_EQ(errno, EEXIST);
 }
 
-class FsslowerFsdistNfs : public testing::TestWithParam<const char*>
+class FsslowerFsdistNfs : public EachRung
 {
 protected:
     static void SetUpTestSuite() { nfs_ = std::make_unique<Nfs>(); }
@@ -172,27 +172,24 @@ protected:
     inline static std::unique_ptr<Nfs> nfs_; // its set-up takes longer than a test
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, FsslowerFsdistNfs, testing::Values("default", "kprobe"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, FsslowerFsdistNfs, testing::Values("", "kprobe"), rung_name);
 
 TEST_P(FsslowerFsdistNfs, ShowWhatAProcessDoes)
 {
-    if (kernel() == "5.10" && GetParam() == std::string("kprobe"))
-        return; // the default of modules there
-    const std::string rung = GetParam(), top = nfs_->mounted() + "/" + rung;
+    if (is("kprobe") && !has_module_types("nfs"))
+        GTEST_SKIP() << "kprobes are the default where modules have no BTF";
+    const std::string rung = is("") ? "default" : GetParam(), top = nfs_->mounted() + "/" + rung;
     ASSERT_EQ(::mkdir(top.c_str(), 0755), 0);
     prepare(nfs_->exported() + "/" + rung);
-    const Environment env =
-        rung == "default" ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
     Child child([&] { do_everything(top); });
     const pid_t pid = child.pid();
-    Tracer slower({"nfsslower", "0", "-F", "--json", "--explain", "-p", to_string(pid)}, env);
-    Tracer dist({"nfsdist", "--json", "-p", to_string(pid)}, env);
+    Tracer slower({"nfsslower", "0", "-F", "--json", "--explain", "-p", to_string(pid)}, env());
+    Tracer dist({"nfsdist", "--json", "-p", to_string(pid)}, env());
     child.go_wait();
     const Result rows = slower.wait(), counts = dist.wait();
     expect_exact(rows);
     expect_exact(counts);
-    const std::string taken = rung == "default" && kernel() != "5.10" ? "fexit" : "kprobe";
+    const std::string taken = is("") && has_module_types("nfs") ? "fexit" : "kprobe";
     for (const char* function : {"nfs_file_read", "nfs4_file_open", "nfs_atomic_open"})
         EXPECT_NE(rows.err.find("  " + taken + ": taken (" + function + ")"), std::string::npos)
             << rows.err;

@@ -112,6 +112,7 @@ TEST(Offcputime, KnownStacksAreTheRightOnes)
         expect_clean(row.at("kernel"));
 }
 
+// It takes 10 s and more: eleven tools run at once, and each names the functions that it saw.
 TEST(Offcputime, Filters)
 {
     Gate ready;

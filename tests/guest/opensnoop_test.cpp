@@ -59,14 +59,7 @@ using Paths = std::vector<std::string>;
 Result trace(const std::vector<std::string>& arguments, const std::function<void()>& work,
              const Environment& env = {}, bool json = true)
 {
-    Child child(work);
-    std::vector<std::string> argv{"opensnoop", "-p", to_string(child.pid())};
-    if (json)
-        argv.push_back("--json");
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    child.go_wait();
-    return tracer.wait();
+    return watch("opensnoop", arguments, work, {.env = env, .json = json});
 }
 
 Result trace_text(const std::vector<std::string>& arguments, const std::function<void()>& work)
@@ -76,24 +69,16 @@ Result trace_text(const std::vector<std::string>& arguments, const std::function
 
 // --- Every rung sees the same opens. The empty name is what the ladder itself takes.
 
-class OpensnoopRung : public testing::TestWithParam<const char*>
+class OpensnoopRung : public EachRung
 {
 protected:
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
     bool ordered() const { return !std::string_view(GetParam()).ends_with("perf_buffer"); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rungs, OpensnoopRung,
                          testing::Values("", "fexit", "tracepoint", "kprobe", "perf_buffer",
                                          "tracepoint,perf_buffer"),
-                         [](const auto& info) {
-                             std::string name = *info.param ? info.param : "default";
-                             std::ranges::replace(name, ',', '_');
-                             return name;
-                         });
+                         rung_name);
 
 TEST_P(OpensnoopRung, IsTheOneTaken)
 {
@@ -380,11 +365,11 @@ TEST_P(OpensnoopRung, FloodOfTwoProcesses)
                         returns = result.account["lost_return"];
     const std::size_t shown =
         with(result.records, "pid", first).size() + with(result.records, "pid", second).size();
-    // Where the kernel preempts itself (7.2), a process may be switched away inside a program of a
+    // Where the kernel preempts itself, a process may be switched away inside a program of a
     // trampoline or a tracepoint. Until it runs again, the kernel skips that program on that CPU
     // for all others, and counts that. Only kprobes run with preemption off.
     const std::string_view rung = GetParam();
-    if (kernel() != "7.2" || rung == "kprobe") {
+    if (!preempts_itself() || rung == "kprobe") {
         EXPECT_EQ(nested, 0u) << result.account;
     }
     // Whatever is lost is said, to the one.
@@ -394,7 +379,7 @@ TEST_P(OpensnoopRung, FloodOfTwoProcesses)
     EXPECT_EQ(lost, nested + full + returns) << result.account;
     // One CPU without kernel preemption gives a kretprobe one place for a call under way; and a
     // tracepoint's program that was skipped at the call's end has had its beginning.
-    if (rung != "kprobe" && (kernel() != "7.2" || !rung.starts_with("tracepoint"))) {
+    if (rung != "kprobe" && (!preempts_itself() || !rung.starts_with("tracepoint"))) {
         EXPECT_EQ(returns, 0u) << result.account;
     }
     if (ordered()) {

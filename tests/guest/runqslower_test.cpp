@@ -24,20 +24,12 @@ Records of(const Result& result, pid_t pid) { return with(result.records, "pid",
 
 // --- Each rung.
 
-class RunqslowerRung : public testing::TestWithParam<const char*>
+class RunqslowerRung : public EachRung
 {
-protected:
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rungs, RunqslowerRung,
-                         testing::Values("", "tp_btf", "raw_tp", "perf_buffer"),
-                         [](const auto& info) {
-                             return std::string(*info.param ? info.param : "default");
-                         });
+                         testing::Values("", "tp_btf", "raw_tp", "perf_buffer"), rung_name);
 
 TEST_P(RunqslowerRung, IsTheOneTaken)
 {

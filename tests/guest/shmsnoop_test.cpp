@@ -49,8 +49,7 @@ TEST(Shmsnoop, TellsEachCallOnEveryRung)
         Child other([] { ::shmdt((void*)4096); });
         Child child(calls(dir / "facts"));
         const pid_t pid = child.pid();
-        Tracer tracer({"shmsnoop", "-p", to_string(pid), "--json"},
-                      *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        Tracer tracer({"shmsnoop", "-p", to_string(pid), "--json"}, forced(rung));
         other.go_wait();
         child.go_wait();
         const Result result = tracer.wait();

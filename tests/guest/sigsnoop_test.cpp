@@ -64,24 +64,12 @@ long queue(long call, pid_t pid, int signal, pid_t tid = 0)
                                        : ::syscall(call, pid, tid, signal, &info);
 }
 
-Environment forced(const std::string& rung)
-{
-    return rung.empty() ? Environment{} : Environment{{"COREBOX_PROBES", rung}};
-}
-
 // TOOL --json -p CHILD ARGUMENTS over `work` in one child.
 Result trace(const std::string& tool, const std::function<void()>& work,
-             std::vector<std::string> arguments = {}, const std::string& rung = "",
+             const std::vector<std::string>& arguments = {}, const std::string& rung = "",
              pid_t* sender = nullptr)
 {
-    Child child(work);
-    if (sender)
-        *sender = child.pid();
-    std::vector<std::string> argv{tool, "--json", "-p", to_string(child.pid())};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, forced(rung));
-    child.go_wait();
-    Result result = tracer.wait();
+    const Result result = watch(tool, arguments, work, {.env = forced(rung), .pid = sender});
     expect_exact(result);
     return result;
 }
@@ -289,10 +277,10 @@ TEST(Killsnoop, FailedGroupsAndText)
     ASSERT_EQ(rows.size(), 2u);
     using Words = std::vector<std::string>;
     EXPECT_EQ(words(rows[0]),
-              (Words{"TIME", "PID", "COMM", "SIG", "TPID", "TCOMM", "RESULT", "CALL"}));
+              (Words{"TIME", "PID", "COMM", "SIG", "TPID", "RESULT", "TCOMM", "CALL"}));
     Words row = words(rows[1]);
     row.erase(row.begin());
-    EXPECT_EQ(row, (Words{pid, "guest_tests", "15", to_string(1 << 22), "N/A", "-3", "kill"}));
+    EXPECT_EQ(row, (Words{pid, "guest_tests", "15", to_string(1 << 22), "-3", "N/A", "kill"}));
 }
 
 TEST(Sigsnoop, Flood)

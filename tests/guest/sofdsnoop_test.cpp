@@ -328,7 +328,7 @@ TEST(Sofdsnoop, Text)
     const auto rows = lines(r.out);
     ASSERT_EQ(rows.size(), 5u) << r.out;
     EXPECT_EQ(words(rows[0]), (std::vector<std::string>{"TIME(s)", "ACTION", "TID", "COMM",
-                                                        "SOCKET", "FD", "ERR", "NAME"}));
+                                                        "SOCKET", "FD", "NAME", "ERR"}));
     EXPECT_EQ(words(rows[1])[0], "0.000000000");
     EXPECT_EQ(words(rows[1])[1], "SEND");
     EXPECT_EQ(words(rows[1])[2], std::to_string(pid));
@@ -450,7 +450,7 @@ TEST(Sofdsnoop, FloodOfMissedReturns)
         << r.account;
     EXPECT_EQ(with(r.records, "action", "RECV").size(), std::size_t(kFds * kRounds)) << r.account;
     EXPECT_EQ(r.status, missed ? 3 : 0) << r.err;
-    if (kernel() == "5.10" && cpus() == 1)
+    if (one_return_at_a_time())
         EXPECT_EQ(missed, std::size_t(kFds * kRounds));
 }
 

@@ -20,8 +20,8 @@ TEST(Softirqs, CountsWhatTheKernelCounts)
 {
     for (const char* rung : {"", "tp_btf", "raw_tp"}) {
         Bracket b;
-        const Result r = bracketed(b, kSoftirqs, {"softirqs", "--json", "--per-cpu"}, work,
-                                   *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+        const Result r =
+            bracketed(b, kSoftirqs, {"softirqs", "--json", "--per-cpu"}, work, forced(rung));
         std::uint64_t all = 0;
         for (const auto& [name, ledger] : b.before)
             for (unsigned cpu = 0; cpu < cpus(); cpu++) {
@@ -70,7 +70,7 @@ TEST(Softirqs, HistogramsCountTheSame)
                 other.go_wait();
                 child.go_wait();
             },
-            *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            forced(rung));
         const Records rows = with(r.records, "softirq", "net_rx");
         ASSERT_EQ(rows.size(), 1u);
         EXPECT_EQ(rows[0].at("count"), kPackets + (cpus() == 1 ? 7 : 0));

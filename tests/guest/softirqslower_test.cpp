@@ -30,7 +30,7 @@ TEST(Softirqslower, ShowsEveryOne)
                 for (int i = 0; i < 20; i++)
                     ::usleep(5000);
             },
-            *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            forced(rung));
         const auto took = std::chrono::steady_clock::now() - start;
         const Records runs = with(r.records, "stage", kRun),
                       waits = with(r.records, "stage", kWait);

@@ -93,27 +93,20 @@ std::uint64_t sum_with(const Records& records, const char* stack, const std::str
     return n;
 }
 
-Result trace(std::vector<std::string> argv, const std::function<void()>& work,
+Result trace(const std::vector<std::string>& arguments, const std::function<void()>& work,
              const Environment& env = {}, bool by_pid = true)
 {
-    Child child(work);
-    argv.insert(argv.begin(), "stackcount");
-    if (by_pid)
-        argv.insert(argv.end(), {"-p", std::to_string(child.pid())});
-    Tracer tracer(argv, env);
-    child.go_wait();
-    Result r = by_pid ? tracer.wait() : tracer.stop();
+    const Result r = watch("stackcount", arguments, work,
+                           {.env = env, .json = false, .by = by_pid ? "-p" : nullptr});
     EXPECT_EQ(r.status, 0) << r.err << r.out;
     return r;
 }
-
-bool multi() { return kernel() == "6.12" || kernel() == "7.2"; }
 
 // Paths to a function of a program; its own frame is the leaf.
 TEST(Stackcount, UserFunctions)
 {
     for (const std::string rung : {"uprobe.multi", "uprobe"}) {
-        if (rung == "uprobe.multi" && !multi())
+        if (rung == "uprobe.multi" && !has_multi())
             continue;
         const Result r = trace({"--json", "--explain", "/t/guest_tests:cbtest_stack_leaf"}, call,
                                {{"COREBOX_PROBES", rung}});
@@ -122,7 +115,7 @@ TEST(Stackcount, UserFunctions)
         EXPECT_EQ(sum_with(r.records, "user", "cbtest_stack_two"), kTwo);
         EXPECT_EQ(sum_with(r.records, "user", "cbtest_stack_leaf"), kOne + kTwo);
         // Before 6.12 the kernel leaves out the caller of a function that has just begun.
-        if (multi())
+        if (has_multi())
             EXPECT_EQ(sum_with(r.records, "user", "cbtest_stack_middle"), kOne + kTwo);
         ASSERT_EQ(r.records.size(), 2u) << r.out;
         EXPECT_EQ(r.records[0]["count"], kTwo) << "ascending";
@@ -136,7 +129,7 @@ TEST(Stackcount, UserFunctions)
 TEST(Stackcount, KernelFunctions)
 {
     for (const std::string rung : {"kprobe.multi", "kprobe", "fentry"}) {
-        if (rung == (multi() ? "kprobe" : "kprobe.multi"))
+        if (rung == (has_multi() ? "kprobe" : "kprobe.multi"))
             continue;
         TempDir dir;
         const Result r =

@@ -68,12 +68,11 @@ void expect_rows(const Result& result, const std::vector<Expected>& expected)
     }
 }
 
-class StatsnoopRung : public testing::TestWithParam<const char*>
+class StatsnoopRung : public EachRung
 {
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, StatsnoopRung, testing::Values("default", "tracepoint"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, StatsnoopRung, testing::Values("", "tracepoint"), rung_name);
 
 // Every call, each way to name a file, exact results.
 TEST_P(StatsnoopRung, ShowsEveryCall)
@@ -128,11 +127,8 @@ TEST_P(StatsnoopRung, ShowsEveryCall)
         EXPECT_EQ(call(SYS_stat, (deep + "/leaf").c_str(), g_memory), 0);
         EXPECT_EQ(call(SYS_stat, 8, g_memory), -EFAULT);
     });
-    Environment env;
-    if (GetParam() != std::string("default"))
-        env["COREBOX_PROBES"] = GetParam();
     const pid_t pid = child.pid();
-    const Result result = trace({}, child, env);
+    const Result result = trace({}, child, env());
     const std::string cwd = dir.path();
     expect_rows(result, {{"stat", file},
                          {"stat", file},

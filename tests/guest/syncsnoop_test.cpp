@@ -22,12 +22,12 @@ double monotonic()
     return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
 }
 
-class SyncsnoopRung : public testing::TestWithParam<const char*>
+class SyncsnoopRung : public EachRung
 {
 };
 
-INSTANTIATE_TEST_SUITE_P(Rungs, SyncsnoopRung, testing::Values("default", "tracepoint", "kprobe"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Rungs, SyncsnoopRung, testing::Values("", "tracepoint", "kprobe"),
+                         rung_name);
 
 TEST_P(SyncsnoopRung, ShowsEveryCall)
 {
@@ -57,11 +57,8 @@ TEST_P(SyncsnoopRung, ShowsEveryCall)
         EXPECT_EQ(::syncfs(fd), 0);
         ::sync();
     });
-    Environment env;
-    if (GetParam() != std::string("default"))
-        env["COREBOX_PROBES"] = GetParam();
     const pid_t pid = child.pid();
-    Tracer tracer({"syncsnoop", "--json", "-p", to_string(child.pid())}, env);
+    Tracer tracer({"syncsnoop", "--json", "-p", to_string(child.pid())}, env());
     child.go_wait();
     const Result result = tracer.wait();
     expect_exact(result);

@@ -53,16 +53,10 @@ std::uint64_t counted(const Records& records)
 }
 
 // Runs syscount -p CHILD ARGUMENTS over `work`, to the child's end.
-Result trace(std::vector<std::string> arguments, const std::function<void()>& work,
+Result trace(const std::vector<std::string>& arguments, const std::function<void()>& work,
              const Environment& env = {}, bool json = true)
 {
-    Child child(work);
-    arguments.insert(arguments.begin(), {"syscount", "-p", to_string(child.pid())});
-    if (json)
-        arguments.push_back("--json");
-    Tracer tracer(arguments, env);
-    child.go_wait();
-    return tracer.wait();
+    return watch("syscount", arguments, work, {.env = env, .json = json});
 }
 
 // Ends as the C library's exit() would, without its calls.
@@ -93,7 +87,7 @@ TEST(Syscount, CountsEachCallOnceOnEveryRung)
 {
     for (const char* rung : {"", "raw_tp"}) {
         SCOPED_TRACE(rung);
-        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        const Environment env = forced(rung);
         const Result result = trace({}, all_sorts, env);
         EXPECT_EQ(result.status, 0) << result.err;
         expect_exact(result);
@@ -141,7 +135,7 @@ TEST(Syscount, TimesCallsOnEveryRung)
 {
     for (const char* rung : {"", "raw_tp"}) {
         SCOPED_TRACE(rung);
-        const Environment env = *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{};
+        const Environment env = forced(rung);
         Gate never;
         Child child([&] {
             repeat(3, [] { ::usleep(50'000); });

@@ -69,8 +69,6 @@ std::string this_program()
     return std::string(path, std::size_t(n));
 }
 
-bool has_multi() { return kernel() != "5.10" && kernel() != "6.1"; }
-
 void jump_out(long depth)
 {
     if (setjmp(g_out) == 0)

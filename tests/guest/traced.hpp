@@ -22,9 +22,6 @@ namespace corebox::test
 // The program of these functions, as a pattern names it.
 std::string this_program();
 
-// Debian's 5.10 and 6.1 have neither kprobe.multi nor uprobe.multi.
-bool has_multi();
-
 // Calls of traced_jump() under way, left without their returns.
 void jump_out(long depth);
 

@@ -33,12 +33,7 @@ using Expected = std::map<std::string, std::uint64_t>;
 Result trace(const std::function<void()>& work, const Environment& env = {},
              const std::vector<std::string>& arguments = {})
 {
-    Child child(work);
-    std::vector<std::string> argv{"vfsstat", "--json", "-p", to_string(child.pid())};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Tracer tracer(argv, env);
-    child.go_wait();
-    return tracer.wait();
+    return watch("vfsstat", arguments, work, {.env = env});
 }
 
 int must(long result)
@@ -56,19 +51,12 @@ int made(const std::string& path, std::size_t size = 4096)
 
 // --- Every rung counts the same calls. The empty name is what the ladder itself takes.
 
-class VfsstatRung : public testing::TestWithParam<const char*>
+class VfsstatRung : public EachRung
 {
-protected:
-    Environment env() const
-    {
-        return *GetParam() ? Environment{{"COREBOX_PROBES", GetParam()}} : Environment{};
-    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rungs, VfsstatRung, testing::Values("", "fentry", "tracepoint", "kprobe"),
-                         [](const auto& info) -> std::string {
-                             return *info.param ? info.param : "default";
-                         });
+                         rung_name);
 
 TEST_P(VfsstatRung, IsTheOneTaken)
 {
@@ -166,13 +154,13 @@ TEST_P(VfsstatRung, CountsOnAllCpusAtOnce)
                 thread.join();
         },
         env());
-    // On a preemptible kernel (7.2) fentry programs are skipped while a task is preempted in one of
-    // them; what cannot be known to be the process's is then lost, and accounted for.
+    // Where the kernel preempts itself fentry programs are skipped while a task is preempted in one
+    // of them; what cannot be known to be the process's is then lost, and accounted for.
     const auto lost = result.account.at("lost").get<std::uint64_t>();
     EXPECT_EQ(totals(result.records).at("reads") + lost, 4 * 5003u);
     EXPECT_EQ(result.status, lost ? 3 : 0);
     EXPECT_EQ(lost, result.account.at("lost_nested"));
-    if (std::string_view(GetParam()) == "kprobe" || kernel() != "7.2")
+    if (is("kprobe") || !preempts_itself())
         EXPECT_EQ(lost, 0u);
     ::close(fd);
 }
@@ -280,15 +268,14 @@ TEST(Vfsstat, IntervalsLoseNothingAndRatesAreOfTheirRealLength)
     ::close(fd);
 }
 
-// Overlayfs does what it is asked for once more to the layer below it; of an open that is not
-// counted.
+// Overlayfs does what it is asked for once more, in a layer, which counts with --layers only.
 TEST_P(VfsstatRung, Overlayfs)
 {
-    const Overlay overlay;
-    const std::string top = overlay.merged();
-    write_file(top + "/old", "x");
-    const Result result = trace(
-        [&] {
+    const auto counts = [&](const std::vector<std::string>& options) {
+        const Overlay overlay;
+        const std::string top = overlay.merged();
+        write_file(top + "/old", "x");
+        const auto work = [&] {
             char byte = 'b';
             for (int i = 0; i < 13; i++) {
                 const int fd = must(::open((top + "/old").c_str(), O_RDWR));
@@ -299,15 +286,36 @@ TEST_P(VfsstatRung, Overlayfs)
             }
             for (int i = 0; i < 5; i++)
                 ::close(must(::open((top + "/" + to_string(i)).c_str(), O_CREAT | O_WRONLY, 0600)));
+            for (int i = 0; i < 2; i++)
+                must(::mknod((top + "/n" + to_string(i)).c_str(), S_IFREG | 0600, 0));
             for (int i = 0; i < 5; i++)
                 must(::unlink((top + "/" + to_string(i)).c_str()));
+            for (int i = 0; i < 2; i++) // the caller's own
+                must(::unlink((overlay.upper() + "/n" + to_string(i)).c_str()));
             for (int i = 0; i < 3; i++)
                 must(::mkdir((top + "/d" + to_string(i)).c_str(), 0700));
-        },
-        env());
-    const Expected expected{{"reads", 39},   {"writes", 13},     {"fsyncs", 0},     {"opens", 18},
-                            {"creates", 10}, {"unlinks", 2 * 5}, {"mkdirs", 2 * 3}, {"rmdirs", 0}};
-    EXPECT_EQ(totals(result.records), expected);
+            for (int i = 0; i < 3; i++)
+                must(::rmdir((top + "/d" + to_string(i)).c_str()));
+        };
+        return totals(trace(work, env(), options).records);
+    };
+    EXPECT_EQ(counts({}), (Expected{{"reads", 39},
+                                    {"writes", 13},
+                                    {"fsyncs", 0},
+                                    {"opens", 18},
+                                    {"creates", 7},
+                                    {"unlinks", 7},
+                                    {"mkdirs", 3},
+                                    {"rmdirs", 3}}));
+    if (!*GetParam())
+        EXPECT_EQ(counts({"--layers"}), (Expected{{"reads", 39},
+                                                  {"writes", 13},
+                                                  {"fsyncs", 0},
+                                                  {"opens", 18},
+                                                  {"creates", 14},
+                                                  {"unlinks", 12},
+                                                  {"mkdirs", 6},
+                                                  {"rmdirs", 6}}));
 }
 
 TEST(Vfsstat, TextIsBccsTable)

@@ -37,8 +37,7 @@ TEST(Virtiostat, CountsListsAndBytesOfADisk)
     const File disk("/dev/disk0"), second("/dev/disk1");
     for (const char* rung : {"", "kprobe"}) {
         const Result r = unpreempted([&] {
-            Tracer tracer({"virtiostat", "--json", "-d", "virtio_blk"},
-                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            Tracer tracer({"virtiostat", "--json", "-d", "virtio_blk"}, forced(rung));
             disk.read(13);
             disk.write(7);
             EXPECT_EQ(::fsync(disk.fd()), 0);
@@ -75,8 +74,7 @@ TEST(Virtiostat, SumsLongLists)
     for (const char* rung : {"", "kprobe"}) {
         DiskStat stat;
         const Result r = unpreempted([&] {
-            Tracer tracer({"virtiostat", "--json", "-n", device},
-                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            Tracer tracer({"virtiostat", "--json", "-n", device}, forced(rung));
             const DiskStat before = DiskStat::of(disk_behind("/dev/disk0"));
             for (unsigned i = 0; i < 5; i++)
                 EXPECT_EQ(::preadv(disk.fd(), pages.data(), int(kPages), 0), ssize_t(kSize));
@@ -102,8 +100,7 @@ TEST(Virtiostat, ANetworkCardAndAScsiHost)
             EXPECT_EQ(shell("rmmod virtio_net; modprobe virtio_net; rmmod virtio_scsi").status, 0);
             EXPECT_TRUE(wait_until([] { return ::access("/sys/class/net/eth0", F_OK) == 0; }));
             write_file("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1"); // says nothing itself
-            Tracer tracer({"virtiostat", "--json", "0.3"},
-                          *rung ? Environment{{"COREBOX_PROBES", rung}} : Environment{});
+            Tracer tracer({"virtiostat", "--json", "0.3"}, forced(rung));
             EXPECT_EQ(shell("modprobe virtio_scsi").status, 0);
             EXPECT_EQ(shell(bring_up).status, 0);
             const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;

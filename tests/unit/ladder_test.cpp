@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Plans: which rung is taken on which kernel. Objects are opened (parsed), nothing is loaded.
 #include "base/text.hpp"
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include <algorithm>
