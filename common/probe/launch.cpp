@@ -189,8 +189,7 @@ std::uint64_t unreturned_calls(const bpf_map* args)
     return of_gone_threads(args, [](auto) { return 1; });
 }
 
-Launcher::Launcher(const Session& session)
-    : session_(session)
+Launcher::Launcher(const Session& session) : session_(session)
 {
     g_log.verbose = session.verbose;
     libbpf_set_print(on_libbpf);

@@ -243,8 +243,8 @@ struct Attachment {
 template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
           class Resolved = void (*)(S&, const Launcher&)>
 Attachment<S> launch(
-    const Session& session, std::span<const Need> needs, Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
-    Resolved&& resolved = [](S&, const Launcher&) {})
+    const Session& session, std::span<const Need> needs, Configure&& configure,
+    OpenBuffers&& open_buffers = [](S&, bool) {}, Resolved&& resolved = [](S&, const Launcher&) {})
 {
     Launcher launcher(session);
     task_filter filter{};
