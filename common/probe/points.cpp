@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "kernel/facts.hpp"
+#include "probe/ifunc.hpp"
 #include "probe/ladder.hpp"
 #include "symbols/demangle.hpp"
 #include "symbols/elf.hpp"
@@ -60,7 +61,8 @@ bool names(const FunctionPattern& pattern, std::string_view symbol, std::string_
 }
 
 void add_functions(std::vector<Point>& points, const Object& object, const ElfFile& file,
-                   const FunctionPattern& pattern, const Opener& open)
+                   const FunctionPattern& pattern, const Opener& open,
+                   std::span<const std::uint32_t> pids = {})
 {
     const std::vector<Segment> segments = file.segments();
     struct Function {
@@ -68,6 +70,7 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
         std::string name;
     };
     std::map<std::uint64_t, Function> functions; // by offset
+    std::set<std::string> ifuncs;
     with_symbols(file, object->path, open, [&](const std::vector<RawSymbol>& symbols) {
         // Resolvers of IFUNCs are called once, by the loader; they may have names of their own.
         std::set<std::uint64_t> resolvers;
@@ -78,6 +81,8 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
             const auto version = symbol.name.find('@');
             const std::string_view name =
                 version == 0 ? symbol.name : symbol.name.substr(0, version);
+            if (symbol.type == RawSymbol::Type::resolver && pattern.matches(name))
+                ifuncs.emplace(name);
             const bool encoded = name.starts_with("_Z") || name.starts_with("_R");
             if (symbol.type != RawSymbol::Type::function || resolvers.contains(symbol.value) ||
                 name.find(".cold") != name.npos || (!encoded && !pattern.matches(name)))
@@ -93,6 +98,10 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
                 at->second = {symbol.rank, source};
         }
     });
+    // What they stand for has a name of its own only in debug files.
+    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
+        for (const std::uint64_t offset : offsets)
+            functions.insert_or_assign(offset, Function{0, name});
     for (auto& [offset, function] : functions)
         points.push_back({.name = std::move(function.name),
                           .kind = Point::Kind::user,
@@ -248,7 +257,7 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
             fail(cat("read ", object->path), 0, "it is not an ELF file");
         }
         if (which.kind == Point::Kind::user)
-            add_functions(points, object, *file, pattern, open);
+            add_functions(points, object, *file, pattern, open, pids);
         else
             add_probes(points, object, *file, which, pattern, provider);
     }

@@ -2,6 +2,7 @@
 #include "probe/user_probe.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "probe/ifunc.hpp"
 #include "symbols/usdt.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>
@@ -43,7 +44,8 @@ std::vector<Place> find_places(const Session& session, const UserSite& site,
 
 } // namespace
 
-std::vector<Point::Site> find_sites(const Object& object, const UserSite& site)
+std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
+                                    std::span<const std::uint32_t> pids)
 {
     const auto elf = open_elf(*object);
     if (!elf || !elf->is_64())
@@ -58,16 +60,23 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site)
     std::vector<RawSymbol> symbols;
     elf->add_symbols(symbols);
     const std::vector<Segment> segments = elf->segments();
+    bool is_ifunc = false;
     for (const RawSymbol& symbol : symbols) {
         // "pthread_create@@GLIBC_2.34" in a .symtab. A name with one @ is of an older version,
         // which may be other code.
         std::uint64_t offset = 0;
+        if (symbol.name.substr(0, symbol.name.find('@')) != site.symbol)
+            continue;
+        is_ifunc |= symbol.type == RawSymbol::Type::resolver;
         if (symbol.type == RawSymbol::Type::function &&
-            symbol.name.substr(0, symbol.name.find('@')) == site.symbol &&
             file_offset(segments, symbol.value, true, offset) &&
             std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
             sites.push_back({offset, 0});
     }
+    if (is_ifunc)
+        for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
+            for (const std::uint64_t offset : offsets)
+                sites.push_back({offset, 0});
     return sites;
 }
 
@@ -77,7 +86,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     std::vector<bpf_link*> links;
     int code = ENOENT;
     for (const auto& [object, pid] : find_places(session, site, named)) {
-        const auto sites = find_sites(object, site);
+        const auto sites = find_sites(object, site, session.pids);
         if (sites.empty() && !named.empty())
             fail(object->path, 0,
                  cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",

@@ -31,9 +31,10 @@ struct UserSite {
 };
 
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file
-// has none: its calls have their arguments elsewhere. Nor has it a function whose symbol is an
-// IFUNC: which code that is, a program decides as it starts.
-std::vector<Point::Site> find_sites(const Object& object, const UserSite& site);
+// has none: its calls have their arguments elsewhere. An IFUNC is followed to the code that these
+// processes call for it (all, if there are none).
+std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
+                                    std::span<const std::uint32_t> pids = {});
 
 // What an AttachFn does. `named`: files that the user named, in which it must be.
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
