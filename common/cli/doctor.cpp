@@ -41,11 +41,11 @@ struct Row {
         : d(of), probes(d.probes.begin(), d.probes.end()), unseen(d.unseen.begin(), d.unseen.end()),
           why(d.cause)
     {
-        if (!d.fix.empty())
-            why += cat(". Fix: ", d.fix);
         if (d.status == Status::partial)
             for (const std::string& text : d.unseen)
                 why += cat(why.empty() ? "not seen: " : "; ", text);
+        if (!d.fix.empty())
+            why += cat(". Fix: ", d.fix);
     }
 
     const Diagnosis& d;
@@ -72,7 +72,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& row) -> Value { return Trusted{row.d.tool->about.name}; }>(
         "tool", "TOOL", 15, "Name of the tool"),
     col<[](const Row& row) -> Value { return Trusted{word(row.d.status)}; }>(
-        "status", "STATUS", 11, "ok, partial, unavailable, or unknown (only the verifier can tell)"),
+        "status", "STATUS", 11,
+        "ok, partial, unavailable, or unknown (only the verifier can tell)"),
     col<list_of<&Row::probes>>("probes", "PROBES", 16, "Kinds of probes it will use"),
     col<[](const Row& row) { return text_or_absent(row.d.cause); }>(
         "cause", "CAUSE", 0, "Why it is not available", kJsonOnly),
@@ -117,12 +118,13 @@ struct Options {
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::tools>(0, "tool", "TOOL", "Check only these tools (names separated by commas or blanks)"),
+    repeated(opt<&Options::tools>(0, "tool", "TOOL",
+                                  "Check only these tools (names separated by commas or blanks)")),
 };
 
 constexpr Example kExamples[] = {
     {"corebox doctor", "Check every tool"},
-    {"corebox doctor execsnoop", "Check one tool; exit status 2 if it is unavailable"},
+    {"corebox doctor opensnoop biosnoop", "Check two; exit status 2 if one is unavailable"},
     {"corebox doctor --json", "The same for scripts"},
 };
 
@@ -204,6 +206,13 @@ Diagnosis diagnose(const Tool& tool, const Facts& facts)
             d.unseen.clear();
         };
         std::optional<Plan> lacking; // of those that are chosen from
+        std::vector<std::string> fixes;
+        // The first probe of a need that is not met by its best one, and that a fix would bring.
+        const auto add_fix = [&fixes](const Plan& plan) {
+            for (const Step& step : plan.steps)
+                if (const std::string fix = join_fixes(list_fixes(step.obstacles)); !fix.empty())
+                    return add_once(fixes, fix);
+        };
         bool some = false;
         for (const Need& need : tool.needs) {
             const Plan plan =
@@ -215,18 +224,27 @@ Diagnosis diagnose(const Tool& tool, const Facts& facts)
                 if (step.taken) {
                     add_once(d.probes, step.rung->name);
                     add_once(d.unseen, step.rung->blind);
-                    if (step.rung != &need.rungs[0] && step.rung->blind != need.rungs[0].blind)
+                    if (step.rung != &need.rungs[0] && step.rung->blind != need.rungs[0].blind) {
                         d.status = Status::partial;
+                        add_fix(plan);
+                    }
                 }
             if (plan.steps.empty() || plan.steps.back().taken)
                 continue;
             add_once(d.unseen, need.chosen ? need.what : need.without);
             d.status = Status::partial;
+            add_fix(plan);
             if (need.chosen && !lacking)
                 lacking = plan;
         }
         if (lacking && !some)
-            reject(*lacking);
+            return reject(*lacking);
+        if (!facts.kernel_names && has(tool.shared, Shared::symbols)) {
+            d.status = Status::partial;
+            add_once(d.unseen, "names of kernel functions (kernel.kptr_restrict is 2)");
+            add_once(fixes, Obstacle{Cause::kptr_restrict}.fix());
+        }
+        d.fix = join_fixes(fixes);
     });
     return d;
 }

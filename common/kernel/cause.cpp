@@ -104,8 +104,7 @@ std::vector<std::string> list_fixes(std::span<const Obstacle> obstacles)
 {
     std::vector<std::string> fixes;
     for (const Obstacle& o : obstacles)
-        if (std::string fix = o.fix();
-            !fix.empty() && std::ranges::find(fixes, fix) == fixes.end())
+        if (std::string fix = o.fix(); !fix.empty() && std::ranges::find(fixes, fix) == fixes.end())
             fixes.push_back(std::move(fix));
     return fixes;
 }

@@ -69,8 +69,8 @@ struct Obstacle {
 
 // All of them stand in the way at once.
 using Obstacles = std::vector<Obstacle>;
-std::string describe(std::span<const Obstacle> obstacles);       // "REASON; REASON"
+std::string describe(std::span<const Obstacle> obstacles);                // "REASON; REASON"
 std::vector<std::string> list_fixes(std::span<const Obstacle> obstacles); // each once
-std::string join_fixes(const std::vector<std::string>& fixes);   // "FIX && FIX"
+std::string join_fixes(const std::vector<std::string>& fixes);            // "FIX && FIX"
 
 } // namespace corebox

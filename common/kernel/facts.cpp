@@ -102,8 +102,7 @@ Facts live_facts()
     Facts facts;
     const std::string tracefs = tracefs_path();
     facts.tracefs = !tracefs.empty();
-    facts.tracefs_closed =
-        !facts.tracefs && is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC);
+    facts.tracefs_closed = !facts.tracefs && is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC);
     facts.sysfs = is_mounted("/sys", SYSFS_MAGIC);
     facts.kernel_names = !hides_kernel_names();
     facts.ftrace = read_ftrace();

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 namespace corebox
@@ -57,6 +58,9 @@ FtraceWatch::FtraceWatch(bool needed, std::uint64_t now_ns)
     if (!needed)
         return;
     setting_ = Fd(::open(kSetting, O_RDONLY | O_CLOEXEC));
+    writes_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (writes_)
+        ::inotify_add_watch(writes_.get(), kSetting, IN_MODIFY);
     last_look_ns_ = now_ns;
 }
 
@@ -68,12 +72,18 @@ bool FtraceWatch::look(std::uint64_t now_ns)
     // It may have changed right after the last look.
     if (silent && !was_silent)
         since_ns_ = last_look_ns_;
-    if (!silent && was_silent) {
+    // Somebody wrote, and it is as it was: it may have been off in between.
+    alignas(inotify_event) char events[512];
+    const bool written = ::read(writes_.get(), events, sizeof events) > 0;
+    const bool flickered = written && !silent && !was_silent;
+    if (flickered)
+        since_ns_ = last_look_ns_;
+    if (!silent && since_ns_ != 0) {
         silent_ns_ += now_ns - since_ns_;
         since_ns_ = 0;
     }
     last_look_ns_ = now_ns;
-    return silent != was_silent;
+    return silent != was_silent || flickered;
 }
 
 std::uint64_t FtraceWatch::silent_ns() const

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Whether ftrace runs what is attached by it. With kernel.ftrace_enabled=0 a probe of a function
-// still attaches and then never fires. Measured on 5.10, 6.1, 6.12 and 7.2 (x86_64): fentry, fexit,
-// kprobes, kprobe.multi and sessions are silent; tracepoints, tp_btf, raw_tp and uprobes are not.
+// still attaches, and never fires. Measured on x86_64: fentry, fexit and kprobes on 5.10, 6.1, 6.12
+// and 7.2; kprobe.multi on 6.12 (a session is the same link). Tracepoints, tp_btf, raw_tp and
+// uprobes go on. (5.10 refuses to attach fentry and fexit then, and to switch ftrace off while one
+// is.)
 #pragma once
 #include "base/fd.hpp"
 #include "kernel/cause.hpp"
@@ -24,9 +26,9 @@ Obstacle ftrace_obstacle(Ftrace state);
 // Whether a program of this section ("fexit/vfs_read") fires only while ftrace is on.
 bool depends_on_ftrace(std::string_view section);
 
-// Notices that attached probes fell silent during a run. The kernel sends no notice of a change
-// (poll(2) on the file is always ready), so that a change is seen at the next look: an outage
-// between two looks is missed.
+// Notices that attached probes fell silent during a run. The setting's file sends no notice by
+// poll(2), but inotify(7) reports each write to it. A write in another mount of /proc is seen at
+// the next look: there an outage between two looks is missed.
 class FtraceWatch
 {
 public:
@@ -41,7 +43,7 @@ public:
     std::uint64_t silent_ns() const;
 
 private:
-    Fd setting_;
+    Fd setting_, writes_;
     std::uint64_t last_look_ns_ = 0, since_ns_ = 0, silent_ns_ = 0;
 };
 

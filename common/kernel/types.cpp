@@ -47,8 +47,10 @@ std::unique_ptr<KernelBtf> read_types(const std::string& file)
 {
     const std::unique_ptr<btf, void (*)(btf*)> types(btf__parse(file.c_str(), nullptr), btf__free);
     if (!types) {
-        // libbpf tells of a file without BTF as if the file were not there.
-        if (errno == ENOENT && ::access(file.c_str(), F_OK) == 0)
+        // libbpf reports a file without BTF as if the file were not there, and a file of another
+        // format by numbers of its own (libbpf_errno: from 4000).
+        constexpr int kLibbpfErrors = 4000;
+        if (errno >= kLibbpfErrors || (errno == ENOENT && ::access(file.c_str(), F_OK) == 0))
             errno = EINVAL;
         return nullptr;
     }

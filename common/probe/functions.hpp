@@ -1,97 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Probes on many functions or tracepoints at once (bpf/functions.bpf.h). Which of them a pattern
-// chooses: kernel functions here, all others in probe/points.hpp.
+// chooses: probe/points.hpp.
 #pragma once
 #include "abi/functions.h"
 #include "base/fd.hpp"
+#include "probe/kernel_functions.hpp"
 #include "probe/ladder.hpp"
 #include <bpf/libbpf.h>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <regex.h>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace corebox
 {
-
-// BCC's patterns of function names: a shell's wildcards for the whole name, or an (extended)
-// regular expression for its beginning. What the compiler adds to a name (".isra.0") may be left
-// out.
-class FunctionPattern
-{
-public:
-    enum class Syntax : std::uint8_t { glob, regex };
-    // Fails with a usage error where it is malformed.
-    FunctionPattern(std::string_view text, Syntax syntax);
-
-    bool matches(std::string_view name) const;
-    // Whether it is one name, as it stands.
-    bool exact() const { return !regex_ && start_.size() == text_.size(); }
-    // False for most names that do not match, cheaply.
-    bool may_match(std::string_view name) const { return name.starts_with(start_); }
-    // What all names that match begin with.
-    std::string_view start() const { return start_; }
-
-private:
-    bool fits(const std::string& name) const;
-
-    std::string text_;
-    std::string start_; // that every name which fits has
-    struct Free {
-        void operator()(regex_t* r) const
-        {
-            ::regfree(r);
-            delete r;
-        }
-    };
-    std::unique_ptr<regex_t, Free> regex_;
-};
-
-// A program or library, held open: what the path is now may be another file.
-struct ObjectFile {
-    std::string path; // as the process that maps it sees it
-    Fd file;
-};
-
-// What a program is run at: a function of the kernel or of a program, a probe that a program was
-// built with (USDT), or a tracepoint.
-struct Point {
-    std::string name;          // "vfs_read", "malloc", "libc:setjmp", "sched:sched_switch"
-    std::string module{};      // of a kernel function; empty: the kernel itself
-    std::uint64_t address = 0; // of a kernel function; 0: the kernel does not tell (no CAP_SYSLOG)
-    enum class Kind : std::uint8_t { kernel, user, usdt, tracepoint } kind = Kind::kernel;
-    std::shared_ptr<const ObjectFile> object{}; // of user and usdt
-    struct Site {
-        std::uint64_t offset;    // in the file, of the instruction
-        std::uint64_t semaphore; // of usdt: in the file, of its count of users; 0: none
-    };
-    std::vector<Site> sites{}; // of user and usdt; several where a probe was inlined
-};
-using KernelFunction = Point;
-
-// What the kernel's lists say, as texts: available_filter_functions (empty: none), the same with
-// addresses (6.5+), /proc/kallsyms, and the kprobes' blacklist.
-struct FunctionLists {
-    std::string traceable, traceable_addresses, symbols, blacklist;
-};
-
-// The functions that a pattern chooses, by address. Where not all that share a name are traceable,
-// the addresses tell which; without them these are left out, and *doubtful is set.
-std::vector<KernelFunction> choose_functions(const FunctionPattern& pattern,
-                                             const FunctionLists& lists, bool* doubtful = nullptr);
-// What a function's first bytes say of whether it can be traced from its entry. `called`: it can,
-// if what it begins with is somebody's tracing. `unknown`: it does not look as known.
-enum class Entry : std::uint8_t { site, called, other, unknown };
-Entry entry_of(std::span<const std::byte> code);
-
-// The running kernel's. COREBOX_FUNCTIONS=lists: by its lists, should what its memory tells be
-// wrong on some kernel.
-std::vector<KernelFunction> find_functions(const FunctionPattern& pattern);
-// Takes out those that tracing itself calls, unless the pattern is one's name; how many they were.
-std::size_t leave_out_own(std::vector<KernelFunction>& functions, const FunctionPattern& pattern);
 
 // The probes of a set of points. A point that turns out not to be traceable is left out.
 //
@@ -140,12 +64,15 @@ private:
         Fd program; // none: it is the program itself
         Fd link{}, event{};
     };
+    // Functions that refuse one by one, after which something else must be wrong.
+    static constexpr unsigned kMostFailures = 200;
     using AttachRange = std::function<bool(std::size_t first, std::size_t count)>;
 
     bool attach_range(const AttachRange& attach, std::size_t first, std::size_t count,
                       unsigned& failures);
-    std::vector<bpf_link*> own(std::vector<Copy> copies, int code);
-    std::vector<bpf_link*> none(int code);
+    // What an AttachFn returns once these are attached, and owned here instead of by libbpf.
+    std::vector<bpf_link*> keep(std::vector<Copy> copies, int code);
+    std::vector<bpf_link*> fail_attach(int code);
 
     std::vector<Point> functions_;
     std::uint32_t only_;

@@ -35,10 +35,10 @@ Obstacles find_obstacles(const Rung& rung, std::string_view section, const Facts
 
 Cause tracefs_cause(const Facts& facts)
 {
-    return facts.tracefs         ? Cause::none
-           : !facts.sysfs        ? Cause::no_sysfs
+    return facts.tracefs          ? Cause::none
+           : !facts.sysfs         ? Cause::no_sysfs
            : facts.tracefs_closed ? Cause::tracefs_hidden
-                                 : Cause::no_tracefs;
+                                  : Cause::no_tracefs;
 }
 
 } // namespace
@@ -62,6 +62,11 @@ bool at_return(std::string_view section)
 {
     return section.starts_with("fexit") || section.starts_with("kretprobe") ||
            section.starts_with("uretprobe") || section.starts_with("tracepoint/syscalls/sys_exit_");
+}
+
+bool at_return(const bpf_program* program)
+{
+    return at_return(std::string_view(bpf_program__section_name(program)));
 }
 
 Obstacle find_obstacle(std::string_view section, const Facts& facts)
@@ -121,8 +126,8 @@ namespace
 {
 
 // What stands in the way of a rung; fills the programs it needs.
-Obstacles try_rung(const Rung& rung, const void* progs, const Facts& facts,
-                   const Refusals& refused, Targets targets, std::vector<bpf_program*>& programs)
+Obstacles try_rung(const Rung& rung, const void* progs, const Facts& facts, const Refusals& refused,
+                   Targets targets, std::vector<bpf_program*>& programs)
 {
     if (rung.obstacle)
         if (Obstacle o = rung.obstacle(facts))
@@ -187,6 +192,31 @@ bool asked(std::string_view option, const std::function<bool(std::string_view)>&
 
 } // namespace
 
+std::vector<std::string_view> unknown_rungs(std::span<const Need> needs, std::string_view forced)
+{
+    std::vector<std::string_view> unknown;
+    for (const std::string_view name : split(forced, ','))
+        if (!name.empty() && name != "perf_buffer" &&
+            std::ranges::none_of(needs, [name](const Need& need) {
+                return std::ranges::find(need.rungs, name, &Rung::name) != need.rungs.end();
+            }))
+            unknown.push_back(name);
+    return unknown;
+}
+
+std::string list_rungs(std::span<const Need> needs)
+{
+    std::vector<std::string_view> names;
+    for (const Need& need : needs)
+        for (const Rung& rung : need.rungs)
+            if (!rung.name.empty() && std::ranges::find(names, rung.name) == names.end())
+                names.push_back(rung.name);
+    std::string out;
+    for (const std::string_view name : names)
+        out += cat(out.empty() ? "" : ", ", name);
+    return out;
+}
+
 Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
              const Refusals& refused, const std::function<bool(std::string_view)>& given,
              std::string_view forced, Targets targets)
@@ -207,10 +237,9 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
             if (rung.name.empty() || met)
                 break;
             std::vector<bpf_program*> programs;
-            Obstacles obstacles =
-                force && !is_forced(rung)
-                    ? Obstacles{{Cause::forced_other, std::string(forced)}}
-                    : try_rung(rung, progs, facts, refused, targets, programs);
+            Obstacles obstacles = force && !is_forced(rung)
+                                      ? Obstacles{{Cause::forced_other, std::string(forced)}}
+                                      : try_rung(rung, progs, facts, refused, targets, programs);
             met = obstacles.empty();
             plan.steps.push_back({&need, &rung, met, std::move(obstacles),
                                   met ? slot_functions(programs, targets) : std::string()});

@@ -36,6 +36,7 @@ const Target* slot_target(std::string_view section, Targets targets);
 
 // Whether programs of this section run at the end of calls.
 bool at_return(std::string_view section);
+bool at_return(const bpf_program* program);
 
 // A program of a skeleton, by its member in `progs`.
 struct Probe {
@@ -44,8 +45,12 @@ struct Probe {
 };
 
 // Attaches a program that libbpf's bpf_program__attach() cannot (perf events); returns the links,
-// or none with errno set.
+// or none with errno set. A null link stands for what is attached and belongs to somebody else
+// (links_elsewhere()).
 using AttachFn = std::vector<bpf_link*> (*)(const Session&, const bpf_program*);
+
+// Of an AttachFn: attached, with no link for the kit to close.
+inline std::vector<bpf_link*> links_elsewhere() { return {nullptr}; }
 
 struct Rung {
     std::string_view
@@ -124,7 +129,7 @@ struct Step {
     const Need* need;
     const Rung* rung;
     bool taken;
-    Obstacles obstacles; // why not, or empty
+    Obstacles obstacles;     // why not, or empty
     std::string functions{}; // of a taken rung with slots: what they were filled with
 };
 
@@ -146,6 +151,11 @@ struct Plan {
 Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
              const Refusals& refused, const std::function<bool(std::string_view)>& given,
              std::string_view forced, Targets targets = {});
+
+// Of the names in COREBOX_PROBES those that name no rung of a tool; "perf_buffer" always names one.
+std::vector<std::string_view> unknown_rungs(std::span<const Need> needs, std::string_view forced);
+// The names of a tool's rungs, each once: "fexit, tracepoint, kprobe".
+std::string list_rungs(std::span<const Need> needs);
 
 // What stands in the way of a section ("fexit/vfs_read") on a kernel with these facts.
 Obstacle find_obstacle(std::string_view section, const Facts& facts);

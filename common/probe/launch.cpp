@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
+#include "probe/libbpf_log.hpp"
 #include "probe/session.hpp"
 #include "session/cgroup.hpp"
 #include "session/transport.hpp"
@@ -21,62 +22,6 @@ namespace corebox
 namespace
 {
 
-constexpr std::size_t kLogBytes = 16 << 10;
-
-// libbpf tells which program a load failed for only in its messages. They come through a callback
-// without context, hence the one variable of the kit that is not a value.
-struct LibbpfLog {
-    bool verbose = false;
-    std::string text;
-};
-LibbpfLog g_log;
-
-int on_libbpf(libbpf_print_level level, const char* format, va_list args) noexcept
-{
-    if (g_log.verbose)
-        return std::vfprintf(stderr, format, args);
-    if (level == LIBBPF_DEBUG)
-        return 0;
-    char line[1024];
-    const int n = std::vsnprintf(line, sizeof line, format, args);
-    if (g_log.text.size() < kLogBytes)
-        g_log.text += line;
-    return n;
-}
-
-// The program of the last message "libbpf: prog 'NAME': ...", and that message.
-std::pair<std::string, std::string> blamed_program(std::string_view log)
-{
-    const auto at = log.rfind("prog '");
-    if (at == log.npos)
-        return {};
-    // The first message about this program is the cause, later ones its consequences.
-    auto name = log.substr(at + 6);
-    name = name.substr(0, name.find('\''));
-    const std::string start = cat("prog '", name, "': ");
-    std::string_view message;
-    for (std::size_t from = 0; (from = log.find(start, from)) != log.npos;) {
-        from += start.size();
-        message = log.substr(from, log.find('\n', from) - from);
-        if (!message.starts_with("missing .BTF.ext")) // line information, which we leave out
-            break;
-    }
-    return {std::string(name), std::string(message)};
-}
-
-bool is_trace(std::string_view section)
-{
-    return section.starts_with("fentry/") || section.starts_with("fexit/") ||
-           section.starts_with("tp_btf/");
-}
-
-// The name in BTF of what a trace program attaches to.
-std::string target_name(std::string_view section)
-{
-    const auto target = section.substr(section.find('/') + 1);
-    return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
-}
-
 bpf_link* attach_program(const bpf_program* program, Targets targets)
 {
     const std::string_view section = bpf_program__section_name(program);
@@ -96,8 +41,7 @@ std::string privilege_hint()
         return cat("kernel lockdown is in mode ", mode);
     // Kernels before 5.11 count BPF maps against it, and it was to be raised.
     rlimit locked{};
-    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
-    {
+    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY) {
         const Obstacle memory{Cause::locked_memory, cat(locked.rlim_cur >> 10)};
         return cat(memory.text(), "; ", memory.fix());
     }
@@ -106,95 +50,9 @@ std::string privilege_hint()
 
 } // namespace
 
-void TraceHandlers::add(const Ids& ids)
+Launcher::Launcher(const Session& session) : session_(session)
 {
-    struct Kind {
-        const char* section;
-        bpf_attach_type attach;
-    };
-    for (const auto& [section, attach] :
-         {Kind{"fentry+", BPF_TRACE_FENTRY}, Kind{"fexit+", BPF_TRACE_FEXIT},
-          Kind{"tp_btf+", BPF_TRACE_RAW_TP}}) {
-        libbpf_prog_handler_opts options{};
-        options.sz = sizeof options;
-        options.cookie = reinterpret_cast<long>(&ids);
-        options.prog_prepare_load_fn = [](bpf_program* program, bpf_prog_load_opts* load,
-                                          long cookie) noexcept {
-            const auto& known = *reinterpret_cast<const Ids*>(cookie);
-            const auto id = known.find(target_name(bpf_program__section_name(program)));
-            if (id == known.end())
-                return -ESRCH;
-            load->attach_btf_id = id->second.id;
-            load->attach_btf_obj_fd = __u32(id->second.object);
-            bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
-            return 0;
-        };
-        // Not TRACING from the start: for that type libbpf loads the whole BTF before it asks us.
-        const int handler =
-            libbpf_register_prog_handler(section, BPF_PROG_TYPE_KPROBE, attach, &options);
-        if (handler > 0)
-            handlers_.push_back(handler);
-    }
-    libbpf_prog_handler_opts options{};
-    options.sz = sizeof options;
-    options.cookie = reinterpret_cast<long>(&ids);
-    options.prog_prepare_load_fn = [](bpf_program* program, bpf_prog_load_opts*,
-                                      long cookie) noexcept {
-        const auto& known = *reinterpret_cast<const Ids*>(cookie);
-        const auto id = known.find(kSessionIsReturn);
-        return id == known.end() ? -ESRCH : name_session_function(program, id->second.id);
-    };
-    const int handler = libbpf_register_prog_handler("kprobe.session+", BPF_PROG_TYPE_KPROBE,
-                                                     bpf_attach_type(kSessionAttachType), &options);
-    if (handler > 0)
-        handlers_.push_back(handler);
-}
-
-void TraceHandlers::remove()
-{
-    for (const int handler : handlers_)
-        libbpf_unregister_prog_handler(handler);
-    handlers_.clear();
-}
-
-bool thread_gone(std::uint32_t tid)
-{
-    if (::kill(pid_t(tid), 0) != 0 && errno == ESRCH)
-        return true;
-    // The first thread of a process that nobody has waited for yet is there, and is Z. The state
-    // follows the name, which may have parentheses of its own.
-    const auto stat = read_file(cat("/proc/", tid, "/stat"));
-    const auto name_end = stat ? stat->rfind(") ") : std::string::npos;
-    return name_end != std::string::npos &&
-           std::string_view("ZX").find((*stat)[name_end + 2]) != std::string_view::npos;
-}
-
-std::uint64_t of_gone_threads(const bpf_map* map,
-                              const std::function<std::uint64_t(std::span<const std::byte>)>& count)
-{
-    const int fd = bpf_map__fd(map);
-    if (fd < 0 || own_pid_namespace() != 0)
-        return 0; // the map has the host's thread ids, which mean others in a namespace
-    std::vector<std::byte> value(bpf_map__value_size(map));
-    std::uint64_t n = 0, key = 0; // little-endian, whichever size
-    for (int err = bpf_map_get_next_key(fd, nullptr, &key); err == 0;
-         err = bpf_map_get_next_key(fd, &key, &key))
-        if (const auto tid = std::uint32_t(key);
-            pid_t(tid) > 0 && thread_gone(tid) && bpf_map_lookup_elem(fd, &key, value.data()) == 0)
-            n += count(value);
-    return n;
-}
-
-std::uint64_t unreturned_calls(const bpf_map* args)
-{
-    return of_gone_threads(args, [](auto) { return 1; });
-}
-
-Launcher::Launcher(const Session& session)
-    : session_(session)
-{
-    g_log.verbose = session.verbose;
-    libbpf_set_print(on_libbpf);
+    take_libbpf_log(session.verbose);
     if (const Obstacle missing = missing_privilege())
         fail(missing.text(), 0, missing.fix());
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
@@ -204,8 +62,13 @@ Launcher::Launcher(const Session& session)
     own_types_ = !btf_;
     // Programs that attach by an id in the kernel's BTF are then out of reach.
     facts_.btf = facts_.btf && own_types_;
-    if (const char* forced = std::getenv("COREBOX_PROBES"))
+    if (const char* forced = std::getenv("COREBOX_PROBES")) {
         forced_ = forced;
+        const auto& needs = session.tool.needs;
+        if (const auto unknown = unknown_rungs(needs, forced_); !unknown.empty())
+            fail_usage(cat("COREBOX_PROBES: no probe named '", unknown[0], "'; ",
+                           session.tool.about.name, " has ", list_rungs(needs)));
+    }
     open_options_.sz = sizeof open_options_;
     // COREBOX_BTF=full: libbpf's own way with BTF, should ours be wrong on some kernel.
     const char* full = std::getenv("COREBOX_BTF");
@@ -399,7 +262,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
             bpf_map__set_autocreate(
                 bpf_object__find_map_by_name(object, std::string(names[0]).c_str()), false);
     }
-    g_log.text.clear();
+    clear_libbpf_log();
 }
 
 bool Launcher::refuse(std::string_view program, Obstacle reason)
@@ -420,7 +283,7 @@ bool Launcher::loaded(int result, bpf_object*)
         const Obstacle o{facts_.sysfs ? Cause::no_types : Cause::no_sysfs};
         fail(o.text(), 0, o.fix());
     }
-    const auto [program, message] = blamed_program(g_log.text);
+    const auto [program, message] = find_blamed_program();
     const auto is_session = [&program = program](const bpf_program* p) {
         return program == bpf_program__name(p) &&
                std::string_view(bpf_program__section_name(p)).starts_with(kSessionSection);
@@ -516,9 +379,8 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name,
-                   {Cause::attach_refused,
-                    strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
+        if (refuse(name, {Cause::attach_refused,
+                          strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)

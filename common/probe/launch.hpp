@@ -6,6 +6,8 @@
 #include "base/begins_with.hpp"
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
+#include "probe/gone_threads.hpp"
+#include "probe/trace_handlers.hpp"
 #include "session/account.hpp"
 #include "session/session.hpp"
 #include <algorithm>
@@ -88,29 +90,6 @@ struct DestroyLink {
     void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
-
-// Our loading of fentry, fexit and tp_btf programs in place of libbpf's, which parses all of
-// vmlinux's BTF to find one id; and of kprobe.session programs. Registered as long as this object
-// is.
-class TraceHandlers
-{
-public:
-    TraceHandlers() = default;
-    ~TraceHandlers() { remove(); }
-    TraceHandlers(const TraceHandlers&) = delete;
-    TraceHandlers& operator=(const TraceHandlers&) = delete;
-
-    struct Id {
-        std::uint32_t id;
-        int object = 0; // descriptor of a module's BTF; 0: vmlinux's
-    };
-    using Ids = std::map<std::string, Id, std::less<>>; // by name or slot
-    void add(const Ids& ids);                           // `ids` outlives the handlers
-    void remove();
-
-private:
-    std::vector<int> handlers_;
-};
 
 // The part of launching that is the same for every skeleton.
 class Launcher
@@ -195,18 +174,6 @@ private:
     bool perf_buffer_ = false;
 };
 
-// Whether no thread has this ID, or only one that has ended.
-bool thread_gone(std::uint32_t tid);
-
-// What `count` makes of the values of threads that are gone, in a map whose keys are IDs of threads
-// or have them in their lower half. 0 in a PID namespace, and where the map was not made.
-std::uint64_t
-of_gone_threads(const bpf_map* map,
-                const std::function<std::uint64_t(std::span<const std::byte>)>& count);
-
-// Calls that began in threads that are gone and were not seen to end (cb_args of syscall.bpf.h).
-std::uint64_t unreturned_calls(const bpf_map* args);
-
 template <Skel S>
 struct Attachment {
     struct Destroy {
@@ -243,8 +210,8 @@ struct Attachment {
 template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
           class Resolved = void (*)(S&, const Launcher&)>
 Attachment<S> launch(
-    const Session& session, std::span<const Need> needs, Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
-    Resolved&& resolved = [](S&, const Launcher&) {})
+    const Session& session, std::span<const Need> needs, Configure&& configure,
+    OpenBuffers&& open_buffers = [](S&, bool) {}, Resolved&& resolved = [](S&, const Launcher&) {})
 {
     Launcher launcher(session);
     task_filter filter{};

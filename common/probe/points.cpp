@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/points.hpp"
+#include "base/directory.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "kernel/facts.hpp"
+#include "probe/ifunc.hpp"
 #include "probe/ladder.hpp"
 #include "symbols/demangle.hpp"
 #include "symbols/elf.hpp"
@@ -10,127 +12,14 @@
 #include "symbols/usdt.hpp"
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <dirent.h>
-#include <fcntl.h>
 #include <map>
 #include <set>
 #include <sys/stat.h>
-#include <tuple>
 
 namespace corebox
 {
 namespace
 {
-
-constexpr std::size_t kMaxCache = 64u << 20;
-
-using Object = std::shared_ptr<const ObjectFile>;
-
-// The root directory of a process: files are opened below it as the process sees them.
-Fd root_of(std::uint32_t pid)
-{
-    return pid ? Fd(::open(cat("/proc/", pid, "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))
-               : Fd();
-}
-
-Object open_object(const Fd& root, const std::string& path)
-{
-    Fd file = open_regular_in(root.get(), path);
-    return file ? std::make_shared<ObjectFile>(ObjectFile{path, std::move(file)}) : nullptr;
-}
-
-// The names of a directory's entries, sorted.
-std::vector<std::string> entries(const std::string& directory)
-{
-    std::vector<std::string> names;
-    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
-    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr)
-        if (entry->d_name[0] != '.')
-            names.emplace_back(entry->d_name);
-    std::ranges::sort(names);
-    return names;
-}
-
-// ldconfig's table (glibc, sysdeps/generic/dl-cache.h): a header of 48 bytes and entries of 24,
-// with the places of file name and path, counted from the header.
-std::string in_library_cache(std::string_view cache, std::string_view start)
-{
-    const auto begin = cache.find("glibc-ld.so.cache1.1");
-    if (begin == cache.npos || cache.size() - begin < 48)
-        return {};
-    cache.remove_prefix(begin);
-    const auto number = [&](std::size_t at) {
-        std::uint32_t n;
-        std::memcpy(&n, cache.data() + at, sizeof n);
-        return n;
-    };
-    const auto text = [&](std::uint32_t at) {
-        return at < cache.size() ? cache.substr(at, cache.find('\0', at) - at) : "";
-    };
-    const std::size_t count = std::min<std::size_t>(number(20), (cache.size() - 48) / 24);
-    for (std::size_t i = 0; i < count; i++)
-        if (text(number(48 + i * 24 + 4)).starts_with(start))
-            return std::string(text(number(48 + i * 24 + 8)));
-    return {};
-}
-
-Object find_library(const Fd& root, std::string_view name)
-{
-    const std::string start = cat("lib", name, ".so");
-    if (const Fd file = open_regular_in(root.get(), "/etc/ld.so.cache"); file)
-        if (const auto cache = read_all(file.get(), kMaxCache))
-            if (const std::string path = in_library_cache(*cache, start); !path.empty())
-                if (Object object = open_object(root, path))
-                    return object;
-    // A system without ldconfig (musl, an initramfs).
-    const std::string own_root = root ? cat("/proc/self/fd/", root.get()) : std::string();
-    for (const char* directory : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
-                                  "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64",
-                                  "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"})
-        for (const std::string& file : entries(own_root + directory))
-            if (file.starts_with(start))
-                if (Object object = open_object(root, cat(directory, "/", file)))
-                    return object;
-    return nullptr;
-}
-
-Object find_program(const Fd& root, std::string_view name)
-{
-    const char* path = std::getenv("PATH");
-    for (const std::string_view directory : split(path ? path : "/usr/bin:/bin", ':'))
-        if (Object object = open_object(root, cat(directory, "/", name)))
-            return object;
-    return nullptr;
-}
-
-std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
-// The files that a process has mapped to execute; not open where we may not, or where only the path
-// is left, which leads to another file by now.
-std::vector<ObjectFile> mapped_files(std::uint32_t pid)
-{
-    const auto maps = read_file(cat("/proc/", pid, "/maps"));
-    if (!maps)
-        fail(cat("cannot read what process ", pid, " has mapped"), errno);
-    const Fd root = root_of(pid);
-    std::set<std::tuple<std::uint64_t, std::uint64_t, std::string_view>> known;
-    std::vector<ObjectFile> files;
-    for (const std::string_view line : split(*maps, '\n')) {
-        const auto mapped = parse_map_line(line);
-        if (!mapped || !mapped->path.starts_with('/') ||
-            !known.emplace(mapped->device, mapped->inode, mapped->path).second)
-            continue;
-        std::string path = unescaped_path(mapped->path);
-        // The very file, even if another has its name by now.
-        Fd file = open_regular(cat("/proc/", pid, "/", map_file(mapped->start, mapped->end)));
-        if (!file && !mapped->deleted)
-            file = open_regular_in(root.get(), path);
-        files.push_back({std::move(path), std::move(file)});
-    }
-    return files;
-}
 
 // The first process of a list, or none: 0.
 std::span<const std::uint32_t> processes(std::span<const std::uint32_t> pids)
@@ -161,13 +50,7 @@ std::vector<Object> objects_of(const PointPattern& pattern, std::span<const std:
                      pid ? cat(" in process ", pid) : ""),
                  ENOENT);
     }
-    std::set<std::pair<dev_t, ino_t>> known;
-    std::erase_if(objects, [&](const Object& object) {
-        struct stat info {
-        };
-        return ::fstat(object->file.get(), &info) != 0 ||
-               !known.emplace(info.st_dev, info.st_ino).second;
-    });
+    drop_duplicates(objects);
     return objects;
 }
 
@@ -178,7 +61,8 @@ bool names(const FunctionPattern& pattern, std::string_view symbol, std::string_
 }
 
 void add_functions(std::vector<Point>& points, const Object& object, const ElfFile& file,
-                   const FunctionPattern& pattern, const Opener& open)
+                   const FunctionPattern& pattern, const Opener& open,
+                   std::span<const std::uint32_t> pids = {})
 {
     const std::vector<Segment> segments = file.segments();
     struct Function {
@@ -186,6 +70,7 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
         std::string name;
     };
     std::map<std::uint64_t, Function> functions; // by offset
+    std::set<std::string> ifuncs;
     with_symbols(file, object->path, open, [&](const std::vector<RawSymbol>& symbols) {
         // Resolvers of IFUNCs are called once, by the loader; they may have names of their own.
         std::set<std::uint64_t> resolvers;
@@ -196,6 +81,8 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
             const auto version = symbol.name.find('@');
             const std::string_view name =
                 version == 0 ? symbol.name : symbol.name.substr(0, version);
+            if (symbol.type == RawSymbol::Type::resolver && pattern.matches(name))
+                ifuncs.emplace(name);
             const bool encoded = name.starts_with("_Z") || name.starts_with("_R");
             if (symbol.type != RawSymbol::Type::function || resolvers.contains(symbol.value) ||
                 name.find(".cold") != name.npos || (!encoded && !pattern.matches(name)))
@@ -211,6 +98,10 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
                 at->second = {symbol.rank, source};
         }
     });
+    // What they stand for has a name of its own only in debug files.
+    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
+        for (const std::uint64_t offset : offsets)
+            functions.insert_or_assign(offset, Function{0, name});
     for (auto& [offset, function] : functions)
         points.push_back({.name = std::move(function.name),
                           .kind = Point::Kind::user,
@@ -253,12 +144,6 @@ std::vector<Point> find_tracepoints(const PointPattern& which, FunctionPattern::
 }
 
 } // namespace
-
-std::optional<ElfFile> open_elf(const ObjectFile& object)
-{
-    return ElfFile::open(
-        Fd(::open(cat("/proc/self/fd/", object.file.get()).c_str(), O_RDONLY | O_CLOEXEC)));
-}
 
 PointPattern::PointPattern(std::string_view text)
 {
@@ -315,41 +200,6 @@ PointPattern::PointPattern(std::string_view text)
         fail_usage(cat("'", text, "' is not of the form t:CATEGORY:EVENT"));
 }
 
-std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid)
-{
-    // What the process runs, if it has it mapped: where that was replaced, the path leads to
-    // another file, and probes in that would see nothing.
-    if (pid && (name.starts_with('/') || name.find('/') == name.npos)) {
-        const std::string library = cat("lib", name);
-        for (ObjectFile& mapped : mapped_files(pid)) {
-            const std::string_view base = base_name(mapped.path);
-            if (mapped.path == name || base == name || base.starts_with(library + ".") ||
-                base.starts_with(library + "-"))
-                return mapped.file ? std::make_shared<ObjectFile>(std::move(mapped)) : nullptr;
-        }
-    }
-    const Fd root = root_of(pid);
-    if (name.find('/') != name.npos) {
-        char* absolute =
-            name.starts_with('/') || pid ? nullptr : ::realpath(std::string(name).c_str(), nullptr);
-        const std::string path = absolute ? absolute : std::string(name);
-        std::free(absolute);
-        return open_object(root, path);
-    }
-    if (Object library = find_library(root, name))
-        return library;
-    return find_program(root, name);
-}
-
-std::vector<std::shared_ptr<const ObjectFile>> mapped_objects(std::uint32_t pid)
-{
-    std::vector<Object> objects;
-    for (ObjectFile& mapped : mapped_files(pid))
-        if (mapped.file)
-            objects.push_back(std::make_shared<ObjectFile>(std::move(mapped)));
-    return objects;
-}
-
 std::vector<std::string> all_tracepoints()
 {
     const std::string tracefs = tracefs_path();
@@ -358,9 +208,9 @@ std::vector<std::string> all_tracepoints()
             fail(cat("list tracepoints: ", o.text()), 0, o.fix());
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
-    for (const std::string& category : entries(events))
+    for (const std::string& category : list_entries(events))
         if (category != "ftrace") // of the tracer itself: nothing can be attached to them
-            for (const std::string& event : entries(cat(events, "/", category)))
+            for (const std::string& event : list_entries(cat(events, "/", category)))
                 if (reachable(cat(events, "/", category, "/", event, "/id")))
                     names.push_back(cat(category, ":", event));
     std::ranges::sort(names);
@@ -387,6 +237,8 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
         const std::size_t left_out = leave_out_own(functions, pattern);
         if (own)
             *own = left_out;
+        if (functions.empty() && pattern.exact())
+            fail(cat("cannot trace ", which.name, ": ", explain_untraceable(which.name)), 0);
         return functions;
     }
     if (which.kind == Point::Kind::tracepoint)
@@ -405,7 +257,7 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
             fail(cat("read ", object->path), 0, "it is not an ELF file");
         }
         if (which.kind == Point::Kind::user)
-            add_functions(points, object, *file, pattern, open);
+            add_functions(points, object, *file, pattern, open, pids);
         else
             add_probes(points, object, *file, which, pattern, provider);
     }

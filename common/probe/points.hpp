@@ -9,6 +9,7 @@
 // The last part is a pattern; with r in the place of p returns are meant.
 #pragma once
 #include "probe/functions.hpp"
+#include "probe/user_files.hpp"
 #include "symbols/elf.hpp"
 #include <optional>
 #include <span>
@@ -36,16 +37,8 @@ std::vector<Point> find_points(const PointPattern& pattern, FunctionPattern::Syn
                                std::span<const std::uint32_t> pids = {},
                                std::size_t* own = nullptr);
 
-// A library by its name as in -lNAME, a program in PATH, or a file by its path; as the process sees
-// it, if there is one (pid not 0). Null: there is none.
-std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid = 0);
-// What a process has mapped to execute. Fails where there is no such process.
-std::vector<std::shared_ptr<const ObjectFile>> mapped_objects(std::uint32_t pid);
-
-std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what is none
-
 // The functions of files that a pattern chooses; what is no ELF file has none.
-std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const ObjectFile>> objects,
+std::vector<Point> find_functions_in(std::span<const Object> objects,
                                      const FunctionPattern& pattern);
 
 // "category:event" of all events that can be traced, sorted. Fails without tracefs.

@@ -128,8 +128,9 @@ std::uint64_t needed_capabilities(const Session& session)
                          (has(shared, Shared::callers) && session.given("callers"));
     std::uint64_t keep = 0;
     if (symbols)
-        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE) |
-                bit(CAP_SYSLOG);
+        keep |= bit(CAP_SYSLOG);
+    if (symbols || has(shared, Shared::user_symbols))
+        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE);
     if (has(shared, Shared::files))
         keep |= bit(CAP_DAC_READ_SEARCH);
     if (session.given("flame"))

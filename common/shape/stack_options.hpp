@@ -2,7 +2,7 @@
 // Options that all tools of the shape "stacks" have.
 #pragma once
 #include "abi/stacks.h"
-#include "cli/option.hpp"
+#include "tool/option.hpp"
 #include <bpf/libbpf.h>
 
 namespace corebox

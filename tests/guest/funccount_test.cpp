@@ -273,6 +273,15 @@ TEST(Funccount, KernelFunctions)
 // BCC's table and banner; intervals lose nothing; what is wrong is told in one line.
 TEST(Funccount, TextAndBadInput)
 {
+    const Result forbidden = run({"funccount", "do_syscall_64"});
+    EXPECT_EQ(forbidden.status, 2);
+#ifdef __x86_64__
+    EXPECT_NE(forbidden.err.find("excludes it from tracing"), std::string::npos) << forbidden.err;
+#endif
+    const Result absent = run({"funccount", "no_such_function"});
+    EXPECT_EQ(absent.status, 2);
+    EXPECT_NE(absent.err.find("the kernel has no function no_such_function"), std::string::npos)
+        << absent.err;
     Child child([] {
         int n = 0;
         for (int i = 0; i < 4; i++) {

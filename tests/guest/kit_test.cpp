@@ -1108,8 +1108,100 @@ TEST(Doctor, OneTool)
     const Result not_me = run({"doctor", "opensnoop"}, {}, [] { become_user(); });
     EXPECT_EQ(not_me.status, 2);
     EXPECT_NE(not_me.out.find("setcap"), std::string::npos) << not_me.out;
+    const Result two = run({"doctor", "opensnoop", "biolatency"});
+    EXPECT_EQ(two.out, one.out) << "separate words are as good";
     expect_one_line(run({"doctor", "nosuchtool"}), 1, "nosuchtool");
     expect_one_line(run({"doctor", "--nonsense"}), 1, "nonsense");
+}
+
+// kernel.ftrace_enabled, which is on again at the end.
+class FtraceSwitch
+{
+public:
+    ~FtraceSwitch() { set(true); }
+    void set(bool on) const { write_file("/proc/sys/kernel/ftrace_enabled", on ? "1" : "0"); }
+};
+
+// What attaches by ftrace would attach, and never fire: another probe is used, or none.
+TEST(Doctor, FtraceThatIsOff)
+{
+    const FtraceSwitch ftrace;
+    ftrace.set(false);
+    const std::string fix = "sysctl kernel.ftrace_enabled=1";
+    for (const auto& [tool, said] : doctor())
+        if (cannot_run(said) || tool == "opensnoop") {
+            EXPECT_EQ(said.at("fix"), fix) << said;
+            expect_as_said(tool, said);
+        }
+    EXPECT_TRUE(cannot_run(doctor({}, "vfsstat").at("vfsstat")));
+    expect_one_line(run({"vfsstat", "--check"}), 2, fix);
+    Child child([] { open_missing("/no/such/file"); });
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(with(result.records, "path", "/no/such/file").size(), 1u) << result.out;
+    expect_exact(result);
+}
+
+// The run says since when events are missing, and does not end as if it had seen all. (A kprobe:
+// while an fexit program is attached 5.10 does not let ftrace be switched off.)
+TEST(Doctor, ProbesThatFallSilentMeanwhile)
+{
+    const FtraceSwitch ftrace;
+    Gate second, third;
+    Child child([&] {
+        open_missing("/no/such/first");
+        second.wait();
+        open_missing("/no/such/second");
+        third.wait();
+        open_missing("/no/such/third");
+    });
+    Tracer tracer({"opensnoop", "--json", "-p", to_string(child.pid())},
+                  {{"COREBOX_PROBES", "kprobe"}});
+    child.go();
+    tracer.wait_for("/no/such/first");
+    ftrace.set(false);
+    EXPECT_TRUE(wait_until([&] {
+        return tracer.err().find("events are missing since") != std::string::npos;
+    })) << tracer.err();
+    second.open();
+    ::usleep(100'000);
+    ftrace.set(true);
+    third.open();
+    child.wait();
+    const Result result = tracer.wait();
+    EXPECT_EQ(result.status, 3) << result.err;
+    EXPECT_EQ(with(result.records, "path", "/no/such/second").size(), 0u) << result.out;
+    EXPECT_EQ(with(result.records, "path", "/no/such/first").size(), 1u) << result.out;
+    EXPECT_GT(result.account.value("silent_ms", 0), 0) << result.account;
+}
+
+// It has all capabilities, which hold in its namespace only.
+TEST(Doctor, RootOfAUserNamespace)
+{
+    const Result result = shell("unshare -Ur corebox opensnoop --check");
+    expect_one_line(result, 2, "user namespace");
+    const Result said = shell("unshare -Ur corebox doctor opensnoop");
+    EXPECT_EQ(said.status, 2);
+    EXPECT_NE(said.out.find("user namespace"), std::string::npos) << said.out;
+}
+
+TEST(Doctor, NamesOfKernelFunctions)
+{
+    const std::string setting = "/proc/sys/kernel/kptr_restrict", before = read_file(setting);
+    write_file(setting, "2");
+    const auto said = doctor();
+    write_file(setting, before);
+    EXPECT_EQ(said.at("offcputime").at("fix"), "sysctl kernel.kptr_restrict=1");
+    EXPECT_TRUE(said.at("opensnoop").at("fix").is_null()) << said.at("opensnoop");
+}
+
+TEST(Kit, ProbesThatNoToolHas)
+{
+    const Result result = run({"opensnoop", "--check"}, {{"COREBOX_PROBES", "nonsense"}});
+    expect_one_line(result, 1, "nonsense");
+    EXPECT_NE(result.err.find("fexit, tracepoint, kprobe"), std::string::npos) << result.err;
 }
 
 // scripts/test boots kernels with lockdown= for this one.

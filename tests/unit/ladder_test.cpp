@@ -195,8 +195,7 @@ TEST_F(Ladder, AnyOfStandsWithoutSomeOfItsPrograms)
 TEST_F(Ladder, AnyOfFallsWhereTheVerifierRefusesOne)
 {
     on([](const void* progs, std::span<const Need> needs) {
-        const Refusals refused = {
-            {"leave_openat", {Cause::load_refused, "Invalid argument"}}};
+        const Refusals refused = {{"leave_openat", {Cause::load_refused, "Invalid argument"}}};
         const Plan plan = resolve(needs, progs, Facts{.btf = false}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("kprobe"));
         const Refusals lacking = {
@@ -312,6 +311,17 @@ TEST(Obstacle, FtraceThatIsOff)
     EXPECT_EQ(find_obstacle("fentry/vfs_gone", facts).cause, Cause::no_btf_function);
     facts.ftrace = Ftrace::dead;
     EXPECT_EQ(find_obstacle("fentry/vfs_read", facts).fix(), "reboot");
+}
+
+TEST(Forced, NamesThatNoProbeHas)
+{
+    constexpr Need kNeeds[] = {{.what = "calls", .rungs = {Rung{"fexit"}, Rung{"kprobe"}}},
+                               {.what = "more", .rungs = {Rung{"fexit"}, Rung{"tp_btf"}}}};
+    using testing::ElementsAre;
+    EXPECT_THAT(unknown_rungs(kNeeds, ""), ElementsAre());
+    EXPECT_THAT(unknown_rungs(kNeeds, "perf_buffer,kprobe"), ElementsAre());
+    EXPECT_THAT(unknown_rungs(kNeeds, "kprobe,nonsense"), ElementsAre("nonsense"));
+    EXPECT_EQ(list_rungs(kNeeds), "fexit, kprobe, tp_btf");
 }
 
 // Every tool, with each of its options, on every kernel.

@@ -2,6 +2,7 @@
 // BCC's patterns of what to trace, and the notes of USDT probes.
 #include "base/error.hpp"
 #include "probe/points.hpp"
+#include "probe/user_probe.hpp"
 #include "symbols/usdt.hpp"
 #include <cstring>
 #include <gtest/gtest.h>
@@ -78,6 +79,41 @@ TEST(Points, FunctionsOfAFile)
     for (const char* missing : {"/no/such/file:f", "no_such_library:f", "/etc/passwd:f"})
         EXPECT_THROW(find_points(PointPattern(missing), FunctionPattern::Syntax::glob), Failure)
             << missing;
+}
+
+TEST(UserProbe, SitesOfAFunction)
+{
+    const Object self = find_object("/proc/self/exe");
+    ASSERT_TRUE(self);
+    const auto points = find_points(PointPattern("/proc/self/exe:cbtest_unit_point"),
+                                    FunctionPattern::Syntax::glob);
+    const auto sites = find_sites(self, {.symbol = "cbtest_unit_point"});
+    ASSERT_EQ(points.size(), 1u);
+    ASSERT_EQ(sites.size(), 1u);
+    EXPECT_EQ(sites[0].offset, points[0].sites[0].offset);
+    EXPECT_EQ(sites[0].semaphore, 0u);
+    EXPECT_TRUE(find_sites(self, {.symbol = "no_such_function"}).empty());
+    EXPECT_TRUE(find_sites(find_object("/etc/passwd"), {.symbol = "cbtest_unit_point"}).empty());
+}
+
+TEST(UserFiles, NamesOfLibraries)
+{
+    for (const char* name : {"/lib/libc.so.6", "/x/libc.so", "libc-2.31.so"})
+        EXPECT_TRUE(is_library(name, "c")) << name;
+    for (const char* name : {"/lib/libcap.so.2", "/lib/c", "/lib/libc.so.6/other", "/lib/xlibc.so"})
+        EXPECT_FALSE(is_library(name, "c")) << name;
+    EXPECT_TRUE(is_library("/lib/ld-musl-x86_64.so.1", "ld-musl-"));
+    EXPECT_FALSE(is_library("/lib/ld-linux-x86-64.so.2", "ld-musl-"));
+}
+
+// A file has many names; it is probed once.
+TEST(UserFiles, EachFileOnce)
+{
+    std::vector<Object> objects = {find_object("/proc/self/exe"), find_object("/etc/passwd"),
+                                   find_object("/proc/self/exe")};
+    drop_duplicates(objects);
+    ASSERT_EQ(objects.size(), 2u);
+    EXPECT_EQ(objects[1]->path, "/etc/passwd");
 }
 
 std::string note(std::uint64_t pc, std::uint64_t base, std::uint64_t semaphore,

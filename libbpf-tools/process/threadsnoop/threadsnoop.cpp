@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "threadsnoop.h"
+#include "probe/user_probe.hpp"
 #include "shape/stacks.hpp"
 #include "shape/stream.hpp"
-#include "symbols/elf.hpp"
 #include <algorithm>
-#include <cerrno>
-#include <dirent.h>
-#include <set>
 
 #include "threadsnoop.skel.h"
 
@@ -73,119 +70,16 @@ constexpr Column kColumns[] = {
         "start", "START", 14, "Address of the function that the new thread runs", kJsonOnly),
 };
 
-// Where a file has pthread_create(), as offset in the file.
-std::optional<std::size_t> pthread_create_in(const std::string& path)
-{
-    const auto elf = ElfFile::open(open_regular(path));
-    if (!elf || !elf->is_64()) // 32-bit programs have their arguments on the stack
-        return std::nullopt;
-    std::vector<RawSymbol> symbols;
-    elf->add_symbols(symbols);
-    // "pthread_create@@GLIBC_2.34" in a .symtab; all versions are one function.
-    const auto found = std::ranges::find_if(symbols, [](const RawSymbol& symbol) {
-        return symbol.name.substr(0, symbol.name.find('@')) == "pthread_create";
-    });
-    if (found == symbols.end())
-        return std::nullopt;
-    for (const Segment& s : elf->segments())
-        if (found->value - s.address < s.file_size)
-            return found->value - s.address + s.offset;
-    return std::nullopt;
-}
-
 // C libraries, old ones with a library of its own for threads, and musl's.
-bool is_library(std::string_view path)
-{
-    const std::string_view name = path.substr(path.rfind('/') + 1);
-    return name.starts_with("libc.so") || name.starts_with("libc-") ||
-           name.starts_with("libpthread") || name.starts_with("ld-musl-");
-}
-
-// The C libraries that a process has mapped, as paths that lead to them from here.
-std::vector<std::string> libraries_of(std::string_view pid)
-{
-    std::vector<std::string> paths;
-    const auto maps = read_file(cat("/proc/", pid, "/maps"));
-    for (const std::string_view line : split(maps ? *maps : "", '\n')) {
-        const auto mapped = parse_map_line(line);
-        if (!mapped || !mapped->path.starts_with('/') || !is_library(mapped->path))
-            continue;
-        // One that was replaced, as an update does, has no path any more.
-        std::string path = mapped->deleted
-                               ? cat("/proc/", pid, "/", map_file(mapped->start, mapped->end))
-                               : cat("/proc/", pid, "/root", unescaped_path(mapped->path));
-        if (std::ranges::find(paths, path) == paths.end())
-            paths.push_back(std::move(path));
-    }
-    return paths;
-}
-
-// Files in which pthread_create() may be: those that were named; else of the processes asked for,
-// which may be static programs; else all C libraries in use, in containers too, and this host's.
-std::vector<std::string> candidates(const Session& session, const Options& o)
-{
-    if (!o.libraries.empty())
-        return {o.libraries.begin(), o.libraries.end()};
-    std::vector<std::string> paths;
-    for (const std::uint32_t pid : session.pids) {
-        auto libraries = libraries_of(cat(pid));
-        if (libraries.empty())
-            libraries.push_back(cat("/proc/", pid, "/exe"));
-        paths.insert(paths.end(), libraries.begin(), libraries.end());
-    }
-    if (!session.pids.empty())
-        return paths;
-    const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
-    while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr)
-        if (to_number<std::uint32_t>(entry->d_name))
-            for (std::string& path : libraries_of(entry->d_name))
-                paths.push_back(std::move(path));
-    for (const char* directory : {"/lib/x86_64-linux-gnu/", "/lib/aarch64-linux-gnu/", "/lib64/",
-                                  "/usr/lib64/", "/usr/lib/", "/lib/"})
-        for (const char* name :
-             {"libc.so.6", "libpthread.so.0", "ld-musl-x86_64.so.1", "ld-musl-aarch64.so.1"})
-            paths.push_back(cat(directory, name));
-    return paths;
-}
-
-std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
-{
-    const auto& o = session.options_as<Options>();
-    std::set<std::pair<dev_t, ino_t>> seen; // a file has many names
-    std::vector<bpf_link*> links;
-    for (const std::string& path : candidates(session, o)) {
-        struct stat st {
-        };
-        if (::stat(path.c_str(), &st) != 0) {
-            if (!o.libraries.empty())
-                fail(path, errno);
-            continue;
-        }
-        if (!seen.emplace(st.st_dev, st.st_ino).second)
-            continue;
-        const auto offset = pthread_create_in(path);
-        if (!offset && !o.libraries.empty())
-            fail(path, 0, "the file has no symbol pthread_create");
-        if (!offset)
-            continue;
-        constexpr pid_t kAnyProcess = -1;
-        if (bpf_link* link =
-                bpf_program__attach_uprobe(program, false, kAnyProcess, path.c_str(), *offset))
-            links.push_back(link);
-    }
-    if (links.empty())
-        errno = ENOENT;
-    return links;
-}
+constexpr UserSite kCreate{.libraries = {"c", "pthread", "ld-musl-"}, .symbol = "pthread_create"};
 
 constexpr Need kNeeds[] = {
     {.what = "new threads and processes",
      .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
     {.what = "functions that threads start with",
-     .rungs = {rung<&P::pthread_create>("uprobe",
-                                        "threads created without pthread_create(); C libraries "
-                                        "that no process used when the tool started",
-                                        attach)},
+     .rungs = {user_rung<&P::pthread_create, kCreate, Options>(
+         "threads that no pthread_create() makes; C libraries that no process used when the tool "
+         "started")},
      .optional = true,
      .without = "FUNC"},
 };
@@ -223,7 +117,7 @@ constexpr Stream<threadsnoop_bpf, Options, Row> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .decode = decode,
-    .also = Shared::symbols,
+    .also = Shared::user_symbols,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
