@@ -19,6 +19,7 @@ struct task_filter {
 			   /* pid, tid, self and all ids in events are of that namespace */
 	__u32 ppid;        /* parent process */
 	__u8 by_uid;
+	__u8 by_ids;       /* any of pid, tid, the lists and the tree */
 	__u8 by_process;   /* pid, or by_pid_list */
 	__u8 by_thread;    /* tid, or by_tid_list */
 	__u8 by_pid_list;  /* cb_filter_ids holds FILTER_PID keys */

@@ -175,6 +175,8 @@ static __noinline bool filter_by_lists(struct task_struct *task, __u64 ids)
 /* `ids` are those of the task; NULL: the running one. */
 static __always_inline bool filter_by_ids(struct task_struct *task, __u64 ids)
 {
+	if (!cb_filter.by_ids)
+		return true;
 	if (cb_filter.pid && cb_filter.pid != ids >> 32)
 		return false;
 	if (cb_filter.tid && cb_filter.tid != (__u32)ids)

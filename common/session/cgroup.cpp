@@ -19,6 +19,9 @@ constexpr long kCgroup2Magic = 0x63677270; // linux/magic.h
 // The second is where systemd mounts v2 next to v1 ("hybrid").
 constexpr std::string_view kMounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
+constexpr std::string_view kHint =
+    "/proc/PID/cgroup shows the cgroup of a process, in the line that begins with 0::";
+
 bool is_cgroup2(const std::string& directory)
 {
     struct statfs fs {
@@ -37,13 +40,15 @@ std::string without_links(const std::string& path)
 
 std::string find_cgroup(std::string_view name)
 {
+    // A line of /proc/PID/cgroup: HIERARCHY:CONTROLLERS:PATH, version 2 as 0::PATH.
     std::string_view path = name;
-    if (path.starts_with("0::"))
-        path.remove_prefix(3);
-    else if (const auto colon = path.find(":/"); colon != path.npos && path.find(':') < colon &&
-                                                 path.find_first_not_of("0123456789") > 0)
-        fail(cat("cannot trace --cgroup ", name, ": this is a cgroup v1"), 0,
-             "take the line of /proc/PID/cgroup that begins with 0::");
+    const auto first = name.find(':'), second = name.find(':', first + 1);
+    if (first != name.npos && second != name.npos &&
+        to_number<std::uint32_t>(name.substr(0, first))) {
+        if (second != first + 1)
+            fail(cat("cannot trace --cgroup ", name, ": this is a cgroup v1"), 0, kHint);
+        path = name.substr(second + 1);
+    }
     int code = ENOENT;
     std::string elsewhere; // exists, and is no cgroup
     const auto find = [&](const std::string& candidate) {
@@ -67,9 +72,8 @@ std::string find_cgroup(std::string_view name)
                 return real;
     if (!elsewhere.empty())
         fail(cat("cannot trace --cgroup ", name, ": ", elsewhere, " is not a cgroup v2 directory"),
-             0, "/proc/PID/cgroup shows the cgroup of a process, in the line with 0::");
-    fail(cat("cannot trace --cgroup ", name), code,
-         "/proc/PID/cgroup shows the cgroup of a process, in the line with 0::");
+             0, kHint);
+    fail(cat("cannot trace --cgroup ", name), code, kHint);
 }
 
 std::vector<filter_cgroup> read_cgroup_path(const std::string& directory)

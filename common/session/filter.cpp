@@ -105,8 +105,9 @@ task_filter make_filter(const Session& session)
     f.by_cgroup_map = !session.cgroup_map.empty();
     f.by_mntns_map = !session.mntns_map.empty();
     f.by_tree = session.tree_root != 0;
-    f.any = f.pidns || f.by_process || f.by_thread || f.ppid || f.by_uid || f.by_tree ||
-            f.by_cgroup || f.by_cgroup_map || f.by_mntns_map || f.comm[0] != '\0';
+    f.by_ids = f.by_process || f.by_thread || f.by_tree;
+    f.any = f.pidns || f.by_ids || f.ppid || f.by_uid || f.by_cgroup || f.by_cgroup_map ||
+            f.by_mntns_map || f.comm[0] != '\0';
     return f;
 }
 

@@ -726,7 +726,7 @@ TEST_F(Shards, RecordsOfOneReadingComeInTheOrderOfTime)
     expect_exact(result);
 }
 
-TEST_F(Shards, AFloodOnOneCpuLeavesTheOthersTheirRoom)
+TEST_F(Shards, OneCpuThatSendsTooMuchLeavesTheOthersTheirRoom)
 {
     constexpr int kFlood = 20'000, kLater = 11;
     Child child([] {
@@ -753,7 +753,7 @@ TEST_F(Shards, AFloodOnOneCpuLeavesTheOthersTheirRoom)
 }
 
 // Each CPU at once, and the tool reads meanwhile.
-TEST_F(Shards, AFloodOfAllCpusIsAccountedFor)
+TEST_F(Shards, AllCpusAtOnceAreAccountedFor)
 {
     const int each = 16'000 / int(cpus_);
     std::vector<std::unique_ptr<Child>> children;
