@@ -153,7 +153,7 @@ $(BUILD)/texts.cpp: $(texts) $(BUILD)/host/pack-files $(BUILD)/tools.list Makefi
 $(BUILD)/host/pack-files: scripts/build/pack-files.cpp
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CXX) $(CXXFLAGS) -no-pie $< -lz -o $@
-$(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/probe/unpack.hpp | $(libraries)
+$(BUILD)/bundle.o $(BUILD)/texts.o: %.o: %.cpp common/base/unpack.hpp | $(libraries)
 	$(say) CXX $<
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 

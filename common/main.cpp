@@ -3,7 +3,8 @@
 #include "cli/completion.hpp"
 #include "cli/doctor.hpp"
 #include "cli/man.hpp"
-#include "cli/tool.hpp"
+#include "cli/run_tool.hpp"
+#include "tool/tool.hpp"
 #include "session/session.hpp"
 #include "version.hpp"
 #include <algorithm>
@@ -42,20 +43,20 @@ int list_tools()
         };
         line(about.name, about.summary);
         for (const Alias& alias : about.aliases)
-            line(alias.name, cat("is ", alias_command(*tool, alias)));
+            line(alias.name, cat("Same as: ", alias_command(*tool, alias)));
     }
     return finish(0);
 }
 
 int usage(FILE* out, Exit status)
 {
-    std::fputs("Usage: corebox TOOL [OPTION...]     run a tool; corebox TOOL --help tells of it\n"
-               "       corebox help TOOL            all of it, as its man page\n"
-               "       corebox list                 the tools by area\n"
-               "       corebox doctor               which of them run on this machine\n"
+    std::fputs("Usage: corebox TOOL [OPTION...]     run a tool (TOOL --help lists its options)\n"
+               "       corebox help TOOL            print the man page of a tool\n"
+               "       corebox list                 list the tools by area\n"
+               "       corebox doctor               check which tools run on this machine\n"
                "       corebox --install DIRECTORY  make a link for each tool\n"
-               "       corebox --version\n"
-               "A link to corebox with a tool's name is that tool.\n",
+               "       corebox --version            print the version\n"
+               "A link to corebox with the name of a tool runs that tool.\n",
                out);
     return finish(int(status));
 }
@@ -74,34 +75,64 @@ int print_names()
     return finish(0);
 }
 
-// Links DIRECTORY/TOOL to this very file. Links that are there are replaced, other files are not.
+int refuse(std::string_view text, Exit status)
+{
+    std::fputs(cat("corebox: ", text, "\n").c_str(), stderr);
+    return int(status);
+}
+
+int refuse_name(std::string_view name)
+{
+    return refuse(cat("unknown tool '", name, "'; run: corebox list"), Exit::usage);
+}
+
+// Makes the link, or replaces a link. Returns the errno; EEXIST: something else has this name.
+int make_link(const char* target, const std::string& link)
+{
+    struct stat st {
+    };
+    if (::lstat(link.c_str(), &st) == 0 && !S_ISLNK(st.st_mode))
+        return EEXIST;
+    const std::string fresh = cat(link, ".corebox"); // nobody finds the name missing
+    ::unlink(fresh.c_str());
+    if (::symlink(target, fresh.c_str()) != 0)
+        return errno;
+    if (::rename(fresh.c_str(), link.c_str()) == 0)
+        return 0;
+    const int error = errno;
+    ::unlink(fresh.c_str());
+    return error;
+}
+
+// Links DIRECTORY/TOOL to this very file, for each tool where that can be done.
 int install(const char* directory)
 {
     char self[4096];
     const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) {
-        std::fprintf(stderr, "corebox: readlink /proc/self/exe: %s\n", std::strerror(errno));
-        return int(Exit::cannot_run);
-    }
+    if (n < 0)
+        return refuse(cat("cannot read /proc/self/exe: ", std::strerror(errno)), Exit::cannot_run);
     self[n] = '\0';
-    std::vector<std::string_view> names;
+    struct stat st {
+    };
+    const int unusable = ::stat(directory, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    if (unusable)
+        return refuse(cat("cannot make links in ", directory, ": ", std::strerror(unusable),
+                          unusable == ENOENT ? cat("; run: mkdir -p ", directory) : ""),
+                      Exit::cannot_run);
+    int status = int(Exit::complete);
     for (const Tool* tool : all_tools()) {
-        names.push_back(tool->about.name);
+        std::vector<std::string_view> names{tool->about.name};
         for (const Alias& alias : tool->about.aliases)
             names.push_back(alias.name);
-    }
-    for (const std::string_view name : names) {
-        const std::string link = cat(directory, "/", name);
-        struct stat st {
-        };
-        if (::lstat(link.c_str(), &st) == 0 && S_ISLNK(st.st_mode))
-            ::unlink(link.c_str());
-        if (::symlink(self, link.c_str()) != 0) {
-            std::fprintf(stderr, "corebox: link %s: %s\n", link.c_str(), std::strerror(errno));
-            return int(Exit::cannot_run);
+        for (const std::string_view name : names) {
+            const std::string link = cat(directory, "/", name);
+            if (const int error = make_link(self, link))
+                status = refuse(cat("cannot make the link ", link, ": ", std::strerror(error),
+                                    error == EEXIST ? cat("; run: rm ", link) : ""),
+                                Exit::cannot_run);
         }
     }
-    return 0;
+    return status;
 }
 
 // corebox man TOOL [TOOL.md], corebox man, corebox completion: what `make install` installs.
@@ -109,10 +140,10 @@ int print_man(const char* name, const char* file)
 {
     const Tool* tool = name ? find_tool(name).tool : nullptr;
     const auto text = file ? read_file(file) : std::string();
-    if ((name && !tool) || !text) {
-        std::fprintf(stderr, "corebox: man: no %s\n", tool ? file : name);
-        return int(Exit::usage);
-    }
+    if (name && !tool)
+        return refuse_name(name);
+    if (!text)
+        return refuse(cat("cannot read ", file, ": ", std::strerror(errno)), Exit::usage);
     std::fputs((tool ? man_page(*tool, *text) : man_page(all_tools())).c_str(), stdout);
     return finish(0);
 }
@@ -120,10 +151,8 @@ int print_man(const char* name, const char* file)
 int print_help(const char* name)
 {
     const Called called = find_tool(name);
-    if (!called.tool) {
-        std::fprintf(stderr, "corebox: no tool '%s' (corebox list shows them)\n", name);
-        return int(Exit::usage);
-    }
+    if (!called.tool)
+        return refuse_name(name);
     std::fputs(plain_page(*called.tool).c_str(), stdout);
     return finish(0);
 }
@@ -131,10 +160,9 @@ int print_help(const char* name)
 int print_completion(std::string_view shell)
 {
     const auto tools = all_tools();
-    if (shell != "bash" && shell != "zsh" && shell != "fish") {
-        std::fputs("corebox: completion: bash, zsh or fish\n", stderr);
-        return int(Exit::usage);
-    }
+    if (shell != "bash" && shell != "zsh" && shell != "fish")
+        return refuse(cat("no completion for '", shell, "'; supported are bash, zsh and fish"),
+                      Exit::usage);
     const std::string script = shell == "bash"  ? bash_completion(tools)
                                : shell == "zsh" ? zsh_completion(tools)
                                                 : fish_completion(tools);
@@ -146,15 +174,18 @@ int multi_call(int argc, char** argv)
 {
     const std::string_view word = argc > 1 ? argv[1] : "";
     if (const Called called = find_tool(word); called.tool)
-        return called.run(argc - 1, argv + 1);
+        return run_tool(called, {argv + 2, argv + argc});
+    if (word == "both") // internal: the tests of runs side by side
+        return run_side_by_side({argv + 2, argv + argc});
     if (word == "doctor")
-        return doctor().run(doctor(), argc - 1, argv + 1);
+        return run_doctor(argc - 1, argv + 1);
     if (word == "list" || word == "--list")
         return list_tools();
     if (word == "names")
         return print_names();
-    if (word == "--install" && argc == 3)
-        return install(argv[2]);
+    if (word == "--install")
+        return argc == 3 ? install(argv[2])
+                         : refuse("missing DIRECTORY for --install", Exit::usage);
     if (word == "man")
         return print_man(argc > 2 ? argv[2] : nullptr, argc > 3 ? argv[3] : nullptr);
     if (word == "completion")
@@ -167,9 +198,7 @@ int multi_call(int argc, char** argv)
         std::printf("corebox %.*s\n", int(kVersion.size()), kVersion.data());
         return finish(0);
     }
-    if (!word.empty())
-        std::fprintf(stderr, "corebox: no tool '%s' (corebox list shows them)\n", argv[1]);
-    return word.empty() ? usage(stderr, Exit::usage) : int(Exit::usage);
+    return word.empty() ? usage(stderr, Exit::usage) : refuse_name(word);
 }
 
 // A standard stream that is closed would become what is opened first, a BPF map. In its place comes
@@ -193,9 +222,9 @@ int main(int argc, char** argv)
     const char* slash = std::strrchr(argv[0], '/');
     const std::string_view name = slash ? slash + 1 : argv[0];
     if (const Called called = find_tool(name); called.tool)
-        return called.run(argc, argv);
+        return run_tool(called, {argv + 1, argv + argc});
     // A single tool's binary is that tool under any other name too.
     if (const auto tools = all_tools(); tools.size() == 1 && name != "corebox")
-        return tools[0]->run(*tools[0], argc, argv);
+        return run_tool({tools[0]}, {argv + 1, argv + argc});
     return multi_call(argc, argv);
 }

@@ -10,7 +10,7 @@ enum filter_kind {
 };
 
 struct task_filter {
-	__u64 cgroup;      /* cgroup v2 id: this cgroup and all below it */
+	__u64 since_ns;    /* CLOCK_MONOTONIC: what pid, tid, ppid and the lists name began before */
 	__u32 pid;         /* process (tgid) */
 	__u32 tid;         /* thread */
 	__u32 uid;         /* with by_uid */
@@ -19,9 +19,12 @@ struct task_filter {
 			   /* pid, tid, self and all ids in events are of that namespace */
 	__u32 ppid;        /* parent process */
 	__u8 by_uid;
+	__u8 by_process;   /* pid, or by_pid_list */
+	__u8 by_thread;    /* tid, or by_tid_list */
 	__u8 by_pid_list;  /* cb_filter_ids holds FILTER_PID keys */
 	__u8 by_tid_list;
 	__u8 by_tree;      /* cb_filter_ids holds the FILTER_TREE keys of a command's processes */
+	__u8 by_cgroup;     /* cb_cgroup_path says which: it and all below it */
 	__u8 by_cgroup_map; /* --cgroupmap */
 	__u8 by_mntns_map;  /* --mntnsmap */
 	__u8 any;          /* whether any of these, self aside, restricts anything */
@@ -32,3 +35,12 @@ struct task_filter {
 
 /* Key of cb_filter_ids. */
 #define FILTER_KEY(kind, id) ((__u64)(kind) << 32 | (__u32)(id))
+
+/* Directories of cb_cgroup_path: the cgroup that is traced, the one it is in, and so on upwards. */
+#define CGROUP_MAX_DEPTH 32
+#define CGROUP_NAME_LEN 256 /* NAME_MAX, and a NUL; filled up with NULs */
+
+struct filter_cgroup {
+	__u64 id;
+	char name[CGROUP_NAME_LEN];
+};

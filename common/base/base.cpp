@@ -15,7 +15,7 @@ void fail(std::string_view attempted, int code, std::string_view hint)
     if (code != 0)
         message += cat(": ", strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code));
     if (!hint.empty())
-        message += cat(": ", hint);
+        message += cat(code != 0 ? "; " : ": ", hint);
     throw Failure{Exit::cannot_run, std::move(message)};
 }
 

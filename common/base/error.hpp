@@ -20,7 +20,7 @@ struct Failure {
     std::string message; // one line
 };
 
-// Throws Failure{cannot_run}: "open /proc/kallsyms: Permission denied: run as root". `attempted`
+// Throws Failure{cannot_run}: "cannot open /proc/kallsyms: Permission denied; run as root". `attempted`
 // says what was tried, `code` is a positive errno (0: none), `hint` what the user can do.
 [[noreturn]] void fail(std::string_view attempted, int code, std::string_view hint = {});
 

@@ -4,6 +4,6 @@
 #include "bpf/core.bpf.h"
 
 /* Which half of the aggregates is being filled: 0 or 1. User space flips it, waits until no program
- * can still use the old value, and then drains that half (shape/interval.hpp). Keys of aggregates
+ * can still use the old value, and then drains that half (shape/generations.hpp). Keys of aggregates
  * begin with it: `__u32 generation`. */
 __u32 cb_generation = 0;

@@ -6,9 +6,6 @@
 #pragma once
 #include "bpf/core.bpf.h"
 
-#define BLOCK_READ(direct, pointer, field) \
-	((direct) ? (pointer)->field : BPF_CORE_READ(pointer, field))
-
 /* Which argument of block_rq_insert, issue, merge and requeue is the request: the first since
  * a54895fa057c (v5.11, and stable 5.10.137), before that the second. block_rq_complete has it first
  * everywhere. User space asks the kernel's BTF. */
@@ -32,33 +29,29 @@ struct request___pre_v5_16 {
 	struct gendisk *rq_disk;
 } __attribute__((preserve_access_index));
 
-/* The whole disk as major << 20 | minor, 0 if it has none (any more). */
-static __always_inline __u32 request_disk(struct request *rq, bool direct)
+/* The whole disk, NULL if it has none (any more). */
+static __always_inline struct gendisk *request_gendisk(struct request *rq, bool direct)
 {
 	struct request___pre_v5_16 *old = (void *)rq;
 	struct gendisk *disk;
 
 	if (bpf_core_field_exists(old->rq_disk)) {
-		disk = BLOCK_READ(direct, old, rq_disk);
+		disk = READ_FIELD(direct, old, rq_disk);
 		barrier_var(disk); /* or clang makes one load, from an address it computes */
 	} else {
-		struct request_queue *queue = BLOCK_READ(direct, rq, q);
+		struct request_queue *queue = READ_FIELD(direct, rq, q);
 
-		disk = BLOCK_READ(direct, queue, disk);
+		disk = READ_FIELD(direct, queue, disk);
 		barrier_var(disk);
 	}
-	if (!disk)
-		return 0;
-	return (__u32)BLOCK_READ(direct, disk, major) << 20 | BLOCK_READ(direct, disk, first_minor);
+	return disk;
 }
 
-/* On the disk that is asked for, and in the range of the partition; 0: on any. */
-static __always_inline bool request_is_on(struct request *rq, bool direct, __u32 disk,
-					  __u64 first_sector, __u64 sectors)
+/* major << 20 | minor */
+static __always_inline __u32 disk_number(struct gendisk *disk, bool direct)
 {
-	if (disk && request_disk(rq, direct) != disk)
-		return false;
-	return !sectors || BLOCK_READ(direct, rq, __sector) - first_sector < sectors;
+	return (__u32)READ_FIELD(direct, disk, major) << 20 |
+	       READ_FIELD(direct, disk, first_minor);
 }
 
 /* At its issue: it comes again, since the driver had no room for it or has done a part of it only.
@@ -66,7 +59,7 @@ static __always_inline bool request_is_on(struct request *rq, bool direct, __u32
  * have. */
 static __always_inline bool request_comes_again(struct request *rq, bool direct)
 {
-	return BLOCK_READ(direct, rq, deadline);
+	return READ_FIELD(direct, rq, deadline);
 }
 
 /* 309dca309fc3 (v5.12) moved bio.bi_disk to bio.bi_bdev->bd_disk. */

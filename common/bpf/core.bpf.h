@@ -37,6 +37,10 @@ static __always_inline void count_lost_map(void)
 	__sync_fetch_and_add(&account()->lost_map, 1);
 }
 
+/* A member of what `from` leads to. `direct`, a constant: a tp_btf or fentry program got it as an
+ * argument, and the verifier lets it read without a helper. */
+#define READ_FIELD(direct, from, field) ((direct) ? (from)->field : BPF_CORE_READ(from, field))
+
 #define EEXIST 17
 
 /* Keeps what a call's end will need. One that is there already is of a call whose end was not seen:

@@ -11,16 +11,25 @@ struct task_struct___pre_v5_14 {
 
 static __always_inline __u32 sched_tid(struct task_struct *task, bool typed)
 {
-	return typed ? task->pid : BPF_CORE_READ(task, pid);
+	return READ_FIELD(typed, task, pid);
 }
 
-static __always_inline bool task_is_runnable(struct task_struct *task, bool typed)
+/* TASK_...: linux/sched.h */
+static __always_inline __u32 task_state(struct task_struct *task, bool typed)
 {
 	struct task_struct___pre_v5_14 *old = (void *)task;
 
 	if (bpf_core_field_exists(task->__state))
-		return !(typed ? task->__state : BPF_CORE_READ(task, __state));
-	return !(typed ? old->state : BPF_CORE_READ(old, state));
+		return READ_FIELD(typed, task, __state);
+	return READ_FIELD(typed, old, state);
+}
+
+#define TASK_DEAD 0x80 /* v4.14 to v7.2 */
+
+/* At sched_switch: the task that leaves will not come back; another may get its number. */
+static __always_inline bool prev_is_dead(struct task_struct *prev, bool typed)
+{
+	return task_state(prev, typed) & TASK_DEAD;
 }
 
 /* At sched_switch: whether the task that leaves the CPU goes on waiting for one. A preempted one does
@@ -29,5 +38,5 @@ static __always_inline bool task_is_runnable(struct task_struct *task, bool type
  * a pending signal made the task runnable again, and only "runnable or not" is asked. */
 static __always_inline bool prev_stays_queued(bool preempt, struct task_struct *prev, bool typed)
 {
-	return preempt || task_is_runnable(prev, typed);
+	return preempt || !task_state(prev, typed);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "session/session.hpp"
+#include "cli/command_line.hpp"
 #include "version.hpp"
 #include <algorithm>
 #include <argp.h>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace corebox
 {
@@ -22,60 +23,64 @@ namespace
 
 // The options that all tools share, bound to the session; tools give them letters.
 constexpr Option kFilterOptions[] = {
-    opt<&Session::pids>(0, "pid", "PID,...", "Only these processes", kPositive, {}, "pid"),
-    opt<&Session::tids>(0, "tid", "TID,...", "Only these threads", kPositive, {}, "pid"),
-    opt<&Session::ppid>(0, "ppid", "PID", "Only children of this process", kPositive, {}, "pid"),
-    opt<&Session::user>(0, "uid", "USER", "Only this user, by name or number", {}, {}, "user"),
-    opt<&Session::comm>(0, "comm", "NAME", "Only commands of exactly this name"),
-    opt<&Session::cgroup>(0, "cgroup", "PATH", "Only this cgroup (v2) and those below it", {}, {},
-                          "cgroup"),
+    opt<&Session::pids>(0, "pid", "PID,...", "Trace only these processes", kPositive, {}, "pid"),
+    opt<&Session::tids>(0, "tid", "TID,...", "Trace only these threads", kPositive, {}, "pid"),
+    opt<&Session::ppid>(0, "ppid", "PID", "Trace only children of this process", kPositive, {},
+                        "pid"),
+    opt<&Session::user>(0, "uid", "USER", "Trace only this user, by name or number", {}, {},
+                        "user"),
+    opt<&Session::comm>(0, "comm", "NAME", "Trace only commands with exactly this name"),
+    opt<&Session::cgroup>(0, "cgroup", "PATH", "Trace only this cgroup (v2) and those below it", {},
+                          {}, "cgroup"),
     opt<&Session::cgroup_map>(0, "cgroupmap", "PATH",
-                              "Only cgroups whose id is in this pinned BPF map", {}, {}, "file"),
+                              "Trace only cgroups in this pinned map of IDs", {}, {}, "file"),
     opt<&Session::mntns_map>(0, "mntnsmap", "PATH",
-                             "Only mount namespaces whose inode is in this pinned BPF map", {}, {},
-                             "file"),
+                             "Trace only mount namespaces in this pinned map", {}, {}, "file"),
 };
 constexpr Option kEventOptions[] = {
-    opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Size of the event buffer", {4, 1 << 20}),
-    opt<&Session::buffer_pages>(0, "buffer-pages", "PAGES", "The same in pages of 4 KiB",
+    opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Set the size of the event buffer",
+                              {4, 1 << 20}),
+    opt<&Session::buffer_pages>(0, "buffer-pages", "PAGES", "Set the size in pages of 4 KiB",
                                 {1, 1 << 18}),
 };
 constexpr Option kSortedOptions[] = {
-    opt<&Session::rows>(0, "rows", "ROWS", "Rows to print", {1, 10'000'000}, "maxrows"),
-    flag<&Session::no_clear>(0, "noclear", "Do not clear the screen between intervals"),
+    opt<&Session::rows>(0, "rows", "ROWS", "Print at most this many rows", {1, 10'000'000},
+                        "maxrows"),
+    flag<&Session::no_clear>(0, "noclear", "Keep the screen, do not clear it between reports"),
 };
 constexpr Option kIntervalOperands[] = {
-    opt<&Session::interval>(0, "interval", "INTERVAL", "Seconds between two reports, 0.5 is valid"),
-    opt<&Session::count>(0, "count", "COUNT", "Reports to print", kPositive),
+    opt<&Session::interval>(0, "interval", "INTERVAL", "Seconds between reports, such as 1 or 0.5"),
+    opt<&Session::count>(0, "count", "COUNT", "Number of reports", kPositive),
 };
 constexpr Option kEveryOption[] = {
-    opt<&Session::interval>(0, "interval", "SECONDS", "Report at each end of this time"),
+    opt<&Session::interval>(0, "interval", "SECONDS", "Print a report every interval"),
 };
 constexpr Option kDurationOperand[] = {
-    opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, 0.5 is valid"),
+    opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, such as 10 or 0.5"),
 };
 constexpr Option kCommonOptions[] = {
-    opt<&Session::duration>(0, "duration", "SECONDS", "End after this time"),
-    opt<&Session::count>(0, "count", "N", "End after so many rows or reports", kPositive),
-    show(0, "json", "One JSON object a line"),
-    show(0, "csv", "Comma-separated values"),
-    opt<&Session::columns>(0, "columns", "KEY,...", "Only these columns, in this order"),
-    flag<&Session::utc>(0, "utc", "Times of day in UTC"),
-    flag<&Session::explain>(0, "explain", "Say which probes were taken here, and why"),
-    flag<&Session::check>(0, "check", "Load and attach, then leave: can it run here?"),
-    opt<&Session::btf>(
-        0, "btf", "FILE",
-        "Take the kernel's types from FILE (or FILE/RELEASE.btf): for kernels that do "
-        "not tell them",
-        {}, {}, "file"),
+    opt<&Session::duration>(0, "duration", "SECONDS", "End after this time", {}, "run-time"),
+    opt<&Session::count>(0, "count", "N", "End after this many rows or reports", kPositive,
+                         "limit"),
+    show(0, "json", "Print one JSON object per line"),
+    show(0, "csv", "Print comma-separated values", "table-csv"),
+    opt<&Session::columns>(0, "columns", "KEY,...", "Print only these columns, in this order"),
+    flag<&Session::utc>(0, "utc", "Print times of day in UTC"),
+    flag<&Session::explain>(0, "explain", "Print which probes are used, and why"),
+    flag<&Session::check>(0, "check", "Check that the tool can run here, then exit"),
+    opt<&Session::btf>(0, "btf", "FILE", "Read kernel BTF from FILE or FILE/RELEASE.btf", {}, {},
+                       "file"),
     opt<&Session::ready_fd>(0, "ready-fd", "FD", "Write a byte to this descriptor once attached",
                             {0, 1 << 20}),
     show(0, "schema", "Print options and columns as JSON"),
-    flag<&Session::verbose>('v', "verbose", "Print libbpf's own messages"),
+    flag<&Session::verbose>('v', "debug", "Print libbpf's messages", "verbose"),
     show('h', "help", "Print this help"),
     show(0, "usage", "Print a short usage line"),
     show('V', "version", "Print the version"),
 };
+
+// Letters of the kit's options, beside those in the tables above.
+constexpr Letter kKitLetters[] = {{'?', "help"}};
 
 enum class Group : std::uint8_t { own, filter, shared, common };
 
@@ -83,8 +88,16 @@ struct Entry {
     const Option* option;
     void* target;
     Group group;
-    int key;           // argp's; letters as they are, others from 0x100
-    bool more = false; // a further letter of the option before
+    // As this tool spells it: what a tool calls its own the kit calls by its other name.
+    std::string_view name;
+    std::vector<std::string_view> aliases;
+    std::string letters; // the one that help shows first
+    int key;             // argp's: the first letter, or a number from 0x100
+
+    bool has_key(int k) const
+    {
+        return k == key || (k < 0x80 && letters.find(char(k)) != letters.npos);
+    }
 };
 
 struct Parser {
@@ -97,19 +110,31 @@ struct Parser {
     int error_at = 0; // argv index behind the word that argp could not take
 };
 
-char letter(const Tool& tool, const Option& o, Group group)
+// BCC's letters first, then the kit's. A tool's own letter hides the kit's.
+std::string letters_of(const Tool& tool, const Option& o, Group group)
 {
-    if (group == Group::own)
-        return o.key;
-    for (const Letter& l : tool.letters)
-        if (l.name == o.name)
-            return l.key;
-    // A tool's own letter hides the kit's.
-    const auto taken = [&](char key) {
+    std::string letters;
+    const auto add = [&](char key) {
+        if (key && letters.find(key) == letters.npos)
+            letters += key;
+    };
+    const auto is_taken = [&](char key) {
         return std::ranges::find(tool.options, key, &Option::key) != tool.options.end() ||
                std::ranges::find(tool.letters, key, &Letter::key) != tool.letters.end();
     };
-    return o.key && !taken(o.key) ? o.key : char(0);
+    if (group == Group::own)
+        add(o.key);
+    for (const Letter& l : tool.letters)
+        if (l.name == o.name)
+            add(l.key);
+    if (group == Group::own)
+        return letters;
+    if (!is_taken(o.key))
+        add(o.key);
+    for (const Letter& l : kKitLetters)
+        if (l.name == o.name && !is_taken(l.key))
+            add(l.key);
+    return letters;
 }
 
 std::string apply(const Option& o, void* target, std::string_view value)
@@ -144,15 +169,24 @@ error_t on_option(int key, char* arg, argp_state* state)
     }
     if (key == ARGP_KEY_ERROR)
         p.error_at = state->next;
-    const auto e = std::ranges::find(p.entries, key, &Entry::key);
+    const auto e =
+        std::ranges::find_if(p.entries, [&](const Entry& entry) { return entry.has_key(key); });
     if (e == p.entries.end())
         return ARGP_ERR_UNKNOWN;
     const Option& o = *e->option;
+    // BCC's argparse takes the next word for a value that may lack, unless that is an option. Where
+    // there are operands it could be one of them.
+    if (o.may_lack && !arg && p.operands.empty() && state->next < state->argc &&
+        *state->argv[state->next] != '-')
+        arg = state->argv[state->next++];
     if (const auto must_be = apply(o, e->target, arg ? arg : ""); !must_be.empty()) {
-        p.error = cat("--", o.name, " must be ", must_be, ", not '", arg ? arg : "", "'");
+        p.error = cat("--", e->name, " must be ", must_be, ", not '", arg ? arg : "", "'");
         return EINVAL;
     }
-    p.session.given_names.insert(o.name);
+    // An option of the tool has the name to itself.
+    const auto own = std::ranges::find(p.session.tool.options, o.name, &Option::name);
+    const bool is_hidden = e->group != Group::own && own != p.session.tool.options.end();
+    p.session.given_names.insert(is_hidden ? e->name : o.name);
     p.help |= o.name == "help";
     p.usage |= o.name == "usage";
     p.version |= o.name == "version";
@@ -167,12 +201,11 @@ std::string unknown_option(char** argv, int next, int argc, const std::vector<En
     const std::string_view word = at > 0 ? argv[at] : "";
     const auto name = word.starts_with("--") ? word.substr(2, word.find('=') - 2) : "";
     for (const Entry& e : entries) {
-        const bool is_it =
-            !name.empty() ? e.option->name == name : word.size() > 1 && e.key == word.back();
+        const bool is_it = !name.empty() ? e.name == name || std::ranges::count(e.aliases, name)
+                                         : word.size() > 1 && e.has_key(word.back());
         if (is_it)
-            return e.option->arg.empty()
-                       ? cat("--", e.option->name, " takes no value")
-                       : cat("--", e.option->name, " needs a value: ", e.option->arg);
+            return e.option->arg.empty() ? cat("--", e.name, " takes no value")
+                                         : cat("missing ", e.option->arg, " for --", e.name);
     }
     return cat("unknown option '", word, "'");
 }
@@ -201,8 +234,8 @@ std::string examples_help(const Tool& tool)
     std::string out;
     for (const Alias& alias : tool.about.aliases)
         out += cat(out.empty() ? "\nOther names:\n" : "", "  ", alias.name,
-                   std::string(alias.name.size() < 17 ? 17 - alias.name.size() : 1, ' '), "is ",
-                   alias_command(tool, alias), "\n");
+                   std::string(alias.name.size() < 17 ? 17 - alias.name.size() : 1, ' '),
+                   "same as ", alias_command(tool, alias), "\n");
     if (!tool.about.examples.empty())
         out += "\nExamples:\n";
     for (const Example& e : tool.about.examples)
@@ -215,16 +248,27 @@ std::vector<Entry> option_entries(Session& session, void* options)
     const Tool& tool = session.tool;
     std::vector<Entry> entries;
     int next_key = 0x100;
+    const auto aliases_of = [](const Option& o) {
+        return o.alias.empty() ? std::vector<std::string_view>() : split(o.alias, '|');
+    };
+    const auto is_own = [&](std::string_view name) {
+        return std::ranges::any_of(tool.options, [&](const Option& o) {
+            return o.name == name || std::ranges::count(aliases_of(o), name);
+        });
+    };
     const auto add = [&](std::span<const Option> list, void* target, Group group) {
         for (const Option& o : list) {
-            if (group != Group::own &&
-                std::ranges::find(tool.options, o.name, &Option::name) != tool.options.end())
+            std::vector<std::string_view> names = aliases_of(o);
+            names.insert(names.begin(), o.name);
+            if (group != Group::own)
+                std::erase_if(names, is_own);
+            if (names.empty())
                 continue;
-            const char key = letter(tool, o, group);
-            entries.push_back({&o, target, group, key ? key : next_key++});
-            for (const Letter& l : tool.letters)
-                if (l.name == o.name && l.key != key)
-                    entries.push_back({&o, target, group, l.key, true});
+            std::string letters = letters_of(tool, o, group);
+            const int key = letters.empty() ? next_key++ : letters[0];
+            const std::string_view name = names[0];
+            names.erase(names.begin());
+            entries.push_back({&o, target, group, name, std::move(names), std::move(letters), key});
         }
     };
     add(tool.options, options, Group::own);
@@ -241,17 +285,23 @@ std::vector<Entry> option_entries(Session& session, void* options)
     if (has(tool.shared, Shared::every))
         add(kEveryOption, &session, Group::shared);
     add(kCommonOptions, &session, Group::common);
+    // In BCC --verbose is the long form of -v, whatever that is.
+    const auto v = std::ranges::find_if(entries, [](const Entry& e) { return e.has_key('v'); });
+    if (v != entries.end() && v->option->arg.empty() && v->name != "debug") {
+        for (Entry& e : entries)
+            std::erase(e.aliases, "verbose");
+        v->aliases.push_back("verbose");
+    }
     return entries;
 }
 
-constexpr const char* kGroupTitles[] = {"Options:", "Who is traced:", "", "Common options:"};
+constexpr const char* kGroupTitles[] = {"Options:", "Filters:", "", "Common options:"};
 
 } // namespace
 
 void parse_command_line(Session& session, void* options, int argc, char** argv)
 {
     const Tool& tool = session.tool;
-    session.options = options;
     Parser parser{.session = session,
                   .entries = option_entries(session, options),
                   .operands = {},
@@ -287,7 +337,7 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
 
     std::vector<argp_option> table;
     std::vector<std::string> names; // argp wants C strings
-    names.reserve(parser.entries.size() * 4);
+    names.reserve(parser.entries.size() * 6 + 4);
     const auto c_string = [&](std::string_view s) { return names.emplace_back(s).c_str(); };
     auto group = Group::own;
     for (const Entry& e : parser.entries) {
@@ -295,15 +345,14 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
             table.push_back({nullptr, 0, nullptr, 0, kGroupTitles[int(e.group)], int(e.group) + 1});
         group = e.group;
         const Option& o = *e.option;
-        if (e.more) {
-            table.push_back({nullptr, e.key, nullptr, OPTION_ALIAS, nullptr, int(e.group) + 1});
-            continue;
-        }
-        table.push_back({c_string(o.name), e.key, o.arg.empty() ? nullptr : c_string(o.arg),
-                         o.may_lack ? OPTION_ARG_OPTIONAL : 0, c_string(o.help), int(e.group) + 1});
-        if (!o.alias.empty())
-            table.push_back({c_string(o.alias), 0, nullptr, OPTION_ALIAS | OPTION_HIDDEN, nullptr,
-                             int(e.group) + 1});
+        const int rank = int(e.group) + 1;
+        table.push_back({c_string(e.name), e.key, o.arg.empty() ? nullptr : c_string(o.arg),
+                         o.may_lack ? OPTION_ARG_OPTIONAL : 0, c_string(o.help), rank});
+        for (const char letter : e.letters.substr(std::min<std::size_t>(e.letters.size(), 1)))
+            table.push_back({nullptr, letter, nullptr, OPTION_ALIAS, nullptr, rank});
+        for (const std::string_view alias : e.aliases)
+            table.push_back(
+                {c_string(alias), 0, nullptr, OPTION_ALIAS | OPTION_HIDDEN, nullptr, rank});
     }
     table.push_back({});
 
@@ -344,26 +393,26 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
                       : int(Exit::output));
     }
 
+    // As this tool spells one of the kit's options.
+    const auto spelled = [&](std::string_view name) {
+        return cat("--", std::ranges::find_if(parser.entries, [&](const Entry& e) {
+                             return e.group == Group::common && e.option->name == name;
+                         })->name);
+    };
     if (session.given("json") && session.given("csv"))
-        fail_usage("--json and --csv exclude each other");
+        fail_usage(cat("--json and ", spelled("csv"), " exclude each other"));
     session.format = session.given("json")  ? Format::json
                      : session.given("csv") ? Format::csv
                                             : Format::text;
     if (!tool.columns_vary)
-        const Output columns_exist(session.output_options(), tool.columns);
+        choose_columns(session.column_choice(), tool.columns);
+    // BCC's "-i 0": no interval.
+    if (has(tool.shared, Shared::every) && session.interval.count() == 0)
+        session.given_names.erase("interval");
     if (session.given("interval") && session.interval.count() == 0)
         fail_usage("INTERVAL must be greater than 0");
     if (session.given("duration") && session.duration.count() == 0)
-        fail_usage("--duration must be greater than 0");
-}
-
-OutputOptions Session::output_options() const
-{
-    return {.format = format,
-            .columns = columns,
-            .utc = utc,
-            .fd = 1,
-            .given = [this](std::string_view name) { return given(name); }};
+        fail_usage(cat(spelled("duration"), " must be greater than 0"));
 }
 
 std::vector<ListedOption> listed_options(const Tool& tool)
@@ -371,11 +420,10 @@ std::vector<ListedOption> listed_options(const Tool& tool)
     Session session(tool);
     std::vector<ListedOption> list;
     for (const Entry& e : option_entries(session, nullptr))
-        if (!e.more)
-            list.push_back({e.option, e.key < 0x100 ? char(e.key) : '\0',
-                            e.group == Group::filter   ? "Who is traced"
-                            : e.group == Group::common ? "Common options"
-                                                       : ""});
+        list.push_back({e.option, e.name, e.aliases, e.letters,
+                        e.group == Group::filter   ? kFilterTitle
+                        : e.group == Group::common ? kCommonTitle
+                                                   : ""});
     return list;
 }
 
@@ -419,17 +467,23 @@ std::string schema(const Tool& tool)
     out += '[';
     Session session(tool);
     for (const char* sep = ""; const Entry& e : option_entries(session, nullptr)) {
-        if (e.more)
-            continue;
         out += cat(sep, "{");
         sep = ",";
-        text("name", e.option->name);
-        if (e.key < 0x100)
-            text("letter", std::string(1, char(e.key)));
+        text("name", e.name);
+        if (!e.letters.empty()) {
+            put_json_key(out, "letters");
+            for (const char letter : e.letters)
+                out += cat(out.back() == ':' ? "[\"" : ",\"", letter, '"');
+            out += ']';
+        }
         if (!e.option->arg.empty())
             text("arg", e.option->arg);
-        if (!e.option->alias.empty())
-            text("alias", e.option->alias);
+        if (!e.aliases.empty()) {
+            put_json_key(out, "aliases");
+            for (const std::string_view alias : e.aliases)
+                out += cat(out.back() == ':' ? "[\"" : ",\"", alias, '"');
+            out += ']';
+        }
         text("help", e.option->help);
         if (!e.option->values.empty())
             text("values", e.option->values);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/completion.hpp"
-#include "cli/option.hpp"
+#include "cli/command_line.hpp"
+#include "tool/option.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 
@@ -14,10 +15,10 @@ struct Verb {
     std::string_view name, summary;
 };
 constexpr Verb kVerbs[] = {
-    {"list", "The tools by area"},
-    {"help", "The manual of a tool"},
-    {"doctor", "Which tools run on this machine"},
-    {"completion", "Completion for bash, zsh or fish"},
+    {"list", "List the tools by area"},
+    {"help", "Print the man page of a tool"},
+    {"doctor", "Check which tools run on this machine"},
+    {"completion", "Print the completion for bash, zsh or fish"},
     {"--install", "Make a link for each tool in a directory"},
     {"--help", "Print a short help"},
     {"--version", "Print the version"},
@@ -74,13 +75,13 @@ std::string bash_completion(std::span<const Tool* const> tools)
         });
         std::string options, values;
         for (const ListedOption& l : listed_options(*tool)) {
-            options += cat("--", l.option->name, l.option->arg.empty() ? " " : "= ");
+            options += cat("--", l.name, l.option->arg.empty() ? " " : "= ");
             const std::string may_be = values_of(*tool, *l.option);
             if (may_be.empty())
                 continue;
-            values += cat("--", l.option->name, "=", may_be, " ");
-            if (l.letter)
-                values += cat("-", l.letter, "=", may_be, " ");
+            values += cat("--", l.name, "=", may_be, " ");
+            for (const char letter : l.letters)
+                values += cat("-", letter, "=", may_be, " ");
         }
         cases += cat("    ", own, ")\n        options='", options, "'\n        values='", values,
                      "' ;;\n");
@@ -167,18 +168,25 @@ std::string zsh_completion(std::span<const Tool* const> tools)
             described += cat("            ", quoted(cat(name, ":", explanation(summary))), "\n");
         });
         for (const ListedOption& l : listed_options(*tool)) {
-            const std::string long_name = cat("--", l.option->name);
-            const std::string letter = l.letter ? cat("-", l.letter) : "";
+            const std::string long_name = cat("--", l.name);
+            std::vector<std::string> letters;
+            std::string exclude;
+            for (const char letter : l.letters)
+                if (letter != '?') { // a pattern to zsh
+                    letters.push_back(cat("-", letter));
+                    exclude += cat(exclude.empty() ? "(" : " ", letters.back());
+                }
+            if (!letters.empty())
+                exclude += cat(" ", long_name, ")");
             std::string rest = cat("[", explanation(l.option->help), "]");
             if (!l.option->arg.empty())
                 rest += cat(":", explanation(l.option->is_choice ? "word" : l.option->arg), ":",
                             action(values_of(*tool, *l.option)));
-            const std::string exclude = letter.empty() ? "" : cat("(", letter, " ", long_name, ")");
             // "-n+": the value may follow in the same word; "--name=": behind "=" or in the next.
             const bool takes = !l.option->arg.empty();
             arguments +=
                 cat(" \\\n            ", quoted(cat(exclude, long_name, takes ? "=" : "", rest)));
-            if (l.letter)
+            for (const std::string& letter : letters)
                 arguments +=
                     cat(" \\\n            ", quoted(cat(exclude, letter, takes ? "+" : "", rest)));
         }
@@ -263,9 +271,9 @@ std::string fish_completion(std::span<const Tool* const> tools)
         const std::string condition =
             cat("complete -c corebox -n '__fish_seen_subcommand_from ", own, "'");
         for (const ListedOption& l : listed_options(*tool)) {
-            out += cat(condition, " -l ", l.option->name);
-            if (l.letter)
-                out += cat(" -s ", l.letter);
+            out += cat(condition, " -l ", l.name);
+            for (const char letter : l.letters)
+                out += letter == '?' ? "" : cat(" -s ", letter);
             out += cat(" -d ", quoted(l.option->help));
             if (!l.option->arg.empty())
                 out += values(values_of(*tool, *l.option));

@@ -2,7 +2,7 @@
 // Completion for shells, from the tools' declarations: options with what values they take, words
 // of choices, columns, and what only the machine knows (PIDs, disks, users, cgroups).
 #pragma once
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 
 namespace corebox
 {

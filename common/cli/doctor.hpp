@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// `corebox doctor`: which tools this machine runs, what they will not see, and what stands in the
-// way of the others. From the tools' own ladders and the kernel's facts; no BPF program is loaded.
+// `corebox doctor`: which tools run on this machine, what they will not see, and why the others are
+// unavailable. From the tools' own ladders and the kernel's facts; no BPF program is loaded.
 #pragma once
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include "kernel/facts.hpp"
 #include <string>
 #include <vector>
@@ -11,24 +11,24 @@ namespace corebox
 {
 
 struct Diagnosis {
-    // may_run: what stands in the way is known only once the verifier has looked.
-    enum class Status : std::uint8_t { runs, runs_with_less, may_run, cannot_run };
+    // unknown: only the verifier can tell.
+    enum class Status : std::uint8_t { ok, partial, unknown, unavailable };
 
     const Tool* tool = nullptr;
-    Status status = Status::runs;
+    Status status = Status::ok;
     std::vector<std::string> probes{}; // the rungs that will be taken, each once
     std::vector<std::string> unseen{}; // what the tool will not see with them
-    std::string cause{};               // why it cannot run
-    std::string remedy{};              // what mends that; empty: nothing that is known
+    std::string cause{};               // why it is unavailable
+    std::string fix{};                 // empty: none is known
 };
 
-// What stands against tracing as such, before any tool's needs; both empty: nothing.
+// What prevents tracing as such, before any tool's needs.
 struct Hindrance {
-    std::string cause{}, remedy{};
-    // Whom it stands in the way of; `some`: which tools, the verifier knows.
+    Obstacle obstacle{};
+    // Which tools it affects; `some`: which ones, only the verifier knows.
     enum class Of : std::uint8_t { all, some, relocated } of = Of::all;
 };
-Hindrance hindrance(bool types_known);
+Hindrance find_hindrance(const Facts& facts, bool types_known);
 
 // What a tool with its default options meets on a kernel with these facts.
 Diagnosis diagnose(const Tool& tool, const Facts& facts);
@@ -38,5 +38,6 @@ std::vector<std::string> sections_of(std::span<const Tool* const> tools);
 
 // Not among all_tools(): it is no tracer, and a link of its name would be presumptuous.
 const Tool& doctor();
+int run_doctor(int argc, char** argv); // argv[0] is not looked at
 
 } // namespace corebox

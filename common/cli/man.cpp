@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/man.hpp"
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include "version.hpp"
 #include <algorithm>
@@ -207,19 +208,19 @@ std::string options(const Tool& tool)
             out += cat(".SS ", l.group, "\n");
         group = l.group;
         out += ".TP\n";
-        if (l.letter)
-            out += cat(bold(cat("-", l.letter)), ", ");
-        out += bold(cat("--", o.name));
+        for (const char letter : l.letters)
+            out += cat(bold(cat("-", letter)), ", ");
+        out += bold(cat("--", l.name));
         if (!o.arg.empty())
             out += cat(o.may_lack ? "[" : "", "=\\fI", roff(o.arg, true), "\\fR",
                        o.may_lack ? "]" : "");
         out += cat("\n", sentence(o.help), "\n");
-        if (!o.alias.empty())
-            out += cat("Also ", bold(cat("--", o.alias)), ".\n");
+        for (const std::string_view alias : l.aliases)
+            out += cat("Also ", bold(cat("--", alias)), ".\n");
     };
     // The tool's own come first, wherever the parser keeps them.
     const auto list = listed_options(tool);
-    for (const std::string_view wanted : {"", "Who is traced", "Common options"})
+    for (const std::string_view wanted : {std::string_view(), kFilterTitle, kCommonTitle})
         for (const ListedOption& l : list)
             if (l.group == wanted)
                 put(l);
@@ -263,22 +264,23 @@ std::string kernel_support(const Tool& tool, std::string_view written)
         for (const Rung& rung : need.rungs)
             if (!rung.name.empty())
                 rungs += cat(rungs.empty() ? "" : ", else ", rung.name);
-        out += cat(out.empty() ? "Probes, the first that the kernel has:\n" : "", ".IP \\(bu 2\n",
-                   sentence(cat(need.what, ": ", rungs)), "\n");
+        out += cat(out.empty()
+                       ? "Probes, best first. The tool uses the first that the kernel supports:\n"
+                       : "",
+                   ".IP \\(bu 2\n", sentence(cat(need.what, ": ", rungs)), "\n");
         if (need.optional)
-            out += cat("Not seen without it: ", sentence(need.without), "\n");
+            out += cat("Without it, the tool does not see: ", sentence(need.without), "\n");
     }
     if (!out.empty())
-        out += cat(".PP\n", bold("--explain"), " says which were taken, and why not the others.\n");
+        out += cat(".PP\n", bold("--explain"), " shows which probes are used, and why.\n");
     return out + blocks(written);
 }
 
-constexpr std::string_view kExitStatus = ".TP\n0\nRan, and every event is accounted for.\n"
-                                         ".TP\n1\nThe command line is wrong.\n"
-                                         ".TP\n2\nCannot run here; one line says what is missing.\n"
-                                         ".TP\n3\nRan, but events were lost; the account says how "
-                                         "many, and why.\n"
-                                         ".TP\n4\nThe output could not be written.\n";
+constexpr std::string_view kExitStatus =
+    ".TP\n0\nThe tool ran, and every event is accounted for.\n.TP\n1\nThe command line is "
+    "wrong.\n.TP\n2\nThe tool cannot run here; an error message names what is "
+    "missing.\n.TP\n3\nThe tool ran, but events were lost; the account shows how many, and "
+    "why.\n.TP\n4\nThe output could not be written.\n";
 
 std::string title(std::string_view name)
 {
@@ -319,25 +321,26 @@ std::string man_page(const Tool& tool, std::string_view markdown)
 
 // (The guest tests run every tool so: Doctor.TwoCapabilitiesAndNoMore.)
 constexpr std::string_view kPrivileges =
-    R"(A tool needs CAP_BPF and CAP_PERFMON, or root.
+    R"(A tool requires CAP_BPF and CAP_PERFMON, or root.
 
     setcap cap_bpf,cap_perfmon+ep /usr/local/sbin/corebox
 
-lets everybody trace who may execute that file or a link to it. What these two do not give:
+lets anyone who can execute this file or a link to it trace. These two capabilities do not include:
 
-- Before Linux 5.11 BPF maps count as locked memory: `ulimit -l unlimited`, or CAP_SYS_RESOURCE.
-- Samples, kprobes, uprobes and the tracepoints of tracefs are perf events. While
-  kernel.perf_event_paranoid is 3, Debian's default, its kernels let only CAP_SYS_ADMIN open any:
-  `sysctl kernel.perf_event_paranoid=2`. Most tools do without.
-- The tracepoints of tracefs want it to be readable: CAP_DAC_READ_SEARCH, or
-  `mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing`. Few tools need one.
-- Names of the kernel's functions, in stacks, want CAP_SYSLOG; those of other users' programs
-  CAP_SYS_PTRACE.
-- fentry and fexit of functions of modules, such as file systems, want CAP_SYS_ADMIN; kprobes are
-  taken instead.
+- Memory for BPF maps before Linux 5.11, where maps count as locked memory: set `ulimit -l unlimited`,
+  or add CAP_SYS_RESOURCE.
+- Samples, kprobes, uprobes and the tracepoints of tracefs, which are perf events. Debian sets
+  kernel.perf_event_paranoid to 3, and its kernels then require CAP_SYS_ADMIN. Set
+  `sysctl kernel.perf_event_paranoid=2`. Most tools do not need perf events.
+- Access to the tracepoints of tracefs, which requires CAP_DAC_READ_SEARCH, or
+  `mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing`. Few tools need it.
+- Names of kernel functions in stacks, which require CAP_SYSLOG and kernel.kptr_restrict not 2, and
+  names of functions in other users' programs, which require CAP_SYS_PTRACE.
+- fentry and fexit probes on functions of modules such as file systems, which require CAP_SYS_ADMIN.
+  Without it, the tools use kprobes.
 
-`corebox doctor`, run by that user, tells what runs and what the rest lacks. Once it traces a tool
-keeps only the capabilities with which it reads.
+`corebox doctor`, run by the same user, shows which tools run and what the others lack. After
+attaching, a tool drops every capability that it no longer needs.
 )";
 
 std::string man_page(std::span<const Tool* const> tools)
@@ -351,13 +354,14 @@ std::string man_page(std::span<const Tool* const> tools)
                 "\\fBcorebox doctor\\fR [\\fITOOL\\fR,...]\n.br\n"
                 "\\fBcorebox completion\\fR bash|zsh|fish\n.br\n"
                 "\\fBcorebox \\-\\-install\\fR \\fIDIRECTORY\\fR\n");
-    put_section(out, "DESCRIPTION",
-                "Runs a tool; called by a tool's name, through a link, it is that tool.\n"
-                "\\fBhelp\\fR shows a tool's man page where there is no man,\n"
-                "\\fBlist\\fR shows the tools by area,\n"
-                "\\fBdoctor\\fR tells which run on this machine and what the others lack,\n"
-                "\\fB\\-\\-install\\fR makes a link for each in a directory.\n"
-                "Every tool has a man page of its name, and \\fB\\-\\-help\\fR.\n");
+    put_section(
+        out, "DESCRIPTION",
+        "Runs a tool. A link to corebox with the name of a tool runs that tool;\nnames such as "
+        "opensnoop\\-bpfcc, bpf\\-opensnoop and opensnoop.py work too.\n\\fBhelp\\fR prints the "
+        "man page of a tool on machines without man.\n\\fBlist\\fR lists the tools by "
+        "area.\n\\fBdoctor\\fR checks which tools run on this machine and what the others "
+        "lack.\n\\fB\\-\\-install\\fR makes a link for each tool in a directory, and replaces only "
+        "links.\nEvery tool has its own man page, and \\fB\\-\\-help\\fR.\n");
     std::string list;
     for (const Tool* tool : tools) {
         list += cat(".TP\n", bold(tool->about.name), "(8)\n", sentence(tool->about.summary), "\n");
@@ -367,8 +371,8 @@ std::string man_page(std::span<const Tool* const> tools)
     put_section(out, "TOOLS", list);
     put_section(out, "PRIVILEGES", blocks(kPrivileges));
     put_section(out, "ENVIRONMENT",
-                ".TP\n\\fBCOREBOX_PROBES\\fR\nRungs to take where a tool has them, separated by "
-                "commas, such as kprobe or perf_buffer; for tests.\n");
+                ".TP\n\\fBCOREBOX_PROBES\\fR\nProbes to use where a tool has them, separated by "
+                "commas, such as kprobe or perf_buffer. For tests.\n");
     put_section(out, "EXIT STATUS", kExitStatus);
     return wrapped(out);
 }

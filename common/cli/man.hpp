@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Man pages, from the tools' declarations.
 #pragma once
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 
 namespace corebox
 {

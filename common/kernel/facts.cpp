@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -70,11 +71,28 @@ bool opens_perf_events()
            to_number<int>(std::string_view(*level).substr(0, level->find('\n'))).value_or(3) <= 2;
 }
 
-bool tracefs_mounted()
+bool is_mounted(const char* path, long type)
 {
     struct statfs st {
     };
-    return ::statfs("/sys/kernel/tracing", &st) == 0 && st.f_type == TRACEFS_MAGIC;
+    return ::statfs(path, &st) == 0 && st.f_type == type;
+}
+
+// 2 hides kernel addresses even from root (Documentation/admin-guide/sysctl/kernel.rst).
+bool hides_kernel_names()
+{
+    const auto level = read_file("/proc/sys/kernel/kptr_restrict");
+    return level && level->starts_with('2');
+}
+
+// Namespaces are files; the initial user namespace has a fixed inode (PROC_USER_INIT_INO,
+// include/linux/proc_ns.h).
+bool is_in_user_namespace()
+{
+    constexpr ino_t kInitial = 0xEFFFFFFD;
+    struct stat st {
+    };
+    return ::stat("/proc/self/ns/user", &st) == 0 && st.st_ino != kInitial;
 }
 
 } // namespace
@@ -84,7 +102,11 @@ Facts live_facts()
     Facts facts;
     const std::string tracefs = tracefs_path();
     facts.tracefs = !tracefs.empty();
-    facts.tracefs_closed = !facts.tracefs && tracefs_mounted();
+    facts.tracefs_closed =
+        !facts.tracefs && is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC);
+    facts.sysfs = is_mounted("/sys", SYSFS_MAGIC);
+    facts.kernel_names = !hides_kernel_names();
+    facts.ftrace = read_ftrace();
     facts.perf_events = [known = std::optional<bool>()]() mutable {
         if (!known)
             known = opens_perf_events();
@@ -219,6 +241,8 @@ Facts recorded_facts(std::string_view text)
             facts.kprobes |= words[0] == "kprobes";
             facts.ring_buffer |= words[0] == "ring_buffer";
             facts.session |= words[0] == "session";
+            if (words[0] == "ftrace_off")
+                facts.ftrace = Ftrace::off;
         } else if (words.size() == 2) {
             const auto kind = words[0] == "function"         ? Facts::Name::btf_function
                               : words[0] == "site"           ? Facts::Name::ftrace_site
@@ -242,11 +266,14 @@ Facts recorded_facts(std::string_view text)
     return facts;
 }
 
-std::string missing_capabilities()
+Obstacle missing_privilege()
 {
     const auto status = read_file("/proc/self/status");
     const auto field = status ? status_field(*status, "CapEff") : std::nullopt;
     const auto caps = field ? to_number<std::uint64_t>(*field, 16) : std::nullopt;
+    // Capabilities of another user namespace hold only there (user_namespaces(7)).
+    if (is_in_user_namespace())
+        return {Cause::user_namespace, "CAP_BPF and CAP_PERFMON"};
     const auto has = [&](unsigned cap) { return !caps || (*caps >> cap & 1) != 0; };
     if (has(CAP_SYS_ADMIN))
         return {};
@@ -255,7 +282,9 @@ std::string missing_capabilities()
         missing = "CAP_BPF";
     if (!has(CAP_PERFMON))
         missing += missing.empty() ? "CAP_PERFMON" : " and CAP_PERFMON";
-    return missing;
+    if (missing.empty())
+        return {};
+    return {Cause::no_capability, std::move(missing)};
 }
 
 std::string lockdown_mode()

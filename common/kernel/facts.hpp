@@ -2,6 +2,8 @@
 // What a kernel offers, as a value: the running kernel's, or one recorded in a file for tests.
 // Never its version number: stable kernels and vendors backport (kernel-compat.md, trap Q).
 #pragma once
+#include "kernel/cause.hpp"
+#include "kernel/ftrace.hpp"
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +36,7 @@ struct Facts {
         module,         // loaded, or built in and with parameters
     };
 
+    bool sysfs = true;           // mounted
     bool btf = true;             // /sys/kernel/btf/vmlinux
     bool tracefs = true;         // mounted and readable
     bool tracefs_closed = false; // mounted, but not for this user
@@ -41,6 +44,8 @@ struct Facts {
     bool ring_buffer = true;     // BPF_MAP_TYPE_RINGBUF
     bool session = true;         // kprobe sessions: BTF has both of kSessionFunctions
     bool module_types = true;    // BTF objects of modules can be had: CAP_SYS_ADMIN
+    Ftrace ftrace = Ftrace::on;
+    bool kernel_names = true; // kernel.kptr_restrict does not hide addresses from everybody
 
     // Whether perf_event_open(2) may be used, by which kprobes and tracepoints attach too. Asked
     // for only where the answer matters: opening the first one takes the kernel a millisecond.
@@ -62,7 +67,8 @@ Facts live_facts();
 // Of members it says what `types` say, if those come from elsewhere.
 Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelBtf> types = {});
 
-// Lines "btf", "tracefs", "kprobes", "ring_buffer", "session" (the features that are there) and
+// Lines "btf", "tracefs", "kprobes", "ring_buffer", "session" (the features that are there),
+// "ftrace_off" and
 // "function NAME", "site NAME", "btf_tracepoint NAME",
 // "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
 // listed is not there; but of members only those of lines "lacks_member STRUCT.NAME" are not.
@@ -75,8 +81,9 @@ bool reachable(const std::string& path);
 // Where tracefs is; empty if it is nowhere.
 std::string tracefs_path();
 
-// "CAP_BPF", "CAP_PERFMON" that this process lacks and needs for any tracing; empty if none.
-std::string missing_capabilities();
+// The capabilities that this process lacks for any tracing: Cause::no_capability or, where it has
+// them in a user namespace of its own only, Cause::user_namespace.
+Obstacle missing_privilege();
 
 // "confidentiality", "integrity" or "" from /sys/kernel/security/lockdown.
 std::string lockdown_mode();

@@ -2,7 +2,7 @@
 #include "kernel/types.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "probe/unpack.hpp"
+#include "base/unpack.hpp"
 #include <algorithm>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -72,7 +72,7 @@ std::unique_ptr<KernelBtf> types_from_elsewhere(std::string_view given)
         auto types = read_types(file);
         if (!types || types->empty())
             fail(cat("read kernel types from ", file), types ? EINVAL : errno,
-                 "a file of raw BTF, or an ELF file with it");
+                 "use a file of raw BTF, or an ELF file that has BTF");
         return types;
     }
     if (::access("/sys/kernel/btf/vmlinux", R_OK) == 0)

@@ -24,7 +24,7 @@ constexpr Show costly(std::string_view option) { return {Show::When::costly, opt
 
 struct Column {
     std::string_view key;    // JSON and --columns name, with the unit: lat_us
-    std::string_view header; // text; BCC's
+    std::string_view header; // text; BCC's; of "TIME-ZONE" the zone's own name
     int width;               // > 0: left-aligned, < 0: right-aligned, 0: the rest of the line
     std::string_view help;
     Show show;
@@ -57,7 +57,7 @@ consteval auto getter_row()
         return std::type_identity<typename GetterRow<decltype(&decltype(Get)::operator())>::type>{};
 }
 
-// Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
+// Row is a parameter of its own for the linkage: see Store in tool/option.hpp.
 template <class Row, auto Get, auto... Path>
 struct Getter {
     static Value get(const void* row)

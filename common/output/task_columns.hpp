@@ -8,7 +8,7 @@ namespace corebox
 {
 namespace detail
 {
-// Row is a parameter of its own for the linkage: see Store in cli/option.hpp.
+// Row is a parameter of its own for the linkage: see Store in tool/option.hpp.
 template <class Row, auto Task>
 struct TaskTimes {
     static Value since(const void* row) { return SinceFirst{of(row)}; }

@@ -123,13 +123,13 @@ FunctionPattern::FunctionPattern(std::string_view text, Syntax syntax) : text_(t
             char why[128];
             ::regerror(code, regex_.get(), why, sizeof why);
             delete regex_.release();
-            fail_usage(cat("'", text, "' is no regular expression: ", why));
+            fail_usage(cat("'", text, "' is not a regular expression: ", why));
         }
     } else {
         start_ = text_.substr(0, text_.find_first_of("*?[\\"));
     }
     if (text.empty())
-        fail_usage("an empty pattern chooses no function");
+        fail_usage("an empty pattern matches no function");
 }
 
 bool FunctionPattern::fits(const std::string& name) const

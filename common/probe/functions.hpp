@@ -160,7 +160,7 @@ inline constexpr int kUprobeMulti = 48;
 template <class Options>
 FunctionProbes& probes_of(const auto& session)
 {
-    return *static_cast<const Options*>(session.options)->probes;
+    return *session.template options_as<Options>().probes;
 }
 
 // A rung of points; &P::program goes to the member function Attach of the FunctionProbes that the

@@ -10,35 +10,35 @@ namespace corebox
 namespace
 {
 
-constexpr std::string_view kNoPerfEvents =
-    "perf events want CAP_SYS_ADMIN while kernel.perf_event_paranoid is above 2";
-
-// What stands against a program of a rung that attaches by perf_event_open(2), beside its section.
-// One of "uprobe" does not in a rung that attaches it to many at once.
-std::string perf_obstacle(const Rung& rung, std::string_view section, const Facts& facts)
+// What stands in the way of a program of a rung: of its section, and of how it attaches.
+Obstacles find_obstacles(const Rung& rung, std::string_view section, const Facts& facts)
 {
+    // What attaches by perf_event_open(2). A program of "uprobe" does not in a rung that attaches
+    // it to many at once.
     constexpr std::string_view kKinds[] = {"kprobe", "kretprobe",  "uprobe",    "uretprobe",
                                            "tp",     "tracepoint", "perf_event"};
     const std::string_view kind = section.substr(0, section.find('/'));
+    Obstacles found;
+    if (Obstacle o = find_obstacle(section, facts))
+        found.push_back(std::move(o));
     if (rung.name.ends_with(".multi") || std::ranges::find(kKinds, kind) == std::end(kKinds) ||
         facts.perf_events())
-        return {};
-    // A missing function is not told here: a tool learns of it only when it attaches.
-    const bool tracepoint = kind == "tp" || kind == "tracepoint";
-    const bool kprobe = kind == "kprobe" || kind == "kretprobe";
-    std::string also = tracepoint || (kprobe && !facts.kprobes) ? obstacle(section, facts) : "";
-    if (!also.empty() && (kprobe || facts.tracefs))
-        return also; // not there at all: no setting mends that
-    return cat(also, also.empty() ? "" : "; ", kNoPerfEvents);
+        return found;
+    // A tool learns of a missing function only when it attaches.
+    if (!found.empty() && found[0].cause == Cause::no_function)
+        found.clear();
+    constexpr Cause kAbsent[] = {Cause::no_kprobes, Cause::no_tracepoint, Cause::no_sysfs};
+    if (found.empty() || std::ranges::find(kAbsent, found[0].cause) == std::end(kAbsent))
+        found.push_back({Cause::no_perf_events});
+    return found;
 }
 
-std::string no_tracefs(const Facts& facts)
+Cause tracefs_cause(const Facts& facts)
 {
-    if (facts.tracefs)
-        return {};
-    return facts.tracefs_closed
-               ? "tracefs is not readable here (needs CAP_DAC_READ_SEARCH, or a mount for a group)"
-               : "tracefs is not mounted (mount -t tracefs tracefs /sys/kernel/tracing)";
+    return facts.tracefs         ? Cause::none
+           : !facts.sysfs        ? Cause::no_sysfs
+           : facts.tracefs_closed ? Cause::tracefs_hidden
+                                 : Cause::no_tracefs;
 }
 
 } // namespace
@@ -64,51 +64,55 @@ bool at_return(std::string_view section)
            section.starts_with("uretprobe") || section.starts_with("tracepoint/syscalls/sys_exit_");
 }
 
-std::string obstacle(std::string_view section, const Facts& facts)
+Obstacle find_obstacle(std::string_view section, const Facts& facts)
 {
     const auto slash = section.find('/');
     const std::string_view kind = section.substr(0, slash);
-    std::string_view target =
-        slash == section.npos ? std::string_view{} : section.substr(slash + 1);
+    std::string target(slash == section.npos ? "" : section.substr(slash + 1));
     if (target.starts_with('%')) // a slot that is filled at run time
-        target = {};
+        target.clear();
     using enum Facts::Name;
     const auto lacks = [&](Facts::Name what) { return facts.has(what, target) == Answer::no; };
+    // Last, after what no setting changes.
+    const auto silent = [&]() -> Obstacle {
+        if (facts.ftrace == Ftrace::on || !depends_on_ftrace(section))
+            return {};
+        return ftrace_obstacle(facts.ftrace);
+    };
 
     if (kind == "fentry" || kind == "fexit" || kind == "tp_btf") {
         if (!facts.btf)
-            return "no kernel BTF (CONFIG_DEBUG_INFO_BTF)";
+            return {facts.sysfs ? Cause::no_btf : Cause::no_sysfs};
         if (target.empty()) // set before load
-            return {};
+            return silent();
         if (kind == "tp_btf")
-            return lacks(btf_tracepoint) ? cat("no tracepoint ", target, " in BTF") : "";
+            return lacks(btf_tracepoint) ? Obstacle{Cause::no_btf_tracepoint, target} : Obstacle{};
         if (lacks(btf_function))
-            return cat("no function ", target, " in BTF");
+            return {Cause::no_btf_function, target};
         if (lacks(known_argument))
-            return cat("BTF does not tell the argument of ", target);
-        return lacks(ftrace_site) ? cat(target, " has no ftrace site") : "";
+            return {Cause::unknown_argument, target};
+        return lacks(ftrace_site) ? Obstacle{Cause::no_ftrace_site, target} : silent();
     }
     if (kind == "tp" || kind == "tracepoint") {
         if (!facts.tracefs)
-            return no_tracefs(facts);
-        if (target.empty()) // chosen at run time
-            return {};
-        return lacks(tracepoint) ? cat("no tracepoint ", target) : "";
+            return {tracefs_cause(facts)};
+        // Without a target it is chosen at run time.
+        return !target.empty() && lacks(tracepoint) ? Obstacle{Cause::no_tracepoint, target}
+                                                    : Obstacle{};
     }
     if (const auto functions = session_functions(section); !functions.empty()) {
         if (!facts.btf || !facts.session)
-            return "no kprobe sessions (6.10)";
+            return {Cause::no_sessions};
         const bool any = std::ranges::any_of(functions, [&](std::string_view function) {
             return facts.has(ftrace_site, function) != Answer::no;
         });
-        return any ? "" : cat("no function ", target);
+        return any ? silent() : Obstacle{Cause::no_function, target};
     }
     if (kind.starts_with("kprobe") || kind.starts_with("kretprobe")) {
         if (!facts.kprobes)
-            return "no kprobes (CONFIG_KPROBE_EVENTS)";
-        if (target.empty())
-            return {};
-        return lacks(ftrace_site) ? cat("no function ", target) : "";
+            return {facts.sysfs ? Cause::no_kprobes : Cause::no_sysfs};
+        return !target.empty() && lacks(ftrace_site) ? Obstacle{Cause::no_function, target}
+                                                     : silent();
     }
     return {};
 }
@@ -116,34 +120,33 @@ std::string obstacle(std::string_view section, const Facts& facts)
 namespace
 {
 
-// Whether a rung can be tried; fills the programs it needs.
-std::string try_rung(const Rung& rung, const void* progs, const Facts& facts,
-                     const Refusals& refused, Targets targets, std::vector<bpf_program*>& programs)
+// What stands in the way of a rung; fills the programs it needs.
+Obstacles try_rung(const Rung& rung, const void* progs, const Facts& facts,
+                   const Refusals& refused, Targets targets, std::vector<bpf_program*>& programs)
 {
-    std::string last;
     if (rung.obstacle)
-        if (std::string reason = rung.obstacle(facts); !reason.empty())
-            return reason;
+        if (Obstacle o = rung.obstacle(facts))
+            return {std::move(o)};
     if (!rung.function.empty() && facts.btf &&
         facts.has(Facts::Name::own_function, rung.function) == Answer::no)
-        return cat("this kernel has no ", rung.function, "()");
+        return {{Cause::no_kernel_function, std::string(rung.function)}};
+    Obstacles last;
     for (const Probe& p : rung.probes) {
         if (!p.program)
             break;
         bpf_program* program = p.program(progs);
         const auto r = refused.find(std::string_view(bpf_program__name(program)));
         const std::string section = target_section(bpf_program__section_name(program), targets);
-        std::string reason = r != refused.end() ? r->second : perf_obstacle(rung, section, facts);
-        if (reason.empty())
-            reason = obstacle(section, facts);
-        if (reason.empty())
+        Obstacles found =
+            r != refused.end() ? Obstacles{r->second} : find_obstacles(rung, section, facts);
+        if (found.empty())
             programs.push_back(program);
-        else if (!p.optional || reason.starts_with(kRefusedLoad))
-            return reason; // not lacking but refused: its other half would be taken alone
+        else if (!p.optional || found[0].cause == Cause::load_refused)
+            return found; // not lacking but refused: its other half would be taken alone
         else
-            last = std::move(reason);
+            last = std::move(found);
     }
-    return programs.empty() ? last : std::string();
+    return programs.empty() ? last : Obstacles{};
 }
 
 // Whether all that a need's first rung attaches are slots that nothing fills in this run.
@@ -204,11 +207,12 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
             if (rung.name.empty() || met)
                 break;
             std::vector<bpf_program*> programs;
-            std::string reason = force && !is_forced(rung)
-                                     ? cat("COREBOX_PROBES=", forced)
-                                     : try_rung(rung, progs, facts, refused, targets, programs);
-            met = reason.empty();
-            plan.steps.push_back({&need, &rung, met, std::move(reason),
+            Obstacles obstacles =
+                force && !is_forced(rung)
+                    ? Obstacles{{Cause::forced_other, std::string(forced)}}
+                    : try_rung(rung, progs, facts, refused, targets, programs);
+            met = obstacles.empty();
+            plan.steps.push_back({&need, &rung, met, std::move(obstacles),
                                   met ? slot_functions(programs, targets) : std::string()});
             if (!met)
                 continue;
@@ -234,13 +238,24 @@ std::string Plan::why_unmet() const
             continue;
         names += cat(names.empty() ? "" : ", ", step.rung->name);
         const bool same = i + 1 < steps.size() && steps[i + 1].need == unmet &&
-                          steps[i + 1].reason == step.reason;
+                          steps[i + 1].obstacles == step.obstacles;
         if (same)
             continue;
-        out += cat(out.empty() ? "" : "; ", names, ": ", step.reason);
+        out += cat(out.empty() ? "" : "; ", names, ": ", describe(step.obstacles));
         names.clear();
     }
     return out;
+}
+
+std::string Plan::fix_unmet() const
+{
+    std::vector<std::string> least;
+    for (const Step& step : steps)
+        if (step.need == unmet)
+            if (auto fixes = list_fixes(step.obstacles);
+                !fixes.empty() && (least.empty() || fixes.size() < least.size()))
+                least = std::move(fixes);
+    return join_fixes(least);
 }
 
 std::string Plan::explain() const
@@ -252,7 +267,7 @@ std::string Plan::explain() const
         const bool last = i + 1 == steps.size() || steps[i + 1].need != step.need;
         if (first)
             out += cat(step.need->what, ":\n");
-        out += cat("  ", step.rung->name, ": ", step.taken ? "taken" : step.reason,
+        out += cat("  ", step.rung->name, ": ", step.taken ? "taken" : describe(step.obstacles),
                    step.functions.empty() ? "" : cat(" (", step.functions, ")"), "\n");
         if (step.taken && !step.rung->blind.empty())
             out += cat("    not seen: ", step.rung->blind, "\n");

@@ -53,8 +53,8 @@ struct Rung {
     std::array<Probe, 8> probes{};
     std::string_view blind{}; // what it does not see, for --explain
     AttachFn attach = nullptr;
-    // What stands against it beside its programs' sections; empty: nothing known.
-    std::string (*obstacle)(const Facts&) = nullptr;
+    // What stands in its way besides its programs' sections.
+    Obstacle (*obstacle)(const Facts&) = nullptr;
     // A function of the kernel itself: where BTF has it, there is what this rung is attached by, or
     // a helper that its programs call.
     std::string_view function{};
@@ -105,7 +105,7 @@ consteval Probe probe(bool optional)
 // rung<&Progs::enter, &Progs::leave>("kprobe"): all of them together.
 template <auto... Members>
 consteval Rung rung(std::string_view name, std::string_view blind = {}, AttachFn attach = nullptr,
-                    std::string (*obstacle)(const Facts&) = nullptr)
+                    Obstacle (*obstacle)(const Facts&) = nullptr)
 {
     return {name, {detail::probe<Members>(false)...}, blind, attach, obstacle};
 }
@@ -117,16 +117,14 @@ consteval Rung rung_any(std::string_view name, std::string_view blind = {})
     return {name, {detail::probe<Members>(true)...}, blind, nullptr};
 }
 
-// Why a program cannot be used, by its name: learned when the kernel refused it. Begins with this
-// where it was the verifier.
-inline constexpr std::string_view kRefusedLoad = "load: ";
-using Refusals = std::map<std::string, std::string, std::less<>>;
+// Why a program cannot be used, by its name: learned when the kernel refused it.
+using Refusals = std::map<std::string, Obstacle, std::less<>>;
 
 struct Step {
     const Need* need;
     const Rung* rung;
     bool taken;
-    std::string reason;      // why not, or empty
+    Obstacles obstacles; // why not, or empty
     std::string functions{}; // of a taken rung with slots: what they were filled with
 };
 
@@ -140,6 +138,8 @@ struct Plan {
     std::string explain() const;
     // "fentry, kprobe: md_mod is not loaded; tracepoint: ...": why no rung of `unmet` is met.
     std::string why_unmet() const;
+    // What lets one rung of the unmet need be taken, and requires the least; empty: none is known.
+    std::string fix_unmet() const;
 };
 
 // `forced` is COREBOX_PROBES: of a need's rungs only the named ones, where it has one of them.
@@ -147,8 +147,7 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
              const Refusals& refused, const std::function<bool(std::string_view)>& given,
              std::string_view forced, Targets targets = {});
 
-// What stands against a section ("fexit/vfs_read") on a kernel with these facts; empty: nothing
-// known.
-std::string obstacle(std::string_view section, const Facts& facts);
+// What stands in the way of a section ("fexit/vfs_read") on a kernel with these facts.
+Obstacle find_obstacle(std::string_view section, const Facts& facts);
 
 } // namespace corebox

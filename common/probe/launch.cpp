@@ -2,8 +2,9 @@
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
 #include "probe/session.hpp"
+#include "session/cgroup.hpp"
+#include "session/transport.hpp"
 #include <algorithm>
-#include <bit>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -20,7 +21,6 @@ namespace corebox
 namespace
 {
 
-constexpr std::uint32_t kRingBytes = 2 << 20;
 constexpr std::size_t kLogBytes = 16 << 10;
 
 // libbpf tells which program a load failed for only in its messages. They come through a callback
@@ -90,15 +90,17 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
 
 std::string privilege_hint()
 {
-    if (const auto missing = missing_capabilities(); !missing.empty())
-        return cat("needs ", missing, ": run it as root, or grant them with setcap");
+    if (const Obstacle missing = missing_privilege())
+        return cat(missing.text(), "; ", missing.fix());
     if (const auto mode = lockdown_mode(); !mode.empty())
         return cat("kernel lockdown is in mode ", mode);
     // Kernels before 5.11 count BPF maps against it, and it was to be raised.
     rlimit locked{};
     if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
-        return cat("RLIMIT_MEMLOCK is ", locked.rlim_cur >> 10,
-                   " KiB: raise it, or grant CAP_SYS_RESOURCE");
+    {
+        const Obstacle memory{Cause::locked_memory, cat(locked.rlim_cur >> 10)};
+        return cat(memory.text(), "; ", memory.fix());
+    }
     return "see kernel.unprivileged_bpf_disabled, LSM policy, and whether this is a container";
 }
 
@@ -188,13 +190,13 @@ std::uint64_t unreturned_calls(const bpf_map* args)
     return of_gone_threads(args, [](auto) { return 1; });
 }
 
-Launcher::Launcher(const Session& session, const Command& command)
-    : session_(session), command_(command)
+Launcher::Launcher(const Session& session)
+    : session_(session)
 {
     g_log.verbose = session.verbose;
     libbpf_set_print(on_libbpf);
-    if (const auto missing = missing_capabilities(); !missing.empty())
-        fail(cat("tracing needs ", missing), EPERM, "run it as root, or grant them with setcap");
+    if (const Obstacle missing = missing_privilege())
+        fail(missing.text(), 0, missing.fix());
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     facts_ = live_facts();
@@ -218,12 +220,17 @@ Launcher::Launcher(const Session& session, const Command& command)
     perf_buffer_ = !facts_.ring_buffer || forced_.find("perf_buffer") != forced_.npos;
 }
 
-void Launcher::prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns,
-                              const task_filter& filter, bpf_program* fork, bpf_program* free)
+void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
+                              const task_filter& filter)
 {
+    const auto [ids, cgroup_path, cgroups, mntns] = maps;
     always_.clear();
     if (filter.by_tree)
-        always_ = {fork, free};
+        always_ = {programs.fork, programs.free};
+    if (filter.by_cgroup)
+        always_.push_back(programs.cgroup_mkdir);
+    cgroup_path_ = filter.by_cgroup ? cgroup_path : nullptr;
+    bpf_map__set_autocreate(cgroup_path, filter.by_cgroup);
     // A map that nothing asks for costs memory for nothing.
     bpf_map__set_autocreate(ids, filter.by_tree || filter.by_pid_list || filter.by_tid_list);
     if (filter.by_tree && filter.pidns) // two entries for each process
@@ -245,19 +252,7 @@ void Launcher::prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns,
 
 void Launcher::prepare_events(bpf_map* events, event_config& config)
 {
-    if (perf_buffer_) {
-        config.perf = true;
-        bpf_map__set_type(events, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-        bpf_map__set_key_size(events, sizeof(int));
-        bpf_map__set_value_size(events, sizeof(int));
-        bpf_map__set_max_entries(events, std::uint32_t(libbpf_num_possible_cpus()));
-        return;
-    }
-    // A power of two of at least a page.
-    const std::uint32_t bytes =
-        session_.buffer_bytes() ? std::bit_ceil(session_.buffer_bytes()) : kRingBytes;
-    bpf_map__set_max_entries(events, bytes);
-    config.wakeup_bytes = std::min<std::uint32_t>(bytes / 4, 64 << 10);
+    like_events_ = prepare_event_map(events, config, perf_buffer_, session_.buffer_bytes());
 }
 
 // One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and
@@ -345,6 +340,21 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
     };
 }
 
+void Launcher::prepare_histograms(bpf_map* map) const
+{
+    // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others
+    // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
+    // What is allocated beforehand is so for each CPU: then for fewer keys.
+    constexpr __u32 kKeysBeforehand = 512;
+    if (!(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) ||
+        std::ranges::all_of(plan_.load, [](const bpf_program* p) {
+            return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
+        }))
+        return;
+    bpf_map__set_map_flags(map, 0);
+    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kKeysBeforehand));
+}
+
 int Launcher::argument(std::string_view tracepoint, std::string_view type) const
 {
     const auto known = targets_.find(cat("btf_trace_", tracepoint));
@@ -360,12 +370,12 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     plan_ = resolve(
         needs, progs, facts_, refused_,
         [this](std::string_view name) {
-            return session_.given(name) || (name == "--" && command_.pid());
+            return session_.given(name) || (name == "--" && session_.tree_root);
         },
         forced_, session_.targets);
     if (plan_.unmet)
         fail(cat("cannot observe ", plan_.unmet->what, " on this kernel (", plan_.why_unmet(), ")"),
-             0);
+             0, plan_.fix_unmet());
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {
@@ -392,7 +402,7 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     g_log.text.clear();
 }
 
-bool Launcher::refuse(std::string_view program, std::string reason)
+bool Launcher::refuse(std::string_view program, Obstacle reason)
 {
     const bool planned = std::ranges::any_of(
         plan_.load, [&](const bpf_program* p) { return program == bpf_program__name(p); });
@@ -406,8 +416,10 @@ bool Launcher::loaded(int result, bpf_object*)
         return true;
     }
     if (result == -ESRCH && !facts_.btf) // libbpf found none elsewhere either
-        fail("this kernel has no BTF (/sys/kernel/btf/vmlinux)", 0,
-             "give its types with --btf, or build it with CONFIG_DEBUG_INFO_BTF");
+    {
+        const Obstacle o{facts_.sysfs ? Cause::no_types : Cause::no_sysfs};
+        fail(o.text(), 0, o.fix());
+    }
     const auto [program, message] = blamed_program(g_log.text);
     const auto is_session = [&program = program](const bpf_program* p) {
         return program == bpf_program__name(p) &&
@@ -421,20 +433,20 @@ bool Launcher::loaded(int result, bpf_object*)
         handlers_.remove();
         return false;
     }
-    if (result != -EPERM && refuse(program, cat(kRefusedLoad, message)))
+    if (result != -EPERM && refuse(program, {Cause::load_refused, message}))
         return false;
     if (result == -EPERM || result == -EACCES)
         fail("load the BPF programs", -result, privilege_hint());
     fail(
         cat("load the BPF programs", program.empty() ? "" : cat(" (", program, ": ", message, ")")),
-        -result, session_.verbose ? "" : "--verbose prints the kernel's reasons");
+        -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
 {
     const auto add = [&](filter_kind kind, std::uint32_t id) {
-        const std::uint64_t key = FILTER_KEY(kind, id);
-        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &id, BPF_ANY) != 0)
+        const std::uint64_t key = FILTER_KEY(kind, id), named = 0;
+        if (bpf_map_update_elem(bpf_map__fd(ids), &key, &named, BPF_ANY) != 0)
             fail("fill the process filter", errno);
     };
     if (filter.by_pid_list)
@@ -444,7 +456,7 @@ void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
         for (const auto tid : session_.tids)
             add(FILTER_TID, tid);
     if (filter.by_tree)
-        add(FILTER_TREE, command_.pid());
+        add(FILTER_TREE, session_.tree_root);
 }
 
 KernelMemory& Launcher::memory()
@@ -484,8 +496,10 @@ bool Launcher::attach()
     for (bpf_program* program : always_) {
         links_.emplace_back(bpf_program__attach(program));
         if (!links_.back())
-            fail("follow the command's processes", errno);
+            fail(cat("attach ", bpf_program__name(program)), errno, privilege_hint());
     }
+    if (cgroup_path_)
+        fill_cgroup_path(bpf_map__fd(cgroup_path_), find_cgroup(session_.cgroup));
     // Links are destroyed in their order. Ends of calls go last: a beginning that is still seen
     // then has its end, and is no loss.
     std::vector<Link> ends;
@@ -502,8 +516,9 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name, cat("attach: ",
-                             strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)))) {
+        if (refuse(name,
+                   {Cause::attach_refused,
+                    strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)
@@ -524,6 +539,13 @@ bool Launcher::attach()
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);
     return true;
+}
+
+bool Launcher::depends_on_ftrace() const
+{
+    return std::ranges::any_of(plan_.load, [](const bpf_program* p) {
+        return corebox::depends_on_ftrace(bpf_program__section_name(p));
+    });
 }
 
 std::vector<const bpf_program*> Launcher::programs(Kept kept) const

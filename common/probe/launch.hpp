@@ -3,10 +3,11 @@
 // the kernel refuses a program, remember that and begin again with the next rung.
 #pragma once
 #include "abi/event.h"
+#include "base/begins_with.hpp"
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
 #include "session/account.hpp"
-#include "session/loop.hpp"
+#include "session/session.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>
 #include <concepts>
@@ -71,6 +72,12 @@ concept HasThreads = requires(S* s)
 {
     s->maps.cb_threads;
 };
+// Of bpf/hist.bpf.h: HISTS().
+template <class S>
+concept HasHists = requires(S* s)
+{
+    s->maps.cb_hists;
+};
 template <class S>
 concept HasGeneration = requires(S* s)
 {
@@ -111,7 +118,7 @@ class Launcher
 public:
     // Fails where nothing can be traced at all (capabilities); raises RLIMIT_MEMLOCK, which
     // kernels before 5.11 count BPF maps against.
-    Launcher(const Session& session, const Command& command);
+    explicit Launcher(const Session& session);
 
     const Facts& facts() const { return facts_; }
     const Plan& plan() const { return plan_; }
@@ -121,15 +128,25 @@ public:
         return std::ranges::find(plan_.load, program) != plan_.load.end();
     }
     bool perf_buffer() const { return perf_buffer_; }
+    // Whether a program of the plan fires only while ftrace is on.
+    bool depends_on_ftrace() const;
 
     // Maps of filter.bpf.h and event.bpf.h; null where the tool has none.
-    void prepare_filter(bpf_map* ids, bpf_map* cgroups, bpf_map* mntns, const task_filter& filter,
-                        bpf_program* fork, bpf_program* free);
+    struct FilterMaps {
+        bpf_map *ids, *cgroup_path, *cgroups, *mntns;
+    };
+    struct FilterPrograms {
+        bpf_program *fork, *free, *cgroup_mkdir;
+    };
+    void prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
+                        const task_filter& filter);
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
     // has a line for each map with the programs that use it.
     void choose(std::span<const Need> needs, const void* progs, bpf_object* object,
                 std::string_view uses);
+    // Sets how a map of HISTS() allocates, for the programs that will use it. Once chosen.
+    void prepare_histograms(bpf_map* map) const;
     // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
     int argument(std::string_view tracepoint, std::string_view type) const;
     // What to open the object with; the path in it is filled by choose().
@@ -150,19 +167,20 @@ public:
     std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
-    bool refuse(std::string_view program, std::string reason);
+    bool refuse(std::string_view program, Obstacle reason);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
 
     const Session& session_;
-    const Command& command_;
     Facts facts_;
     Refusals refused_;
     Plan plan_;
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
+    bpf_map* cgroup_path_ = nullptr;   // with --cgroup
+    Fd like_events_;                   // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;
@@ -199,6 +217,7 @@ struct Attachment {
     std::vector<Fd> sessions;
     bool perf_buffer = false;
     std::vector<const bpf_program*> programs;
+    bool on_ftrace = false; // some programs fire only while ftrace is on
 
     S* operator->() const { return skeleton.get(); }
     void detach()
@@ -224,14 +243,13 @@ struct Attachment {
 template <Skel S, class Configure, class OpenBuffers = void (*)(S&, bool),
           class Resolved = void (*)(S&, const Launcher&)>
 Attachment<S> launch(
-    const Session& session, const Command& command, std::span<const Need> needs,
-    Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
+    const Session& session, std::span<const Need> needs, Configure&& configure, OpenBuffers&& open_buffers = [](S&, bool) {},
     Resolved&& resolved = [](S&, const Launcher&) {})
 {
-    Launcher launcher(session, command);
+    Launcher launcher(session);
     task_filter filter{};
     if constexpr (HasFilter<S>)
-        filter = make_filter(session, command.pid());
+        filter = make_filter(session);
     for (;;) {
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options()));
@@ -240,13 +258,17 @@ Attachment<S> launch(
         S& s = *a.skeleton;
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
-            launcher.prepare_filter(s.maps.cb_filter_ids, s.maps.cb_cgroup_map, s.maps.cb_mntns_map,
-                                    filter, s.progs.cb_tree_fork, s.progs.cb_tree_free);
+            launcher.prepare_filter(
+                {s.maps.cb_filter_ids, s.maps.cb_cgroup_path, s.maps.cb_cgroup_map,
+                 s.maps.cb_mntns_map},
+                {s.progs.cb_tree_fork, s.progs.cb_tree_free, s.progs.cb_cgroup_mkdir}, filter);
         }
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
         launcher.choose(needs, &s.progs, s.obj, S::map_uses);
+        if constexpr (HasHists<S>)
+            launcher.prepare_histograms(s.maps.cb_hists);
         resolved(s, std::as_const(launcher));
         if (!launcher.loaded(S::load(&s), s.obj))
             continue;
@@ -258,22 +280,13 @@ Attachment<S> launch(
         a.links = launcher.take_links();
         a.sessions = launcher.take_sessions();
         a.perf_buffer = launcher.perf_buffer();
+        a.on_ftrace = launcher.depends_on_ftrace();
         using Kept = Launcher::Kept;
         a.programs = launcher.programs(HasArgs<S> || HasThreads<S> ? Kept::all
                                        : HasStarts<S>              ? Kept::by_kprobes
                                                                    : Kept::none);
         return a;
     }
-}
-
-// What every shape does before load: the tool's own setup, then its configuration.
-template <Skel S, class Options, class Setup>
-void configure(S& s, Options& options, const Session& session, Setup setup)
-{
-    if (setup)
-        setup(s, options, session);
-    if constexpr (HasConfig<S>)
-        s.rodata->cfg = options;
 }
 
 } // namespace corebox

@@ -113,7 +113,7 @@ std::vector<ObjectFile> mapped_files(std::uint32_t pid)
 {
     const auto maps = read_file(cat("/proc/", pid, "/maps"));
     if (!maps)
-        fail(cat("read what process ", pid, " has mapped"), errno);
+        fail(cat("cannot read what process ", pid, " has mapped"), errno);
     const Fd root = root_of(pid);
     std::set<std::tuple<std::uint64_t, std::uint64_t, std::string_view>> known;
     std::vector<ObjectFile> files;
@@ -146,17 +146,17 @@ std::vector<Object> objects_of(const PointPattern& pattern, std::span<const std:
     for (const std::uint32_t pid : processes(pids)) {
         if (pattern.of_program) {
             if (!pid)
-                fail_usage("a pattern that begins with ':' needs -p");
+                fail_usage("a pattern that begins with ':' requires -p");
             objects.push_back(open_object(Fd(), cat("/proc/", pid, "/exe")));
         } else if (pattern.object.empty()) {
             if (!pid)
-                fail_usage("which library or program? u:LIB:PROBE, or -p PID");
+                fail_usage("missing library or program; use u:LIB:PROBE or -p PID");
             std::ranges::move(mapped_objects(pid), std::back_inserter(objects));
         } else {
             objects.push_back(find_object(pattern.object, pid));
         }
         if (!objects.empty() && !objects.back())
-            fail(cat("find a library, program or file ",
+            fail(cat("cannot find a library, program or file ",
                      pattern.object.empty() ? "of the process" : pattern.object,
                      pid ? cat(" in process ", pid) : ""),
                  ENOENT);
@@ -310,9 +310,9 @@ PointPattern::PointPattern(std::string_view text)
         name = rest;
     }
     if (name.empty())
-        fail_usage(cat("'", text, "' names nothing to trace"));
+        fail_usage(cat("'", text, "' matches nothing to trace"));
     if (kind == Point::Kind::tracepoint && name.find(':') == name.size() - 1)
-        fail_usage(cat("'", text, "' is no t:CATEGORY:EVENT"));
+        fail_usage(cat("'", text, "' is not of the form t:CATEGORY:EVENT"));
 }
 
 std::shared_ptr<const ObjectFile> find_object(std::string_view name, std::uint32_t pid)
@@ -354,7 +354,8 @@ std::vector<std::string> all_tracepoints()
 {
     const std::string tracefs = tracefs_path();
     if (tracefs.empty())
-        fail(cat("list tracepoints: ", obstacle("tracepoint", live_facts())), 0);
+        if (const Obstacle o = find_obstacle("tracepoint", live_facts()); o)
+            fail(cat("list tracepoints: ", o.text()), 0, o.fix());
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
     for (const std::string& category : entries(events))
@@ -401,7 +402,7 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
         if (!file) {
             if (which.object.empty() && !which.of_program)
                 continue; // one of many mapped files
-            fail(cat("read ", object->path), 0, "it is no ELF file");
+            fail(cat("read ", object->path), 0, "it is not an ELF file");
         }
         if (which.kind == Point::Kind::user)
             add_functions(points, object, *file, pattern, open);

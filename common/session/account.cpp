@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/account.hpp"
 #include "base/text.hpp"
+#include "output/clock.hpp"
+#include "tool/tool.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -20,7 +22,8 @@ std::uint64_t sum(std::span<const cpu_account> slots, __u64 cpu_account::*member
     return total;
 }
 
-// "12 lost (10 buffer full, 2 map full)"
+} // namespace
+
 std::string describe(const Lost& lost)
 {
     std::string causes;
@@ -33,12 +36,11 @@ std::string describe(const Lost& lost)
     add(lost.stack, "stack map full");
     add(lost.skipped, "nested");
     add(lost.returns, "without a return");
-    add(lost.cut, "unread at the end");
+    add(lost.unread, "unread at the end");
     return causes.empty() ? cat(lost.total(), " lost") : cat(lost.total(), " lost (", causes, ")");
 }
 
-// The option that gives more room where it is short.
-std::string hint(const Tool& tool, const Lost& lost)
+std::string loss_hint(const Tool& tool, const Lost& lost)
 {
     const auto own = [&](std::string_view name) {
         return std::ranges::find(tool.options, name, &Option::name) != tool.options.end();
@@ -54,30 +56,19 @@ std::string hint(const Tool& tool, const Lost& lost)
     if (lost.skipped && std::ranges::any_of(tool.needs, [](const Need& need) {
             return std::ranges::find(need.rungs, "kprobe", &Rung::name) != need.rungs.end();
         }))
-        return "; COREBOX_PROBES=kprobe loses none so";
+        return "; COREBOX_PROBES=kprobe avoids this loss";
     return {};
 }
 
-void put_lost(std::string& out, const Lost& lost)
+std::string describe(const Totals& totals)
 {
-    const auto number = [&](std::string_view key, std::uint64_t n) {
-        put_json_key(out, key);
-        put_number(out, n);
-    };
-    number("lost", lost.total());
-    number("lost_buffer", lost.ring);
-    number("lost_map", lost.map);
-    number("lost_stack", lost.stack);
-    number("lost_nested", lost.skipped);
-    number("lost_return", lost.returns);
-    number("lost_unread", lost.cut);
+    return cat(totals.seen(), " seen = ", totals.printed, " printed + ", totals.filtered,
+               " filtered + ", describe(totals.lost));
 }
 
-} // namespace
-
-Account::Account(const Session& session, std::span<const cpu_account> kernel,
-                 std::vector<const bpf_program*> programs)
-    : session_(session), kernel_(kernel), programs_(std::move(programs))
+Account::Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs,
+                 bool depends_on_ftrace)
+    : ftrace(depends_on_ftrace, monotonic_ns()), kernel_(kernel), programs_(std::move(programs))
 {
 }
 
@@ -89,7 +80,8 @@ Lost Account::lost() const
               .map = sum(kernel_, &cpu_account::lost_map),
               .stack = sum(kernel_, &cpu_account::lost_stack) + stackless,
               .skipped = sum(kernel_, &cpu_account::lost_nested) + nested,
-              .returns = sum(kernel_, &cpu_account::lost_return) + unreturned};
+              .returns = sum(kernel_, &cpu_account::lost_return) + unreturned,
+              .unread = unread};
     // fentry and tracing programs that would nest in themselves on one CPU are skipped by the
     // kernel, which counts it (bpf_prog_info.recursion_misses, 5.12+; before, it does not tell).
     for (const bpf_program* program : programs_) {
@@ -101,53 +93,12 @@ Lost Account::lost() const
     return lost;
 }
 
-void Account::report_losses(Output& output)
+Totals Account::totals() const
 {
-    const std::uint64_t now = monotonic_ns();
-    if (now - told_ns_ < 1'000'000'000)
-        return;
-    told_ns_ = now;
-    const Lost lost = this->lost();
-    if (lost == told_)
-        return;
-    told_ = lost;
-    say(session_.tool, cat(describe(lost), " so far", hint(session_.tool, lost)));
-    if (session_.format != Format::json)
-        return;
-    output.text() += "{\"lost\":{";
-    put_lost(output.text(), lost);
-    output.text() += "}}\n";
-    output.end_record();
-}
-
-Exit Account::finish(Output& output)
-{
-    const Lost lost = this->lost();
-    const std::uint64_t not_asked = filtered + kernel_filtered();
-    const std::uint64_t seen = printed + not_asked + lost.total();
-    if (session_.format == Format::json && output.state() == Output::State::open) {
-        std::string& out = output.text();
-        out += "{\"account\":{";
-        const auto number = [&](std::string_view key, std::uint64_t n) {
-            put_json_key(out, key);
-            put_number(out, n);
-        };
-        number("seen", seen);
-        number("printed", printed);
-        number("filtered", not_asked);
-        put_lost(out, lost);
-        out += "}}\n";
-    }
-    output.flush();
-    output.notice_closed();
-    if (output.state() == Output::State::closed)
-        return Exit::complete; // what nobody reads is not lost
-    if (output.state() == Output::State::failed)
-        throw Failure{Exit::output,
-                      cat("write to standard output: ", strerrordesc_np(output.error()))};
-    say(session_.tool,
-        cat(seen, " seen = ", printed, " printed + ", not_asked, " filtered + ", describe(lost)));
-    return lost.total() ? Exit::lost : Exit::complete;
+    return {.printed = printed,
+            .filtered = filtered + kernel_filtered(),
+            .lost = lost(),
+            .silent_ns = ftrace.silent_ns()};
 }
 
 } // namespace corebox

@@ -2,31 +2,26 @@
 // The exact account of a run: seen = printed + filtered + lost.
 #pragma once
 #include "abi/account.h"
-#include "session/session.hpp"
+#include "kernel/ftrace.hpp"
+#include "output/lost.hpp"
+#include <span>
+#include <string>
+#include <vector>
 
 struct bpf_program;
 
 namespace corebox
 {
 
-struct Lost {
-    std::uint64_t ring = 0;  // no room in the ring or perf buffer
-    std::uint64_t map = 0;   // a hash map was full
-    std::uint64_t stack = 0; // no stack id
-    // The kernel did not run the program, which was already running there; or no room so deep.
-    std::uint64_t skipped = 0;
-    std::uint64_t returns = 0; // seen to begin and never to end
-    std::uint64_t cut = 0;     // unread when the tool had to end at once
-
-    std::uint64_t total() const { return ring + map + stack + skipped + returns + cut; }
-    bool operator==(const Lost&) const = default;
-};
+struct Tool;
 
 class Account
 {
 public:
-    Account(const Session& session, std::span<const cpu_account> kernel,
-            std::vector<const bpf_program*> programs);
+    // `programs`: those of which the kernel may skip a run, and counts it. `depends_on_ftrace`:
+    // some of the run's programs fire only while ftrace is on.
+    Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs,
+            bool depends_on_ftrace = false);
 
     // What the shape reports: rows printed (or, in aggregates, events counted) and what user space
     // filtered.
@@ -39,22 +34,26 @@ public:
     // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
     std::uint64_t nested = 0;
 
-    // Tells of new losses, at most once a second: a line on stderr, a record in JSON.
-    void report_losses(Output& output);
-
-    // The account itself; returns the exit status that follows from it.
-    Exit finish(Output& output);
+    // Whether probes fell silent; the host looks at least once a second.
+    FtraceWatch ftrace;
+    // Records that were still in the buffer when the run had to end.
+    std::uint64_t unread = 0;
 
     Lost lost() const;
+    Totals totals() const;
 
 private:
     std::uint64_t kernel_filtered() const;
 
-    const Session& session_;
     std::span<const cpu_account> kernel_;
     std::vector<const bpf_program*> programs_;
-    Lost told_{};
-    std::uint64_t told_ns_ = 0;
 };
+
+// "12 lost (10 buffer full, 2 map full)"
+std::string describe(const Lost& lost);
+// "seen = printed + filtered + lost", in words.
+std::string describe(const Totals& totals);
+// "; see --buffer-size": the option that gives more room where it is short. Empty: there is none.
+std::string loss_hint(const Tool& tool, const Lost& lost);
 
 } // namespace corebox

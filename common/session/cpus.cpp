@@ -44,7 +44,7 @@ void MappedArray::map(bpf_map* array)
     memory_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(array), 0);
     if (memory_ == MAP_FAILED) {
         memory_ = nullptr;
-        fail("map the counters into memory", errno);
+        fail("cannot map the counters into memory", errno);
     }
 }
 

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
 #include "base/signals.hpp"
-#include "session/privileges.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 namespace corebox
 {
@@ -22,8 +16,15 @@ namespace
 {
 
 constexpr int kPollMs = 100;
+constexpr std::uint64_t kPollNs = kPollMs * 1'000'000ull;
 
-enum What : std::uint64_t { kData, kSignal, kInterval, kDuration, kTarget, kOutput, kKeys };
+enum class What : std::uint8_t { data, signal, interval, duration, target, output, keys };
+
+// What epoll gives back: what happened, to which run, and for one of its targets its descriptor.
+constexpr std::uint64_t tag(What what, std::size_t run = 0, int fd = 0)
+{
+    return std::uint64_t(fd) << 32 | std::uint64_t(run) << 8 | std::uint64_t(what);
+}
 
 // A hang-up that is ignored, as under nohup(1), is none. (A script's background commands ignore
 // interrupts, too, but one that is sent all the same is meant.)
@@ -53,60 +54,7 @@ Fd timer(Seconds every, bool repeat)
 
 } // namespace
 
-Command::Command(const Session& session)
-{
-    if (session.command.empty())
-        return;
-    int go[2], failed[2];
-    if (::pipe2(go, O_CLOEXEC) != 0 || ::pipe2(failed, O_CLOEXEC) != 0)
-        fail("pipe", errno);
-    pid_ = ::fork();
-    if (pid_ < 0)
-        fail("fork", errno);
-    if (pid_ == 0) {
-        ::close(go[1]);
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        char byte;
-        // The other end closes without a byte when the tool could not start.
-        if (::read(go[0], &byte, 1) != 1)
-            ::_exit(127);
-        ::prctl(PR_SET_PDEATHSIG, 0);
-        ::execvp(session.command[0], session.command.data());
-        const int code = errno;
-        [[maybe_unused]] const ssize_t n = ::write(failed[1], &code, sizeof code);
-        ::_exit(code == ENOENT ? 127 : 126);
-    }
-    ::close(go[0]);
-    ::close(failed[1]);
-    go_ = Fd(go[1]);
-    failed_ = Fd(failed[0]);
-    name_ = session.command[0];
-}
-
-Command::~Command()
-{
-    if (pid_ == 0)
-        return;
-    go_ = Fd();
-    ::waitpid(pid_, nullptr, WNOHANG);
-}
-
-void Command::start()
-{
-    if (pid_ == 0)
-        return;
-    if (::write(go_.get(), "", 1) != 1)
-        fail("start the command", errno);
-    go_ = Fd();
-    // It closes when the command begins.
-    int code = 0;
-    if (::read(failed_.get(), &code, sizeof code) == sizeof code)
-        fail(cat("run ", name_), code);
-    failed_ = Fd();
-}
-
-Loop::Loop(const Session& session, const Command& command, int data_fd)
-    : epoll_(epoll_create1(EPOLL_CLOEXEC))
+Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC))
 {
     const sigset_t set = ending_signals();
     sigprocmask(SIG_BLOCK, &set, nullptr);
@@ -114,46 +62,11 @@ Loop::Loop(const Session& session, const Command& command, int data_fd)
     signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!epoll_ || !signals_)
         fail("epoll", errno);
-    watch(signals_.get(), EPOLLIN, kSignal);
-    if (data_fd >= 0) {
-        watch(data_fd, EPOLLIN, kData);
-        timeout_ms_ = kPollMs;
-    }
-    if (session.interval.count()) {
-        interval_ = timer(session.interval, true);
-        watch(interval_.get(), EPOLLIN, kInterval);
-    }
-    if (session.duration.count()) {
-        duration_ = timer(session.duration, false);
-        watch(duration_.get(), EPOLLIN, kDuration);
-    }
-    std::vector<std::uint32_t> pids = session.pids;
-    if (command.pid())
-        pids = {command.pid()};
-    for (const auto pid : pids) {
-        // One of several targets may end; the run ends with the last.
-        if (Fd fd(int(::syscall(SYS_pidfd_open, pid, 0))); fd) {
-            watch(fd.get(), EPOLLIN, kTarget | std::uint64_t(fd.get()) << 32);
-            targets_.push_back(std::move(fd));
-        }
-    }
-    // They existed when the filter was made.
-    targets_gone_ = !pids.empty() && targets_.empty();
-    threads_ = session.tids;
-    if (!threads_.empty())
-        timeout_ms_ = kPollMs;
+    watch(signals_.get(), EPOLLIN, tag(What::signal));
     // A reader that goes away shows as an error on the pipe, even while nothing is written. A file
     // cannot be watched and cannot go away.
-    epoll_event event{.events = EPOLLERR, .data = {.u64 = kOutput}};
+    epoll_event event{.events = EPOLLERR, .data = {.u64 = tag(What::output)}};
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, STDOUT_FILENO, &event);
-
-    drop_privileges(session);
-    say(session.tool, "tracing; Ctrl-C ends");
-    if (session.ready_fd >= 0) {
-        if (::write(session.ready_fd, "\n", 1) != 1)
-            fail(cat("--ready-fd ", session.ready_fd), errno);
-        ::close(session.ready_fd);
-    }
 }
 
 Loop::~Loop()
@@ -173,42 +86,115 @@ void Loop::watch(int fd, std::uint32_t events, std::uint64_t what)
         fail("epoll_ctl", errno);
 }
 
-void Loop::watch_keys(Keys& keys)
+void Loop::add(const Session& session, int data_fd)
+{
+    const std::size_t run = runs_.size();
+    Watched& w = runs_.emplace_back();
+    if (data_fd >= 0) {
+        watch(data_fd, EPOLLIN, tag(What::data, run));
+        timeout_ms_ = kPollMs;
+    }
+    if (session.interval.count()) {
+        w.interval = timer(session.interval, true);
+        watch(w.interval.get(), EPOLLIN, tag(What::interval, run));
+    }
+    if (session.duration.count()) {
+        w.duration = timer(session.duration, false);
+        watch(w.duration.get(), EPOLLIN, tag(What::duration, run));
+    }
+    std::vector<std::uint32_t> pids = session.pids;
+    if (session.tree_root)
+        pids = {session.tree_root};
+    for (const auto pid : pids) {
+        // One of several targets may end; the run ends with the last.
+        if (Fd fd(int(::syscall(SYS_pidfd_open, pid, 0))); fd) {
+            watch(fd.get(), EPOLLIN, tag(What::target, run, fd.get()));
+            w.targets.push_back(std::move(fd));
+        }
+    }
+    // They existed when the filter was made.
+    w.targets_gone = !pids.empty() && w.targets.empty();
+    w.threads = session.tids;
+    if (!w.threads.empty())
+        timeout_ms_ = kPollMs;
+}
+
+void Loop::remove(std::size_t run)
+{
+    runs_[run] = {}; // closed descriptors are no longer watched
+}
+
+void Loop::watch_keys(Keys& keys, std::size_t run)
 {
     if (!keys.active())
         return;
     keys_ = &keys;
-    // Told once: in the background they are not ours to read.
-    watch(STDIN_FILENO, EPOLLIN | EPOLLET, kKeys);
+    keys_run_ = run;
+    // Reported once: in the background they are not ours to read.
+    watch(STDIN_FILENO, EPOLLIN | EPOLLET, tag(What::keys));
 }
 
-Loop::Wake Loop::wait(int timeout_ms)
+void Loop::wake(std::size_t run, Wake wake) { wakes_[run] = std::max(wakes_[run], wake); }
+
+void Loop::wake_all(Wake wake)
 {
-    if (targets_gone_)
-        return Wake::stop;
-    epoll_event events[8];
-    const int n = epoll_wait(epoll_.get(), events, 8, keys_wait_ ? 0 : timeout_ms);
+    for (Wake& w : wakes_)
+        w = std::max(w, wake);
+}
+
+// By the clock, not when nothing else woke the loop: intervals may be shorter than the wait.
+void Loop::look_after_threads()
+{
+    const std::uint64_t now = monotonic_ns();
+    if (now - threads_seen_ns_ < kPollNs)
+        return;
+    threads_seen_ns_ = now;
+    for (std::size_t run = 0; run < runs_.size(); run++) {
+        auto& threads = runs_[run].threads;
+        if (threads.empty())
+            continue;
+        std::erase_if(threads, [](std::uint32_t tid) {
+            return ::access(cat("/proc/", tid).c_str(), F_OK) != 0;
+        });
+        if (threads.empty())
+            wake(run, Wake::stop);
+    }
+}
+
+std::span<const Loop::Wake> Loop::wait(int timeout_ms)
+{
+    wakes_.assign(runs_.size(), Wake::data);
+    bool gone = false;
+    for (std::size_t run = 0; run < runs_.size(); run++)
+        if (runs_[run].targets_gone) {
+            wake(run, Wake::stop);
+            gone = true;
+        }
+    epoll_event events[16];
+    const int n = epoll_wait(epoll_.get(), events, std::size(events),
+                             gone || keys_wait_ ? 0 : timeout_ms);
     if (n < 0 && errno != EINTR)
         fail("epoll_wait", errno);
-    Wake wake = Wake::data;
     for (int i = 0; i < n; i++) {
         const std::uint64_t what = events[i].data.u64;
-        switch (What(what & 0xffffffff)) {
-        case kData:
+        const std::size_t run = what >> 8 & 0xffffff;
+        switch (What(what & 0xff)) {
+        case What::data:
             break;
-        case kInterval: {
+        case What::interval: {
             std::uint64_t expirations;
-            if (::read(interval_.get(), &expirations, sizeof expirations) > 0 && wake == Wake::data)
-                wake = Wake::tick;
+            if (::read(runs_[run].interval.get(), &expirations, sizeof expirations) > 0)
+                wake(run, Wake::tick);
             break;
         }
-        case kTarget:
-            std::erase_if(targets_,
-                          [&](const Fd& fd) { return std::uint64_t(fd.get()) == what >> 32; });
-            if (targets_.empty())
-                wake = Wake::stop;
+        case What::target:
+            std::erase_if(runs_[run].targets, [&](const Fd& fd) {
+                return std::uint64_t(fd.get()) == what >> 32;
+            });
+            if (runs_[run].targets.empty())
+                wake(run, Wake::stop);
             break;
-        case kSignal: {
+        case What::signal: {
             // The user asks again: leave at once, whatever is still to print.
             signalfd_siginfo info;
             while (::read(signals_.get(), &info, sizeof info) > 0)
@@ -217,30 +203,27 @@ Loop::Wake Loop::wait(int timeout_ms)
                 keys_->release();
             const sigset_t set = ending_signals();
             sigprocmask(SIG_UNBLOCK, &set, nullptr);
-            wake = Wake::stop;
+            wake_all(Wake::stop);
             break;
         }
-        case kKeys:
+        case What::keys:
             keys_wait_ = true;
             break;
-        case kDuration:
-        case kOutput:
-            wake = Wake::stop;
+        case What::duration:
+            wake(run, Wake::stop);
+            break;
+        case What::output:
+            wake_all(Wake::stop);
             break;
         }
     }
-    if (!threads_.empty() && n == 0) {
-        std::erase_if(threads_, [](std::uint32_t tid) {
-            return ::access(cat("/proc/", tid).c_str(), F_OK) != 0;
-        });
-        if (threads_.empty())
-            wake = Wake::stop;
-    }
-    if (wake == Wake::data && keys_wait_) {
+    look_after_threads();
+    // Keys wait for a moment without an interval to report.
+    if (keys_wait_ && wakes_[keys_run_] == Wake::data) {
         keys_wait_ = false;
-        wake = Wake::key;
+        wakes_[keys_run_] = Wake::key;
     }
-    return wake;
+    return wakes_;
 }
 
 } // namespace corebox

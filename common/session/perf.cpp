@@ -43,10 +43,10 @@ std::vector<std::uint32_t> online_cpus()
 {
     const auto text = read_file("/sys/devices/system/cpu/online");
     if (!text)
-        fail("read /sys/devices/system/cpu/online", errno, "mount sysfs");
+        fail("cannot read /sys/devices/system/cpu/online", errno, "mount sysfs");
     auto cpus = parse_cpu_list(*text);
     if (!cpus || cpus->empty())
-        fail("understand /sys/devices/system/cpu/online", 0);
+        fail("cannot parse /sys/devices/system/cpu/online", 0);
     return *std::move(cpus);
 }
 
@@ -60,7 +60,7 @@ void check_sampling(const Sampling& sampling)
     const auto limit = kernel_setting("perf_event_max_sample_rate");
     if (limit && sampling.frequency > *limit)
         fail(cat("the kernel samples at most at ", *limit, " Hertz"), 0,
-             "raise kernel.perf_event_max_sample_rate (sysctl)");
+             "raise sysctl kernel.perf_event_max_sample_rate");
 }
 
 std::optional<PerfEvent> perf_event(std::string_view name)
@@ -154,11 +154,11 @@ std::vector<bpf_link*> attach_perf_event(const bpf_program* program, const PerfE
     return links;
 }
 
-std::string no_cycles(const Facts& facts)
+Obstacle no_cycles(const Facts& facts)
 {
-    return facts.has(Facts::Name::perf_event, "cycles") == Answer::no
-               ? "no hardware cycle counter (usual in virtual machines)"
-               : "";
+    if (facts.has(Facts::Name::perf_event, "cycles") == Answer::no)
+        return {Cause::no_cycles};
+    return {};
 }
 
 void preallocate(bpf_map* map, std::size_t entries)

@@ -46,7 +46,7 @@ std::vector<bpf_link*> attach_sampler(const bpf_program* program, SampleSource s
                                       const Sampling& sampling);
 
 // A rung's obstacle: this machine counts no cycles.
-std::string no_cycles(const Facts& facts);
+Obstacle no_cycles(const Facts& facts);
 
 // Before 6.1 the verifier refuses perf event programs hash maps that are not preallocated, which
 // the filter's is. Call before load.

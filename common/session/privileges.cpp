@@ -120,31 +120,44 @@ std::string given_up(std::uint64_t kept)
     return "all" + names;
 }
 
-} // namespace
-
-void drop_privileges(const Session& session)
+// What a run still uses while it traces.
+std::uint64_t needed_capabilities(const Session& session)
 {
-    const char* asked = std::getenv("COREBOX_PRIVILEGES");
-    const std::string_view how = asked ? asked : "";
-    if (how == "keep")
-        return;
-    const bool symbols = has(session.tool.shared, Shared::symbols) ||
-                         (has(session.tool.shared, Shared::callers) && session.given("callers"));
-    std::uint64_t keep = bit(CAP_BPF);
+    const Shared shared = session.tool.shared;
+    const bool symbols = has(shared, Shared::symbols) ||
+                         (has(shared, Shared::callers) && session.given("callers"));
+    std::uint64_t keep = 0;
     if (symbols)
         keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE) |
                 bit(CAP_SYSLOG);
-    if (has(session.tool.shared, Shared::files))
+    if (has(shared, Shared::files))
         keep |= bit(CAP_DAC_READ_SEARCH);
     if (session.given("flame"))
         keep |= bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER);
     if (!session.command.empty())
         keep |= bit(CAP_KILL);
+    return keep;
+}
+
+} // namespace
+
+void drop_privileges(std::span<const Session* const> sessions)
+{
+    const char* asked = std::getenv("COREBOX_PRIVILEGES");
+    const std::string_view how = asked ? asked : "";
+    if (how == "keep")
+        return;
+    std::uint64_t keep = bit(CAP_BPF);
+    bool explain = false;
+    for (const Session* session : sessions) {
+        keep |= needed_capabilities(*session);
+        explain |= session->explain;
+    }
     // Capabilities first: setting the filter needs none.
     const auto kept = keep_capabilities(keep);
     const bool limited =
         limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
-    if (session.explain)
+    if (explain)
         std::fputs(cat("privileges given up:\n  capabilities: ", kept ? given_up(*kept) : "none",
                        "\n  system calls: ",
                        limited ? "all but those that read, wait, write and exit" : "none", "\n")

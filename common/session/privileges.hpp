@@ -7,7 +7,7 @@
 namespace corebox
 {
 
-// Gives up, for this process and for good, all capabilities but
+// Drops, for this process and for good, all capabilities that none of the runs needs, which are all but
 // - CAP_BPF, without which kernels where unprivileged BPF is off let nobody read maps,
 // - for tools that name functions (Shared::symbols, Shared::callers) those that let it read other
 // processes' files,
@@ -20,6 +20,6 @@ namespace corebox
 // programs cannot be run. Says so with --explain. Where the kernel has no seccomp the capabilities
 // are all. COREBOX_PRIVILEGES=keep keeps everything; =strict ends the process at a system call that
 // is not among them, where it else fails with EPERM (for tests).
-void drop_privileges(const Session& session);
+void drop_privileges(std::span<const Session* const> sessions);
 
 } // namespace corebox

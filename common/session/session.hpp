@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// One run of one tool: what the user asked for, in the terms of the kit.
+// What the user asked a tool for, in the terms of the kit.
 #pragma once
 #include "abi/filter.h"
 #include "base/error.hpp"
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include "output/output.hpp"
+#include <memory>
 #include <set>
 
 namespace corebox
@@ -13,8 +14,14 @@ namespace corebox
 struct Session {
     explicit Session(const Tool& t) : tool(t) {}
 
-    const Tool& tool;
-    const void* options = nullptr; // the tool's own, for its callbacks that get only the session
+    const Tool tool;
+    // The tool's own options, of a type that only it knows.
+    std::shared_ptr<void> options;
+    template <class Options>
+    const Options& options_as() const
+    {
+        return *static_cast<const Options*>(options.get());
+    }
 
     // Options that tools share.
     std::vector<std::uint32_t> pids, tids;
@@ -33,51 +40,33 @@ struct Session {
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command; // after "--", with its terminating null
+    std::uint32_t tree_root = 0; // the process of that command, once it was forked
 
     std::set<std::string_view> given_names;
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }
     OutputOptions output_options() const;
+    ColumnChoice column_choice() const;
     std::uint32_t buffer_bytes() const
     {
         return buffer_pages ? buffer_pages << 12 : buffer_kib << 10;
     }
 };
 
-// Parses argv (argp); --help, --usage, --version and --schema print and end the process with
-// status 0. Fails with a usage error, one line. `options` is the tool's own struct.
-void parse_command_line(Session& session, void* options, int argc, char** argv);
-
-// --schema: the tool's declaration as JSON.
-std::string schema(const Tool& tool);
-
-// "--pids or --tids" of "pids|tids", the option of a column; `mark` sets each name off.
-std::string either(
-    std::string_view options, const std::function<std::string(std::string)>& mark =
-                                  [](const std::string& name) { return name; });
-
-// What the command line takes, as man pages and completions show it.
-struct ListedOption {
-    const Option* option;
-    char letter;            // 0: none
-    std::string_view group; // title; empty: the tool's own
-};
-std::vector<ListedOption> listed_options(const Tool& tool);
-std::vector<const Option*> listed_operands(const Tool& tool);
-
 // The number of the PID namespace that the tool is in; 0: the host's.
 std::uint32_t own_pid_namespace();
 
 // The kernel-side filter for what was asked; fails where a PID, cgroup or map does not exist.
-// `tree_root` is the process of `-- command`, 0 if there is none.
-task_filter make_filter(const Session& session, std::uint32_t tree_root);
+task_filter make_filter(const Session& session);
 
 // Whether anything restricts who is traced.
 bool is_filtered(const Session& session);
 
-// Runs `body` and turns a Failure into one line on stderr and its exit status.
-int guarded(const Tool& tool, const std::function<Exit()>& body);
+// Runs `body` and turns a Failure into one line on stderr, which begins with `name`, and its exit
+// status.
+int guarded(std::string_view name, const std::function<Exit()>& body);
 
-// One line "tool: text" on stderr.
-void say(const Tool& tool, std::string_view text);
+// One line "name: text" on stderr.
+void say(std::string_view name, std::string_view text);
+inline void say(const Tool& tool, std::string_view text) { say(tool.about.name, text); }
 
 } // namespace corebox

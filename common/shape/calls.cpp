@@ -17,7 +17,7 @@ CallCounts::CallCounts(const bpf_map* map, std::size_t cpus, const FunctionProbe
     bytes_ = (then_.size() * cpus * sizeof(std::uint64_t) + page - 1) / page * page;
     void* memory = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
     if (memory == MAP_FAILED)
-        fail("map the counters", errno);
+        fail("cannot map the counters", errno);
     counts_ = static_cast<const std::uint64_t*>(memory);
 }
 
@@ -40,20 +40,22 @@ const std::vector<CallRow>& CallCounts::read()
     return rows_;
 }
 
-void begin_calls(const Session& session, Output& output, std::uint64_t time_ns, bool first)
+void begin_calls(const Session& session, Sink& sink, std::uint64_t time_ns, bool first)
 {
-    if (session.format == Format::json || (session.format == Format::csv && !first))
+    Output* const output = text_output(sink);
+    if (!output) {
+        if (first)
+            sink.header();
         return;
-    if (session.format == Format::text) {
-        std::string& text = output.text();
-        if (!first)
-            text += '\n';
-        if (session.given("timestamp")) {
-            text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
-            text += '\n';
-        }
     }
-    output.header();
+    std::string& text = output->text();
+    if (!first)
+        text += '\n';
+    if (session.given("timestamp")) {
+        text += output->clock().time_of_day(output->clock().wall_ns(time_ns));
+        text += '\n';
+    }
+    sink.header();
 }
 
 } // namespace corebox

@@ -4,7 +4,8 @@
 // interval.
 #pragma once
 #include "probe/functions.hpp"
-#include "shape/interval.hpp"
+#include "shape/tracing.hpp"
+#include <optional>
 
 namespace corebox
 {
@@ -42,7 +43,7 @@ private:
 };
 
 // Text: a blank line between reports, the time with --timestamp, the header.
-void begin_calls(const Session& session, Output& output, std::uint64_t time_ns, bool first);
+void begin_calls(const Session& session, Sink& sink, std::uint64_t time_ns, bool first);
 
 template <class S>
 concept HasCalls = requires(S* s)
@@ -63,77 +64,88 @@ struct Calls {
     std::span<const Letter> letters{};
     Columns<CallRow> columns;
     std::span<const Need> needs;
-    // Once the command line is read: fails where options do not go together.
-    void (*check)(Options&, Session&) = nullptr;
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     // Which functions; fails with a usage error where the pattern is malformed.
     std::vector<Point> (*points)(const Options&, const Session&);
     // BCC's line above the text: "Tracing 3 functions for ..."
     std::string (*banner)(const Options&, const FunctionProbes&) = nullptr;
-    // Before load, for each try.
     void (*setup)(S&, Options&, const Session&) = nullptr;
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared =
         Shared::every | (HasFilter<S> ? Shared::filter : Shared::none);
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            if (check)
-                check(o, session);
-            // Of a command's children it is not known which files they map.
-            FunctionProbes probes(points(o, session),
-                                  session.pids.size() == 1 ? session.pids[0] : 0);
-            if (probes.functions().empty())
-                fail("find a traceable function that the pattern chooses", ENOENT,
-                     "tplist shows what there is");
-            o.probes = &probes;
-            Command command(session);
-            const auto cpus = std::size_t(libbpf_num_possible_cpus());
-            auto a = launch<S>(session, command, point_need(needs, probes.kind()), [&](S& s) {
+        struct State : Traced<S, Options, Calls> {
+            using Traced<S, Options, Calls>::Traced;
+            std::optional<FunctionProbes> probes;
+            std::optional<CallCounts> counts;
+            const std::vector<CallRow>* rows = nullptr;
+            bool first = true;
+
+            // With a filter it is not known whose calls were skipped.
+            bool narrowed() const
+            {
+                return is_filtered(this->session()) || this->session().given("cpu");
+            }
+            void started()
+            {
+                counts.emplace(this->skeleton().maps.cb_calls,
+                               std::size_t(libbpf_num_possible_cpus()), *probes, !narrowed());
+            }
+            void begin()
+            {
+                Output* const text = text_output(this->sink());
+                if (text && this->shape().banner)
+                    text->text() += cat(this->shape().banner(this->options(), *probes), "\n");
+            }
+            void detach()
+            {
+                rows = &counts->read(); // detaching takes its time
+                if (narrowed())
+                    this->account().nested = probes->skipped();
+                this->tracing.detach(this->account());
+                probes->detach();
+            }
+            void report(bool last)
+            {
+                if (!last)
+                    rows = &counts->read();
+                begin_calls(this->session(), this->sink(), monotonic_ns(), first);
+                first = false;
+                for (const CallRow& row : *rows) {
+                    this->account().printed += row.calls;
+                    this->sink().row(&row);
+                }
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        auto& tracing = state->tracing;
+        tracing.prepare();
+        // Of a command's children it is not known which files they map.
+        state->probes.emplace(points(tracing.options(), *session),
+                              session->pids.size() == 1 ? session->pids[0] : 0);
+        FunctionProbes& probes = *state->probes;
+        if (probes.functions().empty())
+            fail("cannot find a traceable function that matches the pattern", ENOENT,
+                 "tplist lists what this system has");
+        tracing.options().probes = &probes;
+        tracing.attach_needs(
+            point_need(needs, probes.kind()),
+            [&](S& s) {
+                const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
                 bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
                 prepare_points(s, probes);
-                configure(s, o, session, setup);
-            });
-            if (session.explain || probes.attached() != probes.functions().size())
-                say(tool, functions_told(probes));
-            if (session.check)
-                return Exit::complete;
-            // With a filter it is not known whose calls were skipped.
-            const bool narrowed = is_filtered(session) || session.given("cpu");
-            CallCounts counts(a->maps.cb_calls, cpus, probes, !narrowed);
-            Account account(session, a.account(), a.programs);
-            IntervalRun run(session, columns.list, account);
-            if (banner && session.format == Format::text) {
-                run.output().text() += cat(banner(o, probes), "\n");
-                run.output().flush();
-            }
-            bool first = true;
-            const std::vector<CallRow>* rows = nullptr;
-            return run.run(
-                command,
-                [&] {
-                    rows = &counts.read(); // detaching takes its time
-                    if (narrowed)
-                        account.nested = probes.skipped();
-                    a.detach();
-                    probes.detach();
-                },
-                [&](Output& output, bool last) {
-                    if (!last)
-                        rows = &counts.read();
-                    begin_calls(session, output, monotonic_ns(), first);
-                    first = false;
-                    for (const CallRow& row : *rows) {
-                        account.printed += row.calls;
-                        output.row(&row);
-                    }
-                });
-        });
+            },
+            [](S&, bool) {});
+        if (session->explain || probes.attached() != probes.functions().size())
+            say(session->tool, functions_told(probes));
+        if (session->check)
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 
 private:

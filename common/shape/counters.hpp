@@ -2,7 +2,7 @@
 // Shape "counters": one row an interval, of a fixed set of counters (bpf/counters.bpf.h).
 #pragma once
 #include "abi/counters.h"
-#include "shape/interval.hpp"
+#include "shape/generations.hpp"
 #include <ctime>
 #include <optional>
 
@@ -88,7 +88,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     std::uint64_t (*events)(const Row&) = nullptr;
     // Calls that add 1 to one counter and do nothing else; see SkippedCalls.
     std::span<const CountedCall> calls{};
-    // Before load, for each try; and once the rungs are chosen.
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // What the tool itself has caused so far, the call of this function included; nullopt where
@@ -98,79 +98,86 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     // Where text is no table: writes a row as its line, without the end.
     void (*line)(Output&, const Row&) = nullptr;
 
+    Seconds interval = std::chrono::seconds(1); // unless one is given
+
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared =
         Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            session.interval = std::chrono::seconds(1);
-            parse_command_line(session, &o, argc, argv);
-            Command command(session);
-            const bool own_known = own && !is_filtered(session) && own(o).has_value();
-            const auto own_calls = [&] {
-                return own_known ? own(o).value_or(counters{}) : counters{};
-            };
-            auto a = launch<S>(
-                session, command, needs,
-                [&](S& s) {
-                    s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
-                    s.rodata->cb_counters_config.filter = !own_known;
-                    configure(s, o, session, setup);
-                },
-                [](S&, bool) {},
-                [&](S& s, const Launcher& launcher) {
-                    if (resolved)
-                        resolved(s, launcher);
-                });
-            if (session.check)
-                return Exit::complete;
-            // Whose calls were skipped is not known: where it matters they are lost.
-            const SkippedCalls skipped(own_known ? calls : std::span<const CountedCall>(),
-                                       a.programs);
-            Account account(session, a.account(), a.programs);
-            IntervalRun run(session, columns.list, account);
-            // The C library reads the time zone's file when it first needs it: not while we count.
-            ::tzset();
-            CounterIntervals intervals(a->bss->cb_counters, monotonic_ns(), own_calls(),
-                                       skipped.read());
-            const bool lines = line && session.format == Format::text && !session.given("columns");
-            if (!lines)
-                run.output().header();
-            run.output().flush();
-            Row row;
-            const auto read = [&] {
-                const counters caused = own_calls();
+        struct State : Traced<S, Options, Counters> {
+            using Traced<S, Options, Counters>::Traced;
+            bool own_known = false; // what the tool causes is subtracted, not filtered
+            std::optional<SkippedCalls> skipped;
+            std::optional<CounterIntervals> intervals;
+            Row row{};
+            bool as_lines = false;
+
+            counters own() const
+            {
+                return own_known ? this->shape().own(this->options()).value_or(counters{})
+                                 : counters{};
+            }
+            void started()
+            {
+                // The C library reads the time zone's file when it first needs it: not while we
+                // count.
+                ::tzset();
+                intervals.emplace(this->skeleton().bss->cb_counters, monotonic_ns(), own(),
+                                  skipped->read());
+            }
+            void begin()
+            {
+                as_lines = this->shape().line && text_output(this->sink()) &&
+                           !this->session().given("columns");
+                if (!as_lines)
+                    this->sink().header();
+            }
+            void read()
+            {
+                const counters caused = own();
                 static_cast<CounterRow&>(row) =
-                    intervals.next(monotonic_ns(), caused, skipped.read());
-                if (complete)
-                    complete(row);
-            };
-            return run.run(
-                command,
-                [&] {
-                    read(); // detaching takes its time, in which ever less is counted
-                    a.detach();
-                    account.unreturned = a.unreturned();
-                },
-                [&](Output& output, bool last) {
-                    if (!last)
-                        read();
-                    if (events)
-                        account.printed += events(row);
-                    else
-                        for (const auto n : row.count.n)
-                            account.printed += n;
-                    if (!lines)
-                        return output.row(&row);
-                    line(output, row);
-                    output.text() += '\n';
-                    output.end_record();
-                });
-        });
+                    intervals->next(monotonic_ns(), caused, skipped->read());
+                if (this->shape().complete)
+                    this->shape().complete(row);
+            }
+            void detach()
+            {
+                read(); // detaching takes its time, in which ever less is counted
+                this->tracing.detach(this->account());
+            }
+            void report(bool last)
+            {
+                if (!last)
+                    read();
+                if (this->shape().events)
+                    this->account().printed += this->shape().events(row);
+                else
+                    for (const auto n : row.count.n)
+                        this->account().printed += n;
+                if (!as_lines)
+                    return this->sink().row(&row);
+                Output& output = *this->sink().output();
+                this->shape().line(output, row);
+                output.text() += '\n';
+                output.end_record();
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        auto& tracing = state->tracing;
+        tracing.prepare();
+        state->own_known = own && !is_filtered(*session) && own(tracing.options()).has_value();
+        if (!tracing.attach([&](S& s) {
+                s.rodata->cb_counters_config.per_cpu = libbpf_num_possible_cpus() > 1;
+                s.rodata->cb_counters_config.filter = !state->own_known;
+            }))
+            return nullptr;
+        // Whose calls were skipped is not known: where it matters they are lost.
+        state->skipped.emplace(state->own_known ? calls : std::span<const CountedCall>(),
+                               tracing.programs());
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 };
 

@@ -23,10 +23,16 @@ void prepare_event_stacks(const EventStackOptions& options, event_stacks_config&
     const std::uint64_t limit = std::min<std::uint64_t>(
         kernel_setting("perf_event_max_stack").value_or(EVENT_STACK_DEPTH), EVENT_STACK_DEPTH);
     if (options.depth > limit)
-        fail(cat("stacks have at most ", limit, " frames here"), 0);
+        fail(cat("stacks can have at most ", limit, " frames here"), 0);
     config.kernel = options.kernel;
     config.user = options.user;
     config.depth = options.depth ? options.depth : std::uint32_t(limit);
+}
+
+void say_hidden_names(const Session& session)
+{
+    if (const auto why = names_hidden(); why != NamesHidden::no)
+        say(session.tool, message_of(why));
 }
 
 void EventStacks::Lines::add(std::size_t n, std::string text)
@@ -41,21 +47,26 @@ void EventStacks::Lines::end(std::size_t n)
     names.assign(texts.begin(), texts.begin() + std::ptrdiff_t(n));
 }
 
-bool EventStacks::take(const event_stacks& stacks, std::size_t size, std::uint32_t pid)
+bool EventStacks::take(std::span<const std::byte> record, std::size_t at, std::uint32_t pid)
 {
+    // Of the event before.
+    addresses_.clear();
+    kernel_.end(0);
+    user_.end(0);
     constexpr std::size_t kHead = offsetof(event_stacks, addresses);
-    const std::size_t kernel = stacks.kernel_len / sizeof(__u64),
-                      user = stacks.user_len / sizeof(__u64);
-    if (size < kHead || (size - kHead) / sizeof(__u64) < kernel + user) {
-        addresses_.clear(); // of the event before
-        kernel_.end(0);
-        user_.end(0);
+    if (record.size() < kHead || record.size() - kHead < at)
         return false;
-    }
+    event_stacks head; // a record's end may lie at any address
+    std::memcpy(&head, record.data() + at, kHead);
+    const auto bytes = record.subspan(at + kHead);
+    const std::size_t kernel = head.kernel_len / sizeof(__u64),
+                      user = head.user_len / sizeof(__u64);
+    if (bytes.size() / sizeof(__u64) < kernel + user)
+        return false;
     addresses_.resize(kernel + user);
-    std::memcpy(addresses_.data(), stacks.addresses, addresses_.size() * sizeof(__u64));
+    std::memcpy(addresses_.data(), bytes.data(), addresses_.size() * sizeof(__u64));
     name_kernel(std::span(addresses_).first(kernel));
-    name_user(std::span(addresses_).subspan(kernel), {pid, stacks.image});
+    name_user(std::span(addresses_).subspan(kernel), {pid, head.image});
     return true;
 }
 

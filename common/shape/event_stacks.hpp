@@ -2,7 +2,15 @@
 // Stacks of single events (bpf/event_stacks.bpf.h) in words: below a row of text, or as columns.
 #pragma once
 #include "abi/event_stacks.h"
-#include "shape/stacks.hpp"
+#include "output/value.hpp"
+#include "session/session.hpp"
+#include "symbols/image.hpp"
+#include "symbols/kernel.hpp"
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace corebox
 {
@@ -15,15 +23,17 @@ struct EventStackOptions {
 
 // Before load: which stacks are taken, of how many frames. Fails where the kernel goes less deep.
 void prepare_event_stacks(const EventStackOptions& options, event_stacks_config& config);
+// Once attached: says why kernel functions will have no names, where that is so.
+void say_hidden_names(const Session& session);
 
 // The stacks of the last event that was given to it. Kernel symbols are read with the first stack,
-// a process's with its first: a process that ends within the tenth of a second in which its event
-// waits has addresses only.
+// a process's with its first: a process that ends before its first event is read has addresses
+// only.
 class EventStacks
 {
 public:
-    // `size`: bytes of the record from `stacks` on. False where they are not those of a record.
-    bool take(const event_stacks& stacks, std::size_t size, std::uint32_t pid);
+    // The struct event_stacks at byte `at` of a record. False where the record does not hold it.
+    bool take(std::span<const std::byte> record, std::size_t at, std::uint32_t pid);
 
     // As columns: arrays of "name+0x1f [object]", leaf first; null where there is none.
     Value kernel() const { return kernel_.value(); }

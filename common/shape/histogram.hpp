@@ -1,91 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Shape "histogram": how often each magnitude of a value, for all or for each key.
 #pragma once
-#include "abi/hist.h"
-#include "shape/interval.hpp"
+#include "output/histogram.hpp"
+#include "shape/generations.hpp"
 #include <algorithm>
-#include <array>
-#include <bit>
 
 namespace corebox
 {
 
-// What the slots count in, and how many raw units (those of hist.sum) one of it is.
-struct Unit {
-    std::string_view name; // "usecs"
-    std::uint64_t raw = 1; // 1000, where the raw unit is the nanosecond
-};
-
-// The values of a slot, both ends included, in the histogram's unit.
-struct Buckets {
-    std::uint64_t step = 0; // linear, slot n holds [n * step, (n + 1) * step); 0: powers of two
-    // Linear with what lies outside in slots of its own: from `low`, if not 0, slot 0 is what is
-    // below it; slot `last` is all that is beyond the steps.
-    std::uint64_t low = 0;
-    unsigned last = HIST_SLOTS;
-
-    constexpr std::uint64_t from(unsigned slot) const
-    {
-        if (low)
-            return slot ? low + (slot - 1) * step : 0;
-        return step ? slot * step : slot ? 1ull << slot : 0;
-    }
-    constexpr std::uint64_t to(unsigned slot) const
-    {
-        if (slot == last)
-            return ~0ull;
-        return step ? from(slot + 1) - 1 : (2ull << slot) - 1;
-    }
-};
-
-// One histogram of all CPUs together.
-class Distribution
-{
-public:
-    void add(const hist& part);
-    void add(const Distribution& other);
-
-    std::uint64_t count() const { return count_; }
-    unsigned used() const; // slots up to the last that is not empty
-    std::uint64_t slot(unsigned i) const { return slots_[i]; }
-
-    // Exact, in raw units; 0 where nothing was counted.
-    std::uint64_t sum() const { return sum_; }
-    std::uint64_t min() const { return count_ ? min_ : 0; }
-    std::uint64_t max() const { return max_; }
-    std::uint64_t average() const { return count_ ? sum_ / count_ : 0; }
-
-    // The last value of a slot as it is shown: of the slot for all beyond the steps the greatest
-    // that there was.
-    std::uint64_t to(unsigned slot, const Buckets& buckets, const Unit& unit) const
-    {
-        return slot == buckets.last ? std::max(max_ / unit.raw, buckets.from(slot))
-                                    : buckets.to(slot);
-    }
-
-    // The value that `percent` of all do not exceed, in raw units. An estimate: within its slot the
-    // values are taken to be spread evenly, between min() and max().
-    std::uint64_t percentile(unsigned percent, const Buckets& buckets, const Unit& unit) const;
-
-private:
-    std::array<std::uint64_t, HIST_SLOTS> slots_{};
-    std::uint64_t count_ = 0, sum_ = 0, max_ = 0, min_ = ~0ull;
-};
-
-// The stars of a bar: `width` for the greatest count.
-std::string_view stars(std::uint64_t n, std::uint64_t greatest, unsigned width);
-
-// Writes reports: in text BCC's bars and a line with the percentiles, in JSON an object a
-// histogram, in CSV a line a bucket.
+// Hands histograms over to the sink, report after report.
 class HistogramWriter
 {
 public:
     // `totals`: text has BCC's line "avg = ..., total: ..., count: ..." below each histogram.
-    HistogramWriter(const Session& session, Output& output, Unit unit, Buckets buckets = {},
+    HistogramWriter(const Session& session, Sink& sink, Unit unit, Buckets buckets = {},
                     bool totals = false);
 
-    void header();                // CSV's
-    void begin(std::uint64_t ns); // a report of what was measured up to CLOCK_MONOTONIC `ns`
+    void header() { sink_.begin_histograms(look_); }
+    void begin(std::uint64_t mono_ns); // a report of what was measured until then
     // `row`: the key that the columns read, null if there is but one histogram. One without a count
     // is left out, unless `summary` is the line that text has in place of the columns; if `only`,
     // of the bars too.
@@ -93,26 +25,15 @@ public:
                bool only = false);
 
 private:
-    bool stamped() const; // text has the time of each report
-    void text(const void* row, const Distribution& d, std::string_view summary, bool only);
-    void json(const void* row, const Distribution& d);
-    void csv(const void* row, const Distribution& d);
-
-    const Session& session_;
-    Output& output_;
-    Unit unit_;
-    Buckets buckets_;
-    bool totals_;
-    std::uint64_t time_ns_ = 0; // wall clock
+    Sink& sink_;
+    HistogramLook look_;
+    std::uint64_t mono_ns_ = 0;
 };
 
 // Takes the one histogram of a generation (cb_hist), leaving it empty: all CPUs in one, or each
 // possible one's.
 Distribution take_histogram(bpf_map* map, __u32 generation);
 std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation);
-
-// Sets how the map of HISTS() allocates, for the programs that will use it.
-void suit_map(bpf_map* map, std::span<bpf_program* const> programs);
 
 // Whether `a` comes before `b` by the columns that are shown.
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b);
@@ -122,11 +43,6 @@ template <class S>
 concept HasHist = requires(S* s)
 {
     s->maps.cb_hist;
-};
-template <class S>
-concept HasHists = requires(S* s)
-{
-    s->maps.cb_hists;
 };
 
 // S: the skeleton. Options: what the command line fills; if the BPF side has a `cfg`, Options
@@ -147,17 +63,12 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     bool (*keyed)(const Options&) = nullptr;
     void (*decode)(Row& row, const Options&, const Key& key) = nullptr;
     Seconds interval{0}; // unless one is given; 0: until the end
-    // What the slots of the programs' sections stand for; the span stays valid. May fail().
+    // See shape/tracing.hpp, as for those that are not explained here.
     Targets (*targets)(const Options&) = nullptr;
-    // Before load, for each try: resolve names, size maps; and, with what the kernel offers known,
-    // what the programs have to be told of it.
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
-    // Those of `needs` that this run has; asked after `prepare`, which is called once the command
-    // line is read, and which may find out what is to be traced.
     void (*prepare)(Options&, Session&) = nullptr;
     std::span<const Need> (*chosen)(const Options&) = nullptr;
-    // Once all is attached; before it is detached; and after that, before the last report.
     void (*attached)(const Options&, const Session&) = nullptr;
     void (*ending)(S&, Options&) = nullptr;
     void (*detached)(S&, Options&, Account&) = nullptr;
@@ -173,67 +84,47 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     bool overall = false;
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared =
         Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            session.interval = interval;
-            parse_command_line(session, &o, argc, argv);
-            if (prepare)
-                prepare(o, session);
-            if (targets)
-                session.targets = targets(o);
-            Command command(session);
-            const auto before_load = [&](S& s) {
-                configure(s, o, session, setup);
+        struct State : Traced<S, Options, Histogram> {
+            using Traced<S, Options, Histogram>::Traced;
+            std::optional<HistogramWriter> writer;
+
+            void begin()
+            {
+                const Histogram& shape = this->shape();
+                const Options& o = this->options();
+                writer.emplace(this->session(), this->sink(), shape.unit(o),
+                               shape.buckets ? shape.buckets(o) : Buckets{}, shape.totals);
+                writer->header();
+            }
+            void report(bool)
+            {
+                const __u32 generation = Generations(this->skeleton().bss->cb_generation).flip();
+                writer->begin(monotonic_ns());
+                this->shape().report(this->skeleton(), this->options(), generation, this->sink(),
+                                     *writer, this->account());
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        state->tracing.prepare();
+        if (!state->tracing.attach([&](S& s) {
                 if constexpr (HasHist<S> && HasHists<S>) {
-                    bpf_map__set_autocreate(s.maps.cb_hist, overall || !keyed(o));
-                    bpf_map__set_autocreate(s.maps.cb_hists, keyed(o));
+                    const bool by_key = keyed(state->options());
+                    bpf_map__set_autocreate(s.maps.cb_hist, overall || !by_key);
+                    bpf_map__set_autocreate(s.maps.cb_hists, by_key);
                 }
-            };
-            auto a = launch<S>(
-                session, command, chosen ? chosen(o) : needs, before_load, [](S&, bool) {},
-                [&](S& s, const Launcher& launcher) {
-                    if constexpr (HasHists<S>)
-                        suit_map(s.maps.cb_hists, launcher.plan().load);
-                    if (resolved)
-                        resolved(s, launcher);
-                });
-            if (attached)
-                attached(o, session);
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            IntervalRun run(session, columns.list, account);
-            HistogramWriter writer(session, run.output(), unit(o), buckets ? buckets(o) : Buckets{},
-                                   totals);
-            Generations generations(a->bss->cb_generation);
-            writer.header();
-            run.output().flush();
-            return run.run(
-                command,
-                [&] {
-                    if (ending)
-                        ending(*a.skeleton, o);
-                    a.detach();
-                    account.unreturned = a.unreturned();
-                    if (detached)
-                        detached(*a.skeleton, o, account);
-                },
-                [&](Output&, bool) {
-                    const __u32 generation = generations.flip();
-                    writer.begin(monotonic_ns());
-                    report(*a.skeleton, o, generation, run.output(), writer, account);
-                });
-        });
+            }))
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 
 private:
-    void report(S& s, Options& o, __u32 generation, const Output& output, HistogramWriter& writer,
+    void report(S& s, Options& o, __u32 generation, const Sink& sink, HistogramWriter& writer,
                 Account& account) const
     {
         [[maybe_unused]] const std::uint64_t before = account.printed;
@@ -278,12 +169,12 @@ private:
                 entries.values<hist>(i, [&](const hist& h) { distribution.add(h); });
             }
             std::ranges::stable_sort(all, [&](const auto& a, const auto& b) {
-                return row_before(output.columns(), &a.first, &b.first);
+                return row_before(sink.columns(), &a.first, &b.first);
             });
             // Keys that differ in nothing that is shown are one.
             for (auto next = all.begin(); next != all.end();) {
                 auto& [row, distribution] = *next++;
-                for (; next != all.end() && !row_before(output.columns(), &row, &next->first);
+                for (; next != all.end() && !row_before(sink.columns(), &row, &next->first);
                      ++next)
                     distribution.add(next->second);
                 one(&row, distribution);

@@ -2,7 +2,7 @@
 // Shape "listing": rows of what the kernel tells anyway, printed once; no BPF program, nothing is
 // attached.
 #pragma once
-#include "session/session.hpp"
+#include "session/run.hpp"
 #include <csignal>
 #include <cstring>
 
@@ -19,51 +19,48 @@ struct Listing {
     Columns<Row> columns;
     std::span<const Need> needs{};
     // After parsing: fails where options do not go together; may choose the columns.
-    void (*check)(Options&, Session&) = nullptr;
+    void (*prepare)(Options&, Session&) = nullptr;
     // Text as the incumbent prints it, in place of a table; --columns gives the table.
     void (*text)(std::string& out, const Row&, const Options&) = nullptr;
     // Hands each row to `print` as soon as it is known; false: nobody reads on. May fail().
     void (*list)(const Options&, const Session&, const std::function<bool(const Row&)>& print);
 
-    // Why there is nothing to list without options; empty: nothing known.
-    std::string (*obstacle)(const Facts&) = nullptr;
+    // Why there is nothing to list without options.
+    Obstacle (*obstacle)(const Facts&) = nullptr;
 
+    using Asked = Options;
     static constexpr Shared kShared = Shared::none;
 
-    int run(const Tool& tool, int argc, char** argv) const
+    // There is nothing to run: the rows are printed before it returns.
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            if (check)
-                check(o, session);
-            std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
-            Output output(session.output_options(), columns.list);
-            if (session.check) {
-                if (const auto reason = obstacle ? obstacle(live_facts()) : ""; !reason.empty())
-                    fail(cat("list: ", reason), 0);
-                return Exit::complete;
+        auto& o = *static_cast<Options*>(session->options.get());
+        if (prepare)
+            prepare(o, *session);
+        std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
+        const auto sink = make_sink(*session, columns.list);
+        if (session->check) {
+            if (const auto reason = obstacle ? obstacle(live_facts()) : Obstacle{})
+                fail(cat("list: ", reason.text()), 0, reason.fix());
+            return nullptr;
+        }
+        Output* const free_text = text && session->columns.empty() ? text_output(*sink) : nullptr;
+        if (!free_text)
+            sink->header();
+        list(o, *session, [&](const Row& row) {
+            if (free_text) {
+                text(free_text->text(), row, o);
+                free_text->end_record();
+            } else {
+                sink->row(&row);
             }
-            const bool free_text =
-                text && session.format == Format::text && session.columns.empty();
-            if (!free_text)
-                output.header();
-            const auto print = [&](const Row& row) {
-                if (free_text)
-                    text(output.text(), row, o);
-                else
-                    output.row(&row);
-                output.end_record();
-                return output.state() == Output::State::open;
-            };
-            list(o, session, print);
-            output.flush();
-            if (output.state() == Output::State::failed)
-                throw Failure{Exit::output,
-                              cat("write to standard output: ", strerrordesc_np(output.error()))};
-            return Exit::complete;
+            return sink->state() == Sink::State::open;
         });
+        sink->flush();
+        if (sink->state() == Sink::State::failed)
+            throw Failure{Exit::output, cat("cannot write to standard output: ",
+                                            strerrordesc_np(sink->error()))};
+        return nullptr;
     }
 };
 

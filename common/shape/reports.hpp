@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Shape "reports": what a tool has measured, in a form of its own, each interval and at the end.
 #pragma once
-#include "shape/interval.hpp"
+#include "shape/generations.hpp"
+#include <optional>
 
 namespace corebox
 {
 
-// What a report is made from and written to; lives as long as the run.
+// What a report is made from and sent to; lives as long as the run.
 template <class S, class Options>
 struct Reporting {
     S& skeleton;
     Options& options;
     const Session& session;
-    Output& output;
+    Sink& sink;
     Account& account;
+
+    // Where the user sees text in the tool's own form; null: rows only.
+    Output* text() const { return text_output(sink); }
 };
 
 // Report: made from a Reporting<S, Options>& once all is attached. Row: what the columns read.
@@ -38,65 +42,53 @@ struct Reports {
     Columns<typename Report::Row> columns{};
     std::span<const Need> needs;
     Seconds interval{0}; // unless one is given; 0: until the end
-    // After parsing: fails where options do not go together.
-    void (*check)(Options&, Session&) = nullptr;
-    // Before load, for each try: resolve names, size maps; and once the rungs are chosen.
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // The columns of this run where options choose them; `columns` are then the usual ones.
     std::span<const Column> (*columns_of)(Options&) = nullptr;
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared = Operands | (HasFilter<S> ? Shared::filter : Shared::none);
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            session.interval = interval;
-            parse_command_line(session, &o, argc, argv);
-            if (check)
-                check(o, session);
-            const auto shown = columns_of ? columns_of(o) : columns.list;
-            Output output(session.output_options(), shown);
-            Command command(session);
-            auto a = launch<S>(
-                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
-                [](S&, bool) {},
-                [&](S& s, const Launcher& launcher) {
-                    if (resolved)
-                        resolved(s, launcher);
-                });
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            Reporting<S, Options> reporting{*a.skeleton, o, session, output, account};
-            Report report(reporting);
-            int fd = -1;
-            if constexpr (Wakes<Report>)
-                fd = report.fd();
-            report.begin();
-            output.flush();
-            Loop loop(session, command, fd);
-            command.start();
-            std::uint64_t reports = 0;
-            for (bool more = true; more && output.state() == Output::State::open;) {
-                const Loop::Wake wake = loop.wait();
-                if (wake == Loop::Wake::data) {
-                    if constexpr (Wakes<Report>)
-                        report.wake();
-                } else {
-                    more = wake == Loop::Wake::tick && ++reports != session.count;
-                    if (!more)
-                        a.detach();
-                    report.report();
-                }
-                output.flush();
-                account.report_losses(output);
+        struct State : Traced<S, Options, Reports> {
+            using Traced<S, Options, Reports>::Traced;
+            std::optional<Reporting<S, Options>> reporting;
+            std::optional<Report> made;
+
+            void started()
+            {
+                reporting.emplace(Reporting<S, Options>{this->skeleton(), this->options(),
+                                                        this->session(), this->sink(),
+                                                        this->account()});
+                made.emplace(*reporting);
             }
-            return account.finish(output);
-        });
+            int data_fd()
+            {
+                if constexpr (Wakes<Report>)
+                    return made->fd();
+                return -1;
+            }
+            void begin() { made->begin(); }
+            bool drain()
+            {
+                if constexpr (Wakes<Report>)
+                    made->wake();
+                return false;
+            }
+            void report(bool) { made->report(); }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        state->tracing.prepare();
+        const auto shown = columns_of ? columns_of(state->options()) : columns.list;
+        if (columns_of) // fails where --columns names none of these
+            choose_columns(session->column_choice(), shown);
+        if (!state->tracing.attach([](S&) {}))
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, shown);
     }
 };
 

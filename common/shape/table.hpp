@@ -3,7 +3,7 @@
 // interval or at the end; on demand a histogram for each key in its place.
 #pragma once
 #include "shape/histogram.hpp"
-#include "shape/interval.hpp"
+#include "shape/generations.hpp"
 #include <algorithm>
 #include <functional>
 
@@ -22,9 +22,7 @@ struct Table {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
-    // Once the command line is read: fails where options do not go together.
-    void (*check)(Session&, Options&) = nullptr;
-    // Before load, for each try.
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Once loaded, before the first event: fills maps.
@@ -48,98 +46,94 @@ struct Table {
     Shared also = Shared::interval;
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared = HasFilter<S> ? Shared::filter : Shared::none;
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            if (check)
-                check(session, o);
-            Command command(session);
-            auto a = launch<S>(
-                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
-                [&](S& s, bool) {
-                    if (fill)
-                        fill(s, o);
-                },
-                [&](S& s, const Launcher& launcher) {
-                    if constexpr (HasHists<S>)
-                        suit_map(s.maps.cb_hists, launcher.plan().load);
-                    if (resolved)
-                        resolved(s, launcher);
-                });
-            if (session.check)
-                return Exit::complete;
-            const bool in_histograms = distributed && distributed(o);
-            Account account(session, a.account(), a.programs);
-            IntervalRun run(session, in_histograms ? columns.list.first(key_columns) : columns.list,
-                            account);
-            HistogramWriter writer(session, run.output(), in_histograms ? unit(o) : Unit{});
-            Generations generations(a->bss->cb_generation);
-            if (in_histograms)
-                writer.header();
-            else if (session.format == Format::csv)
-                run.output().header();
-            run.output().flush();
-            return run.run(
-                command, [&] { a.detach(); },
-                [&](Output& output, bool) {
-                    const __u32 generation = generations.flip();
-                    const std::uint64_t now_ns = monotonic_ns();
-                    if (in_histograms) {
-                        writer.begin(now_ns);
-                        print_histograms(*a.skeleton, o, generation, output, writer, account);
-                    } else {
-                        print_rows(*a.skeleton, o, generation, session, output, now_ns, account);
-                    }
-                });
-        });
+        struct State : Traced<S, Options, Table> {
+            using Traced<S, Options, Table>::Traced;
+            std::optional<HistogramWriter> writer; // where rows are histograms
+
+            void begin()
+            {
+                const Table& shape = this->shape();
+                if (shape.is_distributed(this->options())) {
+                    writer.emplace(this->session(), this->sink(), shape.unit(this->options()));
+                    writer->header();
+                } else if (!text_output(this->sink())) {
+                    this->sink().header();
+                }
+            }
+            void report(bool)
+            {
+                const __u32 generation = Generations(this->skeleton().bss->cb_generation).flip();
+                const std::uint64_t now_ns = monotonic_ns();
+                if (writer)
+                    this->shape().print_histograms(*this, generation, now_ns);
+                else
+                    this->shape().print_rows(*this, generation, now_ns);
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        state->tracing.prepare();
+        const auto fill_first = [&](S& s, bool) {
+            if (fill)
+                fill(s, state->options());
+        };
+        if (!state->tracing.attach([](S&) {}, fill_first))
+            return nullptr;
+        return make_run(state, std::move(session), make_sink,
+                        is_distributed(state->options()) ? columns.list.first(key_columns)
+                                                         : columns.list);
     }
 
 private:
-    void print_rows(S& s, Options& o, __u32 generation, const Session& session, Output& output,
-                    std::uint64_t now_ns, Account& account) const
+    bool is_distributed(const Options& o) const { return distributed && distributed(o); }
+
+    template <class State>
+    void print_rows(State& state, __u32 generation, std::uint64_t now_ns) const
     {
+        Sink& sink = state.sink();
+        const Options& o = state.options();
         std::vector<Row> rows;
-        take(s, o, generation, rows);
+        take(state.skeleton(), state.options(), generation, rows);
         for (const Row& row : rows)
-            account.printed += events(row);
+            state.account().printed += events(row);
         // Of equal weight: in the order of the columns, so that rows keep their places.
         std::ranges::stable_sort(rows, [&](const Row& a, const Row& b) {
             const auto x = weight(a, o), y = weight(b, o);
-            return x != y ? x > y : row_before(output.columns(), &a, &b);
+            return x != y ? x > y : row_before(sink.columns(), &a, &b);
         });
-        if (output.format() == Format::text) {
-            output.text() += '\n';
-            if (session.given("timestamp"))
-                output.text() +=
-                    cat(output.clock().time_of_day(output.clock().wall_ns(now_ns)), "\n");
-            output.header();
+        Output* const text = text_output(sink);
+        if (text) {
+            text->text() += '\n';
+            if (state.session().given("timestamp"))
+                text->text() +=
+                    cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
+            sink.header();
         }
         for (Row& row : rows) {
             row.time_ns = now_ns;
-            output.row(&row);
-            output.end_record();
+            sink.row(&row);
         }
-        if (total && output.format() == Format::text)
+        if (total && text)
             if (const std::string line = total(rows); !line.empty())
-                output.text() += cat(line, "\n");
+                text->text() += cat(line, "\n");
     }
 
-    void print_histograms(S& s, Options& o, __u32 generation, Output& output,
-                          HistogramWriter& writer, Account& account) const
+    template <class State>
+    void print_histograms(State& state, __u32 generation, std::uint64_t now_ns) const
     {
+        state.writer->begin(now_ns);
         std::vector<std::pair<Row, Distribution>> all;
-        take_distributions(s, o, generation, all);
+        take_distributions(state.skeleton(), state.options(), generation, all);
         std::ranges::stable_sort(all, [&](const auto& a, const auto& b) {
-            return row_before(output.columns(), &a.first, &b.first);
+            return row_before(state.sink().columns(), &a.first, &b.first);
         });
         for (const auto& [row, distribution] : all) {
-            account.printed += distribution.count();
-            writer.write(&row, distribution);
+            state.account().printed += distribution.count();
+            state.writer->write(&row, distribution);
         }
     }
 };

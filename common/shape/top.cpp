@@ -82,11 +82,8 @@ std::size_t screen_lines(const Session& session)
                                                                          : kUsualLines;
 }
 
-void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bool first,
-               bool clear, const TopView& view)
+void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, const TopView& view)
 {
-    if (session.format != Format::text)
-        return;
     std::string& text = output.text();
     if (clear)
         text += kClear;

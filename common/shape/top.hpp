@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Shape "top": values by key (bpf/top.bpf.h), sorted, the largest first, for each interval.
 #pragma once
-#include "shape/interval.hpp"
+#include "shape/generations.hpp"
 #include <algorithm>
 #include <optional>
 
@@ -42,9 +42,9 @@ std::size_t row_limit(const Session& session, std::size_t screen_lines);
 // The lines of the terminal that standard output is; 0 if it is none or is not to be cleared.
 std::size_t screen_lines(const Session& session);
 
-// Begins the report of an interval: in text the screen is cleared, where there is one, and the time
+// Begins the report of an interval in text: the screen is cleared, where there is one, and the time
 // and the load stand above the header, and what `view` says.
-void begin_top(const Session& session, Output& output, std::uint64_t time_ns, bool first,
+void begin_top(Output& output, std::uint64_t time_ns, bool first,
                bool clear, const TopView& view);
 
 template <class S>
@@ -65,9 +65,7 @@ struct Top {
     Columns<Row> columns;
     std::span<const Need> needs;
     Seconds interval = std::chrono::seconds(1); // unless told otherwise
-    // Once the command line is read: fails where options do not go together.
-    void (*check)(const Session&) = nullptr;
-    // Before load, for each try: resolve names, size maps; and once the rungs are chosen.
+    void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Once loaded, before the first event, and then after each interval: fills maps.
@@ -82,77 +80,70 @@ struct Top {
     Shared also = Shared::none; // Shared::files
 
     using Skeleton = S;
+    using Asked = Options;
     static constexpr Shared kShared =
         Shared::interval | Shared::sorted | (HasFilter<S> ? Shared::filter : Shared::none);
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            session.interval = interval;
-            parse_command_line(session, &o, argc, argv);
-            if (check)
-                check(session);
-            Command command(session);
-            auto a = launch<S>(
-                session, command, needs, [&](S& s) { configure(s, o, session, setup); },
-                [&](S& s, bool) {
-                    if (fill)
-                        fill(s, o, true);
-                },
-                [&](S& s, const Launcher& launcher) {
-                    if (resolved)
-                        resolved(s, launcher);
-                });
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            IntervalRun run(session, columns.list, account);
-            if (session.format == Format::csv) {
-                run.output().header();
-                run.output().flush();
-            }
-            Generations generations(a->bss->cb_generation);
+        struct State : Traced<S, Options, Top> {
+            using Traced<S, Options, Top>::Traced;
             bool first = true;
             __u32 generation = 0;
             std::uint64_t time_ns = 0;
             TopView view;
             std::optional<Entries> shown; // the last interval's, for another view of it
-            const auto print = [&](Output& output) {
-                print_rows(*shown, bpf_map__key_size(a->maps.cb_top), session, o, output, time_ns,
-                           first, view);
-                first = false;
-            };
-            IntervalRun::OnKey on_key;
-            if (screen_lines(session) && !command.pid()) // the command's keys are its own
-                on_key = [&](Output& output, char key) {
-                    if (view.press(key, output.columns().size()) && shown)
-                        print(output);
-                    return key != 'q';
-                };
-            const auto end_interval = [&] {
-                generation = generations.flip();
+
+            void begin()
+            {
+                if (!text_output(this->sink()))
+                    this->sink().header();
+            }
+            void end_interval()
+            {
+                generation = Generations(this->skeleton().bss->cb_generation).flip();
                 time_ns = monotonic_ns();
-            };
-            return run.run(
-                command,
-                [&] {
-                    end_interval(); // detaching takes its time, in which ever less is seen
-                    a.detach();
-                    account.unreturned = a.unreturned();
-                },
-                [&](Output& output, bool last) {
-                    if (!last)
-                        end_interval();
-                    shown.emplace(a->maps.cb_top, generation);
-                    account.printed += seen(*shown);
-                    print(output);
-                    if (fill && !last)
-                        fill(*a.skeleton, o, false);
-                },
-                on_key);
-        });
+            }
+            void print()
+            {
+                this->shape().print_rows(*shown, bpf_map__key_size(this->skeleton().maps.cb_top),
+                                         this->session(), this->options(), this->sink(), time_ns,
+                                         first, view);
+                first = false;
+            }
+            void report(bool last)
+            {
+                if (!last)
+                    end_interval();
+                shown.emplace(this->skeleton().maps.cb_top, generation);
+                this->account().printed += this->shape().seen(*shown);
+                print();
+                if (this->shape().fill && !last)
+                    this->shape().fill(this->skeleton(), this->options(), false);
+            }
+            void detach()
+            {
+                end_interval(); // detaching takes its time, in which ever less is seen
+                this->tracing.detach(this->account());
+            }
+            bool takes_keys() const { return screen_lines(this->session()) != 0; }
+            bool press(char key)
+            {
+                if (view.press(key, this->sink().columns().size()) && shown)
+                    print();
+                this->sink().flush();
+                return key != 'q';
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        state->tracing.prepare();
+        const auto fill_first = [&](S& s, bool) {
+            if (fill)
+                fill(s, state->options(), true);
+        };
+        if (!state->tracing.attach([](S&) {}, fill_first))
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 
 private:
@@ -169,7 +160,7 @@ private:
     }
 
     void print_rows(const Entries& entries, std::size_t key_size, const Session& session,
-                    const Options& o, Output& output, std::uint64_t time_ns, bool first,
+                    const Options& o, Sink& sink, std::uint64_t time_ns, bool first,
                     const TopView& view) const
     {
         Row row{};
@@ -183,17 +174,18 @@ private:
         std::vector<std::size_t> order(ranked.size());
         std::ranges::transform(ranked, order.begin(), &Ranked::entry);
         if (view.column)
-            order_by(*output.columns()[view.column - 1], entries, o, order);
+            order_by(*sink.columns()[view.column - 1], entries, o, order);
         if (view.reversed)
             std::ranges::reverse(order);
         const std::size_t lines = screen_lines(session);
         order.resize(std::min(order.size(), row_limit(session, lines)));
-        begin_top(session, output, time_ns, first, lines != 0, view);
+        if (Output* const text = text_output(sink))
+            begin_top(*text, time_ns, first, lines != 0, view);
         for (const std::size_t entry : order) {
             decode(row, entries, entry);
             if (name)
                 name(row, o);
-            output.row(&row);
+            sink.row(&row);
         }
     }
 

@@ -624,6 +624,32 @@ std::optional<std::uint64_t> Binary::address_at(std::uint64_t file_offset) const
     return std::nullopt;
 }
 
+std::optional<std::uint64_t> Binary::bias(std::uint64_t start, std::uint64_t file_offset,
+                                          bool executable) const
+{
+    // Mappings begin with a page, which two segments may share: then there is no telling.
+    const auto page = static_cast<std::uint64_t>(::getpagesize());
+    std::optional<std::uint64_t> bias;
+    for (const Segment& segment : segments_) {
+        if (segment.executable != executable || file_offset + page <= segment.offset ||
+            file_offset >= segment.offset + segment.file_size)
+            continue;
+        const std::uint64_t found = start - (segment.address + file_offset - segment.offset);
+        if (bias && *bias != found)
+            return std::nullopt;
+        bias = found;
+    }
+    return bias;
+}
+
+bool Binary::has_code_at(std::uint64_t address) const
+{
+    return std::ranges::any_of(segments_, [&](const Segment& segment) {
+        return segment.executable && address >= segment.address &&
+               address - segment.address < segment.file_size;
+    });
+}
+
 std::optional<Binary::Function> Binary::find(std::uint64_t address)
 {
     std::optional<SymbolTable::Hit> hit = symbols_.find(address);

@@ -128,6 +128,12 @@ public:
     // The ELF address of a position in the file, as an executable mapping of it has it.
     std::optional<std::uint64_t> address_at(std::uint64_t file_offset) const;
 
+    // How far from its ELF addresses a process has it, of which a mapping begins at `start` with
+    // the position `file_offset`.
+    std::optional<std::uint64_t> bias(std::uint64_t start, std::uint64_t file_offset,
+                                      bool executable) const;
+    bool has_code_at(std::uint64_t address) const;
+
     struct Function {
         std::string_view name; // demangled; lives as long as this object
         std::uint64_t offset;

@@ -16,15 +16,14 @@ namespace corebox
 namespace
 {
 
-Fd reopen_if_regular(Fd handle, struct stat* info)
+Fd if_regular(Fd handle, struct stat* info)
 {
     struct stat own_info;
     if (info == nullptr)
         info = &own_info;
     if (!handle || ::fstat(handle.get(), info) != 0 || !S_ISREG(info->st_mode))
         return {};
-    std::string link = "/proc/self/fd/" + std::to_string(handle.get());
-    return Fd{::open(link.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    return handle;
 }
 
 // Takes a number and the one character behind it off the line.
@@ -39,21 +38,39 @@ bool take(std::string_view& line, std::uint64_t& value, int base, char behind)
 
 } // namespace
 
-Fd open_regular(const std::string& path, struct stat* info)
+Fd hold_regular(const std::string& path, struct stat* info)
 {
-    return reopen_if_regular(Fd{::open(path.c_str(), O_PATH | O_CLOEXEC)}, info);
+    return if_regular(Fd{::open(path.c_str(), O_PATH | O_CLOEXEC)}, info);
 }
 
-Fd open_regular_in(int root, const std::string& path, struct stat* info)
+Fd hold_regular_in(int root, const std::string& path, struct stat* info)
 {
     if (root < 0)
-        return open_regular(path, info);
+        return hold_regular(path, info);
     struct open_how how = {};
     how.flags = O_PATH | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     // openat2 is of 5.6; glibc has no wrapper for it yet.
     long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    return reopen_if_regular(Fd{static_cast<int>(fd)}, info);
+    return if_regular(Fd{static_cast<int>(fd)}, info);
+}
+
+Fd open_held(const Fd& handle)
+{
+    if (!handle)
+        return {};
+    std::string link = "/proc/self/fd/" + std::to_string(handle.get());
+    return Fd{::open(link.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+}
+
+Fd open_regular(const std::string& path, struct stat* info)
+{
+    return open_held(hold_regular(path, info));
+}
+
+Fd open_regular_in(int root, const std::string& path, struct stat* info)
+{
+    return open_held(hold_regular_in(root, path, info));
 }
 
 std::optional<std::string> read_all(int fd, std::size_t limit)
@@ -80,14 +97,15 @@ std::optional<std::string> read_all(int fd, std::size_t limit)
 }
 
 // "55d0c0a00000-55d0c0a2f000 r-xp 0002f000 fe:01 1234       /usr/bin/x (deleted)"
-std::optional<MapLine> parse_map_line(std::string_view line)
+std::optional<MapLine> parse_any_map_line(std::string_view line)
 {
     MapLine mapped;
     std::uint64_t major_number, minor_number;
     if (!take(line, mapped.start, 16, '-') || !take(line, mapped.end, 16, ' '))
         return std::nullopt;
-    if (line.size() < 5 || line[2] != 'x')
+    if (line.size() < 5)
         return std::nullopt;
+    mapped.executable = line[2] == 'x';
     line.remove_prefix(5);
     if (!take(line, mapped.offset, 16, ' ') || !take(line, major_number, 16, ':') ||
         !take(line, minor_number, 16, ' '))
@@ -104,6 +122,12 @@ std::optional<MapLine> parse_map_line(std::string_view line)
         mapped.deleted = true;
     }
     return mapped;
+}
+
+std::optional<MapLine> parse_map_line(std::string_view line)
+{
+    auto mapped = parse_any_map_line(line);
+    return mapped && mapped->executable ? mapped : std::nullopt;
 }
 
 // The kernel writes a newline in a path as \012 (seq_file_path), and nothing else differently.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "symbols/kernel.hpp"
 
+#include "base/text.hpp"
 #include "symbols/file.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <unistd.h>
 #include <utility>
 
@@ -81,9 +83,90 @@ inline std::uint32_t hex8(const char* text)
     return static_cast<std::uint32_t>(word | (word >> 16));
 }
 
+// The start of a file: "" of an empty one.
+std::optional<std::string> read_start(const char* path, std::size_t size)
+{
+    const Fd file{::open(path, O_RDONLY | O_CLOEXEC)};
+    std::string text(size, '\0');
+    const ssize_t got = file ? ::read(file.get(), text.data(), size) : -1;
+    if (got < 0)
+        return std::nullopt;
+    text.resize(std::size_t(got));
+    return text;
+}
+
 bool is_text(char type) { return type == 't' || type == 'T' || type == 'w' || type == 'W'; }
 
 } // namespace
+
+NamesHidden why_names_hidden(std::optional<std::string_view> kallsyms,
+                             std::optional<std::uint64_t> kptr_restrict,
+                             std::optional<std::uint64_t> caps)
+{
+    if (!kallsyms || kallsyms->empty())
+        return NamesHidden::no_file;
+    // The first symbols of some kernels lie at 0 (per-CPU variables of x86 before 6.15).
+    for (const std::string_view line : split(*kallsyms, '\n')) {
+        const auto end = line.find(' ');
+        if (end != line.npos && line.find_first_not_of('0') < end)
+            return NamesHidden::no;
+    }
+    if (kptr_restrict.value_or(0) > 1)
+        return NamesHidden::by_sysctl;
+    const bool capable = !caps || (*caps >> CAP_SYSLOG & 1) != 0;
+    return capable ? NamesHidden::by_user_namespace : NamesHidden::by_capability;
+}
+
+NamesHidden names_hidden()
+{
+    const auto number = [](std::optional<std::string_view> text, int base) {
+        return text ? to_number<std::uint64_t>(text->substr(0, text->find('\n')), base)
+                    : std::nullopt;
+    };
+    const auto restrict = read_file("/proc/sys/kernel/kptr_restrict");
+    const auto status = read_file("/proc/self/status");
+    return why_names_hidden(read_start("/proc/kallsyms", 4096), number(restrict, 10),
+                            number(status ? status_field(*status, "CapEff") : std::nullopt, 16));
+}
+
+std::string_view reason_of(NamesHidden why)
+{
+    switch (why) {
+    case NamesHidden::no:
+        break;
+    case NamesHidden::by_sysctl:
+        return "kernel.kptr_restrict is 2";
+    case NamesHidden::by_capability:
+        return "CAP_SYSLOG is missing";
+    case NamesHidden::by_user_namespace:
+        return "CAP_SYSLOG holds only in this user namespace";
+    case NamesHidden::no_file:
+        return "/proc/kallsyms cannot be read";
+    }
+    return {};
+}
+
+std::string_view remedy_of(NamesHidden why)
+{
+    switch (why) {
+    case NamesHidden::no:
+        break;
+    case NamesHidden::by_sysctl:
+        return "sysctl kernel.kptr_restrict=1";
+    case NamesHidden::by_capability:
+        return "run as root";
+    case NamesHidden::by_user_namespace:
+        return "run as root of the host";
+    case NamesHidden::no_file:
+        return "mount /proc; the kernel needs CONFIG_KALLSYMS=y";
+    }
+    return {};
+}
+
+std::string message_of(NamesHidden why)
+{
+    return cat("kernel functions have no names: ", reason_of(why), "; ", remedy_of(why));
+}
 
 KernelSymbols::KernelSymbols() : modules_(1) {}
 

@@ -23,6 +23,27 @@ struct KernelFrame {
     std::uint64_t offset = 0;
 };
 
+// Why kernel functions have no names. The kernel decides when /proc/kallsyms is opened
+// (kallsyms_show_value() in kernel/ksyms_common.c).
+enum class NamesHidden : std::uint8_t {
+    no,
+    by_sysctl,         // kernel.kptr_restrict=2: from everybody
+    by_capability,     // CAP_SYSLOG is missing
+    by_user_namespace, // it holds in this user namespace only
+    no_file,           // /proc/kallsyms is not there, or not for us
+};
+// A pure function of what names_hidden() reads. `caps`: CapEff of /proc/self/status.
+NamesHidden why_names_hidden(std::optional<std::string_view> kallsyms,
+                             std::optional<std::uint64_t> kptr_restrict,
+                             std::optional<std::uint64_t> caps);
+// Whether they are hidden now, and why: reads the first symbols only.
+NamesHidden names_hidden();
+// What to tell users: "kernel.kptr_restrict is 2" and "sysctl kernel.kptr_restrict=1".
+std::string_view reason_of(NamesHidden why);
+std::string_view remedy_of(NamesHidden why);
+// Both as one message: "kernel functions have no names: ...".
+std::string message_of(NamesHidden why);
+
 // The text symbols of the running kernel: one pass over /proc/kallsyms, then immutable.
 //
 // Read it at the end of a run, not at its start: modules and BPF programs loaded meanwhile are then
@@ -51,8 +72,9 @@ public:
     // caller (offcputime, stackcount). Not for sampled stacks: there a BPF frame is a finding.
     std::size_t own_frames(std::span<const std::uint64_t> leaf_first) const;
 
-    // The kernel hid its addresses from us (kptr_restrict, no CAP_SYSLOG): all read as zero.
+    // The kernel hid its addresses from us: all read as zero. names_hidden() says why.
     bool restricted() const { return restricted_; }
+    bool has_names() const { return !restricted_ && !empty(); }
     bool empty() const { return symbols_.empty(); }
     std::size_t size() const { return symbols_.size(); }
 

@@ -27,11 +27,8 @@ PerfMap::PerfMap(std::string text) : text_(std::move(text))
 {
     std::string_view rest = text_;
     while (!rest.empty()) {
-        std::size_t stop = rest.find('\n');
-        if (stop == std::string_view::npos)
-            break; // still being written
-        std::string_view line = rest.substr(0, stop);
-        rest.remove_prefix(stop + 1);
+        std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
         Entry entry{};
         if (!take_hex(line, entry.start) || !take_hex(line, entry.size) || line.empty())
             continue;
@@ -65,8 +62,8 @@ std::optional<PerfMap::Function> PerfMap::find(std::uint64_t address) const
     }
     if (best == nullptr)
         return std::nullopt;
-    return Function{std::string_view(text_).substr(best->name, best->length),
-                    address - best->start};
+    return Function{std::string_view(text_).substr(best->name, best->length), address - best->start,
+                    best->name + best->length == text_.size()};
 }
 
 } // namespace corebox

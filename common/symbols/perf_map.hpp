@@ -21,6 +21,7 @@ public:
     struct Function {
         std::string_view name; // lives as long as this object
         std::uint64_t offset;
+        bool unfinished = false; // of a last line without newline: perhaps still being written
     };
     // Code is recompiled and its memory used again: the last line that holds the address counts.
     std::optional<Function> find(std::uint64_t address) const;

@@ -41,18 +41,26 @@ public:
     UserSymbols(UserSymbols&&) noexcept;
     UserSymbols& operator=(UserSymbols&&) noexcept;
 
-    // Takes down what the process has mapped now, beside what was known of it: one reading of
-    // /proc/PID/maps. Call it when a process is first seen, so that it may end before its addresses
-    // are looked up; again after an exec or a dlopen, if that matters. A process that has gone
+    // For other programs that the same processes were: knows no process, but shares the files.
+    UserSymbols sibling() const;
+
+    // Takes down what the process has mapped now, in addition to what was known of it: one reading
+    // of /proc/PID/maps. Call it when a process is first seen, so that it may end before its
+    // addresses are looked up; again after an exec or a dlopen, if that matters. The mapped files
+    // are held from then on, and may be deleted, replaced or unmounted. A process that has gone
     // changes nothing.
     void remember(std::uint32_t pid);
     bool remembers(std::uint32_t pid) const;
 
     // Looks at the live process where it was not remembered or has mapped more since.
     UserFrame lookup(std::uint32_t pid, std::uint64_t address, At at = At::instruction);
+    // Looks only into what was remembered. `object` is empty where no mapping holds the address.
+    UserFrame lookup_remembered(std::uint32_t pid, std::uint64_t address, At at = At::instruction);
 
 private:
+    struct Shared;
     struct Impl;
+    explicit UserSymbols(std::nullptr_t);
     std::unique_ptr<Impl> impl_;
 };
 

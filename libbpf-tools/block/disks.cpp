@@ -3,7 +3,10 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include <algorithm>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <cerrno>
+#include <cstring>
 #include <dirent.h>
 #include <memory>
 #include <set>
@@ -17,6 +20,7 @@ namespace
 {
 
 constexpr unsigned kMinorBits = 20; // MINORBITS, linux/kdev_t.h
+constexpr std::uint64_t kSecond = 1'000'000'000;
 
 std::string sysfs_of(std::string_view number) { return cat("/sys/dev/block/", number); }
 
@@ -26,6 +30,14 @@ std::optional<std::string> line_of(const std::string& path)
     if (text)
         text->resize(std::min(text->find('\n'), text->size()));
     return text;
+}
+
+// In sysfs a name's slashes are exclamation marks ("cciss!c0d0").
+std::string sysfs_entry(std::string_view name)
+{
+    std::string entry(name);
+    std::ranges::replace(entry, '/', '!');
+    return cat("/sys/class/block/", entry);
 }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
@@ -40,10 +52,7 @@ std::optional<std::string> number_of(std::string_view name)
 {
     if (exists(sysfs_of(name)))
         return std::string(name);
-    // In sysfs a name's slashes are exclamation marks ("cciss!c0d0").
-    std::string entry(name);
-    std::ranges::replace(entry, '/', '!');
-    if (auto number = line_of(cat("/sys/class/block/", entry, "/dev")))
+    if (auto number = line_of(cat(sysfs_entry(name), "/dev")))
         return number;
     // A mapped device has its own name there, which is the one that lsblk shows.
     for (const std::string_view directory : {"/dev/", "/dev/mapper/"}) {
@@ -54,6 +63,50 @@ std::optional<std::string> number_of(std::string_view name)
             return cat(major(st.st_rdev), ":", minor(st.st_rdev));
     }
     return std::nullopt;
+}
+
+// "sda" of the directory that a number links to; empty: there is none.
+std::string entry_name(std::string_view number)
+{
+    char target[1024];
+    const ssize_t n = ::readlink(sysfs_of(number).c_str(), target, sizeof target);
+    std::string name(target, n > 0 ? std::size_t(n) : 0);
+    return name.erase(0, name.rfind('/') + 1);
+}
+
+std::string_view number_at(std::string_view& text)
+{
+    const std::string_view digits = text.substr(0, text.find_first_not_of("0123456789"));
+    text.remove_prefix(digits.size());
+    return digits;
+}
+
+// A multipath NVMe namespace is a disk that passes its I/O on to hidden ones: nvme0n1 to nvme0c0n1
+// of the first controller, nvme0c1n1 of the second, as they come and go
+// (nvme_mpath_set_disk_name()).
+struct NvmePaths {
+    std::string first, last; // "nvme0c", "n1": a number stands between them
+};
+
+std::optional<NvmePaths> nvme_paths(std::string_view name)
+{
+    constexpr std::string_view kNvme = "nvme";
+    if (!name.starts_with(kNvme))
+        return std::nullopt;
+    std::string_view rest = name.substr(kNvme.size());
+    const std::string_view subsystem = number_at(rest);
+    if (subsystem.empty() || !rest.starts_with('n'))
+        return std::nullopt;
+    const std::string_view last = rest;
+    rest.remove_prefix(1);
+    if (number_at(rest).empty() || !rest.empty())
+        return std::nullopt;
+    return NvmePaths{cat(kNvme, subsystem, "c"), std::string(last)};
+}
+
+void set_name(char (&to)[DISK_NAME_LEN], std::string_view name)
+{
+    std::memcpy(to, name.data(), std::min(name.size(), sizeof to - 1));
 }
 
 // Drivers without a request queue handle bios as they come, or pass them on.
@@ -69,7 +122,7 @@ void find_below(const std::string& directory, std::set<std::string>& names)
             continue;
         const std::string below = cat(slaves, "/", entry->d_name);
         const std::string disk = exists(cat(below, "/partition")) ? cat(below, "/..") : below;
-        if (has_requests(disk))
+        if (has_requests(disk) || nvme_paths(entry->d_name))
             names.insert(entry->d_name);
         else
             find_below(disk, names);
@@ -77,78 +130,123 @@ void find_below(const std::string& directory, std::set<std::string>& names)
 }
 
 struct Whole {
-    Disk disk;
+    disk_filter filter{};
     std::string directory; // in sysfs, of the whole disk
+    std::string name;
 };
 
 Whole whole_disk(std::string_view name)
 {
+    Whole whole;
+    disk_filter& filter = whole.filter;
     const auto number = number_of(name);
-    if (!number)
-        fail(cat("no disk '", name, "'"), 0, "lsblk shows those that there are");
-    Disk disk;
-    std::string directory = sysfs_of(*number);
-    if (exists(cat(directory, "/partition"))) {
-        disk.first_sector = number_in(cat(directory, "/start"));
-        disk.sectors = number_in(cat(directory, "/size"));
-        directory += "/..";
+    if (!number) {
+        whole.directory = sysfs_entry(name);
+        whole.name = whole.directory.substr(whole.directory.rfind('/') + 1);
+        // Hidden: it has no number in sysfs.
+        if (name.empty() || name.find('/') != name.npos || whole.name.size() >= DISK_NAME_LEN ||
+            !exists(cat(whole.directory, "/hidden")))
+            fail(cat("no disk '", name, "'"), 0, "lsblk lists the disks");
+        filter.by_name = true;
+        set_name(filter.first, whole.name);
+        return whole;
     }
-    const std::string whole = line_of(cat(directory, "/dev")).value_or("");
-    const auto parts = split(whole, ':');
+    whole.directory = sysfs_of(*number);
+    if (exists(cat(whole.directory, "/partition"))) {
+        filter.first_sector = number_in(cat(whole.directory, "/start"));
+        filter.sectors = number_in(cat(whole.directory, "/size"));
+        whole.directory += "/..";
+    }
+    const std::string disk = line_of(cat(whole.directory, "/dev")).value_or("");
+    const auto parts = split(disk, ':');
     if (parts.size() != 2)
-        fail(cat("read ", directory, "/dev"), errno);
-    disk.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
-                  to_number<std::uint32_t>(parts[1]).value_or(0);
-    return {disk, std::move(directory)};
+        fail(cat("read ", whole.directory, "/dev"), errno);
+    filter.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
+                    to_number<std::uint32_t>(parts[1]).value_or(0);
+    whole.name = entry_name(disk);
+    return whole;
 }
 
 } // namespace
 
-Disk find_any_disk(std::string_view name) { return whole_disk(name).disk; }
+disk_filter find_any_disk(std::string_view name) { return whole_disk(name).filter; }
 
-Disk find_disk(std::string_view name)
+disk_filter find_disk(std::string_view name)
 {
-    const auto [disk, directory] = whole_disk(name);
-    if (!has_requests(directory)) {
-        std::set<std::string> names;
-        find_below(directory, names);
-        std::string below;
-        for (const std::string& one : names)
-            below += cat(below.empty() ? "" : ", ", one);
-        fail(cat("'", name, "' has no requests of its own"), 0,
-             below.empty() ? "" : cat("look at those of ", below));
+    Whole whole = whole_disk(name);
+    if (has_requests(whole.directory))
+        return whole.filter;
+    if (const auto paths = nvme_paths(whole.name)) {
+        whole.filter.device = 0;
+        whole.filter.by_name = whole.filter.numbered = true;
+        set_name(whole.filter.first, paths->first);
+        set_name(whole.filter.last, paths->last);
+        return whole.filter;
     }
-    return disk;
+    std::set<std::string> names;
+    find_below(whole.directory, names);
+    std::string below;
+    for (const std::string& one : names)
+        below += cat(below.empty() ? "" : ", ", one);
+    fail(cat("'", name, "' has no requests of its own"), 0,
+         below.empty() ? "" : cat("trace the disk below: ", below));
 }
 
-std::string disk_name(std::uint32_t device)
+std::string DiskNames::of(const bpf_map* notes, std::uint32_t device)
 {
+    disk_note note{};
     std::string number = cat(device >> kMinorBits, ":", device & ((1u << kMinorBits) - 1));
-    char target[1024];
-    const ssize_t n = ::readlink(sysfs_of(number).c_str(), target, sizeof target);
-    if (n <= 0)
-        return number;
-    std::string name(target, std::size_t(n));
-    name.erase(0, name.rfind('/') + 1);
+    std::string name = bpf_map_lookup_elem(bpf_map__fd(notes), &device, &note) == 0 && note.name[0]
+                           ? std::string(note.name, ::strnlen(note.name, sizeof note.name))
+                           : entry_name(number);
     std::ranges::replace(name, '!', '/');
-    return name;
+    return name.empty() ? number : name;
 }
 
-std::string_view DiskNames::of(std::uint32_t device, std::uint64_t now_ns)
+std::string_view DiskNames::of(const bpf_map* notes, std::uint32_t device, std::uint64_t now_ns)
 {
-    constexpr std::uint64_t kSecond = 1'000'000'000;
     auto at = std::ranges::find(known_, device, &Known::device);
     if (at == known_.end()) {
-        known_.push_back({device, now_ns, disk_name(device)});
+        known_.push_back({device, now_ns, of(notes, device)});
         at = known_.end() - 1;
     } else if (now_ns > at->asked_ns + kSecond) {
         at->asked_ns = now_ns;
-        if (std::string name = disk_name(device); name.find(':') == name.npos)
-            at->name = std::move(name);
+        at->name = of(notes, device);
     }
     if (at != known_.begin())
         std::iter_swap(at, known_.begin());
     return known_.front().name;
+}
+
+std::string_view Partitions::of(std::string_view disk, std::uint64_t sector, std::uint64_t now_ns)
+{
+    auto at = std::ranges::find(known_, disk, &Known::disk);
+    if (at == known_.end() || now_ns > at->asked_ns + kSecond) {
+        if (at == known_.end())
+            at = known_.insert(at, {std::string(disk), 0, {}});
+        at->asked_ns = now_ns;
+        at->parts.clear();
+        // Those of a multipath NVMe namespace are of the disk before its paths.
+        std::string whole(disk);
+        if (const auto c = whole.find('c'), n = whole.rfind('n');
+            whole.starts_with("nvme") && c != whole.npos && c < n)
+            whole.erase(c, n - c);
+        const std::string entry = sysfs_entry(whole);
+        const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(entry.c_str()), ::closedir);
+        while (const dirent* child = dir ? ::readdir(dir.get()) : nullptr) {
+            const std::string path = cat(entry, "/", child->d_name);
+            if (child->d_name[0] == '.' || !exists(cat(path, "/partition")))
+                continue;
+            std::string name = child->d_name;
+            std::ranges::replace(name, '!', '/');
+            at->parts.push_back(
+                {std::move(name), number_in(cat(path, "/start")), number_in(cat(path, "/size"))});
+        }
+    }
+    for (const Part& part : at->parts)
+        if (sector - part.first_sector < part.sectors)
+            return part.name;
+    return {};
 }
 
 } // namespace corebox

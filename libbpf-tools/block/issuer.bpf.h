@@ -7,8 +7,8 @@
  * hands them back before it has begun them, or when they begin a flush sequence (blk-flush.c), whose
  * data an interrupt or a kernel thread issues. Those get a note.
  *
- * The tool includes this file, has the programs insert_*, back_* and flush_* attached beside its own
- * on block_rq_issue, and calls issuer_of() there. */
+ * The tool includes this file, has the programs insert_*, back_*, flush_* and merge attached next to
+ * its own on block_rq_issue, and calls issuer_of() there. */
 #pragma once
 #include "bpf/block.bpf.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
@@ -20,6 +20,7 @@
 	__u64 made_ns; /* start_time_ns of the request it is about */ \
 	char comm[COMM_LEN] __attribute__((aligned(8)));
 #include "request_start.bpf.h"
+#include "request_merge.bpf.h"
 
 const volatile bool cb_issuer_filtered = false; /* the task filter restricts whose */
 bool cb_issuers_noted = false;
@@ -28,12 +29,12 @@ enum issuer_verdict { ISSUER_WANTED = 1, ISSUER_UNWANTED = 2 };
 
 static __always_inline int issuer_note(struct request *rq, bool direct)
 {
-	__u64 made_ns = BLOCK_READ(direct, rq, start_time_ns);
+	__u64 made_ns = READ_FIELD(direct, rq, start_time_ns);
 	struct request_start *s;
 
 	/* One that the driver had no room for comes back; and one whose data is none never goes to
 	 * the driver by itself. */
-	if (request_comes_again(rq, direct) || !BLOCK_READ(direct, rq, __data_len))
+	if (request_comes_again(rq, direct) || !READ_FIELD(direct, rq, __data_len))
 		return 0;
 	s = request_note(rq);
 	if (!s || (s->issuer && s->made_ns == made_ns))
@@ -56,7 +57,7 @@ static __always_inline bool issuer_of(struct request *rq, bool direct, char *com
 		s = request_find(rq);
 	if (s && s->issuer) {
 		wanted = s->issuer == ISSUER_WANTED;
-		if (s->made_ns == BLOCK_READ(direct, rq, start_time_ns)) {
+		if (s->made_ns == READ_FIELD(direct, rq, start_time_ns)) {
 			__builtin_memcpy(comm, s->comm, COMM_LEN);
 			request_forget(rq, s);
 			return wanted;
@@ -104,17 +105,4 @@ SEC("kprobe/blk_insert_flush")
 int BPF_KPROBE(flush_kprobe, struct request *rq)
 {
 	return issuer_note(rq, false);
-}
-
-/* It ends as a part of another. */
-SEC("tp_btf/block_rq_merge")
-int merge_tp_btf(__u64 *ctx)
-{
-	return request_merged(request_argument(ctx));
-}
-
-SEC("raw_tp/block_rq_merge")
-int merge_raw_tp(__u64 *ctx)
-{
-	return request_merged(request_argument(ctx));
 }

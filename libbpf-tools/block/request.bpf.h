@@ -38,7 +38,7 @@
  * the kernel makes for somebody's fsync(2) or FUA write (blk-flush.c) belongs to the first who waits
  * for it. Where nobody is known pid is 0 and comm "?". */
 #pragma once
-#include "bpf/block.bpf.h"
+#include "disk.bpf.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
 #define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
@@ -222,12 +222,6 @@ static __always_inline void request_adopt(struct request *rq, struct request_sta
 	r->origin.made_ns = rq->start_time_ns;
 }
 
-static __always_inline bool request_on_disk(struct request *rq)
-{
-	return request_is_on(rq, true, cb_requests_of.disk, cb_requests_of.first_sector,
-			     cb_requests_of.sectors);
-}
-
 SEC("tp_btf/block_rq_issue")
 int issue(void *ctx)
 {
@@ -255,7 +249,7 @@ int issue(void *ctx)
 	}
 	if (r->issuer == REQUEST_UNWANTED)
 		return 0;
-	if (!request_on_disk(rq)) {
+	if (!request_is_on_disk(rq, true)) {
 		r->issuer = REQUEST_UNWANTED;
 		count_filtered();
 		return 0;

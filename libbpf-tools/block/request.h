@@ -37,11 +37,7 @@ enum request_kind {
 #define REQUEST_AHEAD (1u << 19)
 #define REQUEST_BACKGROUND (1u << 20)
 
-/* Which requests; zero: all. */
 struct request_config {
-	__u64 first_sector; /* with sectors: only those that begin in this part of the disk */
-	__u64 sectors;
-	__u32 disk;    /* only this one: major << 20 | minor */
 	bool by_bio;   /* made_bio and made_front tell of new requests */
 	bool filtered; /* the task filter restricts whose */
 };

@@ -37,12 +37,7 @@ template <class S>
 void choose_disk(S& s, const Session& session, std::string_view name)
 {
     s.rodata->cb_requests_of.filtered = is_filtered(session);
-    if (name.empty())
-        return;
-    const Disk disk = find_disk(name);
-    s.rodata->cb_requests_of.disk = disk.device;
-    s.rodata->cb_requests_of.first_sector = disk.first_sector;
-    s.rodata->cb_requests_of.sectors = disk.sectors;
+    restrict_to_disk(s, name);
 }
 
 // The tool's `resolved`: what the programs have to know of the kernel.

@@ -98,13 +98,3 @@ static __always_inline void request_forget(const struct request *rq, struct requ
 		bpf_map_delete_elem(&cb_more_requests, &request);
 	}
 }
-
-/* It was merged into another: it ends as a part of that. */
-static __always_inline int request_merged(const struct request *rq)
-{
-	struct request_start *s = request_find(rq);
-
-	if (s)
-		request_forget(rq, s);
-	return 0;
-}

@@ -19,7 +19,7 @@ std::uint32_t only_process(const Session& session)
 void CallOptions::choose(std::vector<Point> points, const Session& session)
 {
     if (points.empty())
-        fail("find a traceable function that the pattern chooses", ENOENT);
+        fail("cannot find a traceable function that matches the pattern", ENOENT);
     const auto users = std::ranges::stable_partition(
         points, [](const Point& p) { return p.kind == Point::Kind::kernel; });
     std::vector<Point> of_user(std::make_move_iterator(users.begin()),
@@ -53,9 +53,9 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
 {
     const PointPattern parsed(pattern);
     if (parsed.kind != Point::Kind::kernel && parsed.kind != Point::Kind::user)
-        fail_usage(cat("'", pattern, "' is no function: only functions return"));
+        fail_usage(cat("'", pattern, "' is not a function; only functions return"));
     if (parsed.returns)
-        fail_usage(cat("'", pattern, "': entry and return are both traced; leave out 'r'"));
+        fail_usage(cat("'", pattern, "': entry and return are both traced; remove 'r'"));
     std::size_t own = 0;
     auto points = find_points(parsed, syntax, session.pids, &own);
     say_left_out(own, session);
@@ -65,7 +65,7 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
         if (point.object && point.object.get() != seen) {
             seen = point.object.get();
             if (const auto file = open_elf(*seen); file && !file->is_64())
-                fail(cat("measure calls in ", seen->path), 0, "it is a 32-bit file");
+                fail(cat("cannot measure calls in ", seen->path), 0, "it is a 32-bit file");
         }
     return points;
 }

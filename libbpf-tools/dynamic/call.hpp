@@ -10,7 +10,8 @@
 namespace corebox
 {
 
-// A base of the Options of a tool with CALL_PROGS, but not the first: no option is stored in it.
+// A base of the Options of a tool with CALL_PROGS, but not the first: no option is stored in it
+// (base/begins_with.hpp).
 struct CallOptions {
     // What is traced, of either kind; null: nothing. Numbers of functions go through the kernel's
     // first.
@@ -52,7 +53,7 @@ template <auto Set, auto Attach, class Options, auto... Programs>
 consteval Rung call_rung(std::string_view name, std::string_view function = {})
 {
     constexpr auto attach = [](const auto& session, const bpf_program* program) {
-        const CallOptions& o = *static_cast<const Options*>(session.options);
+        const CallOptions& o = session.template options_as<Options>();
         return ((*(o.*Set)).*Attach)(program);
     };
     return with_function(rung<Programs...>(name, {}, attach), function);

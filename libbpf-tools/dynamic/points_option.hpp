@@ -2,21 +2,15 @@
 // What the tools that trace points of a pattern say and ask alike.
 #pragma once
 #include "probe/points.hpp"
-#include "session/session.hpp"
+#include "shape/left_out.hpp"
 
 namespace corebox
 {
 
 // What of the help says which points a PATTERN chooses.
 inline constexpr std::string_view kPatternHelp =
-    "func, lib:func, /path:func, t:category:event, u:lib:probe; *, ? and [...] in the last part";
-
-inline void say_left_out(std::size_t own, const Session& session)
-{
-    if (own)
-        say(session.tool, cat("left out ", own, own == 1 ? " function" : " functions",
-                              " of tracing itself, which can be named in full"));
-}
+    "func, lib:func, /path:func, t:category:event or u:lib:probe; the last part may have *, ? and "
+    "[...]";
 
 // What a pattern chooses; says what was left out of it.
 inline std::vector<Point> find_points(const PointPattern& pattern, const Session& session)
@@ -36,7 +30,7 @@ std::vector<Point> chosen_points(const Options& o, const Session& session)
 {
     const PointPattern pattern(o.pattern);
     if (pattern.returns)
-        fail_usage("only calls are counted: p, t or u, not r");
+        fail_usage("cannot count returns: use p, t or u instead of r");
     return find_points(pattern, session);
 }
 

@@ -23,7 +23,7 @@ std::uint64_t unreturned_starts(const bpf_object* object, const bpf_map* starts)
     if (bpf_map_lookup_batch(bpf_map__fd(starts), nullptr, &next, keys.data(), values.data(),
                              &places, nullptr) != 0 &&
         errno != ENOENT) // which says that these were all
-        fail("read the calls that have not returned", errno);
+        fail("cannot read the calls that have not returned", errno);
     std::uint64_t n = 0;
     for (std::uint32_t i = 0; i < places; i++) {
         const auto high = std::uint32_t(values[i] >> CALL_TIME_BITS);

@@ -59,7 +59,7 @@ bool is_registered(std::string_view name)
 Targets file_system_targets(int type)
 {
     if (type == kNoFileSystem)
-        fail_usage(cat("say which file system: --type ", kFileSystems));
+        fail_usage(cat("missing file system: --type ", kFileSystems));
     const FileSystem& fs = kTable[std::size_t(type)];
     if (!is_registered(fs.name))
         fail(cat(fs.name, " is not loaded"), 0, cat("modprobe ", fs.name));

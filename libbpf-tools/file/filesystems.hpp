@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The file systems of fsslower and fsdist, and the names that their tools have.
 #pragma once
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 
 namespace corebox
 {

@@ -2,7 +2,7 @@
 // What fsslower and fileslower have in common: their threshold and most of their columns.
 #pragma once
 #include "base/path.hpp"
-#include "cli/option.hpp"
+#include "tool/option.hpp"
 #include "output/task_columns.hpp"
 #include "slow_file.h"
 #include <sys/stat.h>

@@ -10,11 +10,6 @@
 const volatile struct transfer_config transfer = {};
 HASH_MAP(cb_args, __u64, struct file *, 16384); /* without fexit: calls under way */
 
-/* fexit programs may follow the pointers of what they are given by themselves, which costs a tenth
- * of the helper call that others need. */
-#define GET(direct, from, member) \
-	((direct) ? (from)->member : BPF_CORE_READ(from, member))
-
 static __always_inline void transfer_add(struct transfer_sums *sums, long ret, bool write)
 {
 	__u64 bytes = ret > 0 ? ret : 0;

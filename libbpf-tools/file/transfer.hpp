@@ -13,8 +13,8 @@ template <auto Member>
 inline constexpr Option kTransferSort = choice<Member>('s', "sort",
                                                        "all|reads|writes|rbytes|wbytes",
                                                        "Sort by this, or by the sum of all");
-inline constexpr Option kReadOnly = show(0, "read-only", "Only reads");
-inline constexpr Option kWriteOnly = show(0, "write-only", "Only writes");
+inline constexpr Option kReadOnly = show(0, "read-only", "Count only reads");
+inline constexpr Option kWriteOnly = show(0, "write-only", "Count only writes");
 
 inline std::uint64_t transfer_weight(const transfer_sums& sums, TransferSort sort)
 {

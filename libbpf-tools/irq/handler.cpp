@@ -45,7 +45,7 @@ void take_fixed(const HandlerOptions& o, __u32 generation, std::vector<HandlerRo
 void check_handlers(const Session& session, HandlerOptions& o)
 {
     if (o.counts_only && (o.distributed || o.nanoseconds))
-        fail_usage(cat("--events measures no times: it and --",
+        fail_usage(cat("--events measures no times; --events and --",
                        o.distributed ? "dist" : "nanoseconds", " exclude each other"));
     o.by_cpu = session.given("cpu");
     if (o.by_cpu)

@@ -35,30 +35,31 @@ namespace handler_option
 {
 inline constexpr Option timestamp = show('T', "timestamp", "Print the time of day");
 inline constexpr Option nanoseconds =
-    flag<&HandlerOptions::nanoseconds>('N', "nanoseconds", "Times in nanoseconds");
+    flag<&HandlerOptions::nanoseconds>('N', "nanoseconds", "Show nanoseconds");
 inline constexpr Option dist =
-    flag<&HandlerOptions::distributed>('d', "dist", "Histograms of the times", "distributed");
+    flag<&HandlerOptions::distributed>('d', "dist", "Show histograms of the times", "distributed");
 inline constexpr Option events =
-    flag<&HandlerOptions::counts_only>('C', "events", "Count only, measure no times");
+    flag<&HandlerOptions::counts_only>('C', "events", "Count events only, measure no times");
 inline constexpr Option cpu =
-    opt<&HandlerOptions::cpu>('c', "cpu", "CPU", "Only this CPU", {0, 1 << 16});
+    opt<&HandlerOptions::cpu>('c', "cpu", "CPU", "Trace only this CPU", {0, 1 << 16});
 inline constexpr Option per_cpu =
-    flag<&HandlerOptions::per_cpu>(0, "per-cpu", "Tell the CPUs apart", "CPU");
+    flag<&HandlerOptions::per_cpu>(0, "per-cpu", "Show each CPU separately", "CPU");
 } // namespace handler_option
 
 namespace handler_column
 {
 inline constexpr Column cpu =
-    col<&HandlerRow::cpu>("cpu", "CPU", -4, "CPU that ran it", costly("per-cpu"));
+    col<&HandlerRow::cpu>("cpu", "CPU", -4, "CPU that ran the handler", costly("per-cpu"));
 inline constexpr Column total_us =
     col<[](const HandlerRow& r) { return r.time(r.totals.total_ns, 1000); }>(
-        "total_us", "TOTAL_usecs", -11, "Time of all runs, in microseconds",
+        "total_us", "TOTAL_usecs", -11, "Total time of all runs, in microseconds",
         without("nanoseconds|events"));
 inline constexpr Column total_ns =
     col<[](const HandlerRow& r) { return r.time(r.totals.total_ns, 1); }>(
-        "total_ns", "TOTAL_nsecs", -14, "Time of all runs, in nanoseconds", with("nanoseconds"));
-inline constexpr Column count =
-    col<[](const HandlerRow& r) { return r.totals.count; }>("count", "TOTAL_count", -11, "Runs");
+        "total_ns", "TOTAL_nsecs", -14, "Total time of all runs, in nanoseconds",
+        with("nanoseconds"));
+inline constexpr Column count = col<[](const HandlerRow& r) { return r.totals.count; }>(
+    "count", "TOTAL_count", -11, "Number of runs");
 inline constexpr Column max_us =
     col<[](const HandlerRow& r) { return r.time(r.totals.max_ns, 1000); }>(
         "max_us", "MAX_usecs", -10, "Time of the longest run, in microseconds",

@@ -458,7 +458,7 @@ std::vector<BpfProgram> bpf_programs(const std::vector<BpfUser>& users)
             program.pinned.push_back(pin->second);
     }
     if (errno != ENOENT)
-        fail("list BPF programs", errno, "needs CAP_SYS_ADMIN");
+        fail("cannot list BPF programs", errno, "this requires CAP_SYS_ADMIN");
     return programs;
 }
 

@@ -6,6 +6,7 @@
 #include "bpf/hist.bpf.h"
 #include "bpf/sched.bpf.h"
 #include "by_task.h"
+#include "cgroup_notes.bpf.h"
 
 const volatile struct by_task cb_by = { .unit_ns = 1000 };
 HIST()
@@ -13,19 +14,12 @@ HIST()
  * the lock that it already holds (before 6.1). */
 HISTS_BY_CPU(struct by_task_key, 10240)
 
-static __always_inline __u64 sched_ids(struct task_struct *task, bool typed)
-{
-	if (typed && !cb_filter.pidns)
-		return (__u64)task->tgid << 32 | (__u32)task->pid;
-	return task_ids(task);
-}
-
 /* filter_task() for who knows its ids already. */
 static __always_inline bool sched_wanted(struct task_struct *task, __u64 ids)
 {
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(task);
-	return filter_by_ids(ids) && !filter_task_outside(task, ids);
+	return filter_by_ids(task, ids) && !filter_task_outside(task, ids);
 }
 
 /* The number of the innermost PID namespace that a task is in. A thread that was reaped and still has
@@ -64,7 +58,7 @@ static __noinline int count_by_key(struct task_struct *task, __u64 ids, __u64 ns
 	if (cb_by.pid_namespaces)
 		key.pid_namespace = pid_namespace_of(task);
 	if (cb_by.cgroups)
-		key.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		key.cgroup = cgroup_named(task);
 	hists_count(&key, ns, cb_by.unit_ns);
 	return 0;
 }
@@ -72,7 +66,7 @@ static __noinline int count_by_key(struct task_struct *task, __u64 ids, __u64 ns
 /* Counts `ns` for the task, if it is one of those asked for. */
 static __always_inline void count_by_task(struct task_struct *task, __u64 ns, bool typed)
 {
-	__u64 ids = sched_ids(task, typed);
+	__u64 ids = ids_of(task, typed);
 
 	if (ids >> 32 == cb_filter.self)
 		return;

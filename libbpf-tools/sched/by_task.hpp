@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // User space of by_task.bpf.h: options, columns, and what a histogram tool does with them.
 #pragma once
+#include "base/begins_with.hpp"
 #include "by_task.h"
 #include "cgroups.hpp"
 #include "shape/histogram.hpp"
@@ -8,10 +9,11 @@
 namespace corebox
 {
 
-// The first base of a tool's Options: options are stored through a pointer to it.
+// A tool's Options begins with it.
 struct ByTask {
     bool milliseconds = false, pids = false, tids = false, pid_namespaces = false, cgroups = false;
     CgroupNames names{};
+    const bpf_map* cgroup_notes = nullptr;
 };
 
 struct ByTaskRow {
@@ -24,24 +26,24 @@ namespace by_task_option
 {
 inline constexpr Option timestamp = show('T', "timestamp", "Print the time of day");
 inline constexpr Option milliseconds =
-    flag<&ByTask::milliseconds>('m', "milliseconds", "Histogram of milliseconds");
-inline constexpr Option pids = flag<&ByTask::pids>('P', "pids", "A histogram for each process");
-inline constexpr Option tids = flag<&ByTask::tids>('L', "tids", "A histogram for each thread");
+    flag<&ByTask::milliseconds>('m', "milliseconds", "Show milliseconds");
+inline constexpr Option pids =
+    flag<&ByTask::pids>('P', "pids", "Show a histogram for each process");
+inline constexpr Option tids = flag<&ByTask::tids>('L', "tids", "Show a histogram for each thread");
 inline constexpr Option pid_namespaces =
-    flag<&ByTask::pid_namespaces>(0, "pidnss", "A histogram for each PID namespace");
+    flag<&ByTask::pid_namespaces>(0, "pidnss", "Show a histogram for each PID namespace");
 inline constexpr Option cgroups =
-    flag<&ByTask::cgroups>(0, "cgroups", "A histogram for each cgroup (v2)");
+    flag<&ByTask::cgroups>(0, "cgroups", "Show a histogram for each cgroup (v2)");
 } // namespace by_task_option
 
 namespace by_task_column
 {
 inline constexpr Column pid_namespace = col<&ByTaskRow::pid_namespace>(
     "pidns", "PIDNS", 10,
-    "Number of the PID namespace, as in /proc/PID/ns/pid; 0: of a reaped task", costly("pidnss"));
+    "Number of the PID namespace, as in /proc/PID/ns/pid; 0 for a reaped task", costly("pidnss"));
 inline constexpr Column cgroup =
     col<[](const ByTaskRow& r) { return Value(std::string_view(r.cgroup)); }>(
-        "cgroup", "CGROUP", 30, "Path of the cgroup, or its number where it is gone",
-        costly("cgroups"));
+        "cgroup", "CGROUP", 30, "Path of the cgroup", costly("cgroups"));
 inline constexpr Column pid = col<&ByTaskRow::pid>("pid", "PID", 7, "Process ID", costly("pids"));
 inline constexpr Column tid = col<&ByTaskRow::tid>("tid", "TID", 7, "Thread ID", costly("tids"));
 inline constexpr Column comm = col<[](const ByTaskRow& r) -> Value { return r.comm; }>(
@@ -59,9 +61,12 @@ inline bool by_task_keyed(const ByTask& o)
 }
 
 // Before load.
-template <class S>
-void by_task_setup(S& s, const ByTask& o)
+template <class S, BeginsWith<ByTask> Options>
+void by_task_setup(S& s, Options& o)
 {
+    o.cgroup_notes = s.maps.cb_cgroup_notes;
+    if (!o.cgroups)
+        bpf_map__set_max_entries(s.maps.cb_cgroup_notes, 1);
     s.rodata->cb_by = {.unit_ns = by_task_unit(o).raw,
                        .pids = o.pids,
                        .tids = o.tids,
@@ -82,7 +87,7 @@ inline void by_task_decode(ByTaskRow& row, const ByTask& o, const by_task_key& k
     row.tid = key.tid;
     std::ranges::copy(key.comm, row.comm);
     if (o.cgroups)
-        row.cgroup = o.names.of(key.cgroup);
+        row.cgroup = o.names.of(o.cgroup_notes, key.cgroup);
 }
 
 } // namespace corebox

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cgroups.hpp"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cstring>
 #include <dirent.h>
 #include <linux/magic.h>
 #include <memory>
@@ -16,6 +19,17 @@ struct CloseDir {
     void operator()(DIR* d) const { ::closedir(d); }
 };
 
+std::string noted_path(const bpf_map* notes, std::uint64_t id)
+{
+    cgroup_note note{};
+    std::string path;
+    if (bpf_map_lookup_elem(bpf_map__fd(notes), &id, &note) == 0 && note.used <= sizeof note.names)
+        for (const char *name = note.names, *end = name + note.used; name < end;
+             name += std::strlen(name) + 1)
+            path.insert(0, std::string("/") + name);
+    return path;
+}
+
 } // namespace
 
 // A cgroup's number is its directory's inode number (kernfs_node.id).
@@ -31,7 +45,7 @@ void CgroupNames::read(const std::string& directory, const std::string& path) co
             read(directory + "/" + entry->d_name, path + "/" + entry->d_name);
 }
 
-const std::string& CgroupNames::of(std::uint64_t id) const
+const std::string& CgroupNames::of(const bpf_map* notes, std::uint64_t id) const
 {
     if (!paths_.contains(id)) {
         // Where version 1 has the usual place, version 2 is beside its controllers.
@@ -43,7 +57,11 @@ const std::string& CgroupNames::of(std::uint64_t id) const
         if (::statfs(root, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
             read(root, "");
     }
-    const auto [known, gone] = paths_.try_emplace(id, std::to_string(id));
+    const auto [known, is_new] = paths_.try_emplace(id);
+    if (is_new)
+        known->second = noted_path(notes, id);
+    if (known->second.empty())
+        known->second = std::to_string(id);
     return known->second;
 }
 

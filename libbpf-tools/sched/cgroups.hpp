@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Names of cgroups (v2) by their numbers.
 #pragma once
+#include "cgroup_notes.h"
 #include <cstdint>
 #include <map>
 #include <string>
+
+struct bpf_map;
 
 namespace corebox
 {
@@ -11,9 +14,10 @@ namespace corebox
 class CgroupNames
 {
 public:
-    // "/system.slice/cron.service"; of one that is gone its number. Looks through all of them when
-    // a number is new.
-    const std::string& of(std::uint64_t id) const;
+    // "/system.slice/cron.service", as the tool's cgroup namespace sees it; of one that is gone, as
+    // the kernel side noted it (cgroup_notes.bpf.h); else its number. Looks through all of them
+    // when a number is new.
+    const std::string& of(const bpf_map* notes, std::uint64_t id) const;
 
 private:
     void read(const std::string& directory, const std::string& path) const;

@@ -18,20 +18,9 @@ HASH_MAP(off_tasks, __u64, struct off_task, OFF_TASKS);
 #define __TASK_STOPPED 0x4
 #define __TASK_TRACED 0x8
 #define TASK_PARKED 0x40
-#define TASK_DEAD 0x80
 #define TASK_NOLOAD 0x400
 #define TASK_RTLOCK_WAIT 0x1000
 #define TASK_FROZEN 0x8000
-#define PF_KTHREAD 0x200000
-
-static __always_inline __u32 task_state(struct task_struct *task, bool typed)
-{
-	struct task_struct___pre_v5_14 *old = (void *)task;
-
-	if (bpf_core_field_exists(task->__state))
-		return typed ? task->__state : BPF_CORE_READ(task, __state);
-	return typed ? old->state : BPF_CORE_READ(old, state);
-}
 
 static __always_inline enum off_state off_state(__u32 state)
 {
@@ -92,7 +81,7 @@ static __always_inline struct off_task *off_leave(bool preempt, struct task_stru
 	if (!sched_tid(prev, typed) || (sleeps && !state))
 		return NULL;
 	if (off_cfg.user_threads || off_cfg.kernel_threads) {
-		flags = typed ? prev->flags : BPF_CORE_READ(prev, flags);
+		flags = READ_FIELD(typed, prev, flags);
 		if (!asked_for(flags & PF_KTHREAD ? off_cfg.kernel_threads : off_cfg.user_threads))
 			return NULL;
 	}
@@ -110,24 +99,6 @@ static __always_inline struct off_task *off_leave(bool preempt, struct task_stru
 	return task;
 }
 
-/* Who the task is, in our PID namespace. */
-static __always_inline __u64 off_ids(struct task_struct *task, bool typed)
-{
-	if (typed && !cb_filter.pidns)
-		return (__u64)task->tgid << 32 | (__u32)task->pid;
-	return task_ids(task);
-}
-
-static __always_inline void off_comm(struct task_struct *task, char *comm, bool typed)
-{
-	if (typed) {
-		((__u64 *)comm)[0] = *(__u64 *)&task->comm[0];
-		((__u64 *)comm)[1] = *(__u64 *)&task->comm[8];
-	} else {
-		bpf_probe_read_kernel(comm, COMM_LEN, &task->comm);
-	}
-}
-
 /* Which program a task with a user stack is (abi/stacks.h). User space is told of a new one now: while
  * it is off the CPU it cannot end. */
 #define off_note_image(note, task, typed)                                              \
@@ -138,6 +109,6 @@ static __always_inline void off_comm(struct task_struct *task, char *comm, bool 
                                                                                        \
 		if ((note)->image != off_now) {                                        \
 			(note)->image = off_now;                                       \
-			tell_task(off_ids(task, typed) >> 32, off_now);                \
+			tell_task(ids_of(task, typed) >> 32, off_now);                \
 		}                                                                      \
 	})

@@ -32,20 +32,17 @@ consteval Option lettered(char key, Option option, std::string_view alias = {})
     option.alias = alias;
     return option;
 }
-inline constexpr Option user_threads =
-    flag<&OffOptions::user_threads>('u', "user-threads-only", "Only user threads", "useronly");
+inline constexpr Option user_threads = flag<&OffOptions::user_threads>(
+    'u', "user-threads-only", "Trace only user threads", "useronly");
 inline constexpr Option kernel_threads =
-    flag<&OffOptions::kernel_threads>('k', "kernel-threads-only", "Only kernel threads");
-inline constexpr Option min = opt<&OffOptions::min_us>(
-    'm', "min-block-time", "US", "Only times of at least so many microseconds (1)",
-    {0, std::int64_t(1) << 50});
-inline constexpr Option max = opt<&OffOptions::max_us>('M', "max-block-time", "US",
-                                                       "Only times of at most so many microseconds",
-                                                       {1, std::int64_t(1) << 50});
+    flag<&OffOptions::kernel_threads>('k', "kernel-threads-only", "Trace only kernel threads");
+inline constexpr Option min = opt<&OffOptions::min_us>('m', "min-block-time", "US",
+                                                       "Skip times shorter than this (default: 1)",
+                                                       {0, std::int64_t(1) << 50});
+inline constexpr Option max = opt<&OffOptions::max_us>(
+    'M', "max-block-time", "US", "Skip times longer than this", {1, std::int64_t(1) << 50});
 inline constexpr Option state = opt<&OffOptions::states>(
-    0, "state", "STATE",
-    "Only where the thread was in this state: letters of R (wants to run), "
-    "S, D, I, T, t, P, or bits as a number (0: R, 1: S, 2: D and I)");
+    0, "state", "STATE", "Trace only these states: letters RSDITtP or bits");
 inline constexpr Option address = lettered('v', stack_option::address);
 } // namespace off_option
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "queue_length.hpp"
 #include "base/text.hpp"
+#include "symbols/kernel.hpp"
 #include <cerrno>
 
 namespace corebox
 {
 
-std::string tasks_without_queue(const Facts& facts)
+Obstacle tasks_without_queue(const Facts& facts)
 {
     using enum Facts::Name;
     for (const char* member : {"sched_entity.cfs_rq", "cfs_rq.rq"})
         if (facts.has(btf_member, member) == Answer::no)
-            return cat("no member ", member, " (CONFIG_FAIR_GROUP_SCHED)");
+            return {Cause::no_btf_member, cat(member, " (CONFIG_FAIR_GROUP_SCHED)")};
     return {};
 }
 
@@ -20,7 +21,7 @@ run_queues find_run_queues()
     // "0000000000032840 A runqueues", "ffffffff822c3a40 D __per_cpu_offset".
     const auto symbols = read_file("/proc/kallsyms");
     if (!symbols)
-        fail("read /proc/kallsyms", errno);
+        fail("cannot read /proc/kallsyms", errno);
     const auto address = [&](std::string_view symbol) -> std::optional<std::uint64_t> {
         const auto name = symbols->find(cat(" ", symbol, "\n"));
         if (name == symbols->npos)
@@ -30,14 +31,13 @@ run_queues find_run_queues()
         return to_number<std::uint64_t>(text.substr(0, text.find(' ')), 16);
     };
     const auto variable = address("runqueues"), offsets = address("__per_cpu_offset");
-    constexpr std::string_view kWhat = "find the run queues";
+    constexpr std::string_view kWhat = "cannot find the run queues";
     if (!variable)
         fail(cat(kWhat, ": no symbol runqueues in /proc/kallsyms"), 0,
              "a kernel with CONFIG_FAIR_GROUP_SCHED=y or CONFIG_KALLSYMS_ALL=y");
     // The first per-CPU variable is at 0 on some kernels, an offset array nowhere.
     if (offsets ? *offsets == 0 : *variable == 0)
-        fail(cat(kWhat, ": the kernel hides its addresses"), 0,
-             "CAP_SYSLOG, or sysctl kernel.kptr_restrict=0");
+        fail(cat(kWhat, ": ", reason_of(names_hidden())), 0, remedy_of(names_hidden()));
     return {.variable = *variable, .offsets = offsets.value_or(0)};
 }
 

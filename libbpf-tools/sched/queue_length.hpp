@@ -11,7 +11,7 @@ namespace corebox
 inline constexpr std::string_view kByVariable = "runqueues";
 
 // A rung's obstacle: tasks do not know their queue.
-std::string tasks_without_queue(const Facts& facts);
+Obstacle tasks_without_queue(const Facts& facts);
 
 // Where the kernel keeps the run queues, from its symbols; fails where it does not tell.
 run_queues find_run_queues();

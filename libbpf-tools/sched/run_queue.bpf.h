@@ -2,7 +2,7 @@
 /* Each time that a thread, ready to run, waited for a CPU. The file that includes this defines
  * waited(), which is called when the wait is over. 5.10+. */
 #pragma once
-#include "dead.bpf.h"
+#include "bpf/sched.bpf.h"
 #include "run_queue.h"
 #include "thread_slots.bpf.h"
 

@@ -28,25 +28,25 @@ inline Value number_of(const StackPartner& waker, std::uint32_t id)
     return waker.comm.empty() || id == 0 ? Value(Absent{}) : Value(id);
 }
 
-inline constexpr Column target = col<&StackRow::comm>("target", "TARGET", 16, "Who was woken");
+inline constexpr Column target =
+    col<&StackRow::comm>("target", "TARGET", 16, "Command name of the thread that was woken");
 inline constexpr Column target_pid =
-    col<&StackRow::pid>("target_pid", "PID", 7, "Process ID of who was woken");
-inline constexpr Column target_tid =
-    col<&StackRow::tid>("target_tid", "TID", 7, "Its thread ID", costly("per-thread"));
+    col<&StackRow::pid>("target_pid", "PID", 7, "Process ID of the thread that was woken");
+inline constexpr Column target_tid = col<&StackRow::tid>(
+    "target_tid", "TID", 7, "Thread ID of the thread that was woken", costly("per-thread"));
 inline constexpr Column waker = col<[](const StackRow& r) { return name_of(r.partner); }>(
-    "waker", "WAKER", 16, "Who woke it; [irq]: an interrupt");
+    "waker", "WAKER", 16, "Command name of the waker; [irq] for an interrupt");
 inline constexpr Column waker_pid =
     col<[](const StackRow& r) { return number_of(r.partner, r.partner.pid); }>(
-        "waker_pid", "WAKER-PID", 9, "Process ID of who woke it");
+        "waker_pid", "WAKER-PID", 9, "Process ID of the waker");
 inline constexpr Column waker_tid =
     col<[](const StackRow& r) { return number_of(r.partner, r.partner.tid); }>(
-        "waker_tid", "WAKER-TID", 9, "Its thread ID", costly("per-thread"));
+        "waker_tid", "WAKER-TID", 9, "Thread ID of the waker", costly("per-thread"));
 inline constexpr Column state = col<[](const StackRow& r) { return state_letter(r.detail); }>(
-    "state", "STATE", 5, "How it waited: S sleeps, D waits uninterruptibly ...");
-inline constexpr Column count =
-    col<&StackRow::events>("count", "COUNT", -8, "Times that it waited");
+    "state", "STATE", 5, "State while it waited: S sleeping, D uninterruptible, ...");
+inline constexpr Column count = col<&StackRow::events>("count", "COUNT", -8, "Number of waits");
 inline constexpr Column total = col<[](const StackRow& r) { return r.total / 1000; }>(
-    "total_us", "TOTAL(us)", -12, "Microseconds in all");
+    "total_us", "TOTAL(us)", -12, "Total time in microseconds");
 } // namespace wake_column
 
 } // namespace corebox

@@ -2,7 +2,7 @@
 # Sourced by scripts that fetch packages of Debian without installing them: finds the mirrors that this
 # machine's own apt sources name, and reads them with a private apt state. Signatures are checked
 # against Debian's archive keyring. COREBOX_MIRROR=URI overrides the mirrors.
-# Who sources it defines say().
+# The script that sources this file defines say() and die().
 
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -143,3 +143,41 @@ download() {
     fi
     rm -f "$log"
 }
+
+# Fetches packages of suite $2 for architecture $3 and unpacks them below directory $1, once: later
+# calls find the directory complete and need no network. Function $4 prints the packages' names; it
+# runs when a mirror is open and may ask apt. $1/.packages then has a line "NAME VERSION" for each.
+fetch_packages() ( # subshell: its trap, lock and APT_CONFIG end with it
+    local dest=$1 suite=$2 architecture=$3 print_packages=$4 work line deb
+    local -a sources packages
+    [[ ! -e $dest/.complete ]] || exit 0
+    mkdir -p "$(dirname "$dest")"
+    exec 9>"$dest.lock"
+    flock 9
+    [[ ! -e $dest/.complete ]] || exit 0 # another process was faster
+    [[ -r $keyring ]] || die "no $keyring: run scripts/deps"
+    mapfile -t sources < <(candidates "$suite")
+    ((${#sources[@]})) || die "no Debian mirror in this machine's apt sources (COREBOX_MIRROR?)"
+    work=$(mktemp -d "$dest.XXXXXX")
+    # shellcheck disable=SC2064
+    trap "rm -rf '$work'" EXIT
+    chmod 755 "$work"
+    for line in "${sources[@]}"; do
+        rm -rf "$work/debs" "$work/root"
+        mkdir "$work/debs" "$work/root"
+        open_mirror "$line" "$architecture" "$work" || continue
+        mapfile -t packages < <("$print_packages")
+        ((${#packages[@]})) || { say "no such packages in $suite"; continue; }
+        download "$work/debs" "${packages[@]}" || continue
+        for deb in "$work"/debs/*.deb; do
+            dpkg-deb -x "$deb" "$work/root"
+            # shellcheck disable=SC2016 # dpkg's variables
+            dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb" >>"$work/root/.packages"
+        done
+        touch "$work/root/.complete"
+        rm -rf "$dest"
+        mv "$work/root" "$dest"
+        exit 0
+    done
+    die "cannot fetch the packages for $dest from any mirror of this machine"
+)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Makes a source that carries files, compressed, by their names without folder and suffix: entries
-// of type PackedFile (probe/unpack.hpp) in the linker's section SECTION.
+// of type PackedFile (base/unpack.hpp) in the linker's section SECTION.
 //
 // usage: pack-files SECTION FILE... >BUNDLE.cpp
 #include <cstdio>
@@ -37,7 +37,7 @@ int main(int argc, char** argv)
 {
     if (argc < 2)
         die("no section", "usage");
-    std::puts("#include \"probe/unpack.hpp\"\nnamespace\n{");
+    std::puts("#include \"base/unpack.hpp\"\nnamespace\n{");
     for (int i = 2; i < argc; i++) {
         const std::string raw = read_all(argv[i]);
         std::vector<Bytef> packed(compressBound(raw.size()));

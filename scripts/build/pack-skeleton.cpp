@@ -231,7 +231,7 @@ int main(int argc, char** argv)
     skeleton.insert(skeleton.find('\n', member),
                     "\n\tstatic constexpr std::string_view map_uses = \"" + map_uses(object) +
                         "\";");
-    std::fputs("#include \"probe/unpack.hpp\"\n", stdout);
+    std::fputs("#include \"base/unpack.hpp\"\n", stdout);
     std::fputs(skeleton.c_str(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;
 }

@@ -318,6 +318,7 @@ TEST_F(Biosnoop, QueueTimeMinimumAndPartition)
     for (const Json& e : of_part.records) {
         EXPECT_EQ(e.at("disk"), "nullb0");
         EXPECT_GE(e.at("sector"), 2048);
+        EXPECT_EQ(e.at("partition"), "nullb0p1");
     }
     blkpg_ioctl_arg del{BLKPG_DEL_PARTITION, 0, sizeof part, &part};
     EXPECT_EQ(::ioctl(a.fd(), BLKPG, &del), 0);

@@ -188,7 +188,7 @@ TEST(Bpflist, SaysWhatItMayNotSee)
     };
     const Result users = as_user({"bpflist"});
     EXPECT_EQ(users.status, 0);
-    EXPECT_NE(users.err.find("needs CAP_SYS_PTRACE"), std::string::npos) << users.err;
+    EXPECT_NE(users.err.find("requires CAP_SYS_PTRACE"), std::string::npos) << users.err;
     const Result progs = as_user({"bpflist", "--progs"});
     EXPECT_EQ(progs.status, 2) << progs.err;
     EXPECT_NE(progs.err.find("CAP_SYS_ADMIN"), std::string::npos) << progs.err;

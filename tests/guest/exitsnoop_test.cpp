@@ -169,7 +169,7 @@ TEST(Exitsnoop, Options)
         ::_exit(4);
     });
     const std::string pid = to_string(child.pid());
-    Tracer tracer({"exitsnoop", "-p", pid, "-T", "-t", "--label", "--utc"});
+    Tracer tracer({"exitsnoop", "-p", pid, "-T", "-t", "--label", "made by", "--utc"});
     other.go_wait();
     child.go();
     EXPECT_EQ(child.wait(), 4);
@@ -179,18 +179,18 @@ TEST(Exitsnoop, Options)
     ASSERT_EQ(rows.size(), 3u) << result.out;
     using Words = std::vector<std::string>;
     EXPECT_EQ(words(rows[0]),
-              (Words{"TIME", "LABEL", "PCOMM", "PID", "PPID", "TID", "AGE(s)", "EXIT_CODE"}));
+              (Words{"TIME-UTC", "LABEL", "PCOMM", "PID", "PPID", "TID", "AGE(s)", "EXIT_CODE"}));
     for (const std::size_t i : {1u, 2u}) {
         const Words w = words(rows[i]);
-        ASSERT_EQ(w.size(), i == 1 ? 8u : 9u) << rows[i];
+        ASSERT_EQ(w.size(), i == 1 ? 9u : 10u) << rows[i];
         EXPECT_EQ(w[0].size(), std::string("12:34:56.789").size());
         EXPECT_EQ(w[0][8], '.');
-        EXPECT_EQ(w[1], "exit");
-        EXPECT_EQ(w[3], pid);
-        EXPECT_EQ(w[4], to_string(::getpid()));
-        EXPECT_EQ(w[5] == pid, i == 2);
+        EXPECT_EQ(w[1] + w[2], "madeby"); // the label is the next word, as in BCC
+        EXPECT_EQ(w[4], pid);
+        EXPECT_EQ(w[5], to_string(::getpid()));
+        EXPECT_EQ(w[6] == pid, i == 2);
     }
-    EXPECT_EQ(words(rows[1])[7], "0");
+    EXPECT_EQ(words(rows[1])[8], "0");
     EXPECT_EQ(rows[2].substr(rows[0].find("EXIT_CODE")), "code 4");
 
     // A command's processes, its own end too.

@@ -169,24 +169,28 @@ TEST(Filelife, ForgottenFilesAreLost)
         << result.account;
 }
 
-// A file of overlayfs is two.
+// A file of overlayfs is two, of which the caller knows one.
 TEST(Filelife, Overlayfs)
 {
     const Overlay overlay;
-    Child child([&] {
-        write_file(overlay.merged() + "/new", "x");
-        EXPECT_EQ(::unlink((overlay.merged() + "/new").c_str()), 0);
-    });
-    Tracer tracer({"filelife", "--json", "-p", to_string(child.pid())});
-    child.go_wait();
-    const Result result = tracer.wait();
-    expect_exact(result);
-    std::vector<std::string> paths;
-    for (const Json& r : result.records)
-        paths.push_back(r.at("path"));
-    EXPECT_EQ(paths,
-              (std::vector<std::string>{overlay.upper() + "/new", overlay.merged() + "/new"}))
-        << result.out;
+    const auto trace = [&](std::vector<std::string> options) {
+        Child child([&] {
+            write_file(overlay.merged() + "/new", "x");
+            EXPECT_EQ(::unlink((overlay.merged() + "/new").c_str()), 0);
+        });
+        options.insert(options.begin(), {"filelife", "--json", "-p", to_string(child.pid())});
+        Tracer tracer(options);
+        child.go_wait();
+        const Result result = tracer.wait();
+        expect_exact(result);
+        std::vector<std::string> paths;
+        for (const Json& r : result.records)
+            paths.push_back(r.at("path"));
+        return paths;
+    };
+    const std::string upper = overlay.upper() + "/new", merged = overlay.merged() + "/new";
+    EXPECT_EQ(trace({}), (std::vector<std::string>{merged}));
+    EXPECT_EQ(trace({"--layers"}), (std::vector<std::string>{upper, merged}));
 }
 
 TEST(Filelife, FloodIsExact)

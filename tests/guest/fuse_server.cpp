@@ -17,24 +17,16 @@ namespace corebox::test
 namespace
 {
 
-constexpr std::uint64_t kFile = 2; // FUSE_ROOT_ID is 1
+constexpr std::uint64_t kFile = 2, kProgram = 3; // FUSE_ROOT_ID is 1
 constexpr std::uint64_t kSize = 64 << 10;
-
-fuse_attr attributes(std::uint64_t node)
-{
-    fuse_attr a{};
-    a.ino = node;
-    a.mode = node == kFile ? S_IFREG | 0644u : S_IFDIR | 0755u;
-    a.size = node == kFile ? kSize : 0;
-    a.nlink = 1;
-    a.blksize = 4096;
-    return a;
-}
 
 class Connection
 {
 public:
-    Connection(int fd, std::chrono::milliseconds delay) : fd_(fd), delay_(delay) {}
+    Connection(int fd, std::chrono::milliseconds delay, const std::string& program)
+        : fd_(fd), delay_(delay), program_(program)
+    {
+    }
 
     void serve()
     {
@@ -50,6 +42,19 @@ public:
     }
 
 private:
+    fuse_attr attributes(std::uint64_t node) const
+    {
+        fuse_attr a{};
+        a.ino = node;
+        a.mode = node == kFile      ? S_IFREG | 0644u
+                 : node == kProgram ? S_IFREG | 0755u
+                                    : S_IFDIR | 0755u;
+        a.size = node == kFile ? kSize : node == kProgram ? program_.size() : 0;
+        a.nlink = 1;
+        a.blksize = 4096;
+        return a;
+    }
+
     template <class T>
     T argument() const
     {
@@ -86,11 +91,12 @@ private:
         }
         case FUSE_LOOKUP: {
             const char* name = request_.data() + sizeof header_;
-            if (std::strcmp(name, "slow") != 0)
+            const bool is_program = std::strcmp(name, "program") == 0 && !program_.empty();
+            if (std::strcmp(name, "slow") != 0 && !is_program)
                 return reply(ENOENT);
             fuse_entry_out out{};
-            out.nodeid = kFile;
-            out.attr = attributes(kFile);
+            out.nodeid = is_program ? kProgram : kFile;
+            out.attr = attributes(out.nodeid);
             return reply_with(out);
         }
         case FUSE_GETATTR:
@@ -102,11 +108,16 @@ private:
         case FUSE_OPEN:
         case FUSE_OPENDIR: {
             fuse_open_out out{};
-            out.open_flags = FOPEN_DIRECT_IO;
+            out.open_flags = header_.nodeid == kProgram ? 0 : FOPEN_DIRECT_IO;
             return reply_with(out);
         }
         case FUSE_READ: {
             const auto in = argument<fuse_read_in>();
+            if (header_.nodeid == kProgram) {
+                const auto part = std::string_view(program_).substr(
+                    std::min<std::size_t>(in.offset, program_.size()), in.size);
+                return reply(0, part.data(), part.size());
+            }
             std::this_thread::sleep_for(delay_);
             const std::vector<char> data(
                 in.offset >= kSize ? 0 : std::min<std::uint64_t>(in.size, kSize - in.offset), 'x');
@@ -133,19 +144,22 @@ private:
 
     int fd_;
     std::chrono::milliseconds delay_;
+    const std::string& program_;
     fuse_in_header header_{};
     std::vector<char> request_ = std::vector<char>(128 << 10);
 };
 
 } // namespace
 
-FuseServer::FuseServer(const std::string& directory, std::chrono::milliseconds delay)
+FuseServer::FuseServer(const std::string& directory, std::chrono::milliseconds delay,
+                       const std::string& program)
     : directory_(directory)
 {
     const int fd = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fd < 0)
         throw std::runtime_error(std::string("/dev/fuse: ") + std::strerror(errno));
-    server_ = std::make_unique<Child>([fd, delay] { Connection(fd, delay).serve(); });
+    server_ =
+        std::make_unique<Child>([fd, delay, &program] { Connection(fd, delay, program).serve(); });
     const std::string data =
         "fd=" + std::to_string(fd) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
     const int mounted = ::mount("test", directory_.c_str(), "fuse", 0, data.c_str());

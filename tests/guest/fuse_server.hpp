@@ -14,7 +14,9 @@ namespace corebox::test
 class FuseServer
 {
 public:
-    FuseServer(const std::string& directory, std::chrono::milliseconds delay);
+    // With `program` there is also a file "program" that can be executed, read through the cache.
+    FuseServer(const std::string& directory, std::chrono::milliseconds delay,
+               const std::string& program = {});
     ~FuseServer();
     FuseServer(const FuseServer&) = delete;
     FuseServer& operator=(const FuseServer&) = delete;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "fuse_server.hpp"
 #include "waits.hpp"
 #include <algorithm>
 #include <cctype>
@@ -423,13 +424,16 @@ TEST(Profile, SeveralProcesses)
 }();
 
 // A process that is known already, and then becomes another program, and ends at once.
+// The second program is deleted before the report names its functions, as go test does with its
+// own.
 TEST(Profile, NamesAfterAnExec)
 {
     char self[4096] = {};
     ASSERT_GT(::readlink("/proc/self/exe", self, sizeof self - 1), 0);
     const Result r = run({"profile", "--json", "-F", "499", "--", "sh", "-c",
-                          "i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; CBTEST_SPIN=1 exec " +
-                              std::string(self)});
+                          "cp " + std::string(self) +
+                              " /tmp/cbgone; (i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; "
+                              "CBTEST_SPIN=1 exec /tmp/cbgone); rm /tmp/cbgone"});
     EXPECT_EQ(r.status, 0) << r.err;
     const auto in = [&](const char* function) {
         return sum_if(r.records,
@@ -448,6 +452,25 @@ TEST(Profile, NamesAfterAnExec)
                 << row;
     }
     EXPECT_GT(before, 0u) << r.out;
+}
+
+// As an AppImage: its files can be read only as long as it runs, and then it unmounts them.
+TEST(Profile, NamesAProgramOfAFuseMount)
+{
+    const TempDir dir;
+    const FuseServer server(dir.path(), std::chrono::milliseconds(0), read_file("/proc/self/exe"));
+    const std::string unmounted = "/tmp/cbunmounted";
+    const Result r = run({"profile", "--json", "-F", "499", "--", "sh", "-c",
+                          "CBTEST_SPIN=1 " + dir.path() + "/program; umount " + dir.path() +
+                              " && echo > " + unmounted});
+    EXPECT_EQ(::unlink(unmounted.c_str()), 0) << "busy: " << r.err;
+    const auto all = sum(with(r.records, "comm", "program"));
+    EXPECT_GT(all, 5u) << r.out;
+    EXPECT_GT(sum_if(with(r.records, "comm", "program"),
+                     [](const Json& row) { return has_frame(row.at("user"), "cbtest_spin"); }) *
+                  2,
+              all)
+        << r.out;
 }
 
 TEST(Profile, CommandAndItsChildren)
@@ -824,6 +847,15 @@ TEST(Profile, FewCapabilities)
     EXPECT_NE(few.err.find("CAP_SYSLOG"), std::string::npos) << few.err;
     const Result enough = as_user(true);
     write_file(paranoid, was);
+    // Nor has root their names where the administrator hides them from everybody.
+    const std::string restrict = "/proc/sys/kernel/kptr_restrict";
+    const std::string restricted = read_file(restrict);
+    write_file(restrict, "2");
+    const Result hidden = profile({"--json"}, [] { cbtest_read(kMs / 2); });
+    write_file(restrict, restricted);
+    EXPECT_EQ(in(hidden, "kernel", "vfs_read"), 0u) << hidden.out;
+    EXPECT_NE(hidden.err.find("kernel.kptr_restrict is 2"), std::string::npos) << hidden.err;
+    EXPECT_EQ(hidden.err.find("CAP_SYSLOG"), std::string::npos) << hidden.err;
     EXPECT_GT(in(enough, "kernel", "vfs_read"), 5u) << enough.out;
     EXPECT_GT(in(enough, "user", "cbtest_read"), 0u) << enough.out;
     EXPECT_EQ(enough.err.find("CAP_SYSLOG"), std::string::npos) << enough.err;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "contest.hpp"
 #include <atomic>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -54,7 +55,7 @@ TEST(Runqlat, WaitsOfKnownLengthAndNumberOnEachRung)
 // The keys: thread, process, PID namespace and cgroup of who waited, not of who ran.
 TEST(Runqlat, ByThreadProcessNamespaceAndCgroup)
 {
-    const Cgroup cgroup("runqlat");
+    std::optional<Cgroup> cgroup(std::in_place, "runqlat");
     struct Shared {
         std::atomic<pid_t> tids[2];
         std::atomic<ino_t> pid_namespace;
@@ -65,7 +66,7 @@ TEST(Runqlat, ByThreadProcessNamespaceAndCgroup)
     Gate wake[2];
     Child process([&] {
         pin();
-        cgroup.enter();
+        cgroup->enter();
         const auto thread = [&](int i) {
             name(i ? "second" : "first");
             real_time(10 + i);
@@ -97,11 +98,12 @@ TEST(Runqlat, ByThreadProcessNamespaceAndCgroup)
 
     Tracer threads({"runqlat", "--json", "-L"}), processes({"runqlat", "-P"});
     Tracer groups({"runqlat", "--json", "--pidnss", "--cgroups"});
-    Tracer in_group({"runqlat", "--json", "-c", cgroup.path(), "-P"});
+    Tracer in_group({"runqlat", "--json", "-c", cgroup->path(), "-P"});
     hog.go_wait();
     EXPECT_EQ(process.wait(), 0);
-    const Result by_tid = threads.stop(), by_pid = processes.stop(), by_group = groups.stop(),
-                 filtered = in_group.stop();
+    const Result by_tid = threads.stop(), by_pid = processes.stop(), filtered = in_group.stop();
+    cgroup.reset(); // its name is known still
+    const Result by_group = groups.stop();
     for (int i = 0; i < 2; i++) {
         const Records mine = with(by_tid.records, "tid", shared->tids[i].load());
         ASSERT_EQ(mine.size(), 1u) << by_tid.out;

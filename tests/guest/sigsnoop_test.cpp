@@ -277,10 +277,10 @@ TEST(Killsnoop, FailedGroupsAndText)
     ASSERT_EQ(rows.size(), 2u);
     using Words = std::vector<std::string>;
     EXPECT_EQ(words(rows[0]),
-              (Words{"TIME", "PID", "COMM", "SIG", "TPID", "TCOMM", "RESULT", "CALL"}));
+              (Words{"TIME", "PID", "COMM", "SIG", "TPID", "RESULT", "TCOMM", "CALL"}));
     Words row = words(rows[1]);
     row.erase(row.begin());
-    EXPECT_EQ(row, (Words{pid, "guest_tests", "15", to_string(1 << 22), "N/A", "-3", "kill"}));
+    EXPECT_EQ(row, (Words{pid, "guest_tests", "15", to_string(1 << 22), "-3", "N/A", "kill"}));
 }
 
 TEST(Sigsnoop, Flood)

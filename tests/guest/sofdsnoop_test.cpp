@@ -328,7 +328,7 @@ TEST(Sofdsnoop, Text)
     const auto rows = lines(r.out);
     ASSERT_EQ(rows.size(), 5u) << r.out;
     EXPECT_EQ(words(rows[0]), (std::vector<std::string>{"TIME(s)", "ACTION", "TID", "COMM",
-                                                        "SOCKET", "FD", "ERR", "NAME"}));
+                                                        "SOCKET", "FD", "NAME", "ERR"}));
     EXPECT_EQ(words(rows[1])[0], "0.000000000");
     EXPECT_EQ(words(rows[1])[1], "SEND");
     EXPECT_EQ(words(rows[1])[2], std::to_string(pid));

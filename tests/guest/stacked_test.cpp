@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Disks of device mapper and md have no requests: what is asked of them are requests of the disks
 // below, once each. All block tools see the same I/O at the same time.
+#include "nvme.hpp"
 #include "stacked.hpp"
 #include "throttled.hpp"
 #include <algorithm>
@@ -16,11 +17,11 @@ using std::to_string;
 constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kMiB = 1 << 20;
 
-// The second MiB of nullb0.
+// The second MiB of a disk.
 class Partition
 {
 public:
-    Partition()
+    explicit Partition(const std::string& disk = kSlow) : disk_(disk)
     {
         blkpg_ioctl_arg add{BLKPG_ADD_PARTITION, 0, sizeof part_, &part_};
         EXPECT_EQ(::ioctl(disk_.fd(), BLKPG, &add), 0) << std::strerror(errno);
@@ -34,7 +35,7 @@ public:
     Partition& operator=(const Partition&) = delete;
 
 private:
-    File disk_{kSlow};
+    File disk_;
     blkpg_partition part_{.start = kMiB, .length = kMiB, .pno = 1, .devname = {}, .volname = {}};
 };
 
@@ -55,11 +56,13 @@ dev_t device_of(const std::string& path)
 }
 
 // Of tools that all run while `work` does; from the beginning where the kernel skipped a program.
-std::vector<Result> trace_all(const std::vector<std::vector<std::string>>& tools,
-                              const std::function<void()>& work)
+std::vector<Result> trace_all(
+    const std::vector<std::vector<std::string>>& tools, const std::function<void()>& work,
+    const std::function<void()>& prepare = [] {})
 {
     std::vector<Result> results;
     for (int tries = 0; tries < 5; tries++) {
+        prepare();
         std::vector<std::unique_ptr<Tracer>> tracers;
         for (const auto& tool : tools)
             tracers.push_back(std::make_unique<Tracer>(tool));
@@ -185,7 +188,7 @@ TEST(Stacked, EveryToolSeesTheRequestsOfTheDisksBelow)
         EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
         return r.err;
     };
-    const std::string where = "has no requests of its own: look at those of ";
+    const std::string where = "has no requests itself: trace the disk below: ";
     for (const char* tool :
          {"biosnoop", "biotop", "biolatency", "biopattern", "bitesize", "biostacks", "biolatpcts"})
         EXPECT_EQ(refused(tool, linear.name()),
@@ -196,6 +199,52 @@ TEST(Stacked, EveryToolSeesTheRequestsOfTheDisksBelow)
         EXPECT_NE(refused("biosnoop", disk).find(where + std::min(a, b) + ", " + std::max(a, b)),
                   std::string::npos);
     ::unlink(label.c_str());
+}
+
+// The requests of a multipath NVMe namespace are those of a disk that sysfs hides: all tools find
+// it by either name, and still know its name when it is gone.
+TEST(Stacked, PathsOfNvme)
+{
+    make_slow_disks();
+    std::unique_ptr<Nvme> nvme;
+    std::string head, path;
+    const auto prepare = [&] {
+        nvme.reset();
+        nvme = std::make_unique<Nvme>(kSlow);
+        head = nvme->head();
+        path = nvme->path();
+    };
+    const auto work = [&] {
+        {
+            const Partition partition("/dev/" + head);
+            const File disk("/dev/" + head);
+            disk.read(5);
+            disk.read(4, kMiB);
+            File(kSlow2).read(2);
+        }
+        nvme.reset();
+    };
+    prepare();
+    const auto results = trace_all({{"biosnoop", "--json", "-d", head},
+                                    {"biosnoop", "--json", "-d", path},
+                                    {"biotop", "--json", "-d", path, "600"},
+                                    {"biolatency", "--json", "-D", "-d", head},
+                                    {"biopattern", "--json", "-d", head, "600"},
+                                    {"bitesize", "--json", "-D", "-d", path},
+                                    {"biostacks", "--json", "-d", head},
+                                    {"biolatpcts", "--json", "-i", "600", head},
+                                    {"biolatency", "--json", "-D"}},
+                                   work, prepare);
+    for (std::size_t i = 0; i < results.size(); i++) {
+        const Records& all = results[i].records;
+        const Records of_path = i == 7 ? all : with(all, "disk", path);
+        if (i < 8)
+            EXPECT_EQ(of_path.size(), all.size()) << results[i].out;
+        const char* key = i == 2 ? "ios" : "count";
+        EXPECT_EQ(i < 2 ? of_path.size() : sum(of_path, key), 9u) << results[i].out;
+    }
+    EXPECT_EQ(with(results[0].records, "partition", head + "p1").size(), 4u) << results[0].out;
+    EXPECT_EQ(sum(with(results[8].records, "disk", "nullb1"), "count"), 2u) << results[8].out;
 }
 
 } // namespace

@@ -257,12 +257,12 @@ TEST(Threadsnoop, TextAndWrongLibraries)
     const auto rows = lines(tracer.wait().out);
     ASSERT_EQ(rows.size(), 2u);
     using Words = std::vector<std::string>;
-    EXPECT_EQ(words(rows[0]), (Words{"TIME(ms)", "PID", "COMM", "TID", "FUNC"}));
+    EXPECT_EQ(words(rows[0]), (Words{"TIME(ms)", "PID", "COMM", "FUNC", "TID"}));
     const Words row = words(rows[1]);
     ASSERT_EQ(row.size(), 5u);
     EXPECT_EQ(row[0], "0.000");
     EXPECT_EQ(row[1], to_string(pid));
-    EXPECT_EQ(row[4], "threadsnoop_first");
+    EXPECT_EQ(row[3], "threadsnoop_first");
 
     // No C library to be found: everything but FUNC.
     Child other([] { run_thread(threadsnoop_first); });

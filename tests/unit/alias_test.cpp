@@ -3,6 +3,8 @@
 #include "base/text.hpp"
 #include "cli/completion.hpp"
 #include "cli/man.hpp"
+#include "cli/run_tool.hpp"
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 #include <gmock/gmock.h>
@@ -33,23 +35,27 @@ TEST(Alias, EveryNameIsFoundAndThereOnce)
         }
     }
     EXPECT_EQ(find_tool("no-such-tool").tool, nullptr);
+    // As distributions, BCC and bpftrace name the files.
+    for (const char* name : {"fsslower-bpfcc", "bpf-fsslower", "fsslower.py", "fsslower.bt"})
+        EXPECT_EQ(find_tool(name).tool, &fsslower()) << name;
+    EXPECT_EQ(find_tool("ext4slower-bpfcc").alias, find_tool("ext4slower").alias);
+    EXPECT_EQ(find_tool("sync_timing.py").tool, find_tool("syncsnoop").tool);
+    EXPECT_EQ(find_tool("setuid_monitor").tool, find_tool("setuidsnoop").tool);
+    EXPECT_EQ(find_tool("-bpfcc").tool, nullptr);
     EXPECT_TRUE(names.contains("ext4slower") && names.contains("zfsdist"));
 }
 
 TEST(Alias, RunsTheToolWithItsArgumentsBeforeTheUsers)
 {
-    static std::vector<std::string> seen;
-    Tool tool = fsslower();
+    const Tool tool = fsslower();
     static constexpr Alias kAlias{"xfsslower", {"-t", "xfs"}, "Trace"};
-    tool.run = [](const Tool& t, int argc, char** argv) {
-        seen.assign(argv, argv + argc);
-        EXPECT_EQ(argv[argc], nullptr);
-        EXPECT_EQ(t.about.name, "xfsslower");
-        return 7;
-    };
-    char name[] = "xfsslower", first[] = "-p", second[] = "12";
-    char* argv[] = {name, first, second, nullptr};
-    EXPECT_EQ((Called{&tool, &kAlias}.run(3, argv)), 7);
+    char first[] = "-p", second[] = "12";
+    char* const arguments[] = {first, second};
+    Invocation invocation(Called{&tool, &kAlias}, arguments);
+    EXPECT_EQ(invocation.tool.about.name, "xfsslower");
+    const std::vector<char*> words = invocation.words();
+    EXPECT_EQ(words.back(), nullptr);
+    const std::vector<std::string> seen(words.begin(), words.end() - 1);
     EXPECT_THAT(seen, testing::ElementsAre("xfsslower", "-t", "xfs", "-p", "12"));
     EXPECT_EQ(alias_command(tool, kAlias), "fsslower -t xfs");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The command line of a tool that has something of everything.
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <cstring>
 #include <gtest/gtest.h>
@@ -31,7 +32,7 @@ constexpr Option kOptions[] = {
     opt<&Options::cpus>('c', "cpu", "CPU,...", "Only these CPUs", {0, 4095}),
     show('e', "extended-fields", "More columns", "extended"),
 };
-constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}, {'E', "extended-fields"}};
 constexpr Column kColumns[] = {
     col<&Row::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::pid>("pid2", "PID2", 7, "Process ID", with("extended-fields")),
@@ -49,7 +50,9 @@ constexpr Tool kTool{
     .columns = kColumns,
     .needs = {},
     .shared = Shared::filter | Shared::interval | Shared::events | Shared::sorted,
-    .run = nullptr,
+    .interval = {},
+    .make_options = nullptr,
+    .open = nullptr,
     .inspect = nullptr,
 };
 
@@ -176,8 +179,8 @@ TEST(CommandLine, ErrorsAreOneLineThatNamesTheWord)
     const std::pair<std::vector<const char*>, std::string_view> bad[] = {
         {{"--nosuch"}, "unknown option '--nosuch'"},
         {{"-Z"}, "unknown option '-Z'"},
-        {{"--name"}, "--name needs a value: TEXT"},
-        {{"-n"}, "--name needs a value: TEXT"},
+        {{"--name"}, "missing TEXT for --name"},
+        {{"-n"}, "missing TEXT for --name"},
         {{"--failed=yes"}, "--failed takes no value"},
         {{"--name="}, "--name must be a text, not ''"},
         {{"--nice", "20"}, "--nice must be a number from -20 to 19, not '20'"},
@@ -207,8 +210,74 @@ TEST(CommandLine, BadOptionBehindGoodOnes)
 TEST(CommandLineDeath, InformationEndsWithStatusZero)
 {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    for (const char* word : {"--help", "-h", "--usage", "--version", "-V", "--schema"})
+    for (const char* word : {"--help", "-h", "-?", "--usage", "--version", "-V", "--schema"})
         EXPECT_EXIT(Parsed(std::vector{word}), testing::ExitedWithCode(0), "") << word;
+}
+
+// A tool whose option has the name of one of the kit's, as BCC's criticalstat --duration, and that
+// calls something of its own -v.
+struct LabelText {
+    std::string_view text;
+    static std::string parse(std::string_view text, LabelText& out)
+    {
+        out.text = text.empty() ? "none" : text;
+        return {};
+    }
+};
+struct OwnOptions {
+    int least = 0;
+    bool details = false;
+    LabelText label;
+};
+constexpr Option kOwnNames[] = {
+    opt<&OwnOptions::least>('d', "least", "US", "Trace only longer ones", {}, "duration"),
+    flag<&OwnOptions::details>('v', "details", "Print details"),
+    opt_maybe<&OwnOptions::label>(0, "label", "TEXT", "Print a label"),
+    show('C', "count", "Print counts"),
+};
+constexpr Tool kOwnTool{
+    .about = {.name = "own", .area = "test", .summary = "Test names", .details = ""},
+    .options = kOwnNames,
+    .positionals = {},
+    .letters = {},
+    .columns = kColumns,
+    .needs = {},
+    .shared = Shared::every,
+    .run = nullptr,
+    .inspect = nullptr,
+};
+
+TEST(CommandLine, NamesThatTheToolOwnsAreNotTheKits)
+{
+    const auto parse = [](std::vector<std::string> words, OwnOptions& o, Session& session) {
+        words.insert(words.begin(), "own");
+        static std::vector<std::string> kept; // options are views of it
+        kept = std::move(words);
+        std::vector<char*> argv;
+        for (std::string& word : kept)
+            argv.push_back(word.data());
+        argv.push_back(nullptr);
+        parse_command_line(session, &o, int(kept.size()), argv.data());
+    };
+    OwnOptions o;
+    Session session(kOwnTool);
+    parse({"--duration", "500", "--run-time", "2", "--verbose", "--interval", "0"}, o, session);
+    EXPECT_EQ(o.least, 500);
+    EXPECT_EQ(session.duration, std::chrono::seconds(2));
+    EXPECT_TRUE(o.details);
+    EXPECT_FALSE(session.verbose);
+    EXPECT_FALSE(session.given("interval")); // BCC's "-i 0": none
+    Session debug(kOwnTool);
+    parse({"--debug", "--label", "a word"}, o, debug);
+    EXPECT_TRUE(debug.verbose);
+    EXPECT_EQ(o.label.text, "a word");
+    Session limited(kOwnTool);
+    parse({"--limit", "3"}, o, limited);
+    EXPECT_EQ(limited.count, 3u);
+    EXPECT_FALSE(limited.given("count"));
+    Session lacking(kOwnTool);
+    parse({"--label", "-v"}, o, lacking);
+    EXPECT_EQ(o.label.text, "none");
 }
 
 TEST(Schema, IsTheDeclaration)
@@ -227,13 +296,16 @@ TEST(Schema, IsTheDeclaration)
                 return o;
         return nlohmann::json();
     };
-    EXPECT_EQ(option("failed")["letter"], "x");
+    EXPECT_EQ(option("failed")["letters"], nlohmann::json({"x"}));
     EXPECT_EQ(option("failed")["group"], "tool");
-    EXPECT_EQ(option("pid")["letter"], "p");
+    EXPECT_EQ(option("pid")["letters"], nlohmann::json({"p"}));
     EXPECT_EQ(option("pid")["group"], "filter");
     EXPECT_EQ(option("json")["group"], "common");
-    EXPECT_FALSE(option("json").contains("letter"));
-    EXPECT_EQ(option("verbose")["letter"], "v");
+    EXPECT_FALSE(option("json").contains("letters"));
+    EXPECT_EQ(option("debug")["letters"], nlohmann::json({"v"}));
+    EXPECT_EQ(option("debug")["aliases"], nlohmann::json({"verbose"}));
+    EXPECT_EQ(option("help")["letters"], nlohmann::json({"h", "?"}));
+    EXPECT_EQ(option("extended-fields")["letters"], nlohmann::json({"e", "E"}));
 }
 
 } // namespace

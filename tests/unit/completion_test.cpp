@@ -2,6 +2,7 @@
 // Completion, asked of the shells themselves.
 #include "base/text.hpp"
 #include "cli/completion.hpp"
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <array>
 #include <cstdio>

@@ -174,7 +174,9 @@ constexpr Tool kTool{.about = {.name = "tool", .area = "test", .summary = "-", .
                      .columns = kColumns,
                      .needs = {},
                      .shared = Shared::interval,
-                     .run = nullptr,
+                     .interval = {},
+                     .make_options = nullptr,
+                     .open = nullptr,
                      .inspect = nullptr};
 
 std::string written(Format format, const Row* row, const Distribution& d,

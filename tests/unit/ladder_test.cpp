@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Plans: which rung is taken on which kernel. Objects are opened (parsed), nothing is loaded.
 #include "base/text.hpp"
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include <algorithm>
@@ -46,6 +46,7 @@ std::vector<Crippled> crippled(std::string_view kernel)
             {"no BTF", without(all, {"btf", "function "})},
             {"no ring buffer", without(all, {"ring_buffer"})},
             {"no ftrace sites", without(all, {"site "})},
+            {"ftrace off", all + "\nftrace_off\n"},
             {"nothing", ""}};
 }
 
@@ -149,18 +150,20 @@ TEST_F(Ladder, UnmetNeedIsNamedWithEveryReason)
         ASSERT_EQ(plan.unmet, &needs[0]);
         EXPECT_TRUE(plan.load.empty());
         EXPECT_EQ(plan.explain(), "opens as they return:\n"
-                                  "  fexit: no kernel BTF (CONFIG_DEBUG_INFO_BTF)\n"
-                                  "  tracepoint: tracefs is not mounted (mount -t tracefs tracefs "
-                                  "/sys/kernel/tracing)\n"
-                                  "  kprobe: no kprobes (CONFIG_KPROBE_EVENTS)\n"
+                                  "  fexit: the kernel provides no BTF "
+                                  "(CONFIG_DEBUG_INFO_BTF)\n"
+                                  "  tracepoint: tracefs is not mounted\n"
+                                  "  kprobe: the kernel has no kprobes (CONFIG_KPROBE_EVENTS)\n"
                                   "  none\n");
+        EXPECT_EQ(plan.fix_unmet(), "mount -t tracefs tracefs /sys/kernel/tracing");
     });
 }
 
 TEST_F(Ladder, RefusedByTheKernelFallsToTheNext)
 {
     on([](const void* progs, std::span<const Need> needs) {
-        const Refusals refused = {{"open_fexit", "attach: Operation not supported"}};
+        const Refusals refused = {
+            {"open_fexit", {Cause::attach_refused, "Operation not supported"}}};
         const Plan plan = resolve(needs, progs, Facts{}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("tracepoint"));
         EXPECT_EQ(plan.explain(), "opens as they return:\n"
@@ -192,10 +195,12 @@ TEST_F(Ladder, AnyOfStandsWithoutSomeOfItsPrograms)
 TEST_F(Ladder, AnyOfFallsWhereTheVerifierRefusesOne)
 {
     on([](const void* progs, std::span<const Need> needs) {
-        const Refusals refused = {{"leave_openat", "load: Invalid argument"}};
+        const Refusals refused = {
+            {"leave_openat", {Cause::load_refused, "Invalid argument"}}};
         const Plan plan = resolve(needs, progs, Facts{.btf = false}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("kprobe"));
-        const Refusals lacking = {{"enter_openat2", "attach: No such file or directory"}};
+        const Refusals lacking = {
+            {"enter_openat2", {Cause::attach_refused, "No such file or directory"}}};
         EXPECT_THAT(taken(resolve(needs, progs, Facts{.btf = false}, lacking, never, {})),
                     testing::ElementsAre("tracepoint"));
     });
@@ -265,20 +270,48 @@ TEST(Obstacle, EveryKindOfSection)
           "kprobe/old_function", "tp_btf/sched_switch", "tracepoint/sched/sched_switch",
           "tp/sched/sched_switch", "perf_event", "raw_tp/sched_switch", "fentry",
           "kprobe.session/vfs_read", "kprobe.session/vfs_gone,vfs_read"})
-        EXPECT_EQ(obstacle(good, facts), "") << good;
-    EXPECT_EQ(obstacle("fentry/old_function", facts), "no function old_function in BTF");
-    EXPECT_EQ(obstacle("fexit/vfs_fsync", facts), "vfs_fsync has no ftrace site");
-    EXPECT_EQ(obstacle("kprobe/vfs_fsync", facts), "no function vfs_fsync");
-    EXPECT_EQ(obstacle("tp_btf/sched_wakeup", facts), "no tracepoint sched_wakeup in BTF");
-    EXPECT_EQ(obstacle("tp/sched/sched_wakeup", facts), "no tracepoint sched/sched_wakeup");
-    EXPECT_EQ(obstacle("kprobe.session/vfs_fsync,vfs_gone", facts),
-              "no function vfs_fsync,vfs_gone");
+        EXPECT_FALSE(find_obstacle(good, facts)) << good;
+    const auto expect = [&](std::string_view section, const Obstacle& o) {
+        EXPECT_EQ(find_obstacle(section, facts), o) << section;
+    };
+    expect("fentry/old_function", {Cause::no_btf_function, "old_function"});
+    expect("fexit/vfs_fsync", {Cause::no_ftrace_site, "vfs_fsync"});
+    expect("kprobe/vfs_fsync", {Cause::no_function, "vfs_fsync"});
+    expect("tp_btf/sched_wakeup", {Cause::no_btf_tracepoint, "sched_wakeup"});
+    expect("tp/sched/sched_wakeup", {Cause::no_tracepoint, "sched/sched_wakeup"});
+    expect("kprobe.session/vfs_fsync,vfs_gone", {Cause::no_function, "vfs_fsync,vfs_gone"});
     const Facts old = recorded_facts("btf\nkprobes\nsite vfs_read\n");
-    EXPECT_EQ(obstacle("kprobe.session/vfs_read", old), "no kprobe sessions (6.10)");
-    EXPECT_EQ(obstacle("kprobe/vfs_read", old), "");
+    EXPECT_EQ(find_obstacle("kprobe.session/vfs_read", old).cause, Cause::no_sessions);
+    EXPECT_FALSE(find_obstacle("kprobe/vfs_read", old));
     const Facts none = recorded_facts("");
     EXPECT_FALSE(none.btf || none.tracefs || none.kprobes || none.ring_buffer || none.session);
-    EXPECT_EQ(obstacle("tp_btf/sched_switch", none), "no kernel BTF (CONFIG_DEBUG_INFO_BTF)");
+    EXPECT_EQ(find_obstacle("tp_btf/sched_switch", none).cause, Cause::no_btf);
+    Facts bare = none;
+    bare.sysfs = false;
+    for (const char* section : {"fentry/vfs_read", "kprobe/vfs_read", "tp/sched/sched_switch"})
+        EXPECT_EQ(find_obstacle(section, bare).cause, Cause::no_sysfs) << section;
+}
+
+// What attaches by ftrace never fires while it is off; of what is not there at all that is said
+// first, which no setting changes.
+TEST(Obstacle, FtraceThatIsOff)
+{
+    Facts facts = recorded_facts("btf\ntracefs\nkprobes\nsession\nftrace_off\n"
+                                 "function vfs_read\nsite vfs_read\n"
+                                 "btf_tracepoint sched_switch\n"
+                                 "tracepoint sched/sched_switch\n");
+    for (const std::string_view section :
+         {"fentry/vfs_read", "fexit/vfs_read", "fexit", "kprobe.multi", "kprobe.session/vfs_read"})
+        EXPECT_EQ(find_obstacle(section, facts).cause, Cause::ftrace_off) << section;
+#ifdef __x86_64__
+    EXPECT_EQ(find_obstacle("kretprobe/vfs_read", facts).cause, Cause::ftrace_off);
+#endif
+    for (const std::string_view section : {"tp_btf/sched_switch", "raw_tp/sched_switch", "uprobe",
+                                           "tracepoint/sched/sched_switch", "perf_event"})
+        EXPECT_FALSE(find_obstacle(section, facts)) << section;
+    EXPECT_EQ(find_obstacle("fentry/vfs_gone", facts).cause, Cause::no_btf_function);
+    facts.ftrace = Ftrace::dead;
+    EXPECT_EQ(find_obstacle("fentry/vfs_read", facts).fix(), "reboot");
 }
 
 // Every tool, with each of its options, on every kernel.
@@ -347,10 +380,10 @@ TEST_P(EveryTool, OnCrippledKernels)
         const Facts facts = recorded_facts(text);
         each_plan(tool(), facts, [&](const Plan& plan, std::string_view option) {
             for (const bpf_program* p : plan.load)
-                EXPECT_EQ(obstacle(bpf_program__section_name(p), facts), "")
+                EXPECT_FALSE(find_obstacle(bpf_program__section_name(p), facts))
                     << name << " --" << option;
             for (const Step& step : plan.steps) {
-                EXPECT_EQ(step.taken, step.reason.empty()) << name << ": " << step.rung->name;
+                EXPECT_EQ(step.taken, step.obstacles.empty()) << name << ": " << step.rung->name;
             }
             if (plan.unmet) {
                 EXPECT_THAT(plan.steps, testing::Contains(testing::Field(&Step::need, plan.unmet)))

@@ -2,6 +2,7 @@
 // Man pages, made from the declarations of all tools and from hand-written text.
 #include "base/text.hpp"
 #include "cli/man.hpp"
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

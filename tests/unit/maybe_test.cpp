@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // An option whose value may be left out, and a column that several options show.
+#include "cli/command_line.hpp"
 #include "session/session.hpp"
 #include <gtest/gtest.h>
 
@@ -42,7 +43,9 @@ constexpr Tool kTool{
     .columns = kColumns,
     .needs = {},
     .shared = Shared::none,
-    .run = nullptr,
+    .interval = {},
+    .make_options = nullptr,
+    .open = nullptr,
     .inspect = nullptr,
 };
 

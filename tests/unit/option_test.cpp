@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Every kind of option value: what is taken, what is refused, and in which words.
-#include "cli/option.hpp"
+#include "tool/option.hpp"
 #include <gtest/gtest.h>
 
 namespace corebox

@@ -63,13 +63,13 @@ struct Rendered {
         const int fd = ::memfd_create("rows", MFD_CLOEXEC);
         {
             Output out({.format = format,
-                        .columns = columns,
                         .utc = true,
                         .fd = fd,
-                        .given =
-                            [this](std::string_view name) {
-                                return std::ranges::find(given, name) != given.end();
-                            }},
+                        .choice = {.columns = columns,
+                                   .given =
+                                       [this](std::string_view name) {
+                                           return std::ranges::find(given, name) != given.end();
+                                       }}},
                        table);
             if (header)
                 out.header();

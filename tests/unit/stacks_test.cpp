@@ -2,8 +2,11 @@
 // The shape "stacks": how counted stacks become text, rows and files.
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "output/replace_file.hpp"
 #include "session/perf.hpp"
+#include "shape/event_stacks.hpp"
 #include "shape/stacks.hpp"
+#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -192,6 +195,68 @@ TEST(Stacks, NamesOnlyFromTheRightImage)
     EXPECT_TRUE(symbols.note({pid, image ^ 2})) << "that is over";
 }
 
+TEST(Stacks, NamesWhatWasMappedSinceTheLastLook)
+{
+    ImageSymbols symbols;
+    const auto pid = std::uint32_t(::getpid());
+    const stack_task task{pid, ImageSymbols::image(pid)};
+    const auto known = reinterpret_cast<std::uint64_t>(&stacks_test_function);
+    EXPECT_EQ(symbols.lookup(task, known, At::instruction).name, "stacks_test_function");
+    const int fd = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    void* const library = ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    ::close(fd);
+    ASSERT_NE(library, MAP_FAILED);
+    const auto address = reinterpret_cast<std::uint64_t>(library);
+    EXPECT_FALSE(symbols.lookup(task, address, At::instruction).object.empty());
+    ::munmap(library, 4096);
+    // Of another program nothing is taken.
+    EXPECT_TRUE(symbols.lookup({pid, task.image ^ 1}, known, At::instruction).object.empty());
+}
+
+// A record that ends where memory does.
+TEST(EventStacks, ReadsNoFartherThanTheRecord)
+{
+    constexpr std::size_t kPage = 4096;
+    char* const memory = static_cast<char*>(
+        ::mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ASSERT_NE(memory, MAP_FAILED);
+    ASSERT_EQ(::mprotect(memory + kPage, kPage, PROT_NONE), 0);
+    event_stacks whole{};
+    whole.image = ImageSymbols::image(std::uint32_t(::getpid()));
+    whole.user_len = sizeof(__u64);
+    whole.addresses[0] = reinterpret_cast<std::uint64_t>(&stacks_test_function);
+    constexpr std::size_t kWhole = offsetof(event_stacks, addresses) + sizeof(__u64);
+    EventStacks stacks;
+    const auto take = [&](std::size_t size, std::size_t at) {
+        auto* const record = memory + kPage - size;
+        std::memcpy(record + std::min(at, size), &whole,
+                    std::min(kWhole, size - std::min(at, size)));
+        return stacks.take({reinterpret_cast<const std::byte*>(record), size}, at,
+                           std::uint32_t(::getpid()));
+    };
+    for (std::size_t at : {0u, 4u, 12u}) {
+        EXPECT_TRUE(take(at + kWhole, at));
+        EXPECT_EQ(stacks.addresses().size(), 1u);
+        for (std::size_t size = 0; size < at + kWhole; size++) {
+            EXPECT_FALSE(take(size, at)) << size << " bytes, stacks at " << at;
+            EXPECT_TRUE(stacks.addresses().empty());
+        }
+    }
+    EXPECT_FALSE(take(kWhole, std::size_t(-8)));
+    ::munmap(memory, 2 * kPage);
+}
+
+struct First {
+    int a;
+    std::string b;
+};
+struct Second {
+    bool c;
+};
+struct Both : First, Second {
+};
+static_assert(BeginsWith<Both, First> && !BeginsWith<Both, Second> && BeginsWith<Both, Both>);
+
 class ReplaceFile : public testing::Test
 {
 protected:
@@ -265,9 +330,9 @@ TEST(Perf, CpuLists)
 
 TEST(Perf, CyclesNeedACounter)
 {
-    EXPECT_EQ(no_cycles(recorded_facts("perf_event cycles\n")), "");
-    EXPECT_NE(no_cycles(recorded_facts("btf\n")), "");
-    EXPECT_EQ(no_cycles(Facts{}), "") << "not known: try";
+    EXPECT_FALSE(no_cycles(recorded_facts("perf_event cycles\n")));
+    EXPECT_TRUE(no_cycles(recorded_facts("btf\n")));
+    EXPECT_FALSE(no_cycles(Facts{})) << "not known: try";
 }
 
 } // namespace

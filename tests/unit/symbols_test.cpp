@@ -4,6 +4,7 @@
 #include "symbols/elf.hpp"
 #include "symbols/flame.hpp"
 #include "symbols/kernel.hpp"
+#include "symbols/mapped_files.hpp"
 #include "symbols/perf_map.hpp"
 #include "symbols/stack.hpp"
 #include "symbols/user.hpp"
@@ -165,6 +166,27 @@ TEST(KernelSymbols, SaysThatAddressesAreHidden)
     EXPECT_FALSE(symbols.lookup(0));
     EXPECT_FALSE(symbols.lookup(0xffffffff81000000));
     EXPECT_FALSE(symbols.address_of("helper"));
+}
+
+TEST(KernelSymbols, SaysWhyAddressesAreHidden)
+{
+    constexpr std::string_view kZero = "0000000000000000 A fixed_percpu_data\n"
+                                       "0000000000000000 T _stext\n";
+    constexpr std::uint64_t kAll = ~0ull, kWithout = ~(1ull << 34); // CAP_SYSLOG
+    EXPECT_EQ(why_names_hidden("0000000000000000 A fixed_percpu_data\n"
+                               "ffffffff81000000 T _stext\n",
+                               2, kAll),
+              NamesHidden::no);
+    EXPECT_EQ(why_names_hidden(kZero, 2, kAll), NamesHidden::by_sysctl);
+    EXPECT_EQ(why_names_hidden(kZero, 2, kWithout), NamesHidden::by_sysctl);
+    EXPECT_EQ(why_names_hidden(kZero, 1, kWithout), NamesHidden::by_capability);
+    EXPECT_EQ(why_names_hidden(kZero, 0, kWithout), NamesHidden::by_capability);
+    EXPECT_EQ(why_names_hidden(kZero, 1, kAll), NamesHidden::by_user_namespace);
+    EXPECT_EQ(why_names_hidden(std::nullopt, 1, kAll), NamesHidden::no_file);
+    EXPECT_EQ(why_names_hidden("", 1, kAll), NamesHidden::no_file);
+    EXPECT_EQ(message_of(NamesHidden::by_sysctl),
+              "kernel functions have no names: kernel.kptr_restrict is 2; "
+              "sysctl kernel.kptr_restrict=1");
 }
 
 TEST(KernelSymbols, SurvivesAnything)
@@ -396,6 +418,9 @@ TEST(Demangle, IsBounded)
     }
     EXPECT_LT(demangled(name.c_str()).size(), 3000u);
     EXPECT_EQ(demangled(("_Z" + std::string(100000, 'P')).c_str()).size(), 100002u);
+    // A function type with 62^8 lifetimes in the part that is not printed: libiberty's demangler
+    // counts them one by one.
+    EXPECT_EQ(demangled("_RC1aYFGzzzzzzzz_EuC1b"), "_RC1aYFGzzzzzzzz_EuC1b");
 }
 
 // --- symbol tables ------------------------------------------------------------------------------
@@ -470,8 +495,12 @@ TEST(PerfMap, TakesTheLatestOfOverlappingLines)
     EXPECT_EQ(map.find(0x1060)->offset, 0x60u);
     EXPECT_FALSE(map.find(0x1100));
     EXPECT_EQ(map.find(0x2008)->name, "java.lang.String::hash(int) [with blanks]");
+    EXPECT_FALSE(map.find(0x2008)->unfinished);
     EXPECT_FALSE(map.find(0x3000));
-    EXPECT_FALSE(map.find(0x4000));
+    // Its writer ended, or is about to write on.
+    EXPECT_EQ(map.find(0x4000)->name, "cut off while being writt");
+    EXPECT_TRUE(map.find(0x4000)->unfinished);
+    EXPECT_FALSE(PerfMap("5000 10").find(0x5000));
     EXPECT_TRUE(PerfMap("").empty());
 }
 
@@ -583,6 +612,53 @@ TEST(UserSymbols, NamesJitCodeByThePerfMapAndReadsItAgain)
     ::usleep(150'000);
     EXPECT_EQ(symbols.lookup(pid, code.at(0x110)).name, "compiled::two");
     EXPECT_EQ(one.name, "compiled::one") << "names outlive the reading of the map";
+    ::unlink(perf_map_path().c_str());
+}
+
+TEST(UserSymbols, TakesTheLastLineOfAPerfMapAsFarAsItIsWritten)
+{
+    UserSymbols symbols;
+    auto pid = static_cast<std::uint32_t>(::getpid());
+    Generated code;
+    std::ofstream map(perf_map_path());
+    map << std::hex << code.at(0) << " 80 compiled::o" << std::flush;
+    EXPECT_EQ(symbols.lookup(pid, code.at(0x41)).name, "compiled::o");
+    map << "ne\n" << std::flush;
+    ::usleep(150'000);
+    EXPECT_EQ(symbols.lookup(pid, code.at(0x41)).name, "compiled::one");
+    ::unlink(perf_map_path().c_str());
+}
+
+TEST(UserSymbols, HoldsAPerfMap)
+{
+    UserSymbols symbols;
+    auto pid = static_cast<std::uint32_t>(::getpid());
+    Generated code;
+    std::ofstream(perf_map_path()) << std::hex << code.at(0) << " 80 compiled\n";
+    symbols.remember(pid);
+    ::unlink(perf_map_path().c_str());
+    EXPECT_EQ(symbols.lookup(pid, code.at(0)).name, "compiled");
+}
+
+TEST(UserSymbols, NamesJitCodeOfAForkedChild)
+{
+    Generated code;
+    std::ofstream(perf_map_path()) << std::hex << code.at(0) << " 80 compiled::before_fork\n";
+    int to[2];
+    ASSERT_EQ(::pipe2(to, O_CLOEXEC), 0);
+    pid_t child = ::fork();
+    if (child == 0) {
+        ::close(to[1]);
+        char byte;
+        ::_exit(static_cast<int>(::read(to[0], &byte, 1)));
+    }
+    ::close(to[0]);
+    UserSymbols symbols;
+    auto frame = symbols.lookup(static_cast<std::uint32_t>(child), code.at(0x41));
+    EXPECT_EQ(frame.name, "compiled::before_fork");
+    EXPECT_EQ(frame.offset, 0x41u);
+    ::close(to[1]);
+    ::waitpid(child, nullptr, 0);
     ::unlink(perf_map_path().c_str());
 }
 
@@ -850,6 +926,85 @@ TEST_F(Programs, ThatHaveEndedAreResolvedIfRemembered)
     EXPECT_EQ(symbols.lookup(stranger_pid, stranger.hidden).name, "[unknown]");
     symbols.remember(pid); // of no use any more, and of no harm
     EXPECT_EQ(symbols.lookup(pid, child.hidden).name, "hidden_work");
+}
+
+TEST_F(Programs, DeletedOrReplacedAfterTheirEndAreResolvedIfRemembered)
+{
+    build("short", "-pie -fPIE");
+    for (const std::string& then : {"rm " + in("short"), "cp /bin/true " + in("new") + " && mv " +
+                                                             in("new") + " " + in("short")}) {
+        run("cp " + in("short") + " " + in("keep"));
+        Child child(in("short"));
+        UserSymbols symbols;
+        symbols.remember(child.pid());
+        std::uint32_t pid = child.pid();
+        child.end();
+        run(then);
+        auto frame = symbols.lookup(pid, child.hidden);
+        EXPECT_EQ(frame.name, "hidden_work") << then;
+        EXPECT_EQ(frame.object, in("short"));
+        run("mv " + in("keep") + " " + in("short"));
+    }
+}
+
+// The oldest are read when there is no descriptor left to hold them with.
+TEST_F(Programs, AreReadEarlyWhereNotAllCanBeHeld)
+{
+    build("program", "-pie -fPIE");
+    std::vector<MappedFiles::File> held;
+    MappedFiles files(4);
+    for (int i = 0; i < 20; i++) {
+        const std::string& path = files.intern(in("copy" + std::to_string(i)));
+        // No two of one build id, which would be read once.
+        run("cp " + in("program") + " " + path + " && echo " + std::to_string(i) + " >> " + path +
+            " && truncate -s +" + std::to_string(i) + " " + path);
+        held.push_back(files.hold(1, static_cast<std::uint64_t>(i), path, {},
+                                  [&](struct stat& s) { return hold_regular(path, &s); }));
+        ::unlink(path.c_str());
+        EXPECT_LE(files.held(), 4u);
+    }
+    const auto none = [](struct stat&) { return Fd(); };
+    for (const MappedFiles::File& file : held)
+        EXPECT_NE(files.read(*file, false, none), nullptr) << *file->path;
+}
+
+// What programs do that want their code on huge pages.
+TEST_F(Programs, ThatCopiedTheirCodeToAnonymousMemoryAreResolved)
+{
+    std::ofstream(in("copies.c"))
+        << "#define _GNU_SOURCE\n#include <stdio.h>\n#include <string.h>\n"
+           "#include <sys/mman.h>\n#include <unistd.h>\n"
+           "static __attribute__((noinline)) int hidden_work(int x)"
+           "{ __asm__ volatile(\"\"); return x * 7; }\n"
+           "int main(int n, char **v) { char c, line[512]; unsigned long from, to; (void)v;\n"
+           "  FILE *maps = fopen(\"/proc/self/maps\", \"r\");\n"
+           "  while (fgets(line, sizeof line, maps))\n"
+           "    if (strstr(line, \"r-xp\") && sscanf(line, \"%lx-%lx\", &from, &to) == 2) break;\n"
+           "  char *copy = mmap(0, to - from, PROT_READ | PROT_WRITE,"
+           "                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);\n"
+           "  memcpy(copy, (void *)from, to - from);\n"
+           "  if (mprotect(copy, to - from, PROT_READ | PROT_EXEC)) return 1;\n"
+           "  if (mremap(copy, to - from, to - from, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)from)"
+           " == MAP_FAILED) return 1;\n"
+           "  printf(\"%lx %lx\\n\", (unsigned long)hidden_work, (unsigned long)hidden_work(n));\n"
+           "  fflush(stdout); return (int)read(0, &c, 1); }\n";
+    for (const std::string flags :
+         {"-pie -fPIE", "-no-pie -static", "-no-pie -Wl,-z,noseparate-code"}) {
+        run("cc -O1 " + flags + " -o " + in("copies") + " " + in("copies.c"));
+        Child child(in("copies"));
+        ASSERT_NE(child.hidden, 0u) << flags;
+        UserSymbols symbols;
+        auto frame = symbols.lookup(child.pid(), child.hidden + 1);
+        EXPECT_EQ(frame.name, "hidden_work") << flags;
+        EXPECT_EQ(frame.offset, 1u);
+        EXPECT_EQ(frame.object, in("copies"));
+        EXPECT_EQ(frame.kind, FrameKind::user);
+        run("strip -o " + in("stripped") + " " + in("copies"));
+        Child stripped(in("stripped"));
+        EXPECT_EQ(UserSymbols().lookup(stripped.pid(), stripped.hidden).name.substr(0, 11),
+                  "stripped+0x")
+            << flags;
+    }
 }
 
 TEST_F(Programs, RebuiltAfterTheirEndAreNotMisread)

@@ -87,7 +87,7 @@ TEST(Fail, OneLineWithCauseAndHint)
         return std::string();
     };
     EXPECT_EQ(message([] { fail("open x", ENOENT, "mount it"); }),
-              "2 open x: No such file or directory: mount it");
+              "2 open x: No such file or directory; mount it");
     EXPECT_EQ(message([] { fail("open x", 0); }), "2 open x");
     EXPECT_EQ(message([] { fail("open x", 512); }), "2 open x: E512");
     EXPECT_EQ(message([] { fail_usage("no"); }), "1 no");

@@ -3,13 +3,16 @@
 // wrong with a command line. The program itself is run, by a user who may load nothing.
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,12 +98,14 @@ TEST_P(Usage, TellsItsSchema)
     std::set<std::string> options, letters;
     for (const Json& option : schema.at("options")) {
         EXPECT_TRUE(options.insert(option.at("name")).second) << option;
-        if (option.contains("letter")) {
-            EXPECT_TRUE(letters.insert(option.at("letter")).second) << option;
-        }
+        for (const std::string other : option.value("aliases", Json::array()))
+            EXPECT_TRUE(options.insert(other).second) << option;
+        for (const std::string letter : option.value("letters", Json::array()))
+            EXPECT_TRUE(letters.insert(letter).second) << option;
     }
-    for (const char* common : {"check", "schema", "json", "csv", "columns", "duration", "count",
-                               "utc", "explain", "ready-fd", "verbose", "version", "help", "usage"})
+    for (const char* common :
+         {"check", "schema", "json", "csv", "columns", "duration", "count", "utc", "explain",
+          "ready-fd", "debug", "verbose", "version", "help", "usage"})
         EXPECT_TRUE(options.contains(common)) << common;
     // One that has but one histogram has no keys to show.
     EXPECT_TRUE(!schema.at("columns").empty() || has(GetParam()->shared, Shared::interval));
@@ -109,8 +114,9 @@ TEST_P(Usage, TellsItsSchema)
 TEST_P(Usage, HelpsAndTellsItsVersion)
 {
     const bool h_is_help =
-        run({name(), "--schema"}).out.find(R"("name":"help","letter":"h")") != std::string::npos;
-    for (const std::string option : {"--help", "-h", "--usage", "--version"}) {
+        run({name(), "--schema"}).out.find(R"("name":"help","letters":["h","?"])") !=
+        std::string::npos;
+    for (const std::string option : {"--help", "-h", "-?", "--usage", "--version"}) {
         if (option == "-h" && !h_is_help) // a letter may be the tool's own
             continue;
         const Result result = run({name(), option});
@@ -120,21 +126,34 @@ TEST_P(Usage, HelpsAndTellsItsVersion)
         EXPECT_EQ(run({name(), option}, "/dev/full").status, 4) << option;
     }
     const std::string help = run({name(), "--help"}).out;
-    EXPECT_THAT(help, testing::HasSubstr("--duration"));
+    EXPECT_THAT(help, testing::HasSubstr("--schema"));
     for (const std::string_view line : split(help, '\n'))
         EXPECT_LE(line.size(), 110u) << line;
 }
 
 TEST_P(Usage, RefusesWhatIsWrong)
 {
+    // Where BCC has another meaning for the kit's name, the kit's is under its other name.
+    const Json schema = Json::parse(run({name(), "--schema"}).out);
+    const auto spelled = [&](const std::string& option, const std::string& other) {
+        return "--" + (std::ranges::any_of(schema.at("options"),
+                                           [&](const Json& o) {
+                                               return o.at("name") == option &&
+                                                      o.at("group") == "common";
+                                           })
+                           ? option
+                           : other);
+    };
+    const std::string duration = spelled("duration", "run-time"), count = spelled("count", "limit"),
+                      csv = spelled("csv", "table-csv");
     expect_one_line(run({name(), "--nonsense"}), 1, "--nonsense");
-    expect_one_line(run({name(), "--duration", "0"}), 1, "duration");
-    expect_one_line(run({name(), "--duration", "x"}), 1, "duration");
-    expect_one_line(run({name(), "--duration"}), 1, "duration");
-    expect_one_line(run({name(), "--duration", "-1"}), 1, "duration");
-    expect_one_line(run({name(), "--count", "0"}), 1, "count");
+    expect_one_line(run({name(), duration, "0"}), 1, duration.substr(2));
+    expect_one_line(run({name(), duration, "x"}), 1, duration.substr(2));
+    expect_one_line(run({name(), duration}), 1, duration.substr(2));
+    expect_one_line(run({name(), duration, "-1"}), 1, duration.substr(2));
+    expect_one_line(run({name(), count, "0"}), 1, count.substr(2));
     expect_one_line(run({name(), "--columns", "no-such-column"}), 1, "no-such-column");
-    expect_one_line(run({name(), "--json", "--csv"}), 1, "--csv");
+    expect_one_line(run({name(), "--json", csv}), 1, csv);
     if (GetParam()->positionals.empty() || !GetParam()->positionals.back().repeats)
         expect_one_line(run({name(), "1", "2", "3", "surplus"}), 1, "");
     if (GetParam()->positionals.empty() && has(GetParam()->shared, Shared::interval)) {
@@ -142,6 +161,78 @@ TEST_P(Usage, RefusesWhatIsWrong)
         expect_one_line(run({name(), "1", "0"}), 1, "COUNT");
         expect_one_line(run({name(), "1x"}), 1, "INTERVAL");
     }
+}
+
+struct Directory {
+    std::string path = "/tmp/usage_test.XXXXXX";
+    Directory()
+    {
+        EXPECT_NE(::mkdtemp(path.data()), nullptr);
+        EXPECT_EQ(::chmod(path.c_str(), 0777), 0);
+    }
+    Directory(const Directory&) = delete;
+    ~Directory() { std::filesystem::remove_all(path); }
+    bool is_link(const std::string& name) const
+    {
+        return std::filesystem::is_symlink(path + "/" + name);
+    }
+};
+
+TEST(Install, MakesWhatCanBeMadeAndNamesTheRest)
+{
+    const Directory directory;
+    std::ofstream(directory.path + "/biosnoop") << "somebody's\n";
+    std::ofstream(directory.path + "/runqlat") << "somebody's\n";
+    ASSERT_EQ(::symlink("/elsewhere", (directory.path + "/opensnoop").c_str()), 0);
+    ASSERT_EQ(::lchown((directory.path + "/opensnoop").c_str(), 65534, 65534), 0);
+    const Result result = run({"--install", directory.path});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.err, "corebox: cannot make the link " + directory.path +
+                              "/biosnoop: File exists; run: rm " + directory.path +
+                              "/biosnoop\ncorebox: cannot make the link " + directory.path +
+                              "/runqlat: File exists; run: rm " + directory.path + "/runqlat\n");
+    for (const Tool* tool : all_tools()) {
+        const std::string name(tool->about.name);
+        EXPECT_EQ(directory.is_link(name), name != "biosnoop" && name != "runqlat") << name;
+        for (const Alias& alias : tool->about.aliases)
+            EXPECT_TRUE(directory.is_link(std::string(alias.name))) << alias.name;
+    }
+    EXPECT_THAT(std::filesystem::read_symlink(directory.path + "/opensnoop").string(),
+                testing::EndsWith("/corebox"));
+
+    std::filesystem::remove(directory.path + "/biosnoop");
+    std::filesystem::remove(directory.path + "/runqlat");
+    EXPECT_EQ(run({"--install", directory.path}).status, 0);
+    expect_one_line(run({"--install", "/no/such"}), 2, "mkdir -p /no/such");
+    expect_one_line(run({"--install", "/etc/hosts"}), 2, "Not a directory");
+    expect_one_line(run({"--install"}), 1, "missing DIRECTORY");
+}
+
+// Spellings of BCC whose meaning is not the kit's, up to the load that a user may not do.
+TEST(Bcc, Spellings)
+{
+    const std::vector<std::string> taken[] = {
+        {"exitsnoop", "--label", "foo"},
+        {"hardirqs", "--count", "1", "5"},
+        {"softirqs", "--count", "1", "5"},
+        {"virtiostat", "--debug"},
+        {"virtiostat", "-D"},
+        {"kvmexit", "--debug"},
+        {"syscount", "-i", "0"},
+        {"criticalstat", "--duration", "500"},
+        {"cpuunclaimed", "--csv"},
+        {"ext4slower", "-j"},
+        {"f2fsslower", "-s"},
+        {"capable", "--verbose"},
+        {"stackcount", "--debug", "vfs_read"},
+        {"biolatpcts", "--verbose"},
+    };
+    for (auto argv : taken)
+        EXPECT_EQ(run(argv).status, 2) << testing::PrintToString(argv) << run(argv).err;
+    EXPECT_EQ(run({"bpflist", "--verbosity", "--json"}).status, 0);
+    expect_one_line(run({"cpuunclaimed", "--csv", "1"}), 1, "--table-csv");
+    expect_one_line(run({"criticalstat", "--run-time", "0"}), 1, "--run-time");
+    expect_one_line(run({"hardirqs", "--count=5"}), 1, "--events takes no value");
 }
 
 } // namespace

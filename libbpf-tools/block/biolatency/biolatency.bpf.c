@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../disk.bpf.h"
 #include "../request_kind.bpf.h"
-#include "../request_start.bpf.h"
+#include "../request_merge.bpf.h"
 #include "biolatency.h"
-#include "bpf/block.bpf.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
 #define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
@@ -13,11 +13,6 @@ enum issuer { WANTED = 1, UNWANTED = 2 };
 const volatile struct biolat_config cfg = { .unit_ns = 1000 };
 HIST()
 HISTS(struct biolat_key, 4096)
-
-static __always_inline bool on_disk(struct request *rq, bool direct)
-{
-	return request_is_on(rq, direct, cfg.disk, cfg.first_sector, cfg.sectors);
-}
 
 /* A request is inserted, handed back by the driver, which may be before it has begun it, or issued.
  * Who issues it is the task that is first seen with it, since later on a kernel thread or an
@@ -30,10 +25,10 @@ static __always_inline int begin(void *ctx, bool direct, bool issue)
 
 	/* When it was made the kernel notes itself, unless it counts no statistics. */
 	if (cfg.queued)
-		made = BLOCK_READ(direct, rq, start_time_ns);
+		made = READ_FIELD(direct, rq, start_time_ns);
 	if (made && !cfg.by_issuer)
 		return 0;
-	if (!on_disk(rq, direct)) {
+	if (!request_is_on_disk(rq, direct)) {
 		if (issue && !request_comes_again(rq, direct))
 			count_filtered();
 		return 0;
@@ -61,9 +56,9 @@ static __always_inline void count(struct request *rq, bool direct, __u64 ns)
 		return;
 	}
 	if (cfg.per_disk)
-		key.disk = request_disk(rq, direct);
+		key.disk = request_disk_named(rq, direct);
 	if (cfg.per_flags) {
-		__u32 flags = BLOCK_READ(direct, rq, cmd_flags);
+		__u32 flags = READ_FIELD(direct, rq, cmd_flags);
 
 		key.flags = (flags & REQUEST_FLAGS) | request_kind(flags);
 	}
@@ -77,24 +72,24 @@ static __always_inline bool is_flush_machinery(struct request *rq, bool direct, 
 {
 	if (bytes)
 		return false;
-	return BLOCK_READ(direct, rq, nr_phys_segments) ||
-	       (BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK) == REQUEST_FLUSH;
+	return READ_FIELD(direct, rq, nr_phys_segments) ||
+	       (READ_FIELD(direct, rq, cmd_flags) & REQUEST_OP_MASK) == REQUEST_FLUSH;
 }
 
 static __always_inline int complete(__u64 *ctx, bool direct)
 {
 	struct request *rq = (struct request *)ctx[0];
-	__u32 bytes = BLOCK_READ(direct, rq, __data_len);
+	__u32 bytes = READ_FIELD(direct, rq, __data_len);
 	__u64 now, start = 0;
 
 	if ((__u32)ctx[2] < bytes) /* the rest of it is still to come */
 		return 0;
 	if (cfg.queued && !cfg.by_issuer)
-		start = BLOCK_READ(direct, rq, start_time_ns);
+		start = READ_FIELD(direct, rq, start_time_ns);
 	if (start) {
 		if (is_flush_machinery(rq, direct, bytes))
 			return 0;
-		if (!on_disk(rq, direct)) {
+		if (!request_is_on_disk(rq, direct)) {
 			count_filtered();
 			return 0;
 		}
@@ -133,11 +128,6 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 	int complete_##kind(__u64 *ctx)                      \
 	{                                                    \
 		return complete(ctx, direct);                \
-	}                                                    \
-	SEC(#kind "/block_rq_merge")                         \
-	int merge_##kind(__u64 *ctx)                         \
-	{                                                    \
-		return request_merged(request_argument(ctx)); \
 	}
 
 PROGRAMS(tp_btf, true)

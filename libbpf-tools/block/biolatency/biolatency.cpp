@@ -13,6 +13,7 @@ using Progs = decltype(biolatency_bpf::progs);
 
 struct Options : biolat_config {
     std::string_view disk_name;
+    const bpf_map* disk_notes = nullptr;
     bool milliseconds = false;
 };
 
@@ -21,20 +22,22 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biolatency 1 10", "Ten histograms, one each second"},
-    {"biolatency -QD", "Time in the kernel's queues too, a histogram for each disk"},
-    {"biolatency -F -d vda1", "A histogram for each kind of request to one partition"},
-    {"biolatency --json 5", "JSON with exact counts, every 5 seconds"},
+    {"biolatency 1 10", "Print ten histograms, one per second"},
+    {"biolatency -QD", "Include the time in kernel queues, with a histogram for each disk"},
+    {"biolatency -F -d vda1", "Print a histogram for each kind of request to one partition"},
+    {"biolatency --json 5", "Print JSON with exact counts, every 5 seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::queued>('Q', "queued", "Include the time in the kernel's queues"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
-    flag<&Options::per_flags>('F', "flags", "A histogram for each set of request flags", "flag"),
-    show('e', "extension", "Print average, total and count as BCC does"),
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    flag<&Options::queued>('Q', "queued", "Include the time in kernel queues"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::per_disk>('D', "disks", "Show a histogram for each disk"),
+    flag<&Options::per_flags>('F', "flags", "Show a histogram for each set of request flags",
+                              "flag"),
+    show('e', "extension", "Print the average, total and count as BCC does"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
 };
 
 constexpr Letter kLetters[] = {{'c', "cgroup"}, {'j', "json"}, {'p', "pid"}};
@@ -43,7 +46,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
         "disk", "DISK", 10, "Name of the disk", costly("disks")),
     col<[](const Row& r) { return Value(Trusted{r.flags}); }>(
-        "flags", "FLAGS", 20, "Kind of request, its flags before it", costly("flags")),
+        "flags", "FLAGS", 20, "Flags and operation of the request", costly("flags")),
 };
 
 constexpr Need kNeeds[] = {
@@ -59,7 +62,7 @@ constexpr Need kNeeds[] = {
       rung<&Progs::insert_raw_tp, &Progs::back_raw_tp>("raw_tp")},
      kAnyFilter},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},
@@ -90,8 +93,8 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .about = {.name = "biolatency",
               .area = "block",
               .summary = "Show the latency of block I/O as a histogram",
-              .details = "The time from when a request is issued to the device, or with -Q from "
-                         "when it was made, until it completes.",
+              .details = "Measures the time from when a request is issued to the device until it "
+                         "completes. With -Q, measures from when the request was created.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
@@ -105,15 +108,16 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .decode =
         [](Row& row, const Options& o, const biolat_key& key) {
             if (o.per_disk)
-                row.disk = key.disk ? disk_name(key.disk) : "unknown";
+                row.disk = key.disk ? DiskNames::of(o.disk_notes, key.disk) : "unknown";
             if (o.per_flags)
                 row.flags = flag_words(key.flags);
         },
     .setup =
-        [](biolatency_bpf&, Options& o, const Session& session) {
+        [](biolatency_bpf& s, Options& o, const Session& session) {
             o.unit_ns = o.milliseconds ? 1'000'000 : 1'000;
             o.by_issuer = is_filtered(session);
-            restrict_to_disk(o, o.disk_name);
+            o.disk_notes = s.maps.cb_disk_notes;
+            restrict_to_disk(s, o.disk_name);
         },
     .resolved =
         [](biolatency_bpf& s, const Launcher& launcher) {

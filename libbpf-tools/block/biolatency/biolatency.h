@@ -5,9 +5,6 @@
 
 struct biolat_config {
 	__u64 unit_ns;      /* of the histogram */
-	__u64 first_sector; /* with sectors: only this part of the disk */
-	__u64 sectors;
-	__u32 disk;         /* only this one, 0: all */
 	bool queued;        /* from when the request was made, not issued */
 	bool per_disk;
 	bool per_flags;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatpcts.h"
-#include "../request_start.bpf.h"
-#include "bpf/block.bpf.h"
+#include "../disk.bpf.h"
+#include "../request_merge.bpf.h"
 #include "bpf/hist.bpf.h"
 
 const volatile struct biolatpcts_config cfg = { .from = PCTS_ON_DEVICE };
@@ -9,11 +9,6 @@ const volatile struct biolatpcts_config cfg = { .from = PCTS_ON_DEVICE };
 /* They only grow; user space has them mapped, and takes differences. */
 __u64 cb_latencies[PCTS_KINDS][PCTS_SLOTS];
 __u64 cb_unstamped; /* requests on which the kernel has put no such time */
-
-static __always_inline bool on_disk(struct request *rq, bool direct)
-{
-	return request_is_on(rq, direct, cfg.disk, cfg.first_sector, cfg.sectors);
-}
 
 /* request.io_start_time_ns has this too, but the kernel fills it in only where somebody keeps
  * statistics of the queue (write-back throttling, kyber): often nobody does. */
@@ -24,7 +19,7 @@ static __always_inline int issue(void *ctx, bool direct)
 
 	if (cfg.from != PCTS_ON_DEVICE)
 		return 0;
-	if (!on_disk(rq, direct)) {
+	if (!request_is_on_disk(rq, direct)) {
 		if (!request_comes_again(rq, direct))
 			count_filtered();
 		return 0;
@@ -46,9 +41,9 @@ static __always_inline __u64 kernel_stamp(struct request *rq, bool direct)
 	struct request___alloc *timed = (void *)rq;
 
 	if (cfg.from == PCTS_AFTER_ALLOC)
-		return BLOCK_READ(direct, rq, start_time_ns);
+		return READ_FIELD(direct, rq, start_time_ns);
 	return bpf_core_field_exists(timed->alloc_time_ns) ?
-		       BLOCK_READ(direct, timed, alloc_time_ns) :
+		       READ_FIELD(direct, timed, alloc_time_ns) :
 		       0;
 }
 
@@ -67,8 +62,8 @@ static __always_inline __u32 latency_slot(__u64 ns)
 static __always_inline int complete(__u64 *ctx, bool direct)
 {
 	struct request *rq = (struct request *)ctx[0];
-	__u32 bytes = BLOCK_READ(direct, rq, __data_len);
-	__u32 op = BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK;
+	__u32 bytes = READ_FIELD(direct, rq, __data_len);
+	__u32 op = READ_FIELD(direct, rq, cmd_flags) & REQUEST_OP_MASK;
 	__u64 now, start;
 	__u32 slot;
 
@@ -87,7 +82,7 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 		/* Done as part of a flush sequence (blk-flush.c); has been here with its data. */
 		if (!bytes && op != PCTS_FLUSH)
 			return 0;
-		if (!on_disk(rq, direct)) {
+		if (!request_is_on_disk(rq, direct)) {
 			count_filtered();
 			return 0;
 		}
@@ -118,11 +113,6 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 	int complete_##kind(__u64 *ctx)                      \
 	{                                                    \
 		return complete(ctx, direct);                \
-	}                                                    \
-	SEC(#kind "/block_rq_merge")                         \
-	int merge_##kind(__u64 *ctx)                         \
-	{                                                    \
-		return request_merged(request_argument(ctx)); \
 	}
 
 PROGRAMS(tp_btf, true)

@@ -69,29 +69,27 @@ struct Options : biolatpcts_config {
 };
 
 constexpr Example kExamples[] = {
-    {"biolatpcts vda", "One disk, every 3 seconds"},
-    {"biolatpcts -w after-rq-alloc -i 1 vda", "Time in the kernel's queues too, each second"},
-    {"biolatpcts -p 50,99,99.9 -i -1 vda", "Reports when it gets SIGUSR1"},
-    {"biolatpcts --json", "All disks together"},
+    {"biolatpcts vda", "Report on one disk, every 3 seconds"},
+    {"biolatpcts -w after-rq-alloc -i 1 vda", "Include the time in kernel queues, every second"},
+    {"biolatpcts -p 50,99,99.9 -i -1 vda", "Report when SIGUSR1 arrives"},
+    {"biolatpcts --json", "Report on all disks together, as JSON"},
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::disk_name>(0, "device", "DEVICE", "Only this disk or partition", {}, {}, "disk"),
+    opt<&Options::disk_name>(0, "device", "DEVICE", "Trace only this disk or partition", {}, {},
+                             "disk"),
 };
 
 constexpr Option kOptions[] = {
     opt<&Options::every>('i', "interval", "SECONDS",
-                         "Time between reports (3); 0: only look whether it can be done; -1: "
-                         "report only when told by a signal"),
+                         "Report every interval (default: 3; 0, -1: special)"),
     choice<&Options::from>('w', "which", "from-rq-alloc|after-rq-alloc|on-device",
-                           "Which latency: to completion from before a request was found, from "
-                           "when it was, or from its issue (on-device)"),
-    opt<&Options::percents>('p', "pcts", "PERCENT,...",
-                            "Which percentiles (1,5,10,16,25,50,75,84,90,95,99,100)"),
-    flag<&Options::buckets>(0, "buckets", "Print what the percentiles are made from too"),
+                           "Set where the latency starts (default: on-device)"),
+    opt<&Options::percents>('p', "pcts", "PERCENT,...", "Print these percentiles"),
+    flag<&Options::buckets>(0, "buckets", "Print the histogram behind the percentiles"),
 };
 
-constexpr Letter kLetters[] = {{'j', "json"}};
+constexpr Letter kLetters[] = {{'j', "json"}, {'v', "buckets"}};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -99,7 +97,7 @@ constexpr Need kNeeds[] = {
     {"requests as they complete",
      {rung<&Progs::complete_tp_btf>("tp_btf"), rung<&Progs::complete_raw_tp>("raw_tp")}},
     {"requests that end in another",
-     {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
+     {rung<&Progs::merge>("raw_tp")},
      {},
      true,
      "that the start of a request merged into another is void"},
@@ -179,7 +177,7 @@ template <std::size_t I>
 consteval Column percent_column(std::string_view key, std::string_view header)
 {
     return col<[](const PercentileRow& r) { return r.latency(I); }>(
-        key, header, -10, "Microseconds that so many percent of the requests did not exceed");
+        key, header, -10, "Percentile of the latency, in microseconds");
 }
 
 // Of the percentiles the usual ones: -p chooses others.
@@ -188,11 +186,11 @@ constexpr Column kColumns[] = {
                                                                     "Time of the report"),
     col<[](const PercentileRow& r) { return r.disk.empty() ? Value(Absent{"all"}) : r.disk; }>(
         "disk", "DISK", 10, "Name of the disk; null: all together"),
-    col<[](const PercentileRow& r) { return Trusted{r.which}; }>("which", "WHICH", 14,
-                                                                 "Which latency: see --which"),
-    col<[](const PercentileRow& r) { return Trusted{r.type}; }>("type", "TYPE", 10,
-                                                                "read, write, flush or discard"),
-    col<&PercentileRow::count>("count", "COUNT", -10, "Requests that the percentiles are of"),
+    col<[](const PercentileRow& r) { return Trusted{r.which}; }>(
+        "which", "WHICH", 14, "Start of the latency: see --which"),
+    col<[](const PercentileRow& r) { return Trusted{r.type}; }>(
+        "type", "TYPE", 10, "Operation: read, write, flush or discard"),
+    col<&PercentileRow::count>("count", "COUNT", -10, "Number of requests"),
     percent_column<0>("p1_us", "p1"),
     percent_column<1>("p5_us", "p5"),
     percent_column<2>("p10_us", "p10"),
@@ -246,7 +244,7 @@ public:
         ::sigprocmask(SIG_BLOCK, &set, nullptr);
         signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
         if (!signals_)
-            fail("receive signals", errno);
+            fail("cannot receive signals", errno);
     }
 
     int fd() const { return signals_.get(); }
@@ -262,9 +260,9 @@ public:
     void begin()
     {
         if (!as_matrix())
-            r_.output.header();
+            r_.sink.header();
         // Whoever reads this knows that signals are understood from here on.
-        if (r_.options.every.forever && r_.session.format == Format::text)
+        if (r_.options.every.forever && r_.text())
             print(false);
     }
 
@@ -300,7 +298,6 @@ private:
             if (new_period)
                 r_.account.printed += row.count;
             print(row, slots);
-            r_.output.end_record();
         }
         tell_unstamped();
     }
@@ -309,12 +306,12 @@ private:
     // and times have units.
     bool as_matrix() const
     {
-        return r_.session.format == Format::text && r_.session.columns.empty();
+        return r_.text() && r_.session.columns.empty();
     }
 
     void heading()
     {
-        std::string& out = r_.output.text();
+        std::string& out = r_.text()->text();
         const std::string_view disk = r_.options.disk_name;
         out += cat("\n", padded(disk.empty() ? "all" : disk, 10, false));
         for (const Percent& p : r_.options.percents)
@@ -324,15 +321,18 @@ private:
 
     void print(const PercentileRow& row, const std::uint64_t (&slots)[PCTS_SLOTS])
     {
-        std::string& out = r_.output.text();
+        Output* const output = r_.sink.output();
+        if (!output)
+            return r_.sink.row(&row);
+        std::string& out = output->text();
         if (as_matrix()) {
             out += padded(row.type, 10, false);
             for (std::size_t i = 0; i < r_.options.percents.size(); i++)
                 out += padded(cat(" ", row.count ? short_time(row.latency_ns[i]) : "-"), 7, true);
             out += padded(cat(" ", row.count), 10, true) + "\n";
-        } else if (r_.session.format == Format::json && r_.options.buckets) {
+        } else if (output->format() == Format::json && r_.options.buckets) {
             out += '{';
-            r_.output.fields(&row);
+            output->fields(&row);
             put_json_key(out, "buckets");
             out += '[';
             each_slot(slots, [&](std::uint32_t slot) {
@@ -341,9 +341,9 @@ private:
             });
             out += "]}\n";
         } else {
-            r_.output.row(&row);
+            output->row(&row);
         }
-        if (r_.options.buckets && r_.session.format == Format::text)
+        if (r_.options.buckets && r_.text())
             each_slot(slots, [&](std::uint32_t slot) {
                 out += cat("  ", slot_from(slot), " -> ", slot_from(slot + 1) - 1,
                            " ns : ", slots[slot], "\n");
@@ -365,9 +365,10 @@ private:
         if (n && !unstamped_)
             say(r_.session.tool,
                 r_.options.from == PCTS_AFTER_ALLOC
-                    ? "requests without a start time are left out: queue/iostats of the disk is 0"
-                    : "requests without an allocation time are left out: the kernel notes it only "
-                      "where the io.cost controller is enabled (io.cost.qos)");
+                    ? "requests without a start time are left out: the disk has queue/iostats set "
+                      "to 0"
+                    : "requests without an allocation time are left out: the kernel records it "
+                      "only if the io.cost controller is enabled (io.cost.qos)");
         unstamped_ = n;
     }
 
@@ -381,9 +382,11 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .about = {.name = "biolatpcts",
               .area = "block",
               .summary = "Show percentiles of the latency of block I/O",
-              .details =
-                  "By operation: reads, writes, flushes, discards. SIGUSR1 asks for a report "
-                  "and begins a new period, SIGUSR2 for one that does not.",
+              .details = "Prints percentiles for reads, writes, flushes and discards. SIGUSR1 "
+                         "prints a report and starts a new period; SIGUSR2 prints a report only. "
+                         "With --interval -1, only signals cause reports; with 0, the tool checks "
+                         "that it can run. --which measures from before or after the kernel "
+                         "allocates the request, or from its issue, to its completion.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,
@@ -391,7 +394,7 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .interval = std::chrono::seconds(3),
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (!session.given("which"))
                 o.from = PCTS_ON_DEVICE;
@@ -407,7 +410,8 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
             session.check |= o.every.only_check;
             session.interval = o.every.forever ? Seconds(0) : o.every.seconds;
         },
-    .setup = [](biolatpcts_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .setup = [](biolatpcts_bpf& s, Options& o,
+                const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =
         [](biolatpcts_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;

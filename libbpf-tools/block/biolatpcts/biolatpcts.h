@@ -17,8 +17,5 @@ enum pcts_from {
 #define PCTS_SLOTS ((PCTS_MAX_BITS - PCTS_FINE_BITS + 1) << PCTS_FINE_BITS)
 
 struct biolatpcts_config {
-	__u64 first_sector; /* with sectors: only this part of the disk */
-	__u64 sectors;
-	__u32 disk;         /* only this one, 0: all */
-	__u32 from;         /* enum pcts_from */
+	__u32 from; /* enum pcts_from */
 };

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "../disk.bpf.h"
 #include "biopattern.h"
-#include "bpf/block.bpf.h"
 
 #define FIRST_COMMAND 32 /* REQ_OP_SCSI_IN, REQ_OP_DRV_IN and above: no sector */
 #define REQUEST_OP_FLUSH 2
-
-const volatile struct biopattern_config cfg = {};
 
 HASH_MAP(cb_disks, __u32, struct biopattern_disk, 4096);
 
@@ -28,8 +26,8 @@ static __always_inline struct biopattern_disk *find_disk(__u32 number)
 static __always_inline int issue(void *ctx, bool direct)
 {
 	struct request *rq = request_argument(ctx);
-	__u32 op = BLOCK_READ(direct, rq, cmd_flags) & REQUEST_OP_MASK;
-	__u32 bytes = BLOCK_READ(direct, rq, __data_len), number;
+	__u32 op = READ_FIELD(direct, rq, cmd_flags) & REQUEST_OP_MASK;
+	__u32 bytes = READ_FIELD(direct, rq, __data_len);
 	struct biopattern_disk *disk;
 	__u64 sector, end;
 
@@ -38,14 +36,10 @@ static __always_inline int issue(void *ctx, bool direct)
 		return 0;
 	if (request_comes_again(rq, direct))
 		return 0;
-	number = request_disk(rq, direct);
-	sector = BLOCK_READ(direct, rq, __sector);
-	if ((cfg.disk && number != cfg.disk) ||
-	    (cfg.sectors && sector - cfg.first_sector >= cfg.sectors)) {
-		count_filtered();
+	if (!asked_for(request_is_on_disk(rq, direct)))
 		return 0;
-	}
-	disk = find_disk(number);
+	sector = READ_FIELD(direct, rq, __sector);
+	disk = find_disk(request_disk_named(rq, direct));
 	if (!disk)
 		return 0;
 	end = disk->end;

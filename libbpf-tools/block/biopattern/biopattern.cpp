@@ -14,7 +14,7 @@ namespace
 using namespace corebox;
 using Progs = decltype(biopattern_bpf::progs);
 
-struct Options : biopattern_config {
+struct Options {
     std::string_view disk_name;
 };
 
@@ -35,13 +35,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biopattern 1 10", "Ten reports, one each second"},
-    {"biopattern -d vda", "One disk, until Ctrl-C"},
+    {"biopattern 1 10", "Print ten reports, one per second"},
+    {"biopattern -d vda", "Trace one disk until Ctrl-C"},
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "Nothing: the time is always there"),
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
+    show('T', "timestamp", "Accept this option: the time is always printed"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
 };
 
 constexpr Column kColumns[] = {
@@ -49,16 +50,16 @@ constexpr Column kColumns[] = {
                                                           "End of the interval"),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
                                                                       "Name of the disk"),
-    col<[](const Row& r) { return r.percent(true); }>(
-        "random_percent", "%RND", -5, "Requests that begin elsewhere than the one before ended"),
-    col<[](const Row& r) { return r.percent(false); }>(
-        "sequential_percent", "%SEQ", -5, "Requests that begin where the one before ended"),
-    col<&Row::count>("count", "COUNT", -8, "Requests"),
+    col<[](const Row& r) { return r.percent(true); }>("random_percent", "%RND", -5,
+                                                      "Share of random requests, in percent"),
+    col<[](const Row& r) { return r.percent(false); }>("sequential_percent", "%SEQ", -5,
+                                                       "Share of sequential requests, in percent"),
+    col<&Row::count>("count", "COUNT", -8, "Number of requests"),
     col<[](const Row& r) { return Value(r.bytes / 1024); }>("kbytes", "KBYTES", -10,
-                                                            "What they read and wrote, in KiB"),
-    col<&Row::bytes>("bytes", "BYTES", -12, "The same in bytes", kJsonOnly),
-    col<&Row::random>("random", "RND", -8, "Random requests", kJsonOnly),
-    col<&Row::sequential>("sequential", "SEQ", -8, "Sequential requests", kJsonOnly),
+                                                            "KiB read and written"),
+    col<&Row::bytes>("bytes", "BYTES", -12, "Bytes read and written", kJsonOnly),
+    col<&Row::random>("random", "RND", -8, "Number of random requests", kJsonOnly),
+    col<&Row::sequential>("sequential", "SEQ", -8, "Number of sequential requests", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
@@ -73,7 +74,7 @@ public:
 
     explicit Report(Reporting<biopattern_bpf, Options>& r) : r_(r) {}
 
-    void begin() { r_.output.header(); }
+    void begin() { r_.sink.header(); }
 
     void report()
     {
@@ -91,13 +92,13 @@ public:
             if (row.count == 0)
                 continue;
             row.time_ns = now;
-            row.disk = disk_name(number);
+            row.disk = DiskNames::of(r_.skeleton.maps.cb_disk_notes, number);
             r_.account.printed += row.count;
             rows.push_back(std::move(row));
         }
         std::ranges::sort(rows, {}, &Row::disk);
         for (const Row& row : rows)
-            r_.output.row(&row);
+            r_.sink.row(&row);
     }
 
 private:
@@ -118,14 +119,15 @@ private:
 constexpr Reports<biopattern_bpf, Options, Report> kTool{
     .about = {.name = "biopattern",
               .area = "block",
-              .summary = "Tell random from sequential disk I/O",
-              .details = "A request is sequential if it begins where the one that the same disk's "
-                         "driver got before it ends.",
+              .summary = "Show the share of random and sequential disk I/O",
+              .details = "A request is sequential if it begins where the previous request to the "
+                         "same disk ended, in the order of issue.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup = [](biopattern_bpf&, Options& o, const Session&) { restrict_to_disk(o, o.disk_name); },
+    .setup = [](biopattern_bpf& s, Options& o,
+                const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =
         [](biopattern_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;

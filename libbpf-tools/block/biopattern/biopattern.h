@@ -2,12 +2,6 @@
 #pragma once
 #include "abi/types.h"
 
-struct biopattern_config {
-	__u64 first_sector; /* with sectors: only this part of the disk */
-	__u64 sectors;
-	__u32 disk;         /* only this one, 0: all */
-};
-
 /* Of one disk; the counts only grow. */
 struct biopattern_disk {
 	__u64 end;        /* the sector behind the last request */

@@ -30,7 +30,7 @@ static __always_inline void fill(struct biosnoop_request *e, struct request *rq,
 	e->lat_ns = now > r->ns ? now - r->ns : 0;
 	e->sector = r->sector;
 	e->bytes = r->bytes;
-	e->disk = request_disk(rq, true);
+	e->disk = request_disk_named(rq, true);
 	e->flags = (r->flags & REQUEST_FLAGS) | request_kind(r->flags);
 	e->error = error;
 	e->pid = r->origin.pid;

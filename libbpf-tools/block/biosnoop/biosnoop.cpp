@@ -31,6 +31,8 @@ struct Milliseconds {
 struct Options : biosnoop_config {
     std::string_view disk;
     Milliseconds min;
+    bool partitions = false;
+    const bpf_map* disk_notes = nullptr;
 };
 
 struct Row {
@@ -40,35 +42,37 @@ struct Row {
     FlagWords flag_words{};
     std::size_t flag_count = 0;
     char pattern = '?';
-    std::string_view path;
+    std::string_view path, partition;
 
     std::string full; // memory of a path
     DiskNames names;
+    Partitions partitions;
     std::vector<std::pair<std::uint32_t, std::uint64_t>> ends; // disk, the sector behind its last
 
     std::uint32_t kind() const { return e.flags & ((1u << REQUEST_FLAGS_SHIFT) - 1); }
 };
 
 constexpr Example kExamples[] = {
-    {"biosnoop", "Every request to a disk, with its latency"},
-    {"biosnoop -Q -d nvme0n1", "Of one disk, and the time in the kernel's queues"},
-    {"biosnoop --files -m 10", "Those that took 10 ms or more, and the files they were for"},
-    {"biosnoop -P -- cp a b", "What a command reads and writes, sequential or random"},
+    {"biosnoop", "Trace every disk request with its latency"},
+    {"biosnoop -Q -d nvme0n1", "Trace one disk, with the time in kernel queues"},
+    {"biosnoop --files -m 10", "Trace requests of 10 ms or longer, with their files"},
+    {"biosnoop -P -- cp a b", "Show if the I/O of a command is sequential or random"},
 };
 
 constexpr Alias kAliases[] = {
     {"disksnoop",
      {"--columns", "since_s,rwm,bytes,lat_ms"},
-     "Trace block I/O as the lesson of BCC's tutorial does"},
+     "Trace block I/O like the disksnoop example of BCC's tutorial"},
 };
 
 constexpr Option kOptions[] = {
-    show('Q', "queue", "Print the time in the kernel's queues", "queued"),
-    opt<&Options::disk>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    show('P', "pattern", "Print whether it begins where the last one on its disk ended"),
-    opt<&Options::min>('m', "min", "MS", "Only requests that took at least so many milliseconds"),
+    show('Q', "queue", "Print the time in kernel queues", "queued"),
+    opt<&Options::disk>('d', "disk", "DISK", "Trace only this disk or partition", {}, {}, "disk"),
+    show('P', "pattern", "Print if the request is sequential or random"),
+    opt<&Options::min>('m', "min", "MS", "Skip requests shorter than this"),
     show('t', "timestamp", "Print the time of day"),
-    flag<&Options::files>(0, "files", "Print the file, where the kernel can tell"),
+    flag<&Options::partitions>(0, "partitions", "Print the partition"),
+    flag<&Options::files>(0, "files", "Print the file, where the kernel knows it"),
 };
 
 constexpr Letter kLetters[] = {{'c', "cgroup"}, {'p', "pid"}};
@@ -76,20 +80,22 @@ constexpr Letter kLetters[] = {{'c', "cgroup"}, {'p', "pid"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return SinceFirst{r.e.time_ns, 6};
-    }>("since_s", "TIME(s)", 11, "Seconds since the first request was complete",
-       without("timestamp")),
+    }>("since_s", "TIME(s)", 11, "Seconds since the first request completed", without("timestamp")),
     col<[](const Row& r) {
         return WallTime{r.e.time_ns, 3};
-    }>("time_ns", "TIMESTAMP", 12, "Time when it was complete", with("timestamp")),
-    col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 14,
-                                                        "Command name of the thread that asked"),
-    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Its process ID"),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Its thread ID", kJsonOnly),
+    }>("time_ns", "TIMESTAMP", 12, "Time when the request completed", with("timestamp")),
+    col<[](const Row& r) -> Value { return r.e.comm; }>(
+        "comm", "COMM", 14, "Command name of the thread that issued the I/O"),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread"),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7,
+                                              "Thread ID of this thread", kJsonOnly),
     col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
+    col<[](const Row& r) { return r.partition.empty() ? Value(Absent{}) : Value(r.partition); }>(
+        "partition", "PART", 11, "The partition that the sector is in", with("partitions")),
     col<[](const Row& r) { return Trusted{r.letters}; }>(
         "type", "T", 4,
-        "Letters: F flush before it; R read, W write, F flush, D discard, DE erase, WZ zeroes; "
-        "F FUA, A ahead, S sync, M metadata"),
+        "Letters: F preflush; R read, W write, F flush, D discard, DE erase, WZ zeroes; F FUA, A "
+        "read-ahead, S sync, M metadata"),
     col<[](const Row& r) {
         return Trusted{r.kind() == REQUEST_WRITE ? "W" : r.e.bytes == 0 ? "M" : "R"};
     }>("rwm", "T", 1, "W: write, M: without data, R: other", kJsonOnly),
@@ -97,30 +103,31 @@ constexpr Column kColumns[] = {
                                                                            "Operation", kJsonOnly),
     col<[](const Row& r) {
         return List{r.flag_words, r.flag_count};
-    }>("flags", "FLAGS", 20, "Its flags: sync, meta, fua, ahead ...", kJsonOnly),
+    }>("flags", "FLAGS", 20, "Flags of the request: sync, meta, fua, ahead, ...", kJsonOnly),
     col<[](const Row& r) { return r.e.sector == kNoSector ? Value(Absent{}) : Value(r.e.sector); }>(
-        "sector", "SECTOR", 10, "Where, in units of 512 bytes"),
-    col<[](const Row& r) { return r.e.bytes; }>("bytes", "BYTES", 7, "How much"),
+        "sector", "SECTOR", 10, "First sector, in units of 512 bytes"),
+    col<[](const Row& r) { return r.e.bytes; }>("bytes", "BYTES", 7, "Size in bytes"),
     col<[](const Row& r) {
         return Trusted{{&r.pattern, 1}};
-    }>("pattern", "P", 1, "S: sequential, R: random, ?: first of its disk", with("pattern")),
+    }>("pattern", "P", 1, "S: sequential, R: random, ?: first request of its disk",
+       with("pattern")),
     col<[](const Row& r) {
         return Fixed{r.e.queue_ns / 1000, 3};
-    }>("queue_ms", "QUE(ms)", -8, "Milliseconds from when it was made until it was issued",
-       with("queue")),
+    }>("queue_ms", "QUE(ms)", -8, "Milliseconds from creation to issue", with("queue")),
     col<[](const Row& r) {
         return Fixed{r.e.lat_ns / 1000, 3};
-    }>("lat_ms", "LAT(ms)", -8, "Milliseconds from then until it was complete"),
+    }>("lat_ms", "LAT(ms)", -8, "Milliseconds from issue to completion"),
     col<[](const Row& r) { return r.e.lat_ns; }>("lat_ns", "LAT(ns)", -12,
-                                                 "The same in nanoseconds", kJsonOnly),
+                                                 "The same time in nanoseconds", kJsonOnly),
     col<[](const Row& r) { return r.e.queue_ns; }>("queue_ns", "QUE(ns)", -12,
-                                                   "Time in queues in nanoseconds", kJsonOnly),
+                                                   "Nanoseconds from creation to issue", kJsonOnly),
     col<[](const Row& r) { return r.e.requeues; }>(
-        "requeues", "REQUEUES", -8, "How often it came back from the driver", kJsonOnly),
+        "requeues", "REQUEUES", -8, "How often the driver returned the request to the queue",
+        kJsonOnly),
     col<[](const Row& r) { return Errno{request_errno(r.e.error)}; }>(
         "error", "ERROR", 8, "Name of the errno it failed with", kJsonOnly),
     col<[](const Row& r) { return r.path.empty() ? Value(Absent{}) : Value(r.path); }>(
-        "file", "FILE", 0, "Its file", costly("files")),
+        "file", "FILE", 0, "File that the request belongs to", costly("files")),
 };
 
 constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop_bpf>,
@@ -129,6 +136,8 @@ constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop
 void setup(biosnoop_bpf& s, Options& o, const Session& session)
 {
     choose_disk(s, session, o.disk);
+    o.disk_notes = s.maps.cb_disk_notes;
+    o.partitions |= session.format != Format::text || !session.columns.empty();
     o.min_ns = o.min.ns;
     if (o.files && !o.direct_end)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);
@@ -137,7 +146,10 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
 bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     const auto& e = row.e = *static_cast<const biosnoop_request*>(record);
-    row.disk = row.names.of(e.disk, e.time_ns);
+    row.disk = row.names.of(o.disk_notes, e.disk, e.time_ns);
+    row.partition = {};
+    if (o.partitions && e.sector != kNoSector)
+        row.partition = row.partitions.of(row.disk, e.sector, e.time_ns);
     request_letters(row.letters, row.kind(), e.flags);
     row.flag_count = request_flag_words(row.flag_words, e.flags);
     row.pattern = '-';
@@ -161,11 +173,10 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 constexpr Stream<biosnoop_bpf, Options, Row> kTool{
     .about = {.name = "biosnoop",
               .area = "block",
-              .summary = "Trace block I/O with its latency and who asked for it",
-              .details =
-                  "One line for each request that a device has done: reads, writes, flushes, "
-                  "discards. The process is the one that asked for it, which for data that "
-                  "is written back later is a kernel thread.",
+              .summary = "Trace block I/O with its latency and the process that issued it",
+              .details = "Prints one line for each completed request: reads, writes, flushes, "
+                         "discards. The line shows the process that issued the I/O. Buffered "
+                         "writes are attributed to the kernel thread that writes them back.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,

@@ -32,7 +32,7 @@ static __always_inline void request_done(void *ctx, struct request *rq, struct r
 	struct biostacks_key key = {
 		.generation = cb_generation,
 		.pid = r->origin.pid,
-		.disk = request_disk(rq, true),
+		.disk = request_disk_named(rq, true),
 	};
 	__s32 stack = r->origin.stack;
 	__u64 ns = now > r->origin.made_ns ? now - r->origin.made_ns : 0;

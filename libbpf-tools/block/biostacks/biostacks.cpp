@@ -36,24 +36,24 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"biostacks 10", "All that waits for disks, for ten seconds"},
-    {"biostacks -d vda -p 181", "One process and one disk, until Ctrl-C"},
-    {"biostacks --flame out.svg -- make", "A flame graph of a command's disk latency"},
-    {"biostacks -f 10 > out.folded", "Microseconds by stack for other tools"},
+    {"biostacks 10", "Trace all waits for disks for ten seconds"},
+    {"biostacks -d vda -p 181", "Trace one process and one disk until Ctrl-C"},
+    {"biostacks --flame out.svg -- make", "Draw a flame graph of the disk latency of a command"},
+    {"biostacks -f 10 > out.folded", "Write microseconds by stack for other tools"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    opt<&Options::every>('i', "interval", "SECONDS", "A report each interval"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    opt<&Options::every>('i', "interval", "SECONDS", "Print a report every interval"),
     stack_option::folded,
     stack_option::annotations,
     stack_option::threads,
     stack_option::flame,
     stack_option::storage,
     opt<&StackOptions::hash_storage>(0, "hash-storage-size", "KEYS",
-                                     "Room for so many combinations of process, disk and stack "
-                                     "(4096)",
+                                     "Limit the number of table rows (default: 4096)",
                                      {1, 1 << 20}),
     stack_option::depth,
 };
@@ -62,13 +62,13 @@ constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
-        "comm", "COMM", 16, "Command name of the task that asked for the I/O"),
-    col<&Row::pid>("pid", "PID", 7, "Its process ID"),
-    col<&Row::tid>("tid", "TID", 7, "Its thread ID", costly("per-thread")),
+        "comm", "COMM", 16, "Command name of the task that issued the I/O"),
+    col<&Row::pid>("pid", "PID", 7, "Process ID of this task"),
+    col<&Row::tid>("tid", "TID", 7, "Thread ID of this task", costly("per-thread")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>("disk", "DISK", 10,
                                                                       "Name of the disk"),
     col<[](const Row& r) { return StackRow::names(*r.kernel); }>(
-        "kernel", "KERNEL", 0, "Kernel functions that led to it, leaf first"),
+        "kernel", "KERNEL", 0, "Kernel functions that issued the I/O, leaf first"),
 };
 
 using Programs = decltype(biostacks_bpf::progs);
@@ -88,7 +88,7 @@ public:
     using Row = ::Row;
 
     explicit Report(Reporting<biostacks_bpf, Options>& r)
-        : r_(r), writer_(r.session, r.output, unit(r.options)),
+        : r_(r), writer_(r.session, r.sink, unit(r.options)),
           generations_(r.skeleton.bss->cb_generation), memos_(r.skeleton.bss->cb_stack_memos),
           samples_(r.skeleton.maps.cb_stack_tasks, false, 0, on_sample, this)
     {
@@ -105,8 +105,8 @@ public:
     void begin()
     {
         writer_.header();
-        if (as_text() && !r_.options.folded && r_.options.flame.empty())
-            r_.output.text() += "Tracing block I/O with init stacks. Hit Ctrl-C to end.\n\n";
+        if (Output* const text = r_.text(); text && !r_.options.folded && r_.options.flame.empty())
+            text->text() += "Tracing block I/O with init stacks. Hit Ctrl-C to end.\n\n";
     }
 
     void report()
@@ -115,8 +115,8 @@ public:
         StackWords words(r_.options, kStackUnit, symbols_, r_.skeleton.maps.cb_stacks,
                          r_.skeleton.maps.cb_stacks_spill);
         std::vector<Row> rows = read(entries, words);
-        if (words.kernel_hidden())
-            say(r_.session.tool, "kernel functions have no names here: needs CAP_SYSLOG");
+        if (const auto why = words.hidden(); why != NamesHidden::no)
+            say(r_.session.tool, message_of(why));
         writer_.begin(monotonic_ns());
         for (const Row& row : rows)
             print(row);
@@ -133,8 +133,6 @@ private:
         report.memos_.learn(sample, read_stack(maps.cb_stacks, maps.cb_stacks_spill, sample.id));
     }
 
-    bool as_text() const { return r_.session.format == Format::text; }
-
     // The one that took longest last: there one looks first.
     std::vector<Row> read(const Entries& entries, StackWords& words)
     {
@@ -143,7 +141,8 @@ private:
             const auto& key = entries.key<biostacks_key>(i);
             Row& row = rows[i];
             row.comm = c_str(key.comm);
-            row.disk = key.disk ? disk_name(key.disk) : "unknown";
+            row.disk =
+                key.disk ? DiskNames::of(r_.skeleton.maps.cb_disk_notes, key.disk) : "unknown";
             row.pid = key.pid;
             row.tid = key.tid;
             row.kernel = words.kernel(key.kernel);
@@ -195,12 +194,13 @@ private:
 
     void print(const Row& row)
     {
-        std::string& out = r_.output.text();
         Distribution latencies;
         latencies.add(row.latencies);
-        if (!as_text()) {
-            writer_.write(&row, latencies);
-        } else if (r_.options.folded) {
+        Output* const text = r_.text();
+        if (!text)
+            return writer_.write(&row, latencies);
+        std::string& out = text->text();
+        if (r_.options.folded) {
             append_folded(out, process(row), {}, stack(row), row.total_us(),
                           {.annotate = r_.options.annotations});
         } else if (r_.options.flame.empty()) {
@@ -216,7 +216,7 @@ private:
             writer_.write(nullptr, latencies);
             out += '\n';
         }
-        r_.output.end_record();
+        text->end_record();
     }
 
     void draw(const std::vector<Row>& rows)
@@ -235,7 +235,7 @@ private:
         std::string svg;
         write_flame_graph(svg,
                           {.title = "biostacks",
-                           .subtitle = "Latency of block I/O by the stack that asked for it",
+                           .subtitle = "Latency of block I/O by the stack that issued it",
                            .unit = std::string(kStackUnit.name)},
                           stacks);
         replace_file(std::string(r_.options.flame), svg);
@@ -274,17 +274,17 @@ private:
 constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::symbols> kTool{
     .about = {.name = "biostacks",
               .area = "block",
-              .summary = "Show the latency of block I/O by the kernel stack that asked for it",
-              .details = "From when a request is made until it completes: a histogram for each "
-                         "process, disk and stack, the one that took longest in all last. Folded "
-                         "lines and flame graphs are weighed by latency.",
+              .summary = "Show the latency of block I/O by the kernel stack that issued it",
+              .details = "Measures requests from creation to completion. Prints a histogram for "
+                         "each process, disk and stack, the largest total latency last. Folded "
+                         "lines and flame graphs are weighted by latency.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .interval = std::chrono::seconds(1), // passes for a valid one until check() knows
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             o.kernel_only = true;
             if (!session.given("hash-storage-size"))

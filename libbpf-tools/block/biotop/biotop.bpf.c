@@ -19,7 +19,7 @@ static __always_inline void request_done(void *ctx, struct request *rq, struct r
 {
 	struct biotop_key key = {
 		.pid = r->origin.pid,
-		.disk = request_disk(rq, true),
+		.disk = request_disk_named(rq, true),
 		.kind = request_kind(r->flags),
 	};
 	struct biotop_sums *s;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bitesize.h"
+#include "../disk.bpf.h"
 #include "../issuer.bpf.h"
 #include "../request_kind.bpf.h"
 #include "bpf/hist.bpf.h"
@@ -91,7 +92,7 @@ static __noinline int count_linear(__u32 bytes)
 static __always_inline int issue(void *ctx, bool direct)
 {
 	struct request *rq = request_argument(ctx);
-	__u32 bytes = BLOCK_READ(direct, rq, __data_len), disk = 0, kind = 0;
+	__u32 bytes = READ_FIELD(direct, rq, __data_len), disk = 0, kind = 0;
 	union name name = {};
 
 	/* A flush has no size. */
@@ -107,18 +108,12 @@ static __always_inline int issue(void *ctx, bool direct)
 		if (!cfg.per_process)
 			__builtin_memset(&name, 0, sizeof(name));
 	}
-	if (cfg.disk || cfg.per_disk)
-		disk = request_disk(rq, direct);
-	if ((cfg.disk && disk != cfg.disk) ||
-	    (cfg.sectors &&
-	     BLOCK_READ(direct, rq, __sector) - cfg.first_sector >= cfg.sectors)) {
-		count_filtered();
+	if (!asked_for(request_is_on_disk(rq, direct)))
 		return 0;
-	}
-	if (!cfg.per_disk)
-		disk = 0;
+	if (cfg.per_disk)
+		disk = request_disk_named(rq, direct);
 	if (cfg.per_operation)
-		kind = request_kind(BLOCK_READ(direct, rq, cmd_flags));
+		kind = request_kind(READ_FIELD(direct, rq, cmd_flags));
 	count(&name, disk, kind, bytes);
 	if (cfg.linear)
 		count_linear(bytes);

@@ -28,10 +28,10 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"bitesize", "Sizes by process, until Ctrl-C"},
-    {"bitesize -O -c postgres 10", "Reads and writes of one program apart, every 10 seconds"},
-    {"bitehist", "The whole system's, as powers of two and size by size"},
-    {"bitesize -- dd if=/dev/vda of=/dev/null bs=64k", "Those of a command"},
+    {"bitesize", "Show sizes by process until Ctrl-C"},
+    {"bitesize -O -c postgres 10", "Separate reads and writes of one program, every 10 seconds"},
+    {"bitehist", "Show the sizes of the whole system, and each exact size"},
+    {"bitesize -- dd if=/dev/vda of=/dev/null bs=64k", "Show the sizes of a command"},
 };
 
 constexpr Alias kAliases[] = {
@@ -40,31 +40,32 @@ constexpr Alias kAliases[] = {
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    opt<&Options::comm>('c', "comm", "NAME", "Only processes whose name begins so"),
-    opt<&Options::disk_name>('d', "disk", "DISK", "Only this disk or partition", {}, {}, "disk"),
-    flag<&Options::per_disk>('D', "disks", "A histogram for each disk"),
-    flag<&Options::per_operation>('O', "operations", "A histogram for each operation"),
-    flag<&Options::system>(0, "system", "One histogram, whoever asks for the I/O"),
-    flag<&Options::linear>(0, "linear", "How often each size occurred too, over all processes"),
+    opt<&Options::comm>('c', "comm", "NAME", "Trace only names that begin with NAME"),
+    opt<&Options::disk_name>('d', "disk", "DISK", "Trace only this disk or partition", {}, {},
+                             "disk"),
+    flag<&Options::per_disk>('D', "disks", "Show a histogram for each disk"),
+    flag<&Options::per_operation>('O', "operations", "Show a histogram for each operation"),
+    flag<&Options::system>(0, "system", "Show one histogram for the whole system"),
+    flag<&Options::linear>(0, "linear", "Show also how often each exact size occurred"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(std::string_view(r.comm)); }>(
-        "comm", "COMM", 16, "Command name of the task that asks for the I/O", without("system")),
+        "comm", "COMM", 16, "Command name of the task that issued the I/O", without("system")),
     col<[](const Row& r) { return Value(std::string_view(r.disk)); }>(
         "disk", "DISK", 10, "Name of the disk", costly("disks")),
     col<[](const Row& r) { return Value(Trusted{r.operation}); }>(
-        "operation", "OPERATION", 12, "Kind of request", costly("operations")),
+        "operation", "OPERATION", 12, "Operation of the request", costly("operations")),
 };
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
      {rung<&Progs::issue_tp_btf>("tp_btf"), rung<&Progs::issue_raw_tp>("raw_tp")}},
     {"requests as they are queued, for who asks for them",
-     {rung<&Progs::insert_tp_btf, &Progs::back_tp_btf, &Progs::merge_tp_btf>("tp_btf"),
-      rung<&Progs::insert_raw_tp, &Progs::back_raw_tp, &Progs::merge_raw_tp>("raw_tp")}},
+     {rung<&Progs::insert_tp_btf, &Progs::back_tp_btf, &Progs::merge>("tp_btf"),
+      rung<&Progs::insert_raw_tp, &Progs::back_raw_tp, &Progs::merge>("raw_tp")}},
     {.what = "writes with a flush, for who asks for them",
      .rungs = {rung<&Progs::flush_fentry>("fentry"), rung<&Progs::flush_kprobe>("kprobe")},
      .optional = true,
@@ -79,7 +80,7 @@ public:
     using Row = ::Row;
 
     explicit Report(Reporting<bitesize_bpf, Options>& r)
-        : r_(r), writer_(r.session, r.output, kUnit), generations_(r.skeleton.bss->cb_generation)
+        : r_(r), writer_(r.session, r.sink, kUnit), generations_(r.skeleton.bss->cb_generation)
     {
     }
 
@@ -100,20 +101,20 @@ public:
         }
         const Options& o = r_.options;
         const bool keyed = !o.system || o.per_disk || o.per_operation;
-        if (o.linear && r_.session.format == Format::text && !all.empty())
-            r_.output.text() += "\nlog2 histogram";
+        if (Output* const text = r_.text(); text && o.linear && !all.empty())
+            text->text() += "\nlog2 histogram";
         std::vector<std::pair<Row, Distribution>> rows;
         for (const auto& [key, distribution] : all) {
             const auto& [comm, disk, kind] = key;
             rows.push_back({{comm,
                              !o.per_disk ? ""
-                             : disk      ? disk_name(disk)
+                             : disk      ? DiskNames::of(r_.skeleton.maps.cb_disk_notes, disk)
                                          : "unknown",
                              o.per_operation ? request_kind_name(kind) : ""},
                             distribution});
         }
         std::ranges::stable_sort(rows, [&](const auto& a, const auto& b) {
-            return row_before(r_.output.columns(), &a.first, &b.first);
+            return row_before(r_.sink.columns(), &a.first, &b.first);
         });
         for (const auto& [row, distribution] : rows) {
             r_.account.printed += distribution.count();
@@ -158,9 +159,12 @@ private:
             });
         if (sizes.empty())
             return;
-        std::string& out = r_.output.text();
-        const std::uint64_t now = r_.output.clock().wall_ns(monotonic_ns());
-        switch (r_.session.format) {
+        Output* const output = r_.sink.output();
+        if (!output)
+            return;
+        std::string& out = output->text();
+        const std::uint64_t now = output->clock().wall_ns(monotonic_ns());
+        switch (output->format()) {
         case Format::text:
             out += "\nlinear histogram\n     kbytes        : count     distribution\n";
             for (const auto& [kib, n] : sizes) {
@@ -182,7 +186,7 @@ private:
         case Format::csv:
             break; // has but one form of line
         }
-        r_.output.end_record();
+        output->end_record();
     }
 
     static std::string left(std::string text, std::size_t width)
@@ -200,10 +204,9 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
     .about = {.name = "bitesize",
               .area = "block",
               .summary = "Show the sizes of block I/O by process",
-              .details =
-                  "Sizes of requests as the driver gets them, under the name of the task that "
-                  "asked for the I/O. Writes that were buffered are asked for by who writes "
-                  "them back, as a rule a kernel thread.",
+              .details = "Shows the sizes of requests as the driver receives them, by the name of "
+                         "the task that issued the I/O. Buffered writes are attributed to the task "
+                         "that writes them back, usually a kernel thread.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,
@@ -215,12 +218,11 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
             s.rodata->cb_issuer_filtered = is_filtered(session);
             bpf_map__set_autocreate(s.maps.cb_top, o.linear);
             o.per_process = !o.system;
-            restrict_to_disk(o, o.disk_name);
+            restrict_to_disk(s, o.disk_name);
         },
     .resolved =
         [](bitesize_bpf& s, const Launcher& launcher) {
             s.rodata->cb_request_arg = launcher.argument("block_rq_issue", "request") == 1;
-            suit_map(s.maps.cb_hists, launcher.plan().load);
         },
 };
 

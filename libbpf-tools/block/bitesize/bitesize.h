@@ -7,9 +7,6 @@
 #define SIZE_PLACES 1024
 
 struct bitesize_config {
-	__u64 first_sector; /* with sectors: only this part of the disk */
-	__u64 sectors;
-	__u32 disk;         /* only this one, 0: all */
 	bool per_process;
 	bool per_disk;
 	bool per_operation;

@@ -18,8 +18,7 @@ static __always_inline int flush(void *ctx, struct bio *bio)
 	if (!filter_current())
 		return 0;
 	disk = bio_disk(bio);
-	if (!asked_for(!cfg.disk || ((__u32)BPF_CORE_READ(disk, major) << 20 |
-				     BPF_CORE_READ(disk, first_minor)) == cfg.disk))
+	if (!asked_for(!cfg.disk || disk_number(disk, false) == cfg.disk))
 		return 0;
 	task_info_current(&e.task);
 	e.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
@@ -50,7 +49,5 @@ static __always_inline int done(void *ctx, struct bio *bio)
 	return 0;
 }
 
-SEC("tp_btf/block_bio_complete")
-int BPF_PROG(done_tp_btf, struct request_queue *queue, struct bio *bio) { return done(ctx, bio); }
 SEC("raw_tp/block_bio_complete")
 int BPF_PROG(done_raw_tp, struct request_queue *queue, struct bio *bio) { return done(ctx, bio); }

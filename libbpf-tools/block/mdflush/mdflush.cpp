@@ -17,13 +17,13 @@ struct Options : mdflush_config {
 };
 
 constexpr Example kExamples[] = {
-    {"mdflush", "Every flush of a software RAID array, as it is asked for"},
-    {"mdflush -l -d md0", "Those of one array when they are done, and how long they took"},
+    {"mdflush", "Trace every flush of software RAID arrays when it starts"},
+    {"mdflush -l -d md0", "Trace the flushes of one array when they end, with their latency"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::latency>('l', "latency", "Wait for the end of each, print how long it took"),
-    opt<&Options::name>('d', "device", "ARRAY", "Only this array", {}, {}, "disk"),
+    flag<&Options::latency>('l', "latency", "Wait for the end of each flush, print its latency"),
+    opt<&Options::name>('d', "device", "ARRAY", "Trace only this array", {}, {}, "disk"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
@@ -35,10 +35,10 @@ constexpr Column kColumns[] = {
     col<&mdflush_event::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const mdflush_event& e) -> Value { return e.disk; }>("device", "DEVICE", 9,
                                                                 "Name of the array"),
-    col<&mdflush_event::bytes>("bytes", "BYTES", 8, "What is written behind the flush", kJsonOnly),
+    col<&mdflush_event::bytes>("bytes", "BYTES", 8, "Bytes to write after the flush", kJsonOnly),
     col<[](const mdflush_event& e) {
         return Fixed{e.lat_ns / 1000, 3};
-    }>("lat_ms", "LAT(ms)", -9, "Milliseconds until it, and what is behind it, is done",
+    }>("lat_ms", "LAT(ms)", -9, "Milliseconds until the flush and its data are written",
        costly("latency")),
     col<[](const mdflush_event& e) {
         return e.lat_ns ? Value(Errno{request_errno(int(e.status))}) : Value(Absent{});
@@ -47,29 +47,31 @@ constexpr Column kColumns[] = {
 };
 
 // (One that is built in has parameters, and so is there too.)
-std::string no_md(const Facts& facts)
+Obstacle no_md(const Facts& facts)
 {
-    return facts.has(Facts::Name::module, "md_mod") == Answer::no
-               ? "the kernel module md_mod is not loaded (modprobe md_mod)"
-               : "";
+    if (facts.has(Facts::Name::module, "md_mod") == Answer::no)
+        return {Cause::no_module, "md_mod"};
+    return {};
 }
 
-std::string no_md_types(const Facts& facts)
+Obstacle no_md_types(const Facts& facts)
 {
-    if (std::string reason = no_md(facts); !reason.empty())
+    if (const Obstacle reason = no_md(facts))
         return reason;
     if (!reachable("/sys/module/md_mod/initstate")) // built in
         return {};
     if (!reachable("/sys/kernel/btf/md_mod"))
-        return "this kernel has no BTF of modules";
-    return facts.module_types ? "" : "BTF of modules wants CAP_SYS_ADMIN";
+        return {Cause::no_module_btf};
+    if (!facts.module_types)
+        return {Cause::module_btf_hidden};
+    return {};
 }
 
 constexpr Need kNeeds[] = {
     {"flush requests to arrays",
      {rung<&P::flush_fentry>("fentry", {}, nullptr, no_md_types),
       rung<&P::flush_kprobe>("kprobe", {}, nullptr, no_md)}},
-    {"their ends", {rung<&P::done_tp_btf>("tp_btf"), rung<&P::done_raw_tp>("raw_tp")}, "latency"},
+    {"their ends", {rung<&P::done_raw_tp>("raw_tp")}, "latency"},
 };
 
 Targets targets(const Options&)
@@ -82,8 +84,8 @@ constexpr Stream<mdflush_bpf, Options, mdflush_event> kTool{
     .about = {.name = "mdflush",
               .area = "block",
               .summary = "Trace flush requests to software RAID arrays",
-              .details = "One line for each flush that somebody asks an md array for, which it "
-                         "passes on to all of its disks.",
+              .details = "Prints one line for each flush request to an md array, which passes it "
+                         "on to all of its disks.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

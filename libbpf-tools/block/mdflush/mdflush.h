@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
+#include "../disk.h"
 #include "abi/task.h"
-
-#define DISK_NAME_LEN 32 /* linux/blkdev.h */
 
 struct mdflush_config {
 	__u32 disk;   /* only this array: major << 20 | minor; 0: all */

@@ -22,18 +22,18 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"virtiostat", "All virtqueues, every 3 seconds"},
-    {"virtiostat -d virtio_blk 1 10", "Those of virtio disks, ten times, each second"},
-    {"virtiostat -n virtio0 -T", "Those of one device, with the time of day"},
+    {"virtiostat", "Show all virtqueues, every 3 seconds"},
+    {"virtiostat -d virtio_blk 1 10", "Show the queues of virtio disks, ten times, every second"},
+    {"virtiostat -n virtio0 -T", "Show the queues of one device, with the time of day"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    opt<&Options::driver>('d', "driver", "NAME", "Only queues of this driver (virtio_blk)"),
-    opt<&Options::device>('n', "devname", "NAME", "Only queues of this device (virtio0)"),
+    opt<&Options::driver>('d', "driver", "NAME", "Trace only this driver, such as virtio_blk"),
+    opt<&Options::device>('n', "devname", "NAME", "Trace only this device, such as virtio0"),
 };
 
-constexpr Letter kLetters[] = {{'D', "verbose"}};
+constexpr Letter kLetters[] = {{'D', "debug"}};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
@@ -42,13 +42,15 @@ constexpr Column kColumns[] = {
     col<&Row::value, &virtiostat_value::device>("device", "Device", 10, "Name of the device"),
     col<&Row::value, &virtiostat_value::queue>("queue", "VQ Name", 14, "Name of the queue"),
     col<&Row::value, &virtiostat_value::buffers>("buffers", "Buffers", -8,
-                                                 "Buffers that were added", kJsonOnly),
+                                                 "Number of buffers added", kJsonOnly),
     col<&Row::value, &virtiostat_value::in_sgs>("in_sgs", "In SGs", -8,
-                                                "Scatterlists for the device to write to"),
+                                                "Scatterlists that the device writes to"),
     col<&Row::value, &virtiostat_value::out_sgs>("out_sgs", "Out SGs", -8,
-                                                 "Scatterlists for the device to read"),
-    col<&Row::value, &virtiostat_value::in_bytes>("in_bytes", "In BW", -14, "Their bytes"),
-    col<&Row::value, &virtiostat_value::out_bytes>("out_bytes", "Out BW", -14, "Their bytes"),
+                                                 "Scatterlists that the device reads"),
+    col<&Row::value, &virtiostat_value::in_bytes>("in_bytes", "In BW", -14,
+                                                  "Bytes in these scatterlists"),
+    col<&Row::value, &virtiostat_value::out_bytes>("out_bytes", "Out BW", -14,
+                                                   "Bytes in these scatterlists"),
 };
 
 constexpr Need kNeeds[] = {
@@ -74,8 +76,8 @@ public:
 
     void begin()
     {
-        if (r_.session.format == Format::csv)
-            r_.output.header();
+        if (!r_.text())
+            r_.sink.header();
     }
 
     void report()
@@ -95,21 +97,21 @@ public:
         std::ranges::sort(rows, {}, [](const Row& row) {
             return std::tuple(c_str(row.value.device), row.value.index);
         });
-        if (r_.session.format == Format::text)
-            heading(now);
+        if (Output* const text = r_.text())
+            heading(*text, now);
         for (const Row& row : rows)
-            r_.output.row(&row);
+            r_.sink.row(&row);
     }
 
 private:
-    void heading(std::uint64_t now)
+    void heading(Output& output, std::uint64_t now)
     {
-        Clock& clock = r_.output.clock();
+        Clock& clock = output.clock();
         if (r_.session.given("timestamp"))
-            r_.output.text() += cat(clock.time_of_day(clock.wall_ns(now)), "\n");
+            output.text() += cat(clock.time_of_day(clock.wall_ns(now)), "\n");
         else
-            r_.output.text() += "--------\n";
-        r_.output.header();
+            output.text() += "--------\n";
+        output.header();
     }
 
     Reporting<virtiostat_bpf, Options>& r_;
@@ -119,9 +121,9 @@ private:
 constexpr Reports<virtiostat_bpf, Options, Report> kTool{
     .about = {.name = "virtiostat",
               .area = "block",
-              .summary = "Count what goes through virtio queues",
-              .details = "Scatterlists and bytes that drivers hand over to virtio devices: for the "
-                         "device to fill (In) and to read (Out), by queue.",
+              .summary = "Count the buffers in virtio queues",
+              .details = "Counts by queue the scatterlists and bytes that drivers pass to virtio "
+                         "devices: for the device to write (In) and to read (Out).",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -20,17 +20,16 @@ struct Options {
 };
 
 constexpr Example kExamples[] = {
-    {"cpufreq", "Until Ctrl-C"},
-    {"cpufreq -d 30 -f 49", "Thirty seconds, 49 samples a second and CPU"},
-    {"cpufreq -p 181 10 --json", "What process 181 ran at, every ten seconds"},
+    {"cpufreq", "Run until Ctrl-C"},
+    {"cpufreq -d 30 -f 49", "Take 49 samples per second and CPU for thirty seconds"},
+    {"cpufreq -p 181 10 --json", "Show the frequencies of process 181 every ten seconds"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::frequency>('f', "frequency", "HZ", "Samples a second and CPU (99)",
-                             {1, 1'000'000}),
+    opt<&Options::frequency>('f', "frequency", "HZ",
+                             "Take this many samples per second (default: 99)", {1, 1'000'000}),
     opt<&Options::assumed_mhz>(0, "assume", "MHZ",
-                               "Where the kernel does not tell what a CPU runs at: take this",
-                               {1, 100'000}),
+                               "Use this frequency where the kernel reports none", {1, 100'000}),
 };
 
 constexpr Letter kLetters[] = {{'c', "cgroup"}, {'d', "duration"}, {'p', "pid"}};
@@ -38,12 +37,12 @@ constexpr Letter kLetters[] = {{'c', "cgroup"}, {'d', "duration"}, {'p', "pid"}}
 constexpr Column kColumns[] = {
     col<[](const cpufreq_key& k) {
         return k.comm[0] ? Value(c_str(k.comm)) : Value(Absent{"syswide"});
-    }>("comm", "COMM", 16, "Command name; syswide (JSON null): all, and idle"),
+    }>("comm", "COMM", 16, "Command name; syswide (null in JSON) for all tasks and idle CPUs"),
 };
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const Sampling sampling{.frequency = o.frequency, .period = 0, .cpu = {}, .idle = true};
     check_sampling(sampling);
     return attach_sampler(program, SampleSource::cpu_clock, sampling);
@@ -72,8 +71,8 @@ void setup(cpufreq_bpf& s, Options& o, const Session& session)
         known |= mhz != 0;
     }
     if (!known)
-        fail("read what the CPUs run at: no CPU has a cpufreq driver "
-             "(/sys/devices/system/cpu/cpu*/cpufreq; usual in virtual machines)",
+        fail("cannot read CPU frequencies: no CPU has a cpufreq driver, which is usual in virtual "
+             "machines",
              0);
 }
 
@@ -81,8 +80,8 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
     .about = {.name = "cpufreq",
               .area = "cpu",
               .summary = "Show the CPU frequencies that programs run at",
-              .details = "Samples the CPUs and counts at which frequency each was: a histogram for "
-                         "each command, and one for all, idle CPUs included.",
+              .details = "Samples the frequency of each CPU. Prints a histogram for each command, "
+                         "and one for the whole system that includes idle CPUs.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

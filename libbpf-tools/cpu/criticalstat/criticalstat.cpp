@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "criticalstat.h"
 #include "session/cpus.hpp"
+#include "shape/event_stacks.hpp"
 #include "shape/stream.hpp"
 #include "symbols/kernel.hpp"
 #include <cerrno>
@@ -31,56 +32,57 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"criticalstat", "Where interrupts are disabled for more than 100 us"},
-    {"criticalstat -p -d 500", "Where preemption is disabled for more than 500 us"},
-    {"criticalstat --section irq_handler_entry,irq_handler_exit", "Long interrupt handlers"},
+    {"criticalstat", "Trace sections with interrupts disabled for more than 100 us"},
+    {"criticalstat -p -d 500", "Trace sections with preemption disabled for more than 500 us"},
+    {"criticalstat --section irq_handler_entry,irq_handler_exit", "Trace long interrupt handlers"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::preempt>('p', "preemptoff", "Sections with preemption disabled"),
-    flag<&Options::irq>('i', "irqoff", "Sections with interrupts disabled (the default)"),
+    flag<&Options::preempt>('p', "preemptoff", "Trace sections with preemption disabled"),
+    flag<&Options::irq>('i', "irqoff", "Trace sections with interrupts disabled (default)"),
     opt<&Options::min_us>('d', "min-duration", "US",
-                          "Only what took at least this many microseconds (100)",
-                          {0, 3'600'000'000}),
+                          "Skip shorter sections (default: 100 microseconds)", {0, 3'600'000'000},
+                          "duration"),
     opt<&Options::section>(0, "section", "BEGIN,END",
-                           "What lies between these two tracepoints on a CPU instead"),
+                           "Trace what runs between these tracepoints instead"),
 };
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.e.time_ns}; }>("time_ns", "TIME", 8,
-                                                            "Time of the section's end"),
+                                                            "Time when the section ended"),
     col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 16, "Command name"),
     col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID"),
     col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID"),
     col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", 4, "CPU"),
     col<[](const Row& r) { return r.e.ns / 1000; }>("total_us", "TOTAL(us)", -10,
-                                                    "How long it was, in microseconds"),
+                                                    "Duration of the section in microseconds"),
     col<[](const Row& r) { return r.e.ns; }>("total_ns", "TOTAL(ns)", -12,
-                                             "How long it was, in nanoseconds"),
-    col<[](const Row& r) { return Value(std::string_view(r.begin)); }>("begin", "BEGIN", 24,
-                                                                       "Where it began"),
+                                             "Duration of the section in nanoseconds"),
+    col<[](const Row& r) { return Value(std::string_view(r.begin)); }>(
+        "begin", "BEGIN", 24, "Function where the section began"),
     col<[](const Row& r) { return Value(std::string_view(r.begin_parent)); }>(
-        "begin_parent", "BEGIN-PARENT", 24, "From where that was called"),
-    col<[](const Row& r) { return Value(std::string_view(r.end)); }>("end", "END", 24,
-                                                                     "Where it ended"),
+        "begin_parent", "BEGIN-PARENT", 24, "Caller of this function"),
+    col<[](const Row& r) { return Value(std::string_view(r.end)); }>(
+        "end", "END", 24, "Function where the section ended"),
     col<[](const Row& r) { return Value(std::string_view(r.end_parent)); }>(
-        "end_parent", "END-PARENT", 24, "From where that was called"),
+        "end_parent", "END-PARENT", 24, "Caller of this function"),
     col<[](const Row& r) {
         return Value(List{r.views.data(), r.views.size()});
-    }>("stack", "STACK", 0, "Kernel functions at its end, leaf first"),
+    }>("stack", "STACK", 0, "Kernel functions at the end of the section, leaf first"),
 };
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const bool begin = std::string_view(bpf_program__name(program)) == "section_begin";
     const std::string& tracepoint = begin ? o.begin : o.end;
     if (bpf_link* link = bpf_program__attach_raw_tracepoint(program, tracepoint.c_str()))
         return {link};
     if (errno == ENOENT && o.section.empty())
-        fail(cat("find critical sections: this kernel has no tracepoint preemptirq:", tracepoint),
+        fail(cat("cannot trace critical sections: this kernel has no tracepoint preemptirq:",
+                 tracepoint),
              0,
-             cat("it must be built with CONFIG_PREEMPTIRQ_TRACEPOINTS and CONFIG_TRACE_",
+             cat("use a kernel with CONFIG_PREEMPTIRQ_TRACEPOINTS=y and CONFIG_TRACE_",
                  o.preempt ? "PREEMPT_TOGGLE" : "IRQFLAGS"));
     if (errno == ENOENT)
         fail(cat("--section: this kernel has no tracepoint ", tracepoint), 0);
@@ -152,7 +154,7 @@ bool blocks(Output& output, const void* row, const Session& session)
 {
     if (session.format != Format::text || !session.columns.empty())
         return false;
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::string& out = output.text();
     if (!row) {
         out += cat("Finding critical section with ",
@@ -183,8 +185,8 @@ constexpr Stream<criticalstat_bpf, Options, Row> kTool{
     .about = {.name = "criticalstat",
               .area = "cpu",
               .summary = "Trace long sections with interrupts or preemption disabled",
-              .details = "Prints each section in which a CPU could not be interrupted, or its task "
-                         "not be preempted, for long: where it began and ended, and the stack.",
+              .details = "Prints each long section in which a CPU has interrupts or preemption "
+                         "disabled: where it began and ended, and the kernel stack.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
@@ -193,6 +195,7 @@ constexpr Stream<criticalstat_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = blocks,
     .also = Shared::symbols,
+    .attached = [](const Options&, const Session& session) { say_hidden_names(session); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -30,21 +30,22 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"kvmexit 5", "Exits of all virtual CPUs in five seconds"},
-    {"kvmexit -p 3102 5", "Of one virtual machine, its CPUs together"},
-    {"kvmexit -p 3102 -a 5", "Of each of its threads"},
-    {"kvmexit -p 3102 -v 0 --json 5", "Of its virtual CPU 0, as JSON"},
+    {"kvmexit 5", "Count the exits of all virtual CPUs for five seconds"},
+    {"kvmexit -p 3102 5", "Count the exits of one virtual machine"},
+    {"kvmexit -p 3102 -a 5", "Count the exits of each of its threads"},
+    {"kvmexit -p 3102 -v 0 --json 5", "Count the exits of its virtual CPU 0, as JSON"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::tids>('T', "tids", "TID,...", "Only these threads, each for itself"),
-    opt<&Options::vcpu>('v', "vcpu", "N", "With -p: only this virtual CPU", {0, 1 << 16}),
-    flag<&Options::all_tids>('a', "alltids", "With -p: each thread for itself"),
+    opt<&Options::tids>('T', "tids", "TID,...", "Trace only these threads, each on its own lines"),
+    opt<&Options::vcpu>('v', "vcpu", "N", "Trace only this virtual CPU of process -p",
+                        {0, 1 << 16}),
+    flag<&Options::all_tids>('a', "alltids", "Show each thread of process -p separately"),
     opt<&Options::parallelism>('m', "max-parallelism", "N",
-                               "Accepted for BCC's sake: nothing here takes so long", {1, 1 << 16}),
+                               "Accept this option of BCC, which has no effect", {1, 1 << 16}),
 };
 
-constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "verbose"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "debug"}};
 
 template <class T>
 constexpr Value optional_value(const std::optional<T>& v)
@@ -59,33 +60,35 @@ constexpr Column kColumns[] = {
                                                             without("pid|tid|tids")),
     col<[](const Row& r) { return optional_value(r.vcpu); }>(
         "vcpu", "VCPU", 5, "Number of the virtual CPU", kJsonOnly),
-    col<[](const Row& r) { return Value(Trusted{r.reason}); }>("reason", "KVM_EXIT_REASON", 33,
-                                                               "Why it left guest mode"),
-    col<&Row::code>("reason_code", "CODE", -6, "The same as the processor's number", kJsonOnly),
-    col<&Row::count>("count", "COUNT", -8, "Exits"),
+    col<[](const Row& r) { return Value(Trusted{r.reason}); }>(
+        "reason", "KVM_EXIT_REASON", 33, "Reason for the exit from guest mode"),
+    col<&Row::code>("reason_code", "CODE", -6, "Number of the reason, as the processor defines it",
+                    kJsonOnly),
+    col<&Row::count>("count", "COUNT", -8, "Number of exits"),
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the run",
                                                           kJsonOnly),
 };
 
-std::string no_kvm(const Facts& facts)
+Obstacle no_kvm(const Facts& facts)
 {
-    return facts.tracefs && facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no
-               ? "KVM is not loaded (modprobe kvm_intel or kvm_amd)"
-               : "";
+    if (facts.tracefs && facts.has(Facts::Name::tracepoint, "kvm/kvm_exit") == Answer::no)
+        return {Cause::no_module, "kvm_intel or kvm_amd"};
+    return {};
 }
 
 constexpr Need kNeeds[] = {
     {"exits of virtual machines", {rung<&Progs::kvm_exit>("tracepoint", {}, nullptr, no_kvm)}},
 };
 
-void check(Session& session, Options& o)
+void prepare(Options& o, Session& session)
 {
     const bool one = session.given("tid"), several = session.given("tids"),
                vcpu = session.given("vcpu");
     if (one + several + vcpu + o.all_tids > 1)
         fail_usage("--tid, --tids, --vcpu and --alltids exclude each other");
     if ((vcpu || o.all_tids) && session.pids.empty())
-        fail_usage(cat("of which virtual machine? --", vcpu ? "vcpu" : "alltids", " needs --pid"));
+        fail_usage(
+            cat("missing --pid PID of the virtual machine for --", vcpu ? "vcpu" : "alltids"));
     session.tids.insert(session.tids.end(), o.tids.begin(), o.tids.end());
     o.by_vcpu = vcpu;
     const bool whole = session.pids.empty() && session.tids.empty();
@@ -104,12 +107,12 @@ void setup(kvmexit_bpf&, Options& o, const Session&)
     const auto isa = field_offset(format.value_or(""), "isa");
     // No KVM: the ladder says so, in its own words.
     if (format && (!reason || !isa))
-        fail("understand kvm:kvm_exit: on this architecture it tells no exit_reason", 0);
+        fail("cannot read kvm:kvm_exit: it has no exit_reason on this architecture", 0);
     o.reason_at = reason.value_or(0);
     o.isa_at = isa.value_or(0);
     o.vcpu_at = field_offset(format.value_or(""), "vcpu_id").value_or(0);
     if (o.by_vcpu && format && !o.vcpu_at)
-        fail("tell virtual CPUs apart: kvm:kvm_exit has no vcpu_id here", 0);
+        fail("cannot identify virtual CPUs: kvm:kvm_exit has no vcpu_id on this kernel", 0);
 }
 
 void take(kvmexit_bpf& s, Options& o, __u32 generation, std::vector<Row>& rows)
@@ -147,14 +150,14 @@ constexpr Table<kvmexit_bpf, Options, Row> kTool{
     .about = {.name = "kvmexit",
               .area = "cpu",
               .summary = "Count why virtual machines leave guest mode",
-              .details = "One line for each virtual CPU's thread and each reason for which KVM had "
-                         "to take over, at the end of the run.",
+              .details = "Counts how often each virtual CPU leaves guest mode, by reason. Prints "
+                         "the counts at the end of the run.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .take = take,
     .weight = [](const Row& r, const Options&) -> std::uint64_t { return r.count; },

@@ -38,17 +38,16 @@ std::uint64_t hit_rate(const llcstat_counts& c)
 }
 
 constexpr Example kExamples[] = {
-    {"llcstat", "Ten seconds of all processes"},
-    {"llcstat -p 181 -t 5", "The threads of process 181, five seconds"},
-    {"llcstat --events LLC-loads,LLC-load-misses 5", "Loads only"},
+    {"llcstat", "Sample all processes for ten seconds"},
+    {"llcstat -p 181 -t 5", "Sample the threads of process 181 for five seconds"},
+    {"llcstat --events LLC-loads,LLC-load-misses 5", "Count loads only"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::period>('c', "sample-period", "N", "Interrupt a CPU once in N events (10000)",
+    opt<&Options::period>('c', "sample-period", "N", "Sample once every N events (default: 10000)",
                           {1, std::int64_t(1) << 40}),
-    flag<&Options::threads>('t', "tid", "Tell the threads of a process apart"),
-    opt<&Options::event_names>(0, "events", "REFERENCE,MISS",
-                               "Count these events of perf(1) instead: LLC-loads, page-faults ..."),
+    flag<&Options::threads>('t', "tid", "Show each thread of a process separately"),
+    opt<&Options::event_names>(0, "events", "REFERENCE,MISS", "Count these perf events instead"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -61,11 +60,11 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.counts.references; }>("references", "REFERENCE", -12,
                                                           "References of the last-level cache"),
     col<[](const Row& r) { return r.counts.misses; }>("misses", "MISS", -12,
-                                                      "Those that missed it"),
+                                                      "References that missed the cache"),
     col<[](const Row& r) {
         return r.counts.references ? Value(Fixed{hit_rate(r.counts), 2}) : Value(Absent{});
-    }>("hit_pct", "HIT%", -7, "Hits of 100 references"),
-    col<&Row::samples>("samples", "SAMPLES", -8, "Interrupts that this is estimated from",
+    }>("hit_pct", "HIT%", -7, "Share of references that hit the cache, in percent"),
+    col<&Row::samples>("samples", "SAMPLES", -8, "Number of samples that the estimate is based on",
                        kJsonOnly),
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the run",
                                                           kJsonOnly),
@@ -73,13 +72,14 @@ constexpr Column kColumns[] = {
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     const bool reference = std::string_view(bpf_program__name(program)) == "on_reference";
     auto links = attach_perf_event(program, reference ? o.reference : o.miss,
                                    {.frequency = 0, .period = o.period, .cpu = {}, .idle = false});
     if (links.empty() && (errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV))
-        fail(cat("count ", o.event_names, ": this machine has no such hardware counters"), 0,
-             "usual in virtual machines; others are asked for with --events");
+        fail(
+            cat("count ", o.event_names, ": this machine does not provide these hardware counters"),
+            0, "this is usual in virtual machines; choose other events with --events");
     return links;
 }
 
@@ -88,7 +88,7 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::on_reference, &Progs::on_miss>("perf_event", {}, attach)}},
 };
 
-void check(Session& session, Options& o)
+void prepare(Options& o, Session& session)
 {
     const auto names = split(o.event_names, ',');
     const auto event = [](std::string_view name) {
@@ -129,14 +129,16 @@ constexpr Table<llcstat_bpf, Options, Row> kTool{
     .about = {.name = "llcstat",
               .area = "cpu",
               .summary = "Show references and misses of the last-level cache by process",
-              .details = "One line for each process and CPU, at the end of the run: how often it "
-                         "referred to the cache, and missed it, estimated from samples.",
+              .details =
+                  "Estimates from samples how often each process referred to the last-level cache "
+                  "and missed it on each CPU. Prints the counts at the end of the run. Events of "
+                  "--events have perf(1)'s names, such as LLC-loads or page-faults.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .take =
         [](llcstat_bpf& s, Options& o, __u32 generation, std::vector<Row>& rows) {

@@ -19,20 +19,19 @@ struct Options : StackOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"profile 10", "All CPUs for ten seconds"},
-    {"profile -p 181 --flame out.svg 30", "A flame graph of process 181"},
-    {"profile -F 999 -- make", "make and its children, at 999 Hertz"},
-    {"profile -adf 10 > out.folded", "Folded stacks for other tools"},
+    {"profile 10", "Sample all CPUs for ten seconds"},
+    {"profile -p 181 --flame out.svg 30", "Draw a flame graph of process 181"},
+    {"profile -F 999 -- make", "Sample make and its children 999 times per second"},
+    {"profile -adf 10 > out.folded", "Write folded stacks for other tools"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::frequency>('F', "frequency", "HZ", "Samples a second and CPU (99)",
-                             {1, 1'000'000}),
-    opt<&Options::period>('c', "count", "N",
-                          "A sample every N cycles, or nanoseconds of the CPU clock",
+    opt<&Options::frequency>('F', "frequency", "HZ",
+                             "Take this many samples per second (default: 99)", {1, 1'000'000}),
+    opt<&Options::period>('c', "count", "N", "Sample every N cycles, or CPU clock nanoseconds",
                           {1, std::int64_t(1) << 40}),
-    opt<&Options::cpu>('C', "cpu", "CPU", "Only this CPU", {0, 1 << 16}),
-    flag<&Options::include_idle>('I', "include-idle", "Idle CPUs too"),
+    opt<&Options::cpu>('C', "cpu", "CPU", "Trace only this CPU", {0, 1 << 16}),
+    flag<&Options::include_idle>('I', "include-idle", "Include idle CPUs"),
     stack_option::user_only,
     stack_option::kernel_only,
     stack_option::threads,
@@ -50,14 +49,14 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'L', "tid"}};
 
 constexpr Column kColumns[] = {
     stack_column::comm,         stack_column::pid,
-    stack_column::tid,          col<&StackRow::events>("count", "COUNT", -8, "Samples"),
+    stack_column::tid,          col<&StackRow::events>("count", "COUNT", -8, "Number of samples"),
     stack_column::user,         stack_column::kernel,
     stack_column::user_address, stack_column::kernel_address,
 };
 
 Sampling sampling(const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     return {.frequency = o.period      ? 0
                          : o.frequency ? o.frequency
                                        : kDefaultHertz,
@@ -75,10 +74,10 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
 constexpr Need kNeeds[] = {
     {"what the CPUs run",
      {rung<&Progs::sample_cycles>("cycles", {}, attach<SampleSource::cycles>, no_cycles),
-      rung<&Progs::sample_clock>(
-          "cpu-clock",
-          "code that runs with interrupts disabled: its time shows where they are enabled again",
-          attach<SampleSource::cpu_clock>)}},
+      rung<&Progs::sample_clock>("cpu-clock",
+                                 "code that runs with interrupts disabled; its time is attributed "
+                                 "to where they are enabled again",
+                                 attach<SampleSource::cpu_clock>)}},
 };
 
 std::string banner(const Options& o, const Session& session)
@@ -103,7 +102,7 @@ constexpr Stacks<profile_bpf, Options> kTool{
          .area = "cpu",
          .summary = "Profile CPU time by sampled stacks",
          .details =
-             "Interrupts each CPU at a fixed rate and counts what it was running: process, user "
+             "Interrupts each CPU at a fixed rate and counts what it runs, by process, user stack "
              "and kernel stack. Prints the counts at the end, the most frequent stack last.",
          .examples = kExamples},
     .options = kOptions,
@@ -111,8 +110,8 @@ constexpr Stacks<profile_bpf, Options> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .unit = {.name = "samples", .sampled = true},
-    .check =
-        [](Options& o, const Session& session) {
+    .prepare =
+        [](Options& o, Session& session) {
             if (o.frequency && o.period)
                 fail_usage("--frequency and --count exclude each other");
             check_sampling(sampling(session));

@@ -24,23 +24,24 @@ struct Options : funcinterval_config {
 };
 
 constexpr Example kExamples[] = {
-    {"funcinterval do_nanosleep", "Time between two calls of do_nanosleep(), in nanoseconds"},
-    {"funcinterval -m c:malloc -p 181 -i 5", "malloc() in process 181, every 5 seconds"},
-    {"funcinterval -u t:block:block_rq_issue", "Between two block requests"},
-    {"funcinterval -u --per-thread vfs_read", "Between two reads by the same thread"},
+    {"funcinterval do_nanosleep", "Measure the time between calls of do_nanosleep()"},
+    {"funcinterval -m c:malloc -p 181 -i 5",
+     "Measure the time between calls of malloc() in process 181"},
+    {"funcinterval -u t:block:block_rq_issue", "Measure the time between block requests"},
+    {"funcinterval -u --per-thread vfs_read", "Measure the time between reads by the same thread"},
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::pattern>(0, "pattern", "PATTERN",
-                           "Of what: vfs_read, c:malloc, t:block:block_rq_issue, u:lib:probe"),
+                           "Events: vfs_read, c:malloc, t:block:block_rq_issue, u:lib:probe"),
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "The time above each report"),
-    flag<&Options::microseconds>('u', "microseconds", "Histogram of microseconds"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::per_thread>(0, "per-thread", "Between two hits in one thread, not in any"),
-    show('r', "regexp", "The pattern is a regular expression"),
+    show('T', "timestamp", "Print the time above each report"),
+    flag<&Options::microseconds>('u', "microseconds", "Show microseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::per_thread>(0, "per-thread", "Measure between hits of the same thread"),
+    show('r', "regexp", "Treat the pattern as a regular expression"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}, {'c', "cgroup"}};
@@ -116,15 +117,15 @@ void store_instead(bpf_program* program)
 void prepare(Options& o, Session& session)
 {
     if (o.pattern.empty())
-        fail_usage("say of what: PATTERN");
+        fail_usage("missing PATTERN; for example: funcinterval vfs_read");
     if (o.microseconds && o.milliseconds)
         fail_usage("--microseconds and --milliseconds exclude each other");
     const PointPattern pattern(o.pattern);
     if (pattern.returns)
-        fail_usage("returns have no intervals of their own: leave out 'r'");
+        fail_usage("'r' in the pattern is not supported: remove it");
     auto points = find_points(pattern, session);
     if (points.empty())
-        fail("find what the pattern chooses", ENOENT);
+        fail("cannot find what the pattern matches", ENOENT);
     o.owned = std::make_unique<FunctionProbes>(std::move(points), only_process(session));
     o.probes = o.owned.get();
     const Point& first = o.probes->functions()[0];
@@ -137,8 +138,8 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
     .about = {.name = "funcinterval",
               .area = "dynamic",
               .summary = "Show the time between calls of a function as a histogram",
-              .details = "The time from one call of a function, or of one of several, or from one "
-                         "hit of a tracepoint or USDT probe, to the next.",
+              .details = "Measures the time from one event to the next: calls of a function or of "
+                         "several functions, or hits of a tracepoint or USDT probe.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

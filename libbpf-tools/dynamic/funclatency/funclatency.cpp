@@ -24,7 +24,7 @@ struct Linear {
             return "LOW:HIGH:STEP, three numbers such as 0:100:5";
         out = {*low, *high, *step};
         if (out.steps() > kMostSteps)
-            return cat("of at most ", kMostSteps, " steps");
+            return cat("with at most ", kMostSteps, " steps");
         return {};
     }
     static constexpr std::uint64_t kMostSteps = HIST_SLOTS - 2;
@@ -44,30 +44,30 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"funclatency do_nanosleep", "How long do_nanosleep() takes, in nanoseconds"},
-    {"funclatency -F -u 'vfs_*' -i 1 -d 10", "Each vfs_ function in microseconds, every second"},
-    {"funclatency -m c:read -p 181", "read() of the C library in process 181, in milliseconds"},
-    {"funclatency -u --linear 0:100:5 vfs_read", "In steps of 5 microseconds"},
-    {"funclatency -l 1 /opt/app:visit", "Only the outermost of recursive calls"},
+    {"funclatency do_nanosleep", "Measure do_nanosleep(), in nanoseconds"},
+    {"funclatency -F -u 'vfs_*' -i 1 -d 10",
+     "Measure each vfs_ function in microseconds, every second"},
+    {"funclatency -m c:read -p 181", "Measure read() of the C library in process 181"},
+    {"funclatency -u --linear 0:100:5 vfs_read", "Use steps of 5 microseconds"},
+    {"funclatency -l 1 /opt/app:visit", "Measure only the outermost of recursive calls"},
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::pattern>(0, "pattern", "PATTERN",
-                           "Which functions: 'vfs_*', c:malloc, /path/program:name"),
+                           "Functions: 'vfs_*', c:malloc, /path/program:name"),
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "The time above each report"),
-    flag<&Options::microseconds>('u', "microseconds", "Histogram of microseconds"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::per_function>('F', "function", "A histogram for each function"),
-    flag<&Options::per_process>(0, "per-process", "A histogram for each process"),
-    show('r', "regexp", "The pattern is a regular expression"),
-    opt<&Options::level>('l', "level", "LEVEL", "Only the outermost LEVEL calls within each other",
+    show('T', "timestamp", "Print the time above each report"),
+    flag<&Options::microseconds>('u', "microseconds", "Show microseconds"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::per_function>('F', "function", "Show a histogram for each function"),
+    flag<&Options::per_process>(0, "per-process", "Show a histogram for each process"),
+    show('r', "regexp", "Treat the pattern as a regular expression"),
+    opt<&Options::level>('l', "level", "LEVEL", "Measure only the outermost LEVEL nested calls",
                          {1, CALL_DEPTH}),
-    opt<&Options::linear>(0, "linear", "LOW:HIGH:STEP",
-                          "Equal steps instead of powers of two, in the histogram's unit"),
-    show('k', "kprobes", "Kprobes, also where fexit is possible"),
+    opt<&Options::linear>(0, "linear", "LOW:HIGH:STEP", "Use equal steps instead of powers of two"),
+    show('k', "kprobes", "Use kprobes even where fexit is available"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}, {'c', "cgroup"}};
@@ -88,7 +88,7 @@ Unit unit(const Options& o)
 void prepare(Options& o, Session& session)
 {
     if (o.pattern.empty())
-        fail_usage("say which function: PATTERN");
+        fail_usage("missing PATTERN; for example: funclatency vfs_read");
     if (o.microseconds && o.milliseconds)
         fail_usage("--microseconds and --milliseconds exclude each other");
     o.choose(find_calls(o.pattern,
@@ -113,8 +113,8 @@ constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
     .about = {.name = "funclatency",
               .area = "dynamic",
               .summary = "Show how long functions take as a histogram",
-              .details = "The time from entry to return of functions of the kernel, of libraries "
-                         "and of programs.",
+              .details = "Measures the time from entry to return of functions of the kernel, of "
+                         "libraries and of programs. --linear uses the unit of the histogram.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

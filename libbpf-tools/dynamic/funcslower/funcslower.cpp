@@ -47,31 +47,32 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"funcslower vfs_read", "Calls of vfs_read() that took 1 ms or longer"},
-    {"funcslower -u 10 -a 2 c:open vfs_open", "From 10 microseconds, with two arguments"},
-    {"funcslower -m 50 -UK -p 181 'vfs_*'", "With stacks, in process 181"},
-    {"funcslower -f -U -m 1 c:read > out.folded", "For flame graphs"},
+    {"funcslower vfs_read", "Trace calls of vfs_read() of 1 ms or longer"},
+    {"funcslower -u 10 -a 2 c:open vfs_open",
+     "Trace calls of 10 microseconds or longer, with two arguments"},
+    {"funcslower -m 50 -UK -p 181 'vfs_*'", "Trace slow calls in process 181, with stacks"},
+    {"funcslower -f -U -m 1 c:read > out.folded", "Write folded stacks for flame graphs"},
 };
 
 constexpr Option kPositionals[] = {
-    repeated(opt<&Options::patterns>(0, "function", "FUNCTION...",
-                                     "Which functions: vfs_read, 'ext4_*', c:malloc, "
-                                     "/path/program:name")),
+    repeated(
+        opt<&Options::patterns>(0, "function", "FUNCTION...",
+                                "Functions: vfs_read, 'ext4_*', c:malloc, /path/program:name")),
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::min_ms>('m', "min-ms", "MS", "From so many milliseconds on (default 1; 0: all)"),
-    opt<&Options::min_us>('u', "min-us", "US", "From so many microseconds on, and show these"),
-    opt<&Options::args>('a', "arguments", "N", "Print the first N arguments, at most 6",
+    opt<&Options::min_ms>('m', "min-ms", "MS", "Skip calls shorter than this (default: 1; 0: all)"),
+    opt<&Options::min_us>('u', "min-us", "US", "Skip shorter calls, and show microseconds"),
+    opt<&Options::args>('a', "arguments", "N", "Print the first N arguments (at most 6)",
                         {1, FUNCSLOWER_ARGS}),
-    show('T', "time", "Time of day"),
-    show('t', "timestamp", "Time since the first event in seconds"),
-    flag<&Options::folded>('f', "folded", "One line a stack, for flame graphs"),
+    show('T', "time", "Print the time of day"),
+    show('t', "timestamp", "Print seconds since the first event"),
+    flag<&Options::folded>('f', "folded", "Print one line per stack, for flame graphs"),
     flag<&Options::user_stack>('U', "user-stack", "Print the user stack"),
     flag<&Options::kernel_stack>('K', "kernel-stack", "Print the kernel stack"),
-    show('r', "regexp", "The functions are regular expressions"),
+    show('r', "regexp", "Treat the functions as regular expressions"),
     opt<&Options::storage>(0, "stack-storage-size", "STACKS",
-                           "Room for so many different stacks (16384)", {1, 1 << 22}),
+                           "Limit the number of stacks (default: 16384)", {1, 1 << 22}),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};
@@ -85,18 +86,18 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<[](const Row& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Time it took, in milliseconds", without("min-us")),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds", without("min-us")),
     col<[](const Row& r) {
         return Fixed{r.lat_ns / 10, 2};
-    }>("lat_us", "LAT(us)", -8, "Time it took, in microseconds", with("min-us")),
-    col<&Row::lat_ns>("lat_ns", "LAT(ns)", -12, "Time it took, in nanoseconds", kJsonOnly),
+    }>("lat_us", "LAT(us)", -8, "Duration in microseconds", with("min-us")),
+    col<&Row::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
     col<[](const Row& r) { return Hex{r.ret}; }>("rval", "RVAL", -18,
-                                                 "What it returned: the register, all of it"),
+                                                 "Return value: the full register"),
     col<[](const Row& r) { return Value(r.function); }>("function", "FUNC", 24,
                                                         "Name of the function"),
     col<[](const Row& r) {
         return List{r.args.data(), r.args_size, List::Join::blank};
-    }>("args", "ARGS", 0, "Its arguments: the registers", costly("arguments")),
+    }>("args", "ARGS", 0, "Arguments: the registers", costly("arguments")),
     col<[](const Row& r) { return StackRow::names(r.kernel); }>(
         "kernel", "KERNEL", 0, "Kernel functions, leaf first", kJsonOnly),
     col<[](const Row& r) { return StackRow::names(r.user); }>(
@@ -116,11 +117,11 @@ bool same_place(const Point& a, const Point& b)
 void prepare(Options& o, Session& session)
 {
     if (o.patterns.empty())
-        fail_usage("say which function: FUNCTION");
+        fail_usage("missing FUNCTION; for example: funcslower vfs_read");
     if (session.given("min-ms") && session.given("min-us"))
         fail_usage("--min-ms and --min-us exclude each other");
     if (o.folded && !o.kernel_stack && !o.user_stack)
-        fail_usage("--folded needs stacks: --kernel-stack, --user-stack");
+        fail_usage("--folded requires --kernel-stack or --user-stack");
     constexpr std::uint64_t kDefaultNs = 1'000'000;
     o.min_ns = session.given("min-us")   ? o.min_us.ns
                : session.given("min-ms") ? o.min_ms.ns
@@ -132,7 +133,7 @@ void prepare(Options& o, Session& session)
                                                        : FunctionPattern::Syntax::glob,
                                session);
         if (more.empty())
-            fail(cat("find a traceable function ", pattern), ENOENT);
+            fail(cat("cannot find a traceable function ", pattern), ENOENT);
         for (Point& point : more)
             if (std::ranges::none_of(points, [&](const Point& p) { return same_place(p, point); }))
                 points.push_back(std::move(point));
@@ -236,8 +237,8 @@ constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .about = {.name = "funcslower",
               .area = "dynamic",
               .summary = "Trace slow calls of functions",
-              .details = "One line for each call of a function of the kernel, a library or a "
-                         "program that took at least so long, when it returns.",
+              .details = "Prints one line for each slow call of a function of the kernel, a "
+                         "library or a program, when it returns.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

@@ -19,12 +19,13 @@ struct Options : StackOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"stackcount submit_bio", "Kernel and user stacks that lead to submit_bio(), until Ctrl-C"},
-    {"stackcount t:sched:sched_switch", "Who leaves the CPU, and from where"},
-    {"stackcount -P -d 'tcp_send*'", "By process, kernel and user stack set apart"},
-    {"stackcount -p 181 c:malloc --flame out.svg", "A flame graph of who calls malloc()"},
-    {"stackcount -f -D 10 t:block:block_rq_issue > out.folded", "Ten seconds, folded"},
-    {"stackcount -K -i 1 -T vfs_fsync", "Kernel stacks only, each second with the time"},
+    {"stackcount submit_bio", "Count the stacks that lead to submit_bio() until Ctrl-C"},
+    {"stackcount t:sched:sched_switch", "Count the stacks of threads that leave the CPU"},
+    {"stackcount -P -d 'tcp_send*'", "Separate processes, and kernel from user stacks"},
+    {"stackcount -p 181 c:malloc --flame out.svg", "Draw a flame graph of the callers of malloc()"},
+    {"stackcount -f -D 10 t:block:block_rq_issue > out.folded",
+     "Write folded stacks of ten seconds"},
+    {"stackcount -K -i 1 -T vfs_fsync", "Count kernel stacks only, every second, with the time"},
 };
 
 constexpr Option kPositionals[] = {
@@ -32,14 +33,15 @@ constexpr Option kPositionals[] = {
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::cpu>('c', "cpu", "CPU", "Only what happens on this CPU", {0, 1 << 16}),
-    show('r', "regexp", "The pattern is a regular expression"),
-    show('T', "timestamp", "The time above each report"),
-    flag<&Options::offset>('s', "offset", "Offsets into the functions; by these apart"),
-    flag<&Options::per_process>('P', "perpid", "Each process by itself"),
+    opt<&Options::cpu>('c', "cpu", "CPU", "Count only events on this CPU", {0, 1 << 16}),
+    show('r', "regexp", "Treat the pattern as a regular expression"),
+    show('T', "timestamp", "Print the time above each report"),
+    flag<&Options::offset>('s', "offset", "Show offsets, and keep different ones separate"),
+    flag<&Options::per_process>('P', "perpid", "Count each process separately"),
     stack_option::kernel_only,
     stack_option::user_only,
-    flag<&StackOptions::address>('v', "address", "Addresses and objects too; by these apart"),
+    flag<&StackOptions::address>('v', "address",
+                                 "Show addresses, and keep different ones separate"),
     stack_option::delimited,
     stack_option::folded,
     stack_option::annotations,
@@ -47,7 +49,6 @@ constexpr Option kOptions[] = {
     stack_option::storage,
     stack_option::hash_storage,
     stack_option::depth,
-    show(0, "debug", "As --verbose"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'D', "duration"}};
@@ -64,7 +65,7 @@ constexpr Column kColumns[] = {
             return Absent{};
         return r.pid;
     }>("pid", "PID", 7, "Process ID, with -P"),
-    col<&StackRow::events>("count", "COUNT", -8, "How often"),
+    col<&StackRow::events>("count", "COUNT", -8, "Number of events"),
     stack_column::user,
     stack_column::kernel,
     stack_column::user_address,
@@ -176,61 +177,79 @@ struct StackCount {
     std::span<const Need> needs;
 
     using Skeleton = stackcount_bpf;
+    using Asked = Options;
     static constexpr Shared kShared = Shared::every | Shared::filter | Shared::symbols;
 
-    int run(const Tool& tool, int argc, char** argv) const
+    std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
-        return guarded(tool, [&] {
-            Options o{};
-            Session session(tool);
-            parse_command_line(session, &o, argc, argv);
-            check(o, session);
-            FunctionProbes probes(chosen_points(o, session),
-                                  session.pids.size() == 1 ? session.pids[0] : 0);
-            if (probes.functions().empty())
-                fail("find a traceable function that the pattern chooses", ENOENT,
-                     "tplist shows what there is");
-            o.probes = &probes;
-            // What leads to a breakpoint in user space is, in the kernel, how it handles it.
-            const auto kind = probes.kind();
-            const bool user = kind == Point::Kind::user || kind == Point::Kind::usdt;
-            if (user && !o.kernel_only)
-                o.user_only = true;
-            Command command(session);
-            auto a = launch<stackcount_bpf>(
-                session, command, point_need(needs, kind), [&](stackcount_bpf& s) {
-                    prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
-                                   s.maps.cb_stacks_spill);
-                    prepare_points(s, probes);
-                    s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
-                    s.rodata->cfg = {session.given("cpu"), o.per_process, o.cpu};
-                });
-            if (session.check)
-                return Exit::complete;
-            Account account(session, a.account(), a.programs);
-            Look look(session, o, probes);
-            StackRun run(session, columns.list, o, kUnit, points_banner(o.pattern, probes), account,
-                         {a->maps.cb_stack_sums, a->maps.cb_stacks, a->maps.cb_stacks_spill,
-                          a->maps.cb_stack_tasks, &a->bss->cb_generation},
-                         {[&](StackRow& row, const stack_key& key) { look.row(row, key); },
-                          [&](std::string& out, const StackRow& row) { look.block(out, row); },
-                          [&](Output& output) { look.begin(output); }});
-            return run.run(command, [&] {
-                account.nested = probes.skipped();
-                a.detach();
-                probes.detach();
-            });
-        });
+        struct State : Traced<stackcount_bpf, Options, StackCount> {
+            using Traced::Traced;
+            std::optional<FunctionProbes> probes;
+            std::optional<Look> look;
+            std::optional<StackReports> reports;
+
+            void started()
+            {
+                const auto& s = skeleton();
+                look.emplace(session(), options(), *probes);
+                reports.emplace(
+                    *run, options(), kUnit, points_banner(options().pattern, *probes),
+                    StackReports::Maps{s.maps.cb_stack_sums, s.maps.cb_stacks,
+                                       s.maps.cb_stacks_spill, s.maps.cb_stack_tasks,
+                                       &s.bss->cb_generation},
+                    StackLook{[this](StackRow& row, const stack_key& key) { look->row(row, key); },
+                              [this](std::string& out, const StackRow& row) {
+                                  look->block(out, row);
+                              },
+                              [this](Output& output) { look->begin(output); }});
+            }
+            int data_fd() const { return reports->data_fd(); }
+            void begin() { reports->begin(); }
+            bool drain() { return reports->drain(); }
+            void report(bool last) { reports->report(last); }
+            void detach()
+            {
+                account().nested = probes->skipped();
+                tracing.detach(account());
+                probes->detach();
+            }
+        };
+        const auto state = std::make_shared<State>(*this, *session);
+        Options& o = state->options();
+        check(o, *session);
+        state->probes.emplace(chosen_points(o, *session),
+                              session->pids.size() == 1 ? session->pids[0] : 0);
+        FunctionProbes& probes = *state->probes;
+        if (probes.functions().empty())
+            fail("cannot find a traceable function that matches the pattern", ENOENT,
+                 "tplist lists what this system has");
+        o.probes = &probes;
+        // What leads to a breakpoint in user space is, in the kernel, how it handles it.
+        const auto kind = probes.kind();
+        const bool user = kind == Point::Kind::user || kind == Point::Kind::usdt;
+        if (user && !o.kernel_only)
+            o.user_only = true;
+        state->tracing.attach_needs(
+            point_need(needs, kind),
+            [&](stackcount_bpf& s) {
+                prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
+                               s.maps.cb_stacks_spill);
+                prepare_points(s, probes);
+                s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
+                s.rodata->cfg = {session->given("cpu"), o.per_process, o.cpu};
+            },
+            [](stackcount_bpf&, bool) {});
+        if (session->check)
+            return nullptr;
+        return make_run(state, std::move(session), make_sink, columns.list);
     }
 
 private:
     static void check(Options& o, Session& session)
     {
         if (o.pattern.empty())
-            fail_usage("what leads to which function? PATTERN, such as submit_bio or "
-                       "t:sched:sched_switch");
+            fail_usage("missing PATTERN; for example: stackcount submit_bio");
         check_stack_options(o);
-        session.verbose |= session.given("debug");
         o.per_process |= !session.pids.empty();
         o.verbose = o.address;
         o.address |= o.offset;
@@ -241,9 +260,9 @@ constexpr StackCount kTool{
     .about = {.name = "stackcount",
               .area = "dynamic",
               .summary = "Count the stacks that lead to functions, tracepoints and USDT probes",
-              .details = "Counts each path of calls by which the functions, tracepoints or probes "
-                         "that the pattern chooses are reached, and prints the counts at the end, "
-                         "the most frequent path last.",
+              .details =
+                  "Counts the stacks that lead to the functions, tracepoints or USDT probes that "
+                  "match the pattern. Prints the counts at the end, the most frequent stack last.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

@@ -35,35 +35,35 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"tplist", "All tracepoints of the kernel"},
-    {"tplist -v sched:sched_switch", "Its fields"},
-    {"tplist -l c", "The USDT probes of the C library"},
-    {"tplist -vv -l /usr/bin/node", "Those of a program, with places and arguments"},
-    {"tplist -p 181 '*:gc*'", "Of all that process 181 has mapped"},
-    {"tplist --functions -l c 'mem*'", "Functions of the C library"},
-    {"tplist --functions 'vfs_*'", "Functions of the kernel"},
+    {"tplist", "List the tracepoints of the kernel"},
+    {"tplist -v sched:sched_switch", "List the fields of a tracepoint"},
+    {"tplist -l c", "List the USDT probes of the C library"},
+    {"tplist -vv -l /usr/bin/node",
+     "List the USDT probes of a program, with locations and arguments"},
+    {"tplist -p 181 '*:gc*'", "List matching USDT probes of all files that process 181 maps"},
+    {"tplist --functions -l c 'mem*'", "List functions of the C library"},
+    {"tplist --functions 'vfs_*'", "List functions of the kernel"},
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::filter>(0, "filter", "FILTER",
-                          "Only those: category:event or provider:probe with *, ? and [...]"),
+                          "Pattern: category:event or provider:probe, with *, ? and [...]"),
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::pid>('p', "pid", "PID", "USDT probes of what this process has mapped", kPositive,
+    opt<&Options::pid>('p', "pid", "PID", "List USDT probes of the files a process maps", kPositive,
                        {}, "pid"),
-    opt<&Options::library>('l', "lib", "NAME", "USDT probes of a library, a program or a file", {},
+    opt<&Options::library>('l', "lib", "NAME", "List USDT probes of a library, program or file", {},
                            {}, "file"),
     Option{.key = 'v',
            .name = "details",
            .arg = {},
-           .help = "Fields, numbers of places and arguments; twice: each of them",
+           .help = "Print fields and counts; twice: print each",
            .apply = [](void* options, std::string_view, const Range&) -> std::string {
                static_cast<Options*>(options)->details++;
                return {};
            }},
-    flag<&Options::functions>(0, "functions",
-                              "Functions: of the kernel, or with -l or -p of the files"),
+    flag<&Options::functions>(0, "functions", "List functions: of the kernel, or with -l, -p"),
 };
 
 constexpr Column kColumns[] = {
@@ -75,20 +75,22 @@ constexpr Column kColumns[] = {
         if (r.path.empty())
             return Absent{};
         return std::string_view(r.path);
-    }>("path", "PATH", 0, "The file; none: the kernel"),
+    }>("path", "PATH", 0, "File; empty for the kernel"),
     col<[](const Row& r) -> Value {
         if (!r.semaphore)
             return Absent{};
         return Hex{r.semaphore};
-    }>("semaphore", "SEMAPHORE", 12, "Place in the file of the count of users", kJsonOnly),
-    col<&Row::locations>("locations", "LOCATIONS", -9, "Places of a USDT probe", kJsonOnly),
-    col<&Row::arguments>("arguments", "ARGUMENTS", -9, "Arguments of a USDT probe", kJsonOnly),
+    }>("semaphore", "SEMAPHORE", 12, "Offset in the file of the semaphore", kJsonOnly),
+    col<&Row::locations>("locations", "LOCATIONS", -9, "Number of locations of a USDT probe",
+                         kJsonOnly),
+    col<&Row::arguments>("arguments", "ARGUMENTS", -9, "Number of arguments of a USDT probe",
+                         kJsonOnly),
     col<[](const Row& r) {
         return List{r.fields.data(), r.fields.size()};
     }>("fields", "FIELDS", 0, "Fields of a tracepoint", costly("details")),
     col<[](const Row& r) {
         return List{r.texts.data(), r.texts.size()};
-    }>("operands", "OPERANDS", 0, "Arguments by place: \"0x1234 -4@%edi 8@%rsi\"",
+    }>("operands", "OPERANDS", 0, "Arguments by location: \"0x1234 -4@%edi 8@%rsi\"",
        costly("details")),
 };
 
@@ -214,7 +216,7 @@ void list(const Options& o, const Session&, const Print& print)
     if (!o.library.empty()) {
         files.push_back(find_object(o.library, o.pid));
         if (!files[0])
-            fail(cat("find a library, program or file ", o.library), ENOENT);
+            fail(cat("cannot find a library, program or file ", o.library), ENOENT);
     } else if (o.pid) {
         files = mapped_objects(o.pid);
     }
@@ -224,24 +226,23 @@ void list(const Options& o, const Session&, const Print& print)
         return list_tracepoints(o, filter, print);
     for (const auto& file : files)
         if (!list_probes(*file, filter, print) && !o.library.empty())
-            fail(cat("read ", file->path), 0, "it is no ELF file");
+            fail(cat("read ", file->path), 0, "it is not an ELF file");
 }
 
 constexpr Listing<Options, Row> kTool{
     .about = {.name = "tplist",
               .area = "dynamic",
               .summary = "List tracepoints, USDT probes and functions that can be traced",
-              .details =
-                  "The kernel's tracepoints with their fields; with -l or -p the probes that "
-                  "a library, a program or all that a process has mapped were built with "
-                  "(USDT). What it lists is what funccount, stackcount and others take.",
+              .details = "Lists the kernel's tracepoints with their fields. With -l or -p, lists "
+                         "the USDT probes of a library, of a program, or of all files that a "
+                         "process maps. funccount, stackcount and others accept these names.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,
     .columns = kColumns,
     .text = text,
     .list = list,
-    .obstacle = [](const Facts& facts) { return obstacle("tracepoint", facts); },
+    .obstacle = [](const Facts& facts) { return find_obstacle("tracepoint", facts); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -24,9 +24,9 @@ struct Row : CounterRow {
 };
 
 constexpr Example kExamples[] = {
-    {"cachestat", "A line every second"},
-    {"cachestat -T 5 12", "Every 5 seconds for a minute, with the time"},
-    {"cachestat --json -- grep -r text /usr", "What one command found in the cache"},
+    {"cachestat", "Print a line every second"},
+    {"cachestat -T 5 12", "Print a line every 5 seconds for a minute, with the time"},
+    {"cachestat --json -- grep -r text /usr", "Show what one command finds in the cache"},
 };
 
 constexpr Option kOptions[] = {
@@ -43,35 +43,35 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                           "End of the interval", with("timestamp")),
     col<[](const Row& r) { return r.use().hits; }>("hits", "HITS", -8,
-                                                   "Pages asked for that were in the cache"),
+                                                   "Requested pages that were in the cache"),
     col<[](const Row& r) { return r.use().misses; }>("misses", "MISSES", -8,
-                                                     "Pages asked for that had to be read"),
+                                                     "Requested pages that had to be read"),
     col<kCount<PAGE_CACHE_DIRTIED>>("dirties", "DIRTIES", -8, "Pages that became dirty"),
     col<[](const Row& r) -> Value {
         if (r.use().asked == 0)
             return Absent{};
         return Fixed{share_percent_2(r.use().hits, r.use().asked), 2};
-    }>("hit_percent", "HITRATIO", -9, "Hits in percent of the pages asked for"),
+    }>("hit_percent", "HITRATIO", -9, "Hits in percent of the requested pages"),
     col<[](const Row& r) { return r.memory.buffers_kib / kKiBInMiB; }>(
-        "buffers_mib", "BUFFERS_MB", -12, "Cache of block devices now, MiB"),
-    col<[](const Row& r) { return r.memory.cached_kib / kKiBInMiB; }>("cached_mib", "CACHED_MB",
-                                                                      -10, "Page cache now, MiB"),
-    col<kCount<PAGE_CACHE_READ>>("read_pages", "READ", -8, "Pages that reads asked for", kJsonOnly),
-    col<kCount<PAGE_CACHE_FAULT>>("fault_pages", "FAULTS", -8, "Pages that page faults asked for",
+        "buffers_mib", "BUFFERS_MB", -12, "Current cache of block devices, in MiB"),
+    col<[](const Row& r) { return r.memory.cached_kib / kKiBInMiB; }>(
+        "cached_mib", "CACHED_MB", -10, "Current page cache, in MiB"),
+    col<kCount<PAGE_CACHE_READ>>("read_pages", "READ", -8, "Pages requested by reads", kJsonOnly),
+    col<kCount<PAGE_CACHE_FAULT>>("fault_pages", "FAULTS", -8, "Pages requested by page faults",
                                   kJsonOnly),
     col<kCount<PAGE_CACHE_READ_IN>>("read_in_pages", "READ_IN", -8,
-                                    "Pages read from storage, read-ahead included", kJsonOnly),
+                                    "Pages read from storage, including read-ahead", kJsonOnly),
     col<[](const Row& r) { return r.interval_ns; }>(
-        "interval_ns", "INTERVAL", -12, "Real length of the interval in nanoseconds", kJsonOnly),
+        "interval_ns", "INTERVAL", -12, "Measured length of the interval in nanoseconds",
+        kJsonOnly),
 };
 
 constexpr Counters<cachestat_bpf, Options, Row> kTool{
     .about = {.name = "cachestat",
               .area = "file",
               .summary = "Count hits and misses of the page cache",
-              .details =
-                  "One line an interval: how many pages were asked for and were in the page cache, "
-                  "how many had to be read from storage, and how many became dirty.",
+              .details = "Prints one line per interval: how many requested pages were in the page "
+                         "cache, how many had to be read, and how many became dirty.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

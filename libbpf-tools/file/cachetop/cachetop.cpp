@@ -43,15 +43,15 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"cachetop", "On a screen, every 5 seconds"},
-    {"cachetop -C -s misses -r 5 1 10", "Who misses most, ten times, one below the other"},
-    {"cachetop --json 60 1", "All processes of a minute"},
+    {"cachetop", "Show the processes on a screen, every 5 seconds"},
+    {"cachetop -C -s misses -r 5 1 10", "Print the processes with most misses, ten times"},
+    {"cachetop --json 60 1", "Print all processes of one minute, as JSON"},
 };
 
 constexpr Option kOptions[] = {
     choice<&Options::sort>('s', "sort", "hits|misses|dirties|read_hit|write_hit|pid|uid|cmd",
                            "Sort by this column"),
-    flag<&Options::ascending>('R', "reverse", "The smallest first"),
+    flag<&Options::ascending>('R', "reverse", "Sort in ascending order"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
@@ -67,25 +67,24 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value { return r.key.comm; }>("comm", "CMD", 16,
                                                           "Command name of the thread"),
     col<[](const Row& r) { return r.use().hits; }>("hits", "HITS", -8,
-                                                   "Pages asked for that were in the cache"),
+                                                   "Requested pages that were in the cache"),
     col<[](const Row& r) { return r.use().misses; }>("misses", "MISSES", -8,
-                                                     "Pages asked for that had to be read"),
+                                                     "Requested pages that had to be read"),
     col<kPages<PAGE_CACHE_DIRTIED>>("dirties", "DIRTIES", -8, "Pages that became dirty"),
     col<[](const Row& r) -> Value {
         return r.use().asked ? Value(Fixed{r.read_hit(), 2}) : Absent{};
-    }>("read_hit_percent", "READ_HIT%", -10, "Hits in percent of the pages asked for"),
+    }>("read_hit_percent", "READ_HIT%", -10, "Hits in percent of the requested pages"),
     col<[](const Row& r) -> Value {
         return r.pages(PAGE_CACHE_DIRTIED) ? Value(Fixed{r.write_hit(), 2}) : Absent{};
     }>("write_hit_percent", "WRITE_HIT%", -10,
-       "Pages that became dirty, in percent those that were in the cache before"),
-    col<kPages<PAGE_CACHE_READ>>("read_pages", "READ", -8, "Pages that reads asked for", kJsonOnly),
-    col<kPages<PAGE_CACHE_FAULT>>("fault_pages", "FAULTS", -8, "Pages that page faults asked for",
+       "Share of dirtied pages that were in the cache before, in percent"),
+    col<kPages<PAGE_CACHE_READ>>("read_pages", "READ", -8, "Pages requested by reads", kJsonOnly),
+    col<kPages<PAGE_CACHE_FAULT>>("fault_pages", "FAULTS", -8, "Pages requested by page faults",
                                   kJsonOnly),
     col<kPages<PAGE_CACHE_READ_IN>>("read_in_pages", "READ_IN", -8,
-                                    "Pages read from storage, read-ahead included", kJsonOnly),
+                                    "Pages read from storage, including read-ahead", kJsonOnly),
     col<[](const Row& r) { return r.created(); }>(
-        "new_pages", "NEW", -8, "Pages that became dirty and were not in the cache before",
-        kJsonOnly),
+        "new_pages", "NEW", -8, "Dirtied pages that were not in the cache before", kJsonOnly),
 };
 
 // The pages that come into the cache tell which of the dirty ones are new.
@@ -128,13 +127,14 @@ std::uint64_t sort_key(const Row& row, Sort by)
 }
 
 constexpr Top<cachetop_bpf, Options, Row> kTool{
-    .about = {.name = "cachetop",
-              .area = "file",
-              .summary = "Show hits and misses of the page cache by process",
-              .details = "One line for each process of the interval: how many pages it asked for "
-                         "and found in the page cache, how many had to be read from storage, and "
-                         "how many it made dirty.",
-              .examples = kExamples},
+    .about =
+        {.name = "cachetop",
+         .area = "file",
+         .summary = "Show hits and misses of the page cache by process",
+         .details =
+             "Prints one line for each process of the interval. The line shows how many requested "
+             "pages were in the page cache, how many had to be read, and how many became dirty.",
+         .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -25,14 +25,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"dcsnoop", "Names that were not in the cache"},
-    {"dcsnoop -F -p 181", "Those of process 181, with their directories"},
-    {"dcsnoop -a -- ls", "Every name that a command looks up"},
+    {"dcsnoop", "Trace names that are not in the cache"},
+    {"dcsnoop -F -p 181", "Trace misses of process 181, with directories"},
+    {"dcsnoop -a -- ls", "Trace every name that a command looks up"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::all>('a', "all", "All look-ups, not only those that failed"),
-    flag<&Options::full_path>('F', "full-path", "With the directory that was searched"),
+    flag<&Options::all>('a', "all", "Trace all look-ups, not only misses"),
+    flag<&Options::full_path>('F', "full-path", "Print the directory that was searched"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'u', "uid"}, {'d', "duration"}};
@@ -53,9 +53,9 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) { return Trusted{r.type}; }>(
-        "type", "T", 1, "M: missed, the file system was asked; R: referenced, found"),
-    col<&Row::name>("name", "FILE", 0, "Name that was looked up", without("full-path")),
-    col<&Row::path>("path", "FILE", 0, "The same with its directory", with("full-path")),
+        "type", "T", 1, "M: missed, the file system searched; R: referenced, found in the cache"),
+    col<&Row::name>("name", "FILE", 0, "Name of the look-up", without("full-path")),
+    col<&Row::path>("path", "FILE", 0, "Name with its directory", with("full-path")),
 };
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t size)
@@ -74,9 +74,9 @@ constexpr Stream<dcsnoop_bpf, Options, Row> kTool{
     .about = {.name = "dcsnoop",
               .area = "file",
               .summary = "Trace look-ups that the dentry cache cannot answer",
-              .details = "One line for each name that was looked up in the kernel's cache of "
-                         "directory entries and was not there, so that the file system had to be "
-                         "asked; with -a, for every name that was looked up.",
+              .details =
+                  "Prints one line for each name that is not in the kernel's cache of directory "
+                  "entries, so that the file system must search it. With -a, prints every look-up.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

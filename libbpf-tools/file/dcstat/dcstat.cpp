@@ -26,9 +26,9 @@ constexpr std::uint64_t slow(const CounterRow& r)
 constexpr std::uint64_t misses(const CounterRow& r) { return r.count.n[DCACHE_MISS]; }
 
 constexpr Example kExamples[] = {
-    {"dcstat", "A line every second"},
-    {"dcstat -p 181 10 6", "Of process 181, every 10 seconds for a minute"},
-    {"dcstat --json -- git status", "What one command looks up"},
+    {"dcstat", "Print a line every second"},
+    {"dcstat -p 181 10 6", "Count for process 181, every 10 seconds for a minute"},
+    {"dcstat --json -- git status", "Count the look-ups of one command"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -37,16 +37,17 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                                  "End of the interval"),
     col<[](const CounterRow& r) { return r.per_second(refs(r)); }>("refs_per_s", "REFS/s", -9,
-                                                                   "Look-ups of a name a second"),
+                                                                   "Look-ups per second"),
     col<[](const CounterRow& r) { return r.per_second(slow(r)); }>(
-        "slow_per_s", "SLOW/s", -9, "Those that the lock-free path walk did not answer, a second"),
+        "slow_per_s", "SLOW/s", -9,
+        "Look-ups per second that the lock-free path walk did not answer"),
     col<[](const CounterRow& r) { return r.per_second(misses(r)); }>(
-        "miss_per_s", "MISS/s", -9, "Those that the file system was asked for, a second"),
+        "miss_per_s", "MISS/s", -9, "Look-ups per second that the file system had to answer"),
     col<[](const CounterRow& r) -> Value {
         constexpr std::uint64_t kPercent2 = 10'000;
         const std::uint64_t all = refs(r);
         return all ? Value(Fixed{(all - misses(r)) * kPercent2 / all, 2}) : Absent{};
-    }>("hit_percent", "HIT%", -7, "Look-ups that the cache answered, in percent"),
+    }>("hit_percent", "HIT%", -7, "Share of look-ups that the cache answered, in percent"),
     col<[](const CounterRow& r) { return refs(r); }>("refs", "REFS", -9, "Look-ups in the interval",
                                                      kJsonOnly),
     col<[](const CounterRow& r) { return slow(r); }>("slow", "SLOW", -9,
@@ -54,16 +55,15 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return misses(r); }>("misses", "MISSES", -9,
                                                        "Misses in the interval", kJsonOnly),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Counters<dcstat_bpf, Options> kTool{
     .about = {.name = "dcstat",
               .area = "file",
               .summary = "Count hits and misses of the dentry cache",
-              .details =
-                  "One line an interval: how many names were looked up in the kernel's cache "
-                  "of directory entries, and for how many the file system had to be asked.",
+              .details = "Prints one line per interval: how many names were looked up in the "
+                         "dentry cache, and how many the file system had to answer.",
               .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,

@@ -50,10 +50,11 @@ __noinline int dir_above(__u64 mount_address, __u32 found)
 
 static __always_inline void transferred(struct file *file, long ret, bool write, bool direct)
 {
-	struct vfsmount *mnt = GET(direct, file, f_path.mnt);
-	struct dentry *dentry = GET(direct, file, f_path.dentry), *root = GET(direct, mnt, mnt_root);
-	struct super_block *sb = GET(direct, dentry, d_sb);
-	__u32 dev = GET(direct, sb, s_dev);
+	struct vfsmount *mnt = READ_FIELD(direct, file, f_path.mnt);
+	struct dentry *dentry = READ_FIELD(direct, file, f_path.dentry);
+	struct dentry *root = READ_FIELD(direct, mnt, mnt_root);
+	struct super_block *sb = READ_FIELD(direct, dentry, d_sb);
+	__u32 dev = READ_FIELD(direct, sb, s_dev);
 	struct dir_key key = { .dir = NO_DIR };
 	struct transfer_sums *sums;
 	bool made;
@@ -67,9 +68,9 @@ static __always_inline void transferred(struct file *file, long ret, bool write,
 			key.dir = dir_above((__u64)container_of(mnt, struct mount, mnt), key.dir);
 			break;
 		}
-		dentry = GET(direct, dentry, d_parent);
-		inode = GET(direct, dentry, d_inode);
-		key.dir = dir_number(GET(direct, inode, i_ino), dev, key.dir);
+		dentry = READ_FIELD(direct, dentry, d_parent);
+		inode = READ_FIELD(direct, dentry, d_inode);
+		key.dir = dir_number(READ_FIELD(direct, inode, i_ino), dev, key.dir);
 	}
 	if (!asked_for(key.dir != NO_DIR))
 		return;

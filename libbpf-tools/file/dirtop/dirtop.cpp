@@ -46,13 +46,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"dirtop -d '/home/*'", "Which home directory is read and written most"},
-    {"dirtop -C -d /var,/usr,/home -s wbytes 5 1", "Writes in three trees, in 5 seconds"},
+    {"dirtop -d '/home/*'", "Show which home directories are used most"},
+    {"dirtop -C -d /var,/usr,/home -s wbytes 5 1",
+     "Print the writes below three directories in 5 seconds"},
 };
 
 constexpr Option kOptions[] = {
     opt<&Options::globs>('d', "root-directories", "GLOB,...",
-                         "The directories to tell apart; names with *, ? and [...]", {}, {}, "dir"),
+                         "Count in these directories; *, ? and [...] match", {}, {}, "dir"),
     kTransferSort<&Options::sort>,
     kReadOnly,
     kWriteOnly,
@@ -65,9 +66,10 @@ constexpr std::uint64_t kKiB = 1024;
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                           "End of the interval", kJsonOnly),
-    col<[](const Row& r) { return r.sums.reads; }>("reads", "READS", -6, "Reads, failed ones too"),
+    col<[](const Row& r) { return r.sums.reads; }>("reads", "READS", -6,
+                                                   "Number of reads, including failed ones"),
     col<[](const Row& r) { return r.sums.writes; }>("writes", "WRITES", -6,
-                                                    "Writes, failed ones too"),
+                                                    "Number of writes, including failed ones"),
     col<[](const Row& r) { return r.sums.read_bytes / kKiB; }>("read_kib", "R_Kb", -8, "KiB read"),
     col<[](const Row& r) { return r.sums.write_bytes / kKiB; }>("write_kib", "W_Kb", -8,
                                                                 "KiB written"),
@@ -75,7 +77,7 @@ constexpr Column kColumns[] = {
                                                         kJsonOnly),
     col<[](const Row& r) { return r.sums.write_bytes; }>("write_bytes", "WBYTES", -10,
                                                          "Bytes written", kJsonOnly),
-    col<&Row::path>("path", "PATH", 0, "The directory, with all below it"),
+    col<&Row::path>("path", "PATH", 0, "Directory, including everything below it"),
 };
 
 // Whole paths of directories that match a pattern, component by component.
@@ -154,11 +156,11 @@ void look(Options& o)
     }
 }
 
-void check(const Session& session)
+void prepare(Options&, Session& session)
 {
     check_transfers(session);
     if (!session.given("root-directories"))
-        fail_usage("which directories? -d GLOB,...");
+        fail_usage("missing --directories GLOB,...");
 }
 
 void setup(dirtop_bpf& s, Options& o, const Session& session)
@@ -167,15 +169,16 @@ void setup(dirtop_bpf& s, Options& o, const Session& session)
     if (o.dirs.empty()) {
         look(o);
         if (o.dirs.empty())
-            fail("find a directory that -d names", ENOENT);
+            fail("cannot find a directory that matches -d", ENOENT);
         for (const Directory& d : o.dirs) {
             std::string path;
             escape_text(path, d.path, false);
             say(session.tool, cat("considering ", path, ", device ", d.id.dev >> 20, ":",
                                   d.id.dev & 0xfffff, ", inode ", d.id.inode));
             if (d.subvolume)
-                say(session.tool, cat(path, " is a subvolume of Btrfs: what lies in the others of "
-                                            "its file system may be counted as in it"));
+                say(session.tool,
+                    cat(path,
+                        " is a subvolume of Btrfs: files of other subvolumes may be counted here"));
         }
     }
     bpf_map__set_max_entries(s.maps.dirs, __u32(o.dirs.size() + kSpareDirs));
@@ -207,7 +210,7 @@ void fill(dirtop_bpf& s, Options& o, bool first)
         __atomic_fetch_or(&s.bss->dir_bits[bit / 64], 1ull << (bit % 64), __ATOMIC_RELAXED);
         d.told = bpf_map_update_elem(fd, &d.id, &number, BPF_ANY) == 0;
         if (!d.told && first)
-            fail("tell the kernel the directories", errno);
+            fail("cannot pass the directories to the kernel", errno);
     }
 }
 
@@ -221,14 +224,15 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
     .about = {.name = "dirtop",
               .area = "file",
               .summary = "Show the directories whose files are read and written most",
-              .details = "One line for each of the directories of -d with reads or writes below "
-                         "it, the busiest first. Where one lies in another, the outer is charged.",
+              .details =
+                  "Prints one line for each directory of -d with reads or writes below it, the "
+                  "busiest first. If one directory contains another, the outer one is counted.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<dirtop_bpf>,
-    .check = check,
+    .prepare = prepare,
     .setup = setup,
     .fill = fill,
     .decode = decode,

@@ -3,19 +3,22 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/mode.bpf.h"
 #include "bpf/path.bpf.h"
+#include "../layers.bpf.h"
 #include "filegone.h"
+
+const volatile struct gone_config cfg = {};
 
 /* A slot for each program: one may interrupt another where the kernel preempts itself. */
 EVENT_SCRATCH(struct gone_event, 3)
 
 static __always_inline int gone(void *ctx, __u32 slot, enum gone_action action,
-				struct dentry *dentry, struct dentry *target)
+				struct dentry *dentry, struct dentry *target, bool typed)
 {
 	struct gone_event *e;
 	struct vfsmount *mnt;
 	__u64 size, used;
 
-	if (!filter_current())
+	if ((!cfg.layers && is_done_in_layer(dentry, typed)) || !filter_current())
 		return 0;
 	e = event_scratch(slot);
 	if (!e)
@@ -47,33 +50,33 @@ static __always_inline int gone(void *ctx, __u32 slot, enum gone_action action,
 SEC("fentry/d_delete")
 int BPF_PROG(delete_fentry, struct dentry *dentry)
 {
-	return gone(ctx, 0, GONE_DELETE, dentry, NULL);
+	return gone(ctx, 0, GONE_DELETE, dentry, NULL, true);
 }
 SEC("kprobe/d_delete")
 int BPF_KPROBE(delete_kprobe, struct dentry *dentry)
 {
-	return gone(ctx, 0, GONE_DELETE, dentry, NULL);
+	return gone(ctx, 0, GONE_DELETE, dentry, NULL, false);
 }
 
 /* `target` is the name that `dentry` is about to take. */
 SEC("fentry/d_move")
 int BPF_PROG(move_fentry, struct dentry *dentry, struct dentry *target)
 {
-	return gone(ctx, 1, GONE_RENAME, dentry, target);
+	return gone(ctx, 1, GONE_RENAME, dentry, target, true);
 }
 SEC("kprobe/d_move")
 int BPF_KPROBE(move_kprobe, struct dentry *dentry, struct dentry *target)
 {
-	return gone(ctx, 1, GONE_RENAME, dentry, target);
+	return gone(ctx, 1, GONE_RENAME, dentry, target, false);
 }
 
 SEC("fentry/d_exchange")
 int BPF_PROG(exchange_fentry, struct dentry *one, struct dentry *other)
 {
-	return gone(ctx, 2, GONE_EXCHANGE, one, other);
+	return gone(ctx, 2, GONE_EXCHANGE, one, other, true);
 }
 SEC("kprobe/d_exchange")
 int BPF_KPROBE(exchange_kprobe, struct dentry *one, struct dentry *other)
 {
-	return gone(ctx, 2, GONE_EXCHANGE, one, other);
+	return gone(ctx, 2, GONE_EXCHANGE, one, other, false);
 }

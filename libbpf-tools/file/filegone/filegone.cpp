@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "filegone.h"
 #include "base/path.hpp"
+#include "layers.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -11,7 +12,7 @@ namespace
 using namespace corebox;
 using P = decltype(filegone_bpf::progs);
 
-struct Options {
+struct Options : gone_config {
     bool full_path = false;
 };
 
@@ -24,12 +25,13 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"filegone -p 181", "What process 181 deletes and renames"},
-    {"filegone -F", "With full paths"},
+    {"filegone -p 181", "Trace the files that process 181 deletes and renames"},
+    {"filegone -F", "Print full paths"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::full_path>('F', "full-path", "Full paths"),
+    flag<&Options::full_path>('F', "full-path", "Print full paths"),
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -45,17 +47,16 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) -> Value { return Trusted{kActions[r.action]}; }>(
-        "action", "ACTION", 8,
-        "DELETE, RENAME, REPLACE (renamed over another, which is gone) or EXCHANGE"),
-    col<&Row::directory>("directory", "DIR", 5, "It is a directory", kJsonOnly),
+        "action", "ACTION", 8, "DELETE, RENAME, REPLACE (renamed over another file) or EXCHANGE"),
+    col<&Row::directory>("directory", "DIR", 5, "Whether it is a directory", kJsonOnly),
     col<[](const Row& r) -> Value { return std::string_view(r.text); }>(
-        "file", "FILE", 0, "Name, renamed: old > new", without("full-path")),
+        "file", "FILE", 0, "Name of the file; for a rename: old > new", without("full-path")),
     col<[](const Row& r) -> Value { return std::string_view(r.full_text); }>(
-        "files", "FILE", 0, "The same with full paths", with("full-path")),
-    col<&Row::path>("path", "PATH", 32, "Full path, of a rename the old one", kJsonOnly),
+        "files", "FILE", 0, "The same names as full paths", with("full-path")),
+    col<&Row::path>("path", "PATH", 32, "Full path; for a rename, the old path", kJsonOnly),
     col<[](const Row& r) -> Value {
         return r.action == GONE_DELETE ? Value(Absent{}) : Value(r.new_path);
-    }>("new_path", "NEW", 32, "The new path of what was renamed", kJsonOnly),
+    }>("new_path", "NEW", 32, "New path after a rename", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
@@ -104,8 +105,8 @@ bool decode(Row& row, const Options&, const void* record, std::size_t)
 constexpr Stream<filegone_bpf, Options, Row> kTool{
     .about = {.name = "filegone",
               .area = "file",
-              .summary = "Trace why files disappear: deleted or renamed",
-              .details = "One line for each file or directory that was deleted, renamed or "
+              .summary = "Trace files that are deleted or renamed",
+              .details = "Prints one line for each file or directory that is deleted, renamed or "
                          "exchanged with another.",
               .examples = kExamples},
     .options = kOptions,

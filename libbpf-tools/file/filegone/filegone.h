@@ -11,6 +11,10 @@ enum gone_action {
 	GONE_ACTIONS,
 };
 
+struct gone_config {
+	bool layers; /* what overlayfs does in its layers too */
+};
+
 struct gone_event {
 	struct task_info task;
 	__u8 action;

@@ -3,6 +3,8 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/mode.bpf.h"
 #include "bpf/path.bpf.h"
+#include "../layers.bpf.h"
+#include "../vfs_create.bpf.h"
 #include "filelife.h"
 
 const volatile struct life_config cfg = {};
@@ -42,7 +44,8 @@ static __always_inline void born(struct inode *inode)
 }
 
 /* `dentry` is the name of a file that its file system has deleted. */
-static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bool replaced)
+static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bool replaced,
+				bool typed)
 {
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	struct life_birth *birth;
@@ -58,7 +61,7 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 	if (!birth) {
 		/* Older than the tool, or forgotten: as many deaths as births were are lost. */
 		if (forgotten && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG &&
-		    filter_current()) {
+		    (cfg.layers || !is_done_in_layer(dentry, typed)) && filter_current()) {
 			__sync_fetch_and_add(&forgotten, -1);
 			count_lost_map();
 		}
@@ -115,17 +118,17 @@ int BPF_PROG(open_fexit, const struct path *path, struct file *file, int ret)
 	return opened(file);
 }
 
-/* Other ways to make a file, mknod(2) above all. The kernels have the name as the second argument,
- * before the mode, or as the third: only a pointer is negative. */
+/* Other ways to make a file. */
 HASH_MAP(cb_args, __u32, struct dentry *, 1024);
 
 SEC("kprobe/vfs_create")
 int BPF_KPROBE(create_kprobe, void *first, struct dentry *second, struct dentry *third)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct dentry *dentry = (__s64)third < 0 ? third : second;
+	struct dentry *dentry = vfs_create_name(second, third);
 
-	call_keep(&cb_args, &tid, &dentry);
+	if (cfg.layers || !is_done_in_layer(dentry, false))
+		call_keep(&cb_args, &tid, &dentry);
 	return 0;
 }
 
@@ -148,18 +151,24 @@ int BPF_KRETPROBE(create_return, int ret)
 /* Called for a name that was deleted, while it still is that of the file, and not where deleting
  * failed. Its arguments are the same on every kernel, those of vfs_unlink() are not. */
 SEC("fentry/d_delete")
-int BPF_PROG(delete_fentry, struct dentry *dentry) { return died(ctx, 0, dentry, false); }
+int BPF_PROG(delete_fentry, struct dentry *dentry)
+{
+	return died(ctx, 0, dentry, false, true);
+}
 SEC("kprobe/d_delete")
-int BPF_KPROBE(delete_kprobe, struct dentry *dentry) { return died(ctx, 0, dentry, false); }
+int BPF_KPROBE(delete_kprobe, struct dentry *dentry)
+{
+	return died(ctx, 0, dentry, false, false);
+}
 
 /* The same of a rename: `target` had the new name until now. */
 SEC("fentry/d_move")
 int BPF_PROG(move_fentry, struct dentry *dentry, struct dentry *target)
 {
-	return died(ctx, 1, target, true);
+	return died(ctx, 1, target, true, true);
 }
 SEC("kprobe/d_move")
 int BPF_KPROBE(move_kprobe, struct dentry *dentry, struct dentry *target)
 {
-	return died(ctx, 1, target, true);
+	return died(ctx, 1, target, true, false);
 }

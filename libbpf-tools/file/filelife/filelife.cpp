@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "filelife.h"
 #include "base/path.hpp"
+#include "layers.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -24,29 +25,32 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"filelife -F", "With full paths"},
-    {"filelife -- make", "Temporary files of a build"},
+    {"filelife -F", "Print full paths"},
+    {"filelife -- make", "Trace the temporary files of a build"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::full_path>('F', "full-path", "Full path of the file"),
+    flag<&Options::full_path>('F', "full-path", "Print the full path of the file"),
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     time_column<&Row::task>({}),
-    col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID of who deleted it", kJsonOnly),
-    col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process that deleted it"),
-    col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread that deleted it", kJsonOnly),
-    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of that thread"),
+    col<&Row::task, &task_info::uid>("uid", "UID", 6,
+                                     "User ID of the process that deleted the file", kJsonOnly),
+    col<&Row::task, &task_info::pid>("pid", "PID", 7, "ID of the process that deleted the file"),
+    col<&Row::task, &task_info::tid>("tid", "TID", 7, "ID of the thread that deleted the file",
+                                     kJsonOnly),
+    col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of this thread"),
     col<[](const Row& r) -> Value {
         return Fixed{r.age_ns / 10'000'000, 2};
     }>("age_s", "AGE(s)", 8, "Age of the file in seconds"),
-    col<&Row::age_ns>("age_ns", "AGE(ns)", -14, "The same in nanoseconds", kJsonOnly),
-    col<&Row::creator>("creator_pid", "CREATOR", 7, "Process that made it", kJsonOnly),
-    col<&Row::replaced>("replaced", "REPLACED", 8, "A rename gave its name to another file",
-                        kJsonOnly),
+    col<&Row::age_ns>("age_ns", "AGE(ns)", -14, "The same time in nanoseconds", kJsonOnly),
+    col<&Row::creator>("creator_pid", "CREATOR", 7, "ID of the process that created the file",
+                       kJsonOnly),
+    col<&Row::replaced>("replaced", "REPLACED", 8, "Whether a rename replaced the file", kJsonOnly),
     col<&Row::file>("file", "FILE", 0, "Name of the file", without("full-path")),
     col<&Row::path>("path", "FILE", 0, "Full path of the file", with("full-path")),
 };
@@ -58,7 +62,7 @@ constexpr Need kNeeds[] = {
     {.what = "files made by mknod and in the kernel",
      .rungs = {rung<&P::create_kprobe, &P::create_return>("kprobe")},
      .optional = true,
-     .without = "files that mknod(2), the NFS server or overlayfs make"},
+     .without = "files that mknod(2) or the NFS server make"},
     {.what = "deletions",
      .rungs = {rung<&P::delete_fentry>("fentry"), rung<&P::delete_kprobe>("kprobe")}},
     {.what = "renames over a file",
@@ -97,7 +101,8 @@ constexpr Stream<filelife_bpf, Options, Row> kTool{
     .about = {.name = "filelife",
               .area = "file",
               .summary = "Trace how long files live",
-              .details = "One line for each file that is deleted and was made while filelife ran.",
+              .details =
+                  "Prints one line for each deleted file that was created while filelife ran.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -7,6 +7,7 @@
 
 struct life_config {
 	bool full_path;
+	bool layers; /* what overlayfs makes in its layers too */
 };
 
 /* A file, for as long as it exists: numbers of deleted inodes are used again, with another

@@ -17,21 +17,20 @@ struct Options : slow_config {
 };
 
 constexpr Example kExamples[] = {
-    {"fileslower", "Reads and writes of files that took 10 ms or longer"},
-    {"fileslower -p 181 0.5", "Of process 181, from half a millisecond"},
-    {"fileslower -a -F 1 --json", "Sockets and pipes too, with full paths, as JSON"},
+    {"fileslower", "Trace reads and writes of 10 ms or longer"},
+    {"fileslower -p 181 0.5", "Trace process 181, from 0.5 ms"},
+    {"fileslower -a -F 1 --json", "Include sockets and pipes, with full paths, as JSON"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::min>('m', "min", "MIN_MS", "The same as the operand MIN_MS"),
-    flag<&Options::all_files>('a', "all-files", "Not only regular files: sockets, pipes ..."),
-    flag<&Options::full_path>('F', "full-path", "Full path of the file"),
+    opt<&Options::min>('m', "min", "MIN_MS", "Skip calls shorter than this (default: 10; 0: all)"),
+    flag<&Options::all_files>('a', "all-files", "Include sockets, pipes and devices"),
+    flag<&Options::full_path>('F', "full-path", "Print the full path of the file"),
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::min>(0, "min-ms", "MIN_MS",
-                       "Only those of at least so many milliseconds, 0.5 is valid (default 10; "
-                       "0: all)"),
+                       "Shortest time in milliseconds, such as 0.5 (default: 10; 0: all)"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}};
@@ -66,8 +65,8 @@ constexpr Column kColumns[] = {
     col<&SlowRow::bytes>("bytes", "BYTES", -8, "Bytes transferred, or a negative errno"),
     col<[](const SlowRow& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Time it took, in milliseconds"),
-    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Time it took, in nanoseconds", kJsonOnly),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds"),
+    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
     col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
     col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
 };
@@ -105,8 +104,8 @@ constexpr Stream<fileslower_bpf, Options, SlowRow> kTool{
     .about = {.name = "fileslower",
               .area = "file",
               .summary = "Trace slow reads and writes of files",
-              .details = "One line for each read and write of a file, on any file system, that "
-                         "took MIN_MS or longer, when it ends.",
+              .details = "Prints one line for each read and write of a file that took MIN_MS or "
+                         "longer, on any file system, when it ends.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

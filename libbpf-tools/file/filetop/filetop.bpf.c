@@ -10,31 +10,31 @@ TOP(struct file_key, struct file_stat, 16384)
 /* Counts a call that moved `ret` bytes, or failed. */
 static __always_inline void transferred(struct file *file, long ret, bool write, bool direct)
 {
-	struct inode *inode = GET(direct, file, f_inode);
+	struct inode *inode = READ_FIELD(direct, file, f_inode);
 	__u64 ids = current_ids();
 	struct file_key key = { .tid = ids };
 	struct file_stat *s;
 	__u32 mode;
 	bool made;
 
-	mode = GET(direct, inode, i_mode);
+	mode = READ_FIELD(direct, inode, i_mode);
 	if (!asked_for(cfg.all_types || (mode & S_IFMT) == S_IFREG))
 		return;
 	if (cfg.by_dir) {
-		struct dentry *dentry = GET(direct, file, f_path.dentry);
-		struct dentry *parent = GET(direct, dentry, d_parent);
-		struct inode *dir = GET(direct, parent, d_inode);
-		struct super_block *sb = GET(direct, dir, i_sb);
+		struct dentry *dentry = READ_FIELD(direct, file, f_path.dentry);
+		struct dentry *parent = READ_FIELD(direct, dentry, d_parent);
+		struct inode *dir = READ_FIELD(direct, parent, d_inode);
+		struct super_block *sb = READ_FIELD(direct, dir, i_sb);
 
-		if (!asked_for(GET(direct, dir, i_ino) == cfg.dir_inode &&
-			       GET(direct, sb, s_dev) == cfg.dir_dev))
+		if (!asked_for(READ_FIELD(direct, dir, i_ino) == cfg.dir_inode &&
+			       READ_FIELD(direct, sb, s_dev) == cfg.dir_dev))
 			return;
 	}
-	key.inode = GET(direct, inode, i_ino);
+	key.inode = READ_FIELD(direct, inode, i_ino);
 	{
-		struct super_block *sb = GET(direct, inode, i_sb);
+		struct super_block *sb = READ_FIELD(direct, inode, i_sb);
 
-		key.dev = GET(direct, sb, s_dev);
+		key.dev = READ_FIELD(direct, sb, s_dev);
 	}
 	s = top_entry(&key, &made);
 	if (!s)

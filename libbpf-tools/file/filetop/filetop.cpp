@@ -28,19 +28,18 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"filetop", "The busiest files, on a screen, every second"},
-    {"filetop -C -s wbytes 5 1", "Which files were written to most in 5 seconds"},
-    {"filetop -d /var/log --write-only", "Writes to files directly in /var/log"},
+    {"filetop", "Show the busiest files, every second"},
+    {"filetop -C -s wbytes 5 1", "Print the most written files in 5 seconds"},
+    {"filetop -d /var/log --write-only", "Show writes to files directly in /var/log"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::all_types>('a', "all-files",
-                              "Also what is no regular file: sockets, pipes, devices", "all"),
+    flag<&Options::all_types>('a', "all-files", "Include sockets, pipes and devices", "all"),
     kTransferSort<&Options::sort>,
     kReadOnly,
     kWriteOnly,
-    opt<&Options::directory>('d', "directory", "DIR", "Only files directly in this directory", {},
-                             {}, "dir"),
+    opt<&Options::directory>('d', "directory", "DIR", "Show only files directly in this directory",
+                             {}, {}, "dir"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
@@ -62,9 +61,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value { return r.stat.comm; }>(
         "comm", "COMM", 16, "Command name of the thread at its first access"),
     col<[](const Row& r) { return r.stat.sums.reads; }>("reads", "READS", -6,
-                                                        "Reads, failed ones too"),
+                                                        "Number of reads, including failed ones"),
     col<[](const Row& r) { return r.stat.sums.writes; }>("writes", "WRITES", -6,
-                                                         "Writes, failed ones too"),
+                                                         "Number of writes, including failed ones"),
     col<[](const Row& r) { return r.stat.sums.read_bytes / kKiB; }>("read_kib", "R_Kb", -7,
                                                                     "KiB read"),
     col<[](const Row& r) { return r.stat.sums.write_bytes / kKiB; }>("write_kib", "W_Kb", -7,
@@ -77,9 +76,9 @@ constexpr Column kColumns[] = {
         "type", "T", 1, "R: regular file, S: socket, O: other"),
     col<[](const Row& r) { return r.key.inode; }>("inode", "INODE", 10, "Inode number", kJsonOnly),
     col<[](const Row& r) { return device_major(r); }>(
-        "dev_major", "MAJ", 4, "Device of the file system, major number", kJsonOnly),
+        "dev_major", "MAJ", 4, "Major number of the file system's device", kJsonOnly),
     col<[](const Row& r) { return r.key.dev & 0xfffff; }>(
-        "dev_minor", "MIN", 4, "Device of the file system, minor number", kJsonOnly),
+        "dev_minor", "MIN", 4, "Minor number of the file system's device", kJsonOnly),
     col<[](const Row& r) {
         return r.made_up.empty() ? Value(r.stat.name) : Value(std::string_view(r.made_up));
     }>("file", "FILE", 0, "Name of the file, without its directory"),
@@ -121,14 +120,14 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .about = {.name = "filetop",
               .area = "file",
               .summary = "Show the files that are read and written most",
-              .details = "One line for each thread and file of the interval, the busiest first. "
-                         "Bytes are those that were transferred, not those that were asked for.",
+              .details = "Prints one line for each thread and file of the interval, the busiest "
+                         "first. Bytes are the transferred bytes, not the requested ones.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<filetop_bpf>,
-    .check = check_transfers,
+    .prepare = [](Options&, Session& session) { check_transfers(session); },
     .setup = setup,
     .decode = decode,
     .weight = [](const Row& row,

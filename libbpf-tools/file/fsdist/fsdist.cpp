@@ -17,9 +17,9 @@ struct Options : fsdist_config {
 };
 
 constexpr Example kExamples[] = {
-    {"fsdist -t ext4", "How long the operations of ext4 take, until Ctrl-C"},
-    {"xfsdist -m 1 10", "Ten reports of XFS in milliseconds, one each second"},
-    {"fsdist -t btrfs -p 181 --json", "Of process 181 on Btrfs, as JSON"},
+    {"fsdist -t ext4", "Measure the operations of ext4 until Ctrl-C"},
+    {"xfsdist -m 1 10", "Print ten reports of XFS in milliseconds, one per second"},
+    {"fsdist -t btrfs -p 181 --json", "Measure process 181 on Btrfs, as JSON"},
 };
 
 constexpr Alias kAliases[] = {
@@ -34,10 +34,10 @@ constexpr Alias kAliases[] = {
 };
 
 constexpr Option kOptions[] = {
-    choice<&Options::type>('t', "type", kFileSystems, "The file system"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Histograms of milliseconds"),
-    show('T', "notimestamp", "No time of day with intervals"),
-    show(0, "timestamp", "The time of day also without intervals"),
+    choice<&Options::type>('t', "type", kFileSystems, "Trace this file system"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    show('T', "notimestamp", "Omit the time of day with intervals"),
+    show(0, "timestamp", "Print the time of day even without intervals"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -46,15 +46,16 @@ constexpr std::string_view kOps[FS_OPS] = {"read", "write", "open", "fsync", "ge
 
 constexpr Column kColumns[] = {
     col<[](const fsdist_key& key) { return Trusted{kOps[key.op < FS_OPS ? key.op : 0]}; }>(
-        "operation", "OPERATION", 10, "read, write, open, fsync, getattr, or commit of NFS"),
+        "operation", "OPERATION", 10,
+        "Operation: read, write, open, fsync, getattr, or commit of NFS"),
 };
 
 constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
     .about = {.name = "fsdist",
               .area = "file",
               .summary = "Show the latency of a file system's operations as histograms",
-              .details = "A histogram for each operation of a file system: how long its reads, "
-                         "writes, opens, fsyncs and getattrs take.",
+              .details = "Prints a histogram for each operation of a file system: reads, writes, "
+                         "opens, fsyncs and getattrs.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,

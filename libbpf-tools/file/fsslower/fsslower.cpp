@@ -15,12 +15,14 @@ using P = decltype(fsslower_bpf::progs);
 struct Options : slow_config {
     int type = kNoFileSystem;
     Milliseconds min{10'000'000};
+    bool bcc_csv = false;
 };
 
 constexpr Example kExamples[] = {
-    {"fsslower -t ext4", "Operations of ext4 that took longer than 10 ms"},
-    {"ext4slower 1", "The same, longer than 1 ms"},
-    {"fsslower -t xfs -F 0 --json -p 181", "All of process 181 on xfs, with full paths, as JSON"},
+    {"fsslower -t ext4", "Trace operations of ext4 longer than 10 ms"},
+    {"ext4slower 1", "Trace operations of ext4 longer than 1 ms"},
+    {"fsslower -t xfs -F 0 --json -p 181",
+     "Trace all operations of process 181 on XFS, with full paths"},
 };
 
 constexpr Alias kAliases[] = {
@@ -35,19 +37,17 @@ constexpr Alias kAliases[] = {
 };
 
 constexpr Option kOptions[] = {
-    choice<&Options::type>('t', "type", kFileSystems, "The file system"),
-    opt<&Options::min>('m', "min", "MIN_MS",
-                       "Only operations of more milliseconds than this, 0.5 is valid (default 10; "
-                       "0: all)"),
-    flag<&Options::full_path>('F', "full-path", "Full path of the file"),
+    choice<&Options::type>('t', "type", kFileSystems, "Trace this file system"),
+    opt<&Options::min>('m', "min", "MIN_MS", "Trace only longer operations (default: 10; 0: all)"),
+    flag<&Options::full_path>('F', "full-path", "Print the full path of the file"),
+    flag<&Options::bcc_csv>('j', "bcc-csv", "Print BCC's comma-separated values", "csv"),
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::min>(0, "min-ms", "MIN_MS", "The same as --min"),
+    opt<&Options::min>(0, "min-ms", "MIN_MS", "Shortest time in milliseconds, as --min"),
 };
 
-constexpr Letter kLetters[] = {
-    {'p', "pid"}, {'d', "duration"}, {'j', "csv"}, {'c', "csv"}, {'s', "csv"}};
+constexpr Letter kLetters[] = {{'p', "pid"}, {'d', "duration"}, {'c', "bcc-csv"}, {'s', "bcc-csv"}};
 
 constexpr std::string_view kOps[FS_OPS] = {"R", "W", "O", "S", "G", "C"};
 
@@ -61,13 +61,18 @@ constexpr Column kColumns[] = {
         "op", "T", 1, "R: read, W: write, O: open, S: fsync, G: getattr, C: commit of NFS"),
     col<&SlowRow::bytes>("bytes", "BYTES", -7, "Bytes transferred, 0, or a negative errno"),
     col<[](const SlowRow& r) { return r.offset_in(1024); }>("offset_kib", "OFF_KB", -8,
-                                                            "Where in the file, in KiB"),
+                                                            "Offset in the file, in KiB"),
     col<[](const SlowRow& r) { return r.offset_in(1); }>("offset_bytes", "OFF", -10,
-                                                         "Where in the file", kJsonOnly),
+                                                         "Offset in the file, in bytes", kJsonOnly),
     col<[](const SlowRow& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Time it took, in milliseconds"),
-    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Time it took, in nanoseconds", kJsonOnly),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds"),
+    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
+    col<[](const SlowRow& r) { return r.task.time_ns / 1000; }>(
+        "end_us", "ENDTIME_us", -14, "End of the operation, in microseconds since boot",
+        costly("bcc-csv")),
+    col<[](const SlowRow& r) { return r.lat_ns / 1000; }>(
+        "lat_us", "LATENCY_us", -10, "Duration in microseconds", costly("bcc-csv")),
     col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
     col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
 };
@@ -79,12 +84,37 @@ bool decode(SlowRow& row, const Options& o, const void* record, std::size_t size
     return true;
 }
 
+// BCC's CSV differs from ours in its columns and headings.
+void choose_bcc_csv(Options& o, Session& session)
+{
+    if (!o.bcc_csv)
+        return;
+    if (session.format != Format::text)
+        fail_usage("--csv, --table-csv and --json exclude each other");
+    session.format = Format::csv;
+    o.bcc_csv = session.columns.empty();
+    if (o.bcc_csv)
+        session.columns = o.full_path ? "end_us,comm,pid,op,bytes,offset_bytes,lat_us,path"
+                                      : "end_us,comm,pid,op,bytes,offset_bytes,lat_us,file";
+}
+
+bool put_bcc_csv(Output& output, const void* row, const Session& session)
+{
+    if (!static_cast<const Options*>(session.options)->bcc_csv)
+        return false;
+    if (row)
+        output.row(row);
+    else
+        output.text() += "ENDTIME_us,TASK,PID,TYPE,BYTES,OFFSET_b,LATENCY_us,FILE\n";
+    return true;
+}
+
 constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
     .about = {.name = "fsslower",
               .area = "file",
               .summary = "Trace slow operations of a file system",
-              .details = "One line for each read, write, open, fsync and getattr of a file system "
-                         "that took longer than MIN_MS, when it ends.",
+              .details = "Prints one line for each read, write, open, fsync and getattr that took "
+                         "longer than MIN_MS, when it ends.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,
@@ -95,6 +125,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
     .targets = [](const Options& o) { return file_system_targets(o.type); },
     .setup = [](fsslower_bpf&, Options& o, const Session&) { o.min_ns = o.min.ns; },
     .decode = decode,
+    .mirror = put_bcc_csv,
+    .prepare = choose_bcc_csv,
     .detached = calls_detached,
 };
 

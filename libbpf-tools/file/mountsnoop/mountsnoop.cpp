@@ -212,14 +212,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"mountsnoop -d", "One field a line"},
-    {"mountsnoop -P -- unshare -m true", "What a new mount namespace costs"},
+    {"mountsnoop -d", "Print one field per line"},
+    {"mountsnoop -P -- unshare -m true", "Trace the mount calls of a new mount namespace"},
 };
 
 constexpr Option kOptions[] = {
     show('t', "timestamp", "Print the time of the call"),
-    show('P', "parent-process", "Print name and ID of the parent process"),
-    show('d', "detailed", "One field a line"),
+    show('P', "parent-process", "Print the name and ID of the parent process"),
+    show('d', "detailed", "Print one field per line"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -241,29 +241,30 @@ constexpr Column kColumns[] = {
     col<&Row::ppid>("ppid", "PPID", 7, "Parent process ID", with("parent-process")),
     col<&Row::mntns>("mnt_ns", "MNT_NS", 11, "Number of the mount namespace"),
     col<[](const Row& r) -> Value { return Trusted{r.call->op}; }>("op", "OP", 14,
-                                                                   "The call's name", kJsonOnly),
-    col<&Row::ret>("ret", "RET", 4, "What the call returned", kJsonOnly),
+                                                                   "Name of the call", kJsonOnly),
+    col<&Row::ret>("ret", "RET", 4, "Return value of the call", kJsonOnly),
     col<[](const Row& r) -> Value { return Errno{r.ret < 0 ? -r.ret : 0}; }>(
         "error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<[](const Row& r) -> Value {
         return Fixed{r.duration_ns, 3};
-    }>("lat_us", "LAT(us)", 10, "How long the call took", kJsonOnly),
-    role<source>("source", "SOURCE", "What is mounted or moved; of pivot_root the new root"),
-    role<target>("target", "TARGET", "Where; of pivot_root where the old root goes"),
+    }>("lat_us", "LAT(us)", 10, "Duration of the call in microseconds", kJsonOnly),
+    role<source>("source", "SOURCE", "Source of the mount or move; for pivot_root the new root"),
+    role<target>("target", "TARGET", "Target; for pivot_root the new place of the old root"),
     role<fs>("fs", "FS", "Type of the file system"),
-    role<flags>("flags", "FLAGS", "Flags by name, unknown ones in hexadecimal"),
+    role<flags>("flags", "FLAGS", "Names of the flags, unknown ones in hexadecimal"),
     role<data>("data", "DATA", "Data of mount(2)"),
     role<fd>("fd", "FD", "File descriptor, -100 is AT_FDCWD"),
-    role<to_fd>("to_fd", "TO_FD", "Descriptor of where a mount is moved"),
+    role<to_fd>("to_fd", "TO_FD", "Descriptor of the target of a move"),
     role<command>("cmd", "CMD", "Command of fsconfig(2)"),
-    role<key>("key", "KEY", "Its key"),
-    role<value>("value", "VALUE", "Its value"),
-    role<aux>("aux", "AUX", "Its last argument; of others the size of their attributes"),
+    role<key>("key", "KEY", "Key of fsconfig(2)"),
+    role<value>("value", "VALUE", "Value of fsconfig(2)"),
+    role<aux>("aux", "AUX",
+              "Last argument of fsconfig(2); for other calls the size of the attributes"),
     role<Role::attributes>("attr", "ATTR", "Mount attributes that are set"),
     role<cleared>("attr_clr", "ATTR_CLR", "Mount attributes that are cleared"),
     role<propagation>("propagation", "PROPAGATION", "Propagation that is set"),
     role<user_ns>("userns_fd", "USERNS_FD", "User namespace of an ID-mapped mount"),
-    col<&Row::shown>("call", "CALL", 0, "The call, its arguments and its result"),
+    col<&Row::shown>("call", "CALL", 0, "Call with its arguments and result"),
 };
 
 template <auto Fentry, auto Fexit, auto Enter, auto Leave>
@@ -285,10 +286,10 @@ constexpr Need newer(Need need)
 // A call that is newer (6.15) than sessions, which attach to what there is of their functions.
 constexpr Need newest(Need need)
 {
-    need.rungs[0].obstacle = [](const Facts& facts) -> std::string {
-        const bool lacks =
-            facts.has(Facts::Name::tracepoint, "syscalls/sys_enter_open_tree_attr") == Answer::no;
-        return lacks ? "no system call open_tree_attr" : "";
+    need.rungs[0].obstacle = [](const Facts& facts) -> Obstacle {
+        if (facts.has(Facts::Name::tracepoint, "syscalls/sys_enter_open_tree_attr") == Answer::no)
+            return {Cause::no_system_call, "open_tree_attr"};
+        return {};
     };
     return need;
 }
@@ -511,11 +512,10 @@ bool detailed(Output& output, const void* data_, const Session& session)
 constexpr Stream<mountsnoop_bpf, Options, Row> kTool{
     .about = {.name = "mountsnoop",
               .area = "file",
-              .summary = "Trace calls that mount and unmount",
-              .details =
-                  "One line for each mount(2), umount2(2), pivot_root(2), and of the new mount "
-                  "API fsopen, fsconfig, fsmount, fspick, move_mount, open_tree and "
-                  "mount_setattr, when it returns.",
+              .summary = "Trace mount and unmount calls",
+              .details = "Prints one line for each mount(2), umount2(2) and pivot_root(2) when it "
+                         "returns. Calls of the new mount API are included: fsopen, fsconfig, "
+                         "fsmount, fspick, move_mount, open_tree and mount_setattr.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -26,22 +26,21 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"opensnoop -x -p 181", "Failed opens of process 181"},
-    {"opensnoop -c -p 181", "From where in its code process 181 opens files"},
-    {"opensnoop -F -- make", "Every open by make and its children, with full paths"},
+    {"opensnoop -x -p 181", "Trace failed opens of process 181"},
+    {"opensnoop -c -p 181", "Show the code in process 181 that opens files"},
+    {"opensnoop -F -- make", "Trace the opens of make and its children, with full paths"},
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "Time since the first event in seconds"),
+    show('T', "timestamp", "Print seconds since the first event"),
     show('U', "print-uid", "Print the user ID"),
-    flag<&Options::failed>('x', "failed", "Only failed opens"),
-    opt<&Options::name>('n', "name", "TEXT", "Only commands whose name contains TEXT"),
+    flag<&Options::failed>('x', "failed", "Trace only failed opens"),
+    opt<&Options::name>('n', "name", "TEXT", "Trace only commands whose name contains TEXT"),
     show('e', "extended-fields", "Print open flags and mode", "extended"),
     bits<&Options::flag_mask, open_flag>('f', "flag-filter", "FLAG",
-                                         "Only opens with this flag, or one of several"),
-    flag<&Options::full_path>('F', "full-path", "Full path for relative names"),
-    flag<&Options::callers>('c', "callers",
-                            "The functions of the program that each open came from"),
+                                         "Trace only opens with one of these flags"),
+    flag<&Options::full_path>('F', "full-path", "Print full paths for relative names"),
+    flag<&Options::callers>('c', "callers", "Print the functions that called each open"),
 };
 
 constexpr Letter kLetters[] = {
@@ -59,10 +58,10 @@ constexpr Column kColumns[] = {
     col<&Row::error>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<&Row::flags>("flags", "FLAGS", 8, "Flags of open(2), octal", with("extended-fields")),
     col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields")),
-    col<[](const Row& r) { return r.callers.user(); }>(
-        "callers", "CALLERS", 0, "Functions that the open came from, leaf first",
-        json_with("callers")),
-    col<&Row::path>("path", "PATH", 0, "Path as given to the call, full with -F"),
+    col<[](const Row& r) { return r.callers.user(); }>("callers", "CALLERS", 0,
+                                                       "Functions that called the open, leaf first",
+                                                       json_with("callers")),
+    col<&Row::path>("path", "PATH", 0, "Path passed to the call; the full path with -F"),
 };
 
 constexpr Need kNeeds[] = {
@@ -95,12 +94,11 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     row.flags = Octal{visible_flags(e.flags), 8};
     row.mode = may_create(e.flags) ? Value(Octal{e.mode, 4}) : Absent{"n/a"};
     row.path = path_of(e.path, static_cast<const char*>(record) + size, row.full);
-    if (options.callers) {
-        const std::size_t at = std::min<std::size_t>(
-            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len), size);
-        const auto* stacks = static_cast<const char*>(record) + at;
-        row.callers.take(*reinterpret_cast<const event_stacks*>(stacks), size - at, e.task.pid);
-    }
+    if (options.callers)
+        row.callers.take(
+            {static_cast<const std::byte*>(record), size},
+            OPEN_STACKS_AT(offsetof(path_record, data) + e.path.path_len + e.path.dir_len),
+            e.task.pid);
     return true;
 }
 
@@ -127,8 +125,8 @@ constexpr Stream<opensnoop_bpf, Options, Row> kTool{
     .about = {.name = "opensnoop",
               .area = "file",
               .summary = "Trace files being opened",
-              .details = "One line for each open(2), openat(2), openat2(2) and creat(2), when it "
-                         "returns, io_uring's included.",
+              .details = "Prints one line for each open(2), openat(2), openat2(2) and creat(2) "
+                         "when it returns. Opens by io_uring are included.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -115,8 +115,6 @@ static __always_inline int end(void *folio, bool used)
 	return 0;
 }
 
-SEC("tp_btf/mm_filemap_delete_from_page_cache")
-int BPF_PROG(gone_tp_btf, void *folio) { return end(folio, false); }
 SEC("raw_tp/mm_filemap_delete_from_page_cache")
 int gone_raw_tp(struct bpf_raw_tracepoint_args *ctx) { return end((void *)ctx->args[0], false); }
 

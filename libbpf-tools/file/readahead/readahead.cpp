@@ -21,13 +21,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"readahead", "Until Ctrl-C"},
-    {"readahead -d 10", "Over 10 seconds"},
-    {"readahead -i 5 -p 181", "What process 181 reads ahead, every 5 seconds"},
+    {"readahead", "Run until Ctrl-C"},
+    {"readahead -d 10", "Run for 10 seconds"},
+    {"readahead -i 5 -p 181", "Show the read-ahead of process 181, every 5 seconds"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::folios>(0, "folios", "N", "Unused pages or folios to remember", {64, 1 << 24}),
+    opt<&Options::folios>(0, "folios", "N", "Remember this many unused pages or folios",
+                          {64, 1 << 24}),
 };
 
 constexpr Letter kLetters[] = {{'d', "duration"}, {'i', "interval"}, {'p', "pid"}};
@@ -62,8 +63,7 @@ constexpr Need kNeeds[] = {
                &Progs::forced_kret>("kprobe")}},
     {"pages coming into the cache",
      {rung<&Progs::born_tp_btf>("tp_btf"), rung<&Progs::born_raw_tp>("raw_tp")}},
-    {"pages leaving the cache",
-     {rung<&Progs::gone_tp_btf>("tp_btf"), rung<&Progs::gone_raw_tp>("raw_tp")}},
+    {"pages leaving the cache", {rung<&Progs::gone_raw_tp>("raw_tp")}},
     {"pages being used",
      {rung<&Progs::used_fentry>("fentry"), rung<&Progs::oldused_fentry>("fentry"),
       rung<&Progs::used_kprobe>("kprobe"), rung<&Progs::oldused_kprobe>("kprobe")}},
@@ -100,11 +100,9 @@ struct NoKey {
 constexpr Histogram<readahead_bpf, Options, NoKey, Row> kTool{
     .about = {.name = "readahead",
               .area = "file",
-              .summary = "Show how much of read-ahead is used, and how soon",
-              .details =
-                  "Counts the pages that read-ahead brings into the page cache, and shows how "
-                  "many of them nobody has used, and how old the others were when they were "
-                  "used first.",
+              .summary = "Show how much of read-ahead is used, and when",
+              .details = "Counts the pages that read-ahead brings into the page cache. Shows how "
+                         "many were never used, and the age of the others at their first use.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

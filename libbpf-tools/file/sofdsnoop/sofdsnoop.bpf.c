@@ -191,7 +191,7 @@ __noinline int next_sent(__u32 slot, __u64 control, __u32 end)
 	e->fd = fd;
 	size = fill(e, slot, file);
 	barrier_var(size); /* compare this, not what it is computed from */
-	if (cb_event.perf || size > sizeof(*e))
+	if (event_needs_ctx() || size > sizeof(*e))
 		return size;
 	event_output(NULL, e, size);
 	return 0;
@@ -218,7 +218,7 @@ static __always_inline void report_sent(void *ctx, struct sending *s, int ret, _
 
 		if (size > sizeof(*e)) /* the end */
 			break;
-		if (cb_event.perf && size)
+		if (event_needs_ctx() && size)
 			event_output(ctx, e, size);
 	}
 	/* More control messages than are gone through, or one that cannot be read. */

@@ -26,13 +26,13 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"sofdsnoop", "Every file descriptor that is passed over a socket"},
-    {"sofdsnoop -T -p 181", "Those that process 181 sends and receives, with times"},
+    {"sofdsnoop", "Trace all file descriptors passed over sockets"},
+    {"sofdsnoop -T -p 181", "Trace the descriptors that process 181 sends and receives"},
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "Time since the first event in seconds"),
-    opt<&Options::name>('n', "name", "TEXT", "Only commands whose name contains TEXT"),
+    show('T', "timestamp", "Print seconds since the first event"),
+    opt<&Options::name>('n', "name", "TEXT", "Trace only commands whose name contains TEXT"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "duration"}};
@@ -46,15 +46,15 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) { return Trusted{r.socket}; }>(
-        "socket", "SOCKET", 20, "The socket: its descriptor, -1 if not known, and its name"),
+        "socket", "SOCKET", 20, "Descriptor of the socket, -1 if not known, and its name"),
     col<&Row::socket_fd>("socket_fd", "SFD", 5, "Descriptor of the socket", kJsonOnly),
     col<&Row::socket_inode>("socket_inode", "SINODE", 10, "Inode number of the socket", kJsonOnly),
-    col<&Row::fd>("fd", "FD", 5, "Descriptor in the process of this row; -1: it got none"),
-    col<&Row::err>("err", "ERR", 4, "errno of the sending or of the receiving, 0 on success"),
+    col<&Row::fd>("fd", "FD", 5, "Descriptor in this process; -1 if it received none"),
     col<[](const Row& r) { return Errno{r.err}; }>("error", "ERROR", 8, "Name of the errno",
                                                    kJsonOnly),
     col<&Row::inode>("inode", "INODE", 10, "Inode number of the file", kJsonOnly),
-    col<&Row::name>("name", "NAME", 0, "What the descriptor stands for, ? if not known"),
+    col<&Row::name>("name", "NAME", 24, "File that the descriptor refers to, ? if not known"),
+    col<&Row::err>("err", "ERR", 4, "errno of sending or receiving, 0 on success"),
 };
 
 constexpr Need kNeeds[] = {
@@ -102,8 +102,8 @@ constexpr Stream<sofdsnoop_bpf, Options, Row> kTool{
     .about = {.name = "sofdsnoop",
               .area = "file",
               .summary = "Trace file descriptors passed over UNIX sockets",
-              .details = "One line for each descriptor that a message carries (SCM_RIGHTS), when "
-                         "it is sent and when it is received.",
+              .details = "Prints one line for each descriptor in a message (SCM_RIGHTS) when it is "
+                         "sent, and one when it is received.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

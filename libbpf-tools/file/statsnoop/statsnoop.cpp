@@ -23,14 +23,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"statsnoop -x -p 181", "Failed calls of process 181"},
-    {"statsnoop -s -- make", "Every call by make and its children, with its name"},
+    {"statsnoop -x -p 181", "Trace failed calls of process 181"},
+    {"statsnoop -s -- make", "Trace all calls of make and its children, with their names"},
 };
 
 constexpr Option kOptions[] = {
-    show('t', "timestamp", "Time since the first event in seconds"),
+    show('t', "timestamp", "Print seconds since the first event"),
     show('s', "sysname", "Print the name of the system call"),
-    flag<&Options::failed>('x', "failed", "Only failed calls"),
+    flag<&Options::failed>('x', "failed", "Trace only failed calls"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -42,7 +42,7 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
-    col<&Row::ret>("ret", "FD", 4, "What the call returned: 0, or -1 on failure"),
+    col<&Row::ret>("ret", "FD", 4, "Return value: 0, or -1 on failure"),
     col<&Row::code>("err", "ERR", 4, "errno, 0 on success"),
     col<[](const Row& r) -> Value { return Errno{r.code}; }>("error", "ERROR", 8,
                                                              "Name of the errno", kJsonOnly),
@@ -96,8 +96,8 @@ constexpr Stream<statsnoop_bpf, Options, Row> kTool{
     .about = {.name = "statsnoop",
               .area = "file",
               .summary = "Trace calls of the stat family",
-              .details = "One line for each stat(2), lstat(2), fstat(2), fstatat(2), statx(2), "
-                         "statfs(2) and fstatfs(2), when it returns.",
+              .details = "Prints one line for each stat(2), lstat(2), fstat(2), fstatat(2), "
+                         "statx(2), statfs(2) and fstatfs(2) when it returns.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -36,13 +36,17 @@ struct Row {
 constexpr std::uint64_t kQuick = 1'000'000'000; // ns
 
 constexpr Example kExamples[] = {
-    {"syncsnoop -p 181", "What process 181 waits for"},
-    {"syncsnoop --quick", "Calls within a second of the one before"},
+    {"syncsnoop -p 181", "Trace the syncs of process 181"},
+    {"syncsnoop --quick", "Trace syncs that follow another within a second"},
+};
+
+// The name of BCC's example.
+constexpr Alias kAliases[] = {
+    {"sync_timing", {"--quick"}, "Trace syncs that follow another within a second"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::quick>('q', "quick",
-                          "Only calls that follow another of their kind within a second"),
+    flag<&Options::quick>('q', "quick", "Trace only calls within a second of the previous"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -60,17 +64,18 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<[](const Row& r) -> Value {
         return Fixed{r.duration_ns, 3};
-    }>("lat_us", "LAT(us)", -12, "How long the call took, in microseconds"),
+    }>("lat_us", "LAT(us)", -12, "Duration of the call in microseconds"),
     col<[](const Row& r) -> Value { return r.code; }>("err", "ERR", -4, "errno, 0 on success"),
     col<[](const Row& r) -> Value { return Errno{r.code}; }>("error", "ERROR", 8,
                                                              "Name of the errno", kJsonOnly),
     col<&Row::after_ms>("after_ms", "AFTER(ms)", -10,
-                        "Milliseconds since the call of this kind before it", with("quick")),
-    col<&Row::count>("count", "COUNT", -7, "Calls of this kind up to this one", with("quick")),
+                        "Milliseconds since the previous call of this kind", with("quick")),
+    col<&Row::count>("count", "COUNT", -7, "Number of calls of this kind so far", with("quick")),
     col<&Row::offset>("offset", "OFFSET", 18,
-                      "Where sync_file_range starts in the file, msync in memory", kJsonOnly),
-    col<&Row::length>("bytes", "BYTES", -10, "How much these two cover; 0: to the end", kJsonOnly),
-    col<&Row::flags>("flags", "FLAGS", 6, "Flags of these two", kJsonOnly),
+                      "Start: in the file for sync_file_range, in memory for msync", kJsonOnly),
+    col<&Row::length>("bytes", "BYTES", -10, "Length for sync_file_range and msync; 0: to the end",
+                      kJsonOnly),
+    col<&Row::flags>("flags", "FLAGS", 6, "Flags of sync_file_range and msync", kJsonOnly),
     col<&Row::fd>("fd", "FD", -4, "File descriptor"),
     col<&Row::path>("path", "PATH", 0, "Full path of the file"),
 };
@@ -129,10 +134,11 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
 constexpr Stream<syncsnoop_bpf, Options, Row> kTool{
     .about = {.name = "syncsnoop",
               .area = "file",
-              .summary = "Trace calls that write caches out to disk",
-              .details = "One line for each sync(2), fsync(2), fdatasync(2), msync(2), "
-                         "sync_file_range(2) and syncfs(2), when it returns.",
-              .examples = kExamples},
+              .summary = "Trace calls that write caches to disk",
+              .details = "Prints one line for each sync(2), fsync(2), fdatasync(2), msync(2), "
+                         "sync_file_range(2) and syncfs(2) when it returns.",
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -33,23 +33,23 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"ttysnoop /dev/pts/2", "Mirror what is written to that terminal"},
-    {"ttysnoop 2", "The same"},
-    {"ttysnoop --escape 2", "Who writes what to it, a line each"},
+    {"ttysnoop /dev/pts/2", "Mirror the output of this terminal"},
+    {"ttysnoop 2", "Mirror the output of /dev/pts/2"},
+    {"ttysnoop --escape 2", "Print a line for each write, with its process"},
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::device>(0, "device", "DEVICE", "The terminal's device, or N for /dev/pts/N", {},
+    opt<&Options::device>(0, "device", "DEVICE", "Device of the terminal, or N for /dev/pts/N", {},
                           {}, "file"),
 };
 
 constexpr Option kOptions[] = {
-    show('C', "noclear", "Do not clear the screen first"),
-    opt<&Options::size>('s', "datasize", "BYTES", "Most that one record holds",
+    show('C', "noclear", "Keep the screen, do not clear it first"),
+    opt<&Options::size>('s', "datasize", "BYTES", "Limit the size of a record",
                         {TTY_RECORD_MIN, TTY_RECORD_LEN}),
     opt<&Options::count>('c', "datacount", "RECORDS",
-                         "Most of one write that is shown; default: all", kPositive),
-    show(0, "escape", "Not a mirror: a line for each record, with who wrote it"),
+                         "Limit the records of one write (default: all)", kPositive),
+    show(0, "escape", "Print a line for each record, with its process"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -61,7 +61,7 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) { return r.data.size(); }>("bytes", "BYTES", -5, "Length of the text"),
-    col<&Row::data>("text", "TEXT", 0, "What was written"),
+    col<&Row::data>("text", "TEXT", 0, "Text that was written"),
 };
 
 constexpr Need kNeeds[] = {
@@ -73,7 +73,7 @@ constexpr Need kNeeds[] = {
 void setup(ttysnoop_bpf&, Options& o, const Session&)
 {
     if (o.device.empty())
-        fail_usage("which terminal? Give its device, or N for /dev/pts/N");
+        fail_usage("missing DEVICE; for example: ttysnoop /dev/pts/2");
     const auto number = to_number<unsigned>(o.device);
     const std::string path = number ? cat("/dev/pts/", *number) : std::string(o.device);
     // O_PATH: a line's modem is not to notice.
@@ -85,7 +85,7 @@ void setup(ttysnoop_bpf&, Options& o, const Session&)
     if (!S_ISCHR(st.st_mode))
         fail(path, ENOTTY);
     if (::major(st.st_rdev) == kAuxiliary && ::minor(st.st_rdev) <= 2)
-        fail(path, 0, "it stands for another terminal: give that one");
+        fail(path, 0, "it refers to another terminal; use that one");
     o.inode = st.st_ino;
     o.dev = kernel_dev(fd.get(), path);
     o.rdev = ::major(st.st_rdev) << 20 | ::minor(st.st_rdev);
@@ -117,9 +117,9 @@ bool mirror(Output& output, const void* row, const Session& session)
 constexpr Stream<ttysnoop_bpf, Options, Row> kTool{
     .about = {.name = "ttysnoop",
               .area = "file",
-              .summary = "Mirror what is written to a terminal",
-              .details = "Shows the output of a terminal as it is written there, or with "
-                         "--escape or --json who writes what.",
+              .summary = "Mirror the output of a terminal",
+              .details = "Shows the output of a terminal as programs write it. With --escape or "
+                         "--json, shows which process writes what.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

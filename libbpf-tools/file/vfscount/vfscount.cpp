@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "../../dynamic/points_option.hpp"
 #include "shape/calls.hpp"
+#include "shape/left_out.hpp"
 
 #include "vfscount.skel.h"
 
@@ -17,21 +17,20 @@ struct Options {
 };
 
 constexpr Example kExamples[] = {
-    {"vfscount", "Calls of each vfs_ function, until Ctrl-C"},
-    {"vfscount 5", "In 5 seconds"},
-    {"vfscount -i 1 -p 181", "Of process 181, every second"},
-    {"vfscount --pattern 'ext4_*' -- make", "Of ext4's functions, by make"},
+    {"vfscount", "Count the calls of each vfs_ function until Ctrl-C"},
+    {"vfscount 5", "Count for 5 seconds"},
+    {"vfscount -i 1 -p 181", "Count the calls of process 181, every second"},
+    {"vfscount --pattern 'ext4_*' -- make", "Count the calls of functions of ext4 by make"},
 };
 
 constexpr Option kPositionals[] = {
-    opt<&Options::time>(0, "time", "TIME", "Seconds to run, 0.5 is valid"),
+    opt<&Options::time>(0, "time", "TIME", "Seconds to run, such as 10 or 0.5"),
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::pattern>(0, "pattern", "PATTERN",
-                           "Which functions: names with *, ? and [...]; default: vfs_*"),
-    show('r', "regexp", "The pattern is a regular expression"),
-    show('T', "timestamp", "The time above each report"),
+    opt<&Options::pattern>(0, "pattern", "PATTERN", "Count these functions (default: vfs_*)"),
+    show('r', "regexp", "Treat the pattern as a regular expression"),
+    show('T', "timestamp", "Print the time above each report"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'i', "interval"}, {'d', "duration"}};
@@ -42,15 +41,15 @@ constexpr Column kColumns[] = {
     col<[](const CallRow& r) { return Hex{r.function->address}; }>("address", "ADDR", 18,
                                                                    "Address of the function"),
     col<[](const CallRow& r) { return Trusted{r.function->name}; }>("function", "FUNC", 32,
-                                                                    "Its name"),
+                                                                    "Name of the function"),
     col<[](const CallRow& r) -> Value {
         if (r.function->module.empty())
             return Absent{};
         return Trusted{r.function->module};
-    }>("module", "MODULE", 12, "The module that it is in", kJsonOnly),
-    col<&CallRow::calls>("count", "COUNT", -8, "Calls in the interval"),
+    }>("module", "MODULE", 12, "Kernel module that contains the function", kJsonOnly),
+    col<&CallRow::calls>("count", "COUNT", -8, "Number of calls in the interval"),
     col<&CallRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                               "Real length of the interval in nanoseconds", kJsonOnly),
+                               "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {kFunctionNeed<vfscount_bpf, Options>};
@@ -59,15 +58,16 @@ constexpr Calls<vfscount_bpf, Options> kTool{
     .about = {.name = "vfscount",
               .area = "file",
               .summary = "Count calls of the functions of the virtual file system",
-              .details = "One line for each kernel function whose name begins with vfs_, or that "
-                         "a pattern chooses, and how often it was called, the rarest first.",
+              .details =
+                  "Prints how often each kernel function was called whose name begins with vfs_ or "
+                  "matches the pattern, the rarest first. A pattern may have *, ? and [...].",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (!session.given("time"))
                 return;

@@ -15,14 +15,14 @@ struct Options : vfsreadlat_config {
 };
 
 constexpr Example kExamples[] = {
-    {"vfsreadlat", "How long reads take, every 5 seconds"},
-    {"vfsreadlat 1 10", "Ten reports, one each second"},
-    {"vfsreadlat --by-process 1 1", "A histogram for each process"},
+    {"vfsreadlat", "Print a histogram every 5 seconds"},
+    {"vfsreadlat 1 10", "Print ten reports, one per second"},
+    {"vfsreadlat --by-process 1 1", "Show a histogram for each process"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::milliseconds>('m', "milliseconds", "Histogram of milliseconds"),
-    flag<&Options::by_process>('P', "by-process", "A histogram for each process"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::by_process>('P', "by-process", "Show a histogram for each process"),
     show('T', "timestamp", "Print the time of day"),
 };
 
@@ -46,8 +46,8 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
     .about = {.name = "vfsreadlat",
               .area = "file",
               .summary = "Show the latency of reads as a histogram",
-              .details = "The time that vfs_read() takes: read(2) and pread(2) of files, sockets, "
-                         "pipes and terminals, waiting for data included.",
+              .details = "Measures vfs_read(): read(2) and pread(2) of files, sockets, pipes and "
+                         "terminals. The time includes waiting for data.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

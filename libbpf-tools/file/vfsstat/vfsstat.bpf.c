@@ -2,7 +2,11 @@
 #include "abi/syscall.h"
 #include "bpf/counters.bpf.h"
 #include "bpf/mode.bpf.h"
+#include "../layers.bpf.h"
+#include "../vfs_create.bpf.h"
 #include "vfsstat.h"
+
+const volatile struct vfsstat_config cfg = {};
 
 static __always_inline int count(enum vfs_call call)
 {
@@ -46,10 +50,39 @@ int BPF_PROG(plain_vfs_write)
 	return 0;
 }
 
-COUNT(VFS_CREATE, create, vfs_create)
-COUNT(VFS_UNLINK, unlink, security_inode_unlink)
-COUNT(VFS_MKDIR, mkdir, security_inode_mkdir)
-COUNT(VFS_RMDIR, rmdir, security_inode_rmdir)
+static __always_inline int count_name(enum vfs_call call, struct dentry *dentry, bool typed)
+{
+	return cfg.layers || !is_done_in_layer(dentry, typed) ? count(call) : 0;
+}
+
+/* The same of calls that make or remove a name, which overlayfs passes on to a layer. */
+#define COUNT_NAME(call, name, function)                                      \
+	SEC("fentry/" #function)                                              \
+	int BPF_PROG(fentry_##name, struct inode *dir, struct dentry *dentry) \
+	{                                                                     \
+		return count_name(call, dentry, true);                        \
+	}                                                                     \
+	SEC("kprobe/" #function)                                              \
+	int BPF_KPROBE(kprobe_##name, struct inode *dir, struct dentry *dentry) \
+	{                                                                     \
+		return count_name(call, dentry, false);                       \
+	}
+
+COUNT_NAME(VFS_UNLINK, unlink, security_inode_unlink)
+COUNT_NAME(VFS_MKDIR, mkdir, security_inode_mkdir)
+COUNT_NAME(VFS_RMDIR, rmdir, security_inode_rmdir)
+
+SEC("fentry/vfs_create")
+int BPF_PROG(fentry_create, void *first, struct dentry *second, struct dentry *third)
+{
+	return count_name(VFS_CREATE, vfs_create_name(second, third), true);
+}
+
+SEC("kprobe/vfs_create")
+int BPF_KPROBE(kprobe_create, void *first, struct dentry *second, struct dentry *third)
+{
+	return count_name(VFS_CREATE, vfs_create_name(second, third), false);
+}
 
 /* fsync(2) and fdatasync(2) have no VFS function below them that is not inlined on some kernel:
  * vfs_fsync_range() fires for half of them on 5.10 and 6.1, for none on 7.2. */

@@ -2,6 +2,7 @@
 #include "vfsstat.h"
 #include "abi/syscall.h"
 #include "base/fd.hpp"
+#include "layers.hpp"
 #include "shape/counters.hpp"
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ namespace
 using namespace corebox;
 using Progs = decltype(vfsstat_bpf::progs);
 
-struct Options {
+struct Options : vfsstat_config {
     Fd io; // /proc/self/io
 };
 
@@ -43,9 +44,13 @@ std::optional<counters> own_calls(Options& o)
 }
 
 constexpr Example kExamples[] = {
-    {"vfsstat", "Calls a second, every second"},
-    {"vfsstat -p 181 5 3", "Of process 181, three times every 5 seconds"},
-    {"vfsstat --json -- make", "Counts of make and its children"},
+    {"vfsstat", "Print the rates every second"},
+    {"vfsstat -p 181 5 3", "Print the rates of process 181, three times every 5 seconds"},
+    {"vfsstat --json -- make", "Count the calls of make and its children"},
+};
+
+constexpr Option kOptions[] = {
+    flag<&Options::layers>(0, kLayersOption, kLayersHelp),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -59,28 +64,30 @@ constexpr auto kCount = [](const CounterRow& r) { return r.count.n[Call]; };
 constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                                  "End of the interval"),
-    col<kRate<VFS_READ>>("read_per_s", "READ/s", -8, "Reads a second: read, pread, readv, preadv"),
+    col<kRate<VFS_READ>>("read_per_s", "READ/s", -8,
+                         "Reads per second: read, pread, readv, preadv"),
     col<kRate<VFS_WRITE>>("write_per_s", "WRITE/s", -8,
-                          "Writes a second: write, pwrite, writev, pwritev"),
-    col<kRate<VFS_FSYNC>>("fsync_per_s", "FSYNC/s", -8, "Calls of fsync and fdatasync a second"),
-    col<kRate<VFS_OPEN>>("open_per_s", "OPEN/s", -8, "Files opened a second"),
+                          "Writes per second: write, pwrite, writev, pwritev"),
+    col<kRate<VFS_FSYNC>>("fsync_per_s", "FSYNC/s", -8, "Calls of fsync and fdatasync per second"),
+    col<kRate<VFS_OPEN>>("open_per_s", "OPEN/s", -8, "Files opened per second"),
     col<kRate<VFS_CREATE>>("create_per_s", "CREATE/s", -8,
-                           "Regular files created a second, by open or mknod"),
-    col<kRate<VFS_UNLINK>>("unlink_per_s", "UNLINK/s", -8, "Files unlinked a second"),
-    col<kRate<VFS_MKDIR>>("mkdir_per_s", "MKDIR/s", -8, "Directories made a second"),
-    col<kRate<VFS_RMDIR>>("rmdir_per_s", "RMDIR/s", -8, "Directories removed a second"),
+                           "Regular files created per second, by open or mknod"),
+    col<kRate<VFS_UNLINK>>("unlink_per_s", "UNLINK/s", -8, "Files unlinked per second"),
+    col<kRate<VFS_MKDIR>>("mkdir_per_s", "MKDIR/s", -8, "Directories created per second"),
+    col<kRate<VFS_RMDIR>>("rmdir_per_s", "RMDIR/s", -8, "Directories removed per second"),
     col<kCount<VFS_READ>>("reads", "READS", -8, "Reads in the interval", kJsonOnly),
     col<kCount<VFS_WRITE>>("writes", "WRITES", -8, "Writes in the interval", kJsonOnly),
-    col<kCount<VFS_FSYNC>>("fsyncs", "FSYNCS", -8, "fsync and fdatasync in the interval",
+    col<kCount<VFS_FSYNC>>("fsyncs", "FSYNCS", -8, "Calls of fsync and fdatasync in the interval",
                            kJsonOnly),
     col<kCount<VFS_OPEN>>("opens", "OPENS", -8, "Opens in the interval", kJsonOnly),
     col<kCount<VFS_CREATE>>("creates", "CREATES", -8, "Files created in the interval", kJsonOnly),
     col<kCount<VFS_UNLINK>>("unlinks", "UNLINKS", -8, "Files unlinked in the interval", kJsonOnly),
-    col<kCount<VFS_MKDIR>>("mkdirs", "MKDIRS", -8, "Directories made in the interval", kJsonOnly),
+    col<kCount<VFS_MKDIR>>("mkdirs", "MKDIRS", -8, "Directories created in the interval",
+                           kJsonOnly),
     col<kCount<VFS_RMDIR>>("rmdirs", "RMDIRS", -8, "Directories removed in the interval",
                            kJsonOnly),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr std::string_view kReadBlind =
@@ -112,29 +119,22 @@ constexpr Need kNeeds[] = {
     {"rmdir", {rung<&Progs::fentry_rmdir>("fentry"), rung<&Progs::kprobe_rmdir>("kprobe")}},
 };
 
-// do_dentry_open() is none of them: whether an open has created is not known without looking.
+// Not do_dentry_open(): nobody knows whether an open has created without looking. Nor what makes
+// and removes names: only the program knows whether overlayfs did it in a layer.
 constexpr CountedCall kCalls[] = {
-    {"vfs_read", VFS_READ},
-    {"vfs_readv", VFS_READ},
-    {"vfs_write", VFS_WRITE},
-    {"vfs_writev", VFS_WRITE},
-    {"do_fsync", VFS_FSYNC},
-    {SYSCALL "fsync", VFS_FSYNC},
+    {"vfs_read", VFS_READ},           {"vfs_readv", VFS_READ}, {"vfs_write", VFS_WRITE},
+    {"vfs_writev", VFS_WRITE},        {"do_fsync", VFS_FSYNC}, {SYSCALL "fsync", VFS_FSYNC},
     {SYSCALL "fdatasync", VFS_FSYNC},
-    {"vfs_create", VFS_CREATE},
-    {"security_inode_unlink", VFS_UNLINK},
-    {"security_inode_mkdir", VFS_MKDIR},
-    {"security_inode_rmdir", VFS_RMDIR},
 };
 
 constexpr Counters<vfsstat_bpf, Options> kTool{
     .about = {.name = "vfsstat",
               .area = "file",
               .summary = "Count common calls of the virtual file system",
-              .details =
-                  "One line an interval with the calls a second: reads, writes, syncs, opens, "
-                  "and files and directories made and removed.",
+              .details = "Prints one line per interval with the rates of reads, writes, syncs and "
+                         "opens, and of files and directories created and removed.",
               .examples = kExamples},
+    .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,

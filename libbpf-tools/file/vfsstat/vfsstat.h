@@ -12,3 +12,7 @@ enum vfs_call {
 	VFS_MKDIR,
 	VFS_RMDIR,
 };
+
+struct vfsstat_config {
+	bool layers; /* what overlayfs does in its layers too */
+};

@@ -101,12 +101,11 @@ static __always_inline int vector_leave(enum hardirq_vector vector)
 	return 0;
 }
 
+/* Raw: no argument is read, and a raw tracepoint is there on every kernel that has the event. */
+SEC("raw_tp/irq_handler_entry")
+int entry_raw_tp(void *ctx) { return entry(); }
+
 #define PROGRAMS(kind, typed)                                                           \
-	SEC(#kind "/irq_handler_entry")                                                 \
-	int entry_##kind(void *ctx)                                                     \
-	{                                                                               \
-		return entry();                                                         \
-	}                                                                               \
 	SEC(#kind "/irq_handler_exit")                                                  \
 	int BPF_PROG(exit_##kind, int irq, struct irqaction *action, int ret)           \
 	{                                                                               \
@@ -116,7 +115,6 @@ static __always_inline int vector_leave(enum hardirq_vector vector)
 PROGRAMS(tp_btf, true)
 PROGRAMS(raw_tp, false)
 
-/* Raw: no argument is read, and a raw tracepoint is there on every kernel that has the event. */
 #define VECTOR(number, prefix, event)                  \
 	SEC("raw_tp/" #event "_entry")                 \
 	int prefix##_entry(void *ctx)                  \

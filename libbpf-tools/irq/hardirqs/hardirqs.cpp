@@ -16,30 +16,30 @@ struct Options : HandlerOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"hardirqs", "Time in each interrupt handler, until Ctrl-C"},
-    {"hardirqs -C 1 10", "How often they run, each second"},
-    {"hardirqs --vectors --per-cpu 5", "Timer and inter-processor interrupts too, for each CPU"},
-    {"hardirqs -d 10 1 --json", "Histograms of ten seconds, as JSON"},
+    {"hardirqs", "Sum the time of each interrupt handler until Ctrl-C"},
+    {"hardirqs -C 1 10", "Count runs without measuring times, every second"},
+    {"hardirqs --vectors --per-cpu 5", "Include timer and inter-processor interrupts, by CPU"},
+    {"hardirqs -d 10 1 --json", "Print histograms of ten seconds, as JSON"},
 };
 
 constexpr Option kOptions[] = {
     handler_option::timestamp,
     handler_option::nanoseconds,
     handler_option::dist,
-    handler_option::events,
+    also_named("count", handler_option::events),
     handler_option::cpu,
     handler_option::per_cpu,
-    flag<&Options::vectors>(0, "vectors", "Interrupts without a driver too: timer, IPIs"),
+    flag<&Options::vectors>(0, "vectors", "Include interrupts without a driver: timer, IPIs"),
 };
 
 constexpr Letter kLetters[] = {{'s', "cpu"}}; // of libbpf-tools, for which -c is a cgroup
 
 constexpr Column kColumns[] = {
     col<[](const HandlerRow& r) { return Value(std::string_view(r.name)); }>(
-        "hardirq", "HARDIRQ", 26, "Name of the interrupt's handler"),
+        "hardirq", "HARDIRQ", 26, "Name of the interrupt handler"),
     handler_column::cpu,
     col<[](const HandlerRow& r) { return r.irq ? Value(*r.irq) : Value(Absent{}); }>(
-        "irq", "IRQ", -5, "Number of the interrupt", kJsonOnly),
+        "irq", "IRQ", -5, "Interrupt number", kJsonOnly),
     handler_column::total_us,
     handler_column::total_ns,
     handler_column::count,
@@ -51,9 +51,7 @@ constexpr Column kColumns[] = {
 constexpr Need kNeeds[] = {
     {"interrupt handlers as they end",
      {rung<&Progs::exit_tp_btf>("tp_btf"), rung<&Progs::exit_raw_tp>("raw_tp")}},
-    {"interrupt handlers as they begin",
-     {rung<&Progs::entry_tp_btf>("tp_btf"), rung<&Progs::entry_raw_tp>("raw_tp")},
-     "!events"},
+    {"interrupt handlers as they begin", {rung<&Progs::entry_raw_tp>("raw_tp")}, "!events"},
     {"timer and rescheduling interrupts",
      {rung<&Progs::timer_exit, &Progs::timer_entry, &Progs::resched_exit, &Progs::resched_entry>(
          "raw_tp")},
@@ -70,14 +68,14 @@ constexpr Table<hardirqs_bpf, Options, HandlerRow> kTool{
     .about = {.name = "hardirqs",
               .area = "irq",
               .summary = "Show the time that interrupt handlers take",
-              .details = "One line for each handler of a device's interrupts that ran: the time it "
-                         "took altogether, how often it ran, and the longest run.",
+              .details = "Prints one line for each handler of device interrupts: the total time, "
+                         "the number of runs, and the longest run.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = [](Session& session, Options& o) { check_handlers(session, o); },
+    .prepare = [](Options& o, Session& session) { check_handlers(session, o); },
     .setup =
         [](hardirqs_bpf& s, Options& o, const Session&) {
             setup_handlers(s, o);

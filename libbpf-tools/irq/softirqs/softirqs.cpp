@@ -12,15 +12,21 @@ using namespace corebox;
 using Progs = decltype(softirqs_bpf::progs);
 
 constexpr Example kExamples[] = {
-    {"softirqs", "Time in each kind of softirq, until Ctrl-C"},
-    {"softirqs -N 1 10", "In nanoseconds, ten times a second apart"},
-    {"softirqs -d -c 0 10", "Histograms of CPU 0, every ten seconds"},
-    {"softirqs --per-cpu --json 1", "Each CPU for itself, as JSON"},
+    {"softirqs", "Sum the time of each kind of softirq until Ctrl-C"},
+    {"softirqs -N 1 10", "Print nanoseconds, ten times, every second"},
+    {"softirqs -d -c 0 10", "Print histograms of CPU 0, every ten seconds"},
+    {"softirqs --per-cpu --json 1", "Print each CPU separately, as JSON"},
 };
 
 constexpr Option kOptions[] = {
-    handler_option::timestamp, handler_option::nanoseconds, handler_option::dist,
-    handler_option::events,    handler_option::cpu,         handler_option::per_cpu,
+    handler_option::timestamp,
+    handler_option::nanoseconds,
+    handler_option::dist,
+    handler_option::events,
+    // libbpf-tools' -C; the letter is Python's.
+    show(0, "count", "Print counts and times (default)"),
+    handler_option::cpu,
+    handler_option::per_cpu,
 };
 
 constexpr Column kColumns[] = {
@@ -47,13 +53,13 @@ constexpr Table<softirqs_bpf, HandlerOptions, HandlerRow> kTool{
     .about = {.name = "softirqs",
               .area = "irq",
               .summary = "Show the time that softirqs take",
-              .details = "One line for each kind of softirq that ran: the time its handler took "
-                         "altogether, how often it ran, and the longest run.",
+              .details = "Prints one line for each kind of softirq: the total time of its handler, "
+                         "the number of runs, and the longest run.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
-    .check = [](Session& session, HandlerOptions& o) { check_handlers(session, o); },
+    .prepare = [](HandlerOptions& o, Session& session) { check_handlers(session, o); },
     .setup = [](softirqs_bpf& s, HandlerOptions& o, const Session&) { setup_handlers(s, o); },
     .fill =
         [](softirqs_bpf& s, HandlerOptions& o) {

@@ -24,18 +24,18 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"softirqslower", "Softirqs that wait or run longer than 10 ms"},
-    {"softirqslower 100 -c 1", "Longer than 100 us, on CPU 1"},
-    {"softirqslower 0 --json", "Every one, as JSON"},
+    {"softirqslower", "Trace softirqs that wait or run 10 ms or longer"},
+    {"softirqslower 100 -c 1", "Trace softirqs of 100 us or longer on CPU 1"},
+    {"softirqslower 0 --json", "Trace every softirq, as JSON"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::cpu>('c', "cpu", "CPU", "Only this CPU", {0, 1 << 16}),
+    opt<&Options::cpu>('c', "cpu", "CPU", "Trace only this CPU", {0, 1 << 16}),
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::min_us>(0, "min-us", "MIN_US",
-                          "Only what took at least this many microseconds (default 10000; 0: all)",
+                          "Shortest time in microseconds (default: 10000; 0: all)",
                           {0, 3'600'000'000}),
 };
 
@@ -43,20 +43,22 @@ constexpr std::string_view kStages[] = {"irq(hard) to softirq", "softirq runtime
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.e.time_ns}; }>("time_ns", "TIME", 8,
-                                                            "Time of the stage's end"),
+                                                            "Time when the stage ended"),
     col<[](const Row& r) { return Value(Trusted{kStages[r.e.stage & 1]}); }>(
-        "stage", "STAGE", 20, "What took long: the wait for its begin, or its run"),
+        "stage", "STAGE", 20, "Stage that took long: the wait for its start, or its run"),
     col<[](const Row& r) { return Value(Trusted{r.softirq}); }>("softirq", "SOFTIRQ", 8,
                                                                 "Kind of softirq"),
     col<[](const Row& r) { return r.e.lat_ns / 1000; }>("lat_us", "LAT(us)", -13,
-                                                        "How long, in microseconds"),
+                                                        "Duration in microseconds"),
     col<[](const Row& r) { return r.e.lat_ns; }>("lat_ns", "LAT(ns)", -13,
-                                                 "How long, in nanoseconds", kJsonOnly),
+                                                 "Duration in nanoseconds", kJsonOnly),
     col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", -4, "CPU"),
-    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", -7, "Its process ID", kJsonOnly),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", -7, "Its thread ID", kJsonOnly),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", -7, "Process ID of this thread",
+                                              kJsonOnly),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", -7, "Thread ID of this thread",
+                                              kJsonOnly),
     col<[](const Row& r) -> Value { return r.e.comm; }>(
-        "comm", "COMM", 16, "The thread that was interrupted, or ksoftirqd"),
+        "comm", "COMM", 16, "Command name of the interrupted thread, or ksoftirqd"),
 };
 
 // Ends before begins before raises: of a raise that is seen, the begin has to be seen too, or it
@@ -94,8 +96,8 @@ constexpr Stream<softirqslower_bpf, Options, Row> kTool{
     .about = {.name = "softirqslower",
               .area = "irq",
               .summary = "Trace softirqs that wait or run long",
-              .details = "One line for each softirq that waited for its begin, or ran, at least "
-                         "MIN_US microseconds.",
+              .details = "Prints a line for each softirq that waited to start, or ran, for at "
+                         "least MIN_US microseconds.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

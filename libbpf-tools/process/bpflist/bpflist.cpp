@@ -37,48 +37,52 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"bpflist", "Which processes hold BPF programs, maps and links"},
-    {"bpflist -vv", "Also what they probe"},
-    {"bpflist --progs", "Every program of the system, where it is attached, and who holds it"},
+    {"bpflist", "List the processes that hold BPF programs, maps and links"},
+    {"bpflist -vv", "List their probes too"},
+    {"bpflist --progs", "List all BPF programs, where they are attached, and who holds them"},
 };
 
 constexpr Option kOptions[] = {
     {.key = 'v',
      .name = "probes",
      .arg = {},
-     .help = "Count kprobes, uprobes and tracepoints with BPF programs too; twice: list them",
+     .help = "Count probes of BPF programs too; twice: list them",
      .apply = [](void* options, std::string_view, const Range&) -> std::string {
          static_cast<Options*>(options)->level++;
          return {};
-     }},
-    flag<&Options::progs>(0, "progs", "A line for each BPF program instead"),
-    opt<&Options::pid>('p', "pid", "PID", "Only what this process holds", kPositive, {}, "pid"),
+     },
+     .alias = "verbosity"},
+    flag<&Options::progs>(0, "progs", "Print one line per BPF program instead"),
+    opt<&Options::pid>('p', "pid", "PID", "Show only what this process holds", kPositive, {},
+                       "pid"),
 };
 
 constexpr Column kColumns[] = {
     col<&Row::pid>("pid", "PID", 6, "Process ID"),
     col<&Row::comm>("comm", "COMM", 16, "Command name of the process"),
-    col<&Row::type>("type", "TYPE", 10,
-                    "prog, map, link, btf ..., with -v kprobe, uprobe, tracepoint, perf_event"),
-    col<&Row::count>("count", "COUNT", -5, "Descriptors"),
-    col<[](const Row& r) { return Row::list(r.probes); }>("probes", "PROBES", 0,
-                                                          "What is probed, with -v", kJsonOnly),
-    col<[](const Row& r) { return r.program->id; }>("id", "ID", 5, "Number of the program",
+    col<&Row::type>(
+        "type", "TYPE", 10,
+        "prog, map, link, btf, ..., and with -v kprobe, uprobe, tracepoint, perf_event"),
+    col<&Row::count>("count", "COUNT", -5, "Number of descriptors"),
+    col<[](const Row& r) { return Row::list(r.probes); }>(
+        "probes", "PROBES", 0, "Probed functions and tracepoints, with -v", kJsonOnly),
+    col<[](const Row& r) { return r.program->id; }>("id", "ID", 5, "ID of the program",
                                                     with("progs")),
     col<[](const Row& r) { return Value(std::string_view(r.program->type)); }>(
-        "prog_type", "TYPE", 14, "Its type", with("progs")),
+        "prog_type", "TYPE", 14, "Type of the program", with("progs")),
     col<[](const Row& r) { return Value(std::string_view(r.program->name)); }>(
-        "name", "NAME", 15, "Its name", with("progs")),
+        "name", "NAME", 15, "Name of the program", with("progs")),
     col<[](const Row& r) { return r.stat(r.program->run_count); }>(
-        "run_cnt", "RUNS", -9, "Runs, if kernel.bpf_stats_enabled is on", with("progs")),
+        "run_cnt", "RUNS", -9, "Number of runs, if kernel.bpf_stats_enabled is on", with("progs")),
     col<[](const Row& r) { return r.stat(r.program->run_time_ns); }>(
-        "run_time_ns", "TIME (ns)", -12, "Time of those runs", with("progs")),
+        "run_time_ns", "TIME (ns)", -12, "Total time of these runs", with("progs")),
     col<[](const Row& r) { return r.program->memlock; }>("memlock_bytes", "MEMORY", -8,
-                                                         "Bytes of memory", with("progs")),
+                                                         "Memory in bytes", with("progs")),
     col<[](const Row& r) { return Row::list(r.attached); }>(
-        "attached", "ATTACHED", 30, "To what it is attached", with("progs")),
+        "attached", "ATTACHED", 30, "Where the program is attached", with("progs")),
     col<[](const Row& r) { return Row::list(r.owner_views); }>(
-        "holders", "HELD BY", 24, "comm(PID) of processes that hold it or its link", with("progs")),
+        "holders", "HELD BY", 24, "Processes that hold the program or its link, as comm(PID)",
+        with("progs")),
     col<[](const Row& r) { return Row::list(r.pinned); }>("pinned", "PINNED", 0,
                                                           "Paths in /sys/fs/bpf", with("progs")),
 };
@@ -152,13 +156,13 @@ void list_programs(const std::vector<BpfUser>& users, const Options& o, const Pr
 constexpr Listing<Options, Row> kTool{
     .about = {.name = "bpflist",
               .area = "process",
-              .summary = "List who uses BPF now",
-              .details = "One line for each process and type of BPF object that it holds, or with "
-                         "--progs one for each program. Attaches nothing.",
+              .summary = "List the processes that use BPF",
+              .details = "Prints one line for each process and type of BPF object that it holds, "
+                         "or with --progs one line per program. It attaches no probes.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (session.columns.empty())
                 session.columns = o.progs ? "id,prog_type,name,run_cnt,run_time_ns,memlock_bytes,"
@@ -176,12 +180,12 @@ constexpr Listing<Options, Row> kTool{
     .list =
         [](const Options& o, const Session& session, const Print& print) {
             if (o.pid && ::access(cat("/proc/", o.pid).c_str(), F_OK) != 0)
-                fail(cat("no process with ID ", o.pid, " in this PID namespace"), 0);
+                fail(cat("no process has the ID ", o.pid, " in this PID namespace"), 0);
             std::size_t closed = 0;
             std::vector<BpfUser> users = bpf_users(closed);
             if (closed)
                 say(session.tool,
-                    cat(closed, " processes could not be looked into: needs CAP_SYS_PTRACE"));
+                    cat(closed, " processes cannot be inspected; this requires CAP_SYS_PTRACE"));
             if (o.progs)
                 return list_programs(users, o, print);
             std::erase_if(users, [&](const BpfUser& user) { return o.pid && user.pid != o.pid; });

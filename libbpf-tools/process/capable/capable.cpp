@@ -72,7 +72,7 @@ std::string cap_bits(std::string_view text, std::uint64_t& bits)
                             ? to_number<std::uint32_t>(text)
                             : std::optional<std::uint32_t>(found - std::begin(kNames));
     if (!number || *number > 63)
-        return "the name or the number of a capability";
+        return "the name or number of a capability";
     bits |= 1ull << *number;
     return {};
 }
@@ -110,30 +110,26 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"capable", "Which capabilities are asked for, by whom"},
-    {"capable --deny", "Only what was denied: why does this fail?"},
-    {"capable --unique -- nginx", "What a service needs, each capability once"},
-    {"capable -K -U --cap sys_admin", "From where CAP_SYS_ADMIN is asked for"},
+    {"capable", "Trace which processes use which capabilities"},
+    {"capable --deny", "Trace only denied checks, to find why something fails"},
+    {"capable --unique -- nginx", "List the capabilities that a service needs, each once"},
+    {"capable -K -U --cap sys_admin", "Show the code that causes checks of CAP_SYS_ADMIN"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::all>('v', "non-audit", "Checks that are not audited too"),
-    flag<&Options::deny>(0, "deny", "Only checks that were denied"),
-    opt<&Options::wanted>(0, "cap", "NAME,...", "Only these capabilities"),
-    flag<&Options::kernel_stack>('K', "kernel-stack", "Kernel stack of each check"),
-    flag<&Options::user_stack>('U', "user-stack", "User stack of each check"),
-    show('x', "extra", "Thread ID, and whether the check is for a set*id call", "extra-fields"),
-    flag<&Options::unique>(0, "unique",
-                           "Only the first of checks that are alike: process, capability, result "
-                           "and stacks"),
+    flag<&Options::all>('v', "non-audit", "Include checks that are not audited"),
+    flag<&Options::deny>(0, "deny", "Trace only denied checks"),
+    opt<&Options::wanted>(0, "cap", "NAME,...", "Trace only these capabilities"),
+    flag<&Options::kernel_stack>('K', "kernel-stack", "Print the kernel stack of each check"),
+    flag<&Options::user_stack>('U', "user-stack", "Print the user stack of each check"),
+    show('x', "extra", "Print thread ID, and if a set*id call caused it", "extra-fields"),
+    flag<&Options::unique>(0, "unique", "Print only the first of identical checks"),
     choice<&Options::unique_by>('u', "unique-by", "pid|cgroup",
-                                "The same, and what makes them alike beside"),
+                                "Print only the first for each process or cgroup"),
     opt<&Options::depth>(0, "perf-max-stack-depth", "FRAMES",
-                         "Frames of a stack, counted from its leaf (127)", {1, EVENT_STACK_DEPTH}),
+                         "Limit the frames of a stack (default: 127)", {1, EVENT_STACK_DEPTH}),
     opt<&Options::storage>(0, "stack-storage-size", "STACKS",
-                           "Taken for the sake of scripts, without effect: a stack comes with its "
-                           "event",
-                           {1, 1 << 22}),
+                           "Accept this option of BCC, which has no effect", {1, 1 << 22}),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'c', "cgroup"}};
@@ -153,15 +149,15 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) {
         const auto cap = std::uint32_t(r.event->cap);
         return cap < std::size(kNames) ? Value(Trusted{kNames[cap]}) : Value(Absent{"?"});
-    }>("name", "NAME", 20, "Its name"),
+    }>("name", "NAME", 20, "Name of the capability"),
     col<[](const Row& r) { return r.opt(!(r.event->opts & CAP_OPT_NOAUDIT)); }>(
-        "audit", "AUDIT", 6, "1: the check goes to the audit log, ? where that is not known"),
+        "audit", "AUDIT", 6, "1 if the check goes to the audit log, ? if not known"),
     col<[](const Row& r) { return Trusted{r.event->ret ? "deny" : "allow"}; }>("verdict", "VERDICT",
                                                                                7, "allow or deny"),
     col<[](const Row& r) { return r.opt(r.event->opts & CAP_OPT_INSETID); }>(
-        "insetid", "INSETID", 7, "1: the check is for a set*id call", with("extra")),
+        "insetid", "INSETID", 7, "1 if a set*id call causes the check", with("extra")),
     col<[](const Row& r) { return r.event->user_ns; }>(
-        "user_ns", "USERNS", 10, "User namespace in which it was asked for (its inode)", kJsonOnly),
+        "user_ns", "USERNS", 10, "User namespace of the check (inode number)", kJsonOnly),
     col<[](const Row& r) { return r.event->cgroup; }>("cgroup_id", "CGROUP", 10,
                                                       "cgroup (v2) of the process", kJsonOnly),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
@@ -206,7 +202,8 @@ std::string likeness(const Row& row, const Options& o)
 bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     row.event = static_cast<const capable_event*>(record);
-    row.stacks.take(row.event->stacks, size - offsetof(capable_event, stacks), row.event->task.pid);
+    row.stacks.take({static_cast<const std::byte*>(record), size}, offsetof(capable_event, stacks),
+                    row.event->task.pid);
     if (row.shown.size() >= Row::kMostShown)
         row.shown.clear();
     return !o.unique || row.shown.insert(likeness(row, o)).second;
@@ -214,7 +211,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 
 bool mirror(Output& output, const void* row, const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     if (session.format != Format::text || (!o.kernel_stack && !o.user_stack))
         return false;
     if (!row) {
@@ -230,9 +227,11 @@ constexpr Stream<capable_bpf, Options, Row> kTool{
     .about = {.name = "capable",
               .area = "process",
               .summary = "Trace checks of capabilities",
-              .details = "One line for each time the kernel asks whether a task has a capability, "
-                         "with the answer. Checks that are not audited are not shown without -v: "
-                         "the kernel makes them only to choose between two ways.",
+              .details =
+                  "Prints a line each time the kernel checks whether a task has a capability, with "
+                  "the result. Checks that are not audited appear only with -v: the kernel makes "
+                  "them to choose between two ways. --unique compares process, capability, result "
+                  "and stacks; --unique-by also sets what it compares.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
@@ -256,6 +255,11 @@ constexpr Stream<capable_bpf, Options, Row> kTool{
     .decode = decode,
     .mirror = mirror,
     .also = Shared::symbols,
+    .attached =
+        [](const Options& o, const Session& session) {
+            if (o.kernel_stack)
+                say_hidden_names(session);
+        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -68,7 +68,7 @@ static __always_inline __u32 end_of_paths(struct exec_event *e, long n)
 /* A record of its own size in the ring: false where that has no room. */
 static __always_inline bool output_big(struct exec_event *e, __u32 at, __u64 start, __u64 len)
 {
-	struct exec_big_event *big = bpf_ringbuf_reserve(&cb_events, sizeof(*big), 0);
+	struct exec_big_event *big = event_reserve(sizeof(*big));
 
 	if (!big)
 		return false;
@@ -113,7 +113,7 @@ static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm
 	start = BPF_CORE_READ(mm, arg_start);
 	len = BPF_CORE_READ(mm, arg_end) - start;
 	if (len > EXEC_ARGS_LEN) {
-		if (!cb_event.perf && output_big(e, at, start, len))
+		if (output_big(e, at, start, len))
 			return 0;
 		len = EXEC_ARGS_LEN;
 		e->cut = 1;
@@ -127,12 +127,7 @@ static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(exec_tp_btf, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
-{
-	return started(ctx, old_pid, bprm);
-}
-
+/* Raw: what it reads takes helpers anyway, so it is the same program with and without BTF. */
 SEC("raw_tp/sched_process_exec")
 int exec_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {

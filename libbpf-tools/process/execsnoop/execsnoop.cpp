@@ -61,23 +61,23 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"execsnoop -x", "Every exec, failed ones too"},
-    {"execsnoop -n '^(cc1|as|ld)$' -- make", "Compilers run by make, with all their arguments"},
-    {"execsnoop -l '/etc/(passwd|shadow)' --json", "Commands that name these files, as JSON"},
+    {"execsnoop -x", "Trace all execs, including failed ones"},
+    {"execsnoop -n '^(cc1|as|ld)$' -- make", "Trace the compilers that make runs"},
+    {"execsnoop -l '/etc/(passwd|shadow)' --json", "Trace commands that name these files, as JSON"},
 };
 
 constexpr Option kOptions[] = {
-    show('T', "time", "Time of day"),
-    show('t', "timestamp", "Time since the first event in seconds"),
-    show('x', "fails", "Failed execs too"),
+    show('T', "time", "Print the time of day"),
+    show('t', "timestamp", "Print seconds since the first event"),
+    show('x', "fails", "Include failed execs"),
     flag<&Options::quote>('q', "quote", "Quote each argument"),
-    opt<&Options::name>('n', "name", "REGEX", "Only commands whose name matches"),
-    opt<&Options::line>('l', "line", "REGEX", "Only where file name and arguments match"),
+    opt<&Options::name>('n', "name", "REGEX", "Trace only commands whose name matches"),
+    opt<&Options::line>('l', "line", "REGEX", "Trace only matching file names and arguments"),
     show('U', "print-uid", "Print the user ID"),
     show('C', "print-cpu", "Print the CPU"),
     show('M', "print-pcomm", "Print the parent's command name"),
     flag<&Options::cwd>(0, "cwd", "Print the working directory"),
-    opt<&Options::max_args>(0, "max-args", "N", "Print at most N arguments, the file name included",
+    opt<&Options::max_args>(0, "max-args", "N", "Print at most N arguments, with the file name",
                             kPositive),
 };
 
@@ -91,34 +91,35 @@ constexpr Column kColumns[] = {
     }>("since_s", "TIME(s)", 8, "Seconds since the first event", with("timestamp")),
     col<[](const Row& r) { return r.event->uid; }>("uid", "UID", 6, "User ID", with("print-uid")),
     col<[](const Row& r) -> Value { return r.event->comm; }>(
-        "comm", "COMM", 16, "Command name; of a failed exec, the caller's"),
+        "comm", "COMM", 16, "Command name; for a failed exec, of the caller"),
     col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID"),
     col<[](const Row& r) -> Value { return r.event->pcomm; }>(
         "pcomm", "PCOMM", 16, "Command name of the parent", with("print-pcomm")),
     col<[](const Row& r) { return r.event->ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
     col<[](const Row& r) { return r.event->cpu; }>("cpu", "CPU", 3, "CPU", with("print-cpu")),
-    col<[](const Row& r) { return r.event->ret; }>("ret", "RET", 3, "0, or the negative errno"),
+    col<[](const Row& r) { return r.event->ret; }>("ret", "RET", 3,
+                                                   "0 on success, or the negative errno"),
     col<[](const Row& r) { return Errno{-r.event->ret}; }>("error", "ERROR", 8, "Name of the errno",
                                                            kJsonOnly),
-    col<[](const Row& r) { return std::string_view(r.filename); }>(
-        "filename", "FILENAME", 32, "File that was to be executed", kJsonOnly),
+    col<[](const Row& r) { return std::string_view(r.filename); }>("filename", "FILENAME", 32,
+                                                                   "File to execute", kJsonOnly),
     col<[](const Row& r) { return std::string_view(r.cwd); }>("cwd", "CWD", 24, "Working directory",
                                                               costly("cwd")),
     col<[](const Row& r) {
         return List{r.argv.data(), r.argv.size(), List::Join::blank};
-    }>("argv", "ARGV", 32, "Arguments of the process, those of an interpreter included", kJsonOnly),
-    col<[](const Row& r) { return r.more; }>("truncated", "CUT", 3,
-                                             "Whether there were more arguments", kJsonOnly),
+    }>("argv", "ARGV", 32, "Arguments of the process, including those of an interpreter",
+       kJsonOnly),
+    col<[](const Row& r) { return r.more; }>("truncated", "CUT", 3, "Whether arguments were cut",
+                                             kJsonOnly),
     col<[](const Row& r) {
         return List{r.args.data(), r.args.size(), r.join, r.more};
-    }>("args", "ARGS", 0, "File name and arguments; ... if there were more"),
+    }>("args", "ARGS", 0, "File name and arguments; ... if arguments were cut"),
 };
 
 constexpr std::string_view kNoCaller = "failed execs of 32-bit programs and of the kernel itself";
 
 constexpr Need kNeeds[] = {
-    {"programs as they start",
-     {rung<&Progs::exec_tp_btf>("tp_btf"), rung<&Progs::exec_raw_tp>("raw_tp")}},
+    {"programs as they start", {rung<&Progs::exec_raw_tp>("raw_tp")}},
     {"failed execve calls",
      {rung<&Progs::execve_fexit>("fexit", kNoCaller),
       rung<&Progs::enter_execve, &Progs::leave_execve>("tracepoint", kNoCaller)},
@@ -194,8 +195,8 @@ constexpr Stream<execsnoop_bpf, Options, Row> kTool{
     .about = {.name = "execsnoop",
               .area = "process",
               .summary = "Trace new programs with their arguments",
-              .details = "One line for each execve(2) and execveat(2) that succeeded, with -x also "
-                         "for those that failed.",
+              .details = "Prints one line for each successful execve(2) and execveat(2). With -x, "
+                         "failed calls are included.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
-#include "../task_fields.bpf.h"
 #include "exitsnoop.h"
 
 #define SIGNAL_GROUP_EXIT 4 /* linux/sched/signal.h, v5.10 to v7.2 */
@@ -41,18 +40,15 @@ static __noinline bool process_ends(struct task_struct *leader, int threads)
 	return err != -EEXIST;
 }
 
-/* A member of what a tracepoint's argument leads to: without a helper where the kernel lets. */
-#define READ(typed, from, member) (typed ? from->member : BPF_CORE_READ(from, member))
-
 static __always_inline int task_ends(void *ctx, struct task_struct *task, bool typed)
 {
-	struct signal_struct *signal = READ(typed, task, signal);
-	struct task_struct *leader = READ(typed, task, group_leader), *whose = task, *parent;
+	struct signal_struct *signal = READ_FIELD(typed, task, signal);
+	struct task_struct *leader = READ_FIELD(typed, task, group_leader), *whose = task, *parent;
 	struct exit_event e = {};
-	int threads = READ(typed, signal, nr_threads);
+	int threads = READ_FIELD(typed, signal, nr_threads);
 	__u64 ids;
 
-	e.last = READ(typed, signal, live.counter) == 0;
+	e.last = READ_FIELD(typed, signal, live.counter) == 0;
 	if (e.last && (threads > 1 || several) && !process_ends(leader, threads))
 		e.last = 0;
 	if (!cfg.per_thread) {
@@ -62,11 +58,11 @@ static __always_inline int task_ends(void *ctx, struct task_struct *task, bool t
 	}
 	if (!filter_current())
 		return 0;
-	e.status = READ(typed, task, exit_code);
+	e.status = READ_FIELD(typed, task, exit_code);
 	if (e.last)
-		e.status = READ(typed, signal, flags) & SIGNAL_GROUP_EXIT ?
-				   READ(typed, signal, group_exit_code) :
-				   READ(typed, leader, exit_code);
+		e.status = READ_FIELD(typed, signal, flags) & SIGNAL_GROUP_EXIT ?
+				   READ_FIELD(typed, signal, group_exit_code) :
+				   READ_FIELD(typed, leader, exit_code);
 	if (!asked_for(!cfg.failed || e.status))
 		return 0;
 	ids = current_ids();
@@ -75,9 +71,9 @@ static __always_inline int task_ends(void *ctx, struct task_struct *task, bool t
 	e.task.tid = ids;
 	e.task.uid = bpf_get_current_uid_gid();
 	comm_of(whose, e.task.comm, typed);
-	parent = READ(typed, task, real_parent);
+	parent = READ_FIELD(typed, task, real_parent);
 	e.ppid = ids_of(parent, typed) >> 32;
-	e.age_ns = e.task.time_ns - READ(typed, whose, start_time);
+	e.age_ns = e.task.time_ns - READ_FIELD(typed, whose, start_time);
 	event_output(ctx, &e, sizeof(e));
 	return 0;
 }

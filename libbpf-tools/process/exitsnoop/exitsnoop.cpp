@@ -35,17 +35,16 @@ struct Row : exit_event {
 };
 
 constexpr Example kExamples[] = {
-    {"exitsnoop -x", "Every process that fails or is killed"},
-    {"exitsnoop -T -p 181", "The threads of process 181, until it ends"},
-    {"exitsnoop -t -- make", "What make runs, with the time of each end"},
+    {"exitsnoop -x", "Trace every process that fails or is killed"},
+    {"exitsnoop -T -p 181", "Trace the threads of process 181 until it ends"},
+    {"exitsnoop -t -- make", "Trace the processes that make runs, with times"},
 };
 
 constexpr Option kOptions[] = {
-    show('t', "timestamp", "Time of day, in milliseconds"),
-    opt_maybe<&Options::label>(0, "label", "TEXT",
-                               "A column that says TEXT in each line (\"exit\" if there is none)"),
-    flag<&Options::failed>('x', "failed", "Only where the status is not 0"),
-    flag<&Options::per_thread>('T', "per-thread", "A line for each thread", "threaded"),
+    show('t', "timestamp", "Print the time of day with milliseconds"),
+    opt_maybe<&Options::label>(0, "label", "TEXT", "Add a column with TEXT (default: \"exit\")"),
+    flag<&Options::failed>('x', "failed", "Trace only failures: a status other than 0"),
+    flag<&Options::per_thread>('T', "per-thread", "Print a line for each thread", "threaded"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
@@ -53,33 +52,33 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return WallTime{r.task.time_ns, 3};
-    }>("time_ns", "TIME", 12, "Time of the end", with("timestamp|utc")),
-    col<&Row::label>("label", "LABEL", 8, "What --label said", costly("label")),
+    }>("time_ns", "TIME-ZONE", 12, "Time when it ended", with("timestamp|utc")),
+    col<&Row::label>("label", "LABEL", 8, "Text of --label", costly("label")),
     col<[](const Row& r) -> Value { return r.task.comm; }>(
-        "pcomm", "PCOMM", 16, "Command name of the process; with -T, of the thread"),
+        "pcomm", "PCOMM", 16, "Command name of the process, or of the thread with -T"),
     col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID"),
     col<[](const Row& r) { return r.ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
     col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7,
-                                                 "Thread ID; of a process, its last thread's"),
+                                                 "Thread ID; for a process, of its last thread"),
     col<[](const Row& r) {
         return Fixed{r.age_ns / 10'000'000, 2};
-    }>("age_s", "AGE(s)", -8, "Seconds since it was created"),
+    }>("age_s", "AGE(s)", -8, "Age in seconds"),
     col<[](const Row& r) { return r.age_ns; }>("age_ns", "AGE(ns)", -14, "The same in nanoseconds",
                                                kJsonOnly),
     col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
     col<[](const Row& r) { return r.last != 0; }>("process_end", "LAST", 5,
                                                   "Whether the process ends", kJsonOnly),
     col<[](const Row& r) -> Value { return r.signal() ? Value() : Value(r.code()); }>(
-        "code", "CODE", 4, "What it gave to exit(2); null if a signal ended it", kJsonOnly),
+        "code", "CODE", 4, "Argument of exit(2); null if a signal ended it", kJsonOnly),
     col<[](const Row& r) -> Value { return r.signal() ? Value(r.signal()) : Value(); }>(
         "signal", "SIG", 4, "Number of the signal that ended it, or null", kJsonOnly),
     col<[](const Row& r) -> Value {
         return r.signal() ? Value(Trusted{signal_name(r.signal())}) : Value();
-    }>("signal_name", "SIGNAL", 8, "Its name without SIG", kJsonOnly),
-    col<[](const Row& r) { return r.core(); }>("core_dumped", "CORE", 5,
-                                               "Whether it left a core dump", kJsonOnly),
+    }>("signal_name", "SIGNAL", 8, "Name of the signal without SIG", kJsonOnly),
+    col<[](const Row& r) { return r.core(); }>("core_dumped", "CORE", 5, "Whether it dumped core",
+                                               kJsonOnly),
     col<[](const Row& r) -> Value { return Trusted{r.how}; }>(
-        "exit_code", "EXIT_CODE", 0, "0, or how it failed: its code, or the signal"),
+        "exit_code", "EXIT_CODE", 0, "0, or the exit code, or the signal that killed it"),
 };
 
 constexpr Need kNeeds[] = {
@@ -103,9 +102,9 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
 constexpr Stream<exitsnoop_bpf, Options, Row> kTool{
     .about = {.name = "exitsnoop",
               .area = "process",
-              .summary = "Trace the ends of processes, with age and cause",
-              .details = "One line for each process that ends, when its last thread does: how long "
-                         "it lived, and its exit code or the signal that killed it.",
+              .summary = "Trace processes that end, with age and cause",
+              .details = "Prints one line for each process when its last thread ends: how long it "
+                         "lived, and its exit code or the signal that killed it.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -2,24 +2,11 @@
 #include "bpf/counters.bpf.h"
 #include "pidpersec.h"
 
-#define CLONE_THREAD 0x10000 /* linux/sched.h */
-
-static __always_inline int created(__u64 flags)
+/* The running task is the one that creates. Raw: nothing of a task is read. */
+SEC("raw_tp/task_newtask")
+int BPF_PROG(new_raw_tp, struct task_struct *task, unsigned long flags)
 {
 	if (counters_wanted())
 		counters_add(flags & CLONE_THREAD ? NEW_THREAD : NEW_PROCESS, 1);
 	return 0;
-}
-
-/* The running task is the one that creates. */
-SEC("tp_btf/task_newtask")
-int BPF_PROG(new_tp_btf, struct task_struct *task, unsigned long flags)
-{
-	return created(flags);
-}
-
-SEC("raw_tp/task_newtask")
-int BPF_PROG(new_raw_tp, struct task_struct *task, unsigned long flags)
-{
-	return created(flags);
 }

@@ -15,9 +15,10 @@ struct Options {
 std::uint64_t tasks(const CounterRow& r) { return r.count.n[NEW_PROCESS] + r.count.n[NEW_THREAD]; }
 
 constexpr Example kExamples[] = {
-    {"pidpersec", "A line every second"},
-    {"pidpersec 10 6", "Six lines, every 10 seconds"},
-    {"pidpersec --columns time_ns,processes,threads -- make", "Counts of make and its children"},
+    {"pidpersec", "Print a line every second"},
+    {"pidpersec 10 6", "Print six lines, one every 10 seconds"},
+    {"pidpersec --columns time_ns,processes,threads -- make",
+     "Count new tasks of make and its children"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -26,28 +27,26 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                                  "End of the interval"),
     col<[](const CounterRow& r) { return r.per_second(tasks(r)); }>(
-        "tasks_per_s", "PIDs/sec", -8, "New processes and threads a second"),
+        "tasks_per_s", "PIDs/sec", -8, "New processes and threads per second"),
     col<[](const CounterRow& r) { return tasks(r); }>("tasks", "TASKS", -8,
                                                       "New processes and threads"),
     col<[](const CounterRow& r) { return r.count.n[NEW_PROCESS]; }>("processes", "PROCS", -8,
                                                                     "New processes"),
     col<[](const CounterRow& r) { return r.count.n[NEW_THREAD]; }>(
-        "threads", "THREADS", -8, "New threads of processes that were there"),
+        "threads", "THREADS", -8, "New threads of existing processes"),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
-    {.what = "new processes and threads",
-     .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
+    {.what = "new processes and threads", .rungs = {rung<&P::new_raw_tp>("raw_tp")}},
 };
 
 constexpr Counters<pidpersec_bpf, Options> kTool{
     .about = {.name = "pidpersec",
               .area = "process",
               .summary = "Count new processes and threads",
-              .details = "One line an interval with the processes and threads that were created, a "
-                         "second.",
+              .details = "Prints one line per interval with the rate of new processes and threads.",
               .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,

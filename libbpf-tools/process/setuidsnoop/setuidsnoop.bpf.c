@@ -274,12 +274,6 @@ static __always_inline int executed(void *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(exec_tp_btf)
-{
-	return executed(ctx);
-}
-
 SEC("raw_tp/sched_process_exec")
 int exec_raw_tp(void *ctx)
 {

@@ -26,13 +26,18 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"setuidsnoop", "Every change of a user or group ID, and every attempt"},
-    {"setuidsnoop -x", "Attempts that fail"},
-    {"setuidsnoop --json -- su user -c true", "What su does, as JSON"},
+    {"setuidsnoop", "Trace changes of user and group IDs, and failed attempts"},
+    {"setuidsnoop -x", "Trace only failed attempts"},
+    {"setuidsnoop --json -- su user -c true", "Trace what su does, as JSON"},
+};
+
+// The name of BCC's example.
+constexpr Alias kAliases[] = {
+    {"setuid_monitor", {}, "Trace changes of user and group IDs"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::failed>('x', "failed", "Only calls that fail"),
+    flag<&Options::failed>('x', "failed", "Trace only failed calls"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -64,9 +69,9 @@ constexpr Column kColumns[] = {
         return SinceFirst{r.event.task.time_ns, 3};
     }>("since_s", "TIME(s)", 9, "Seconds since the first event"),
     col<[](const Row& r) { return WallTime{r.event.task.time_ns}; }>(
-        "time_ns", "TIME", 8, "Time of the call's return", kJsonOnly),
+        "time_ns", "TIME", 8, "Time when the call returned", kJsonOnly),
     col<[](const Row& r) -> Value { return r.event.task.comm; }>(
-        "comm", "COMM", 16, "Command name; of an exec, the new program's"),
+        "comm", "COMM", 16, "Command name; for an exec, of the new program"),
     col<[](const Row& r) { return r.event.task.pid; }>("pid", "PID", 7, "Process ID"),
     col<[](const Row& r) { return r.event.task.tid; }>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<[](const Row& r) { return r.event.old.user.real; }>("uid", "UID", 7,
@@ -74,27 +79,29 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Trusted{kCalls[r.event.call].name}; }>("call", "CALL", 9,
                                                                          "System call"),
     col<[](const Row& r) -> Value { return Trusted{r.request}; }>(
-        "requested", "REQUEST", 17, "Its arguments as given; -1: leave as it is"),
+        "requested", "REQUEST", 17, "Arguments of the call; -1 means no change"),
     col<[](const Row& r) {
         return gives_old_id(r) ? Value(std::uint32_t(r.event.ret)) : Value(r.event.ret);
-    }>("ret", "RET", 5, "What it returned: 0 or the negative errno; of setfsuid the old ID"),
+    }>("ret", "RET", 5, "Return value: 0 or the negative errno; for setfsuid the old ID"),
     col<[](const Row& r) { return Errno{!gives_old_id(r) && r.event.ret < 0 ? -r.event.ret : 0}; }>(
         "error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<[](const Row& r) { return r.event.failed != 0; }>("failed", "FAILED", 6,
-                                                          "Whether it failed", kJsonOnly),
+                                                          "Whether the call failed", kJsonOnly),
     col<[](const Row& r) -> Value { return Trusted{r.was}; }>(
-        "old", "OLD", 17, "IDs before: real, effective, saved, of file accesses; one if all agree"),
-    col<[](const Row& r) -> Value { return Trusted{r.is}; }>("new", "NEW", 0, "The same after"),
+        "old", "OLD", 17,
+        "IDs before: real, effective, saved, file system; one ID if all are equal"),
+    col<[](const Row& r) -> Value { return Trusted{r.is}; }>("new", "NEW", 0,
+                                                             "The same IDs after the call"),
     col<kId<false, &id_set::real>>("old_real", "OLD_R", 7, "Real ID before", kJsonOnly),
     col<kId<false, &id_set::effective>>("old_effective", "OLD_E", 7, "Effective ID before",
                                         kJsonOnly),
     col<kId<false, &id_set::saved>>("old_saved", "OLD_S", 7, "Saved ID before", kJsonOnly),
-    col<kId<false, &id_set::fs>>("old_fs", "OLD_F", 7, "ID for file accesses before", kJsonOnly),
+    col<kId<false, &id_set::fs>>("old_fs", "OLD_F", 7, "File system ID before", kJsonOnly),
     col<kId<true, &id_set::real>>("new_real", "NEW_R", 7, "Real ID after", kJsonOnly),
     col<kId<true, &id_set::effective>>("new_effective", "NEW_E", 7, "Effective ID after",
                                        kJsonOnly),
     col<kId<true, &id_set::saved>>("new_saved", "NEW_S", 7, "Saved ID after", kJsonOnly),
-    col<kId<true, &id_set::fs>>("new_fs", "NEW_F", 7, "ID for file accesses after", kJsonOnly),
+    col<kId<true, &id_set::fs>>("new_fs", "NEW_F", 7, "File system ID after", kJsonOnly),
     col<[](const Row& r) { return r.event.old.groups; }>(
         "old_groups", "OLD_GROUPS", 6, "Number of supplementary groups before", kJsonOnly),
     col<[](const Row& r) { return r.event.now.groups; }>(
@@ -134,8 +141,7 @@ constexpr Need kNeeds[] = {
      .optional = true,
      .without = "setgroups of 32-bit programs"},
 #endif
-    {.what = "programs that change IDs",
-     .rungs = {rung<&P::exec_tp_btf>("tp_btf"), rung<&P::exec_raw_tp>("raw_tp")}},
+    {.what = "programs that change IDs", .rungs = {rung<&P::exec_raw_tp>("raw_tp")}},
 };
 
 std::string text_of(const id_set& ids)
@@ -177,11 +183,11 @@ constexpr Stream<setuidsnoop_bpf, Options, Row> kTool{
     .about = {.name = "setuidsnoop",
               .area = "process",
               .summary = "Trace changes of user and group IDs",
-              .details =
-                  "One line for each call of the setuid(2) family, when it returns, with the "
-                  "IDs before and after, and for each exec of a set-user-ID or set-group-ID "
-                  "program that changes them.",
-              .examples = kExamples},
+              .details = "Prints one line for each call of the setuid(2) family when it returns, "
+                         "with the IDs before and after. An exec of a set-user-ID or set-group-ID "
+                         "program that changes IDs is printed too.",
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -28,14 +28,14 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"shmsnoop", "System V shared memory as it is made, attached and removed"},
-    {"shmsnoop -x -n postgres", "What fails in the processes of a database"},
+    {"shmsnoop", "Trace all System V shared memory calls"},
+    {"shmsnoop -x -n postgres", "Trace failed calls of a database"},
 };
 
 constexpr Option kOptions[] = {
-    show('T', "timestamp", "Time since the first event in seconds"),
-    flag<&Options::failed>('x', "failed", "Only calls that failed"),
-    opt<&Options::name>('n', "name", "TEXT", "Only commands whose name contains TEXT"),
+    show('T', "timestamp", "Print seconds since the first event"),
+    flag<&Options::failed>('x', "failed", "Trace only failed calls"),
+    opt<&Options::name>('n', "name", "TEXT", "Trace only commands whose name contains TEXT"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "duration"}};
@@ -163,9 +163,9 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<kSystemCall>("call", "SYS", 6, "SHMGET, SHMAT, SHMDT or SHMCTL"),
     col<[](const Row& r) { return Trusted{r.ret}; }>(
-        "result", "RET", 16, "What the call returned, in hexadecimal, or the name of its errno"),
+        "result", "RET", 16, "Return value in hexadecimal, or the name of the errno"),
     col<[](const Row& r) { return r.error() ? Value() : Value(r.event.ret); }>(
-        "ret", "RETURN", 16, "What the call returned, null on failure", kJsonOnly),
+        "ret", "RETURN", 16, "Return value, null on failure", kJsonOnly),
     col<[](const Row& r) { return r.error(); }>("err", "ERR", 4, "errno, 0 on success", kJsonOnly),
     col<[](const Row& r) { return Errno{r.error()}; }>("error", "ERROR", 8, "Name of the errno",
                                                        kJsonOnly),
@@ -173,22 +173,22 @@ constexpr Column kColumns[] = {
         return r.is(CALL_SHMGET) ? Value(std::uint32_t(r.event.a[0])) : Value();
     }>("key", "KEY", 10, "Key of shmget", kJsonOnly),
     col<[](const Row& r) { return r.is(CALL_SHMGET) ? Value(r.event.a[1]) : Value(); }>(
-        "bytes", "SIZE", 10, "Size that shmget asks for", kJsonOnly),
+        "bytes", "SIZE", 10, "Size requested by shmget", kJsonOnly),
     col<[](const Row& r) { return r.has_id() ? Value(std::int32_t(r.event.a[0])) : Value(); }>(
-        "shmid", "SHMID", 8, "Segment of shmat and shmctl", kJsonOnly),
+        "shmid", "SHMID", 8, "Segment that shmat and shmctl refer to", kJsonOnly),
     col<[](const Row& r) {
         return r.has_address() ? Value(r.event.a[r.is(CALL_SHMAT) ? 1 : 0]) : Value();
-    }>("addr", "ADDR", 16, "Address that shmat asks for, or of shmdt", kJsonOnly),
+    }>("addr", "ADDR", 16, "Address requested by shmat, or given to shmdt", kJsonOnly),
     col<[](const Row& r) { return r.has_flags() ? Value(std::uint32_t(r.event.a[2])) : Value(); }>(
         "flags", "FLAGS", 10, "Flags of shmget and shmat", kJsonOnly),
     col<[](const Row& r) { return r.has_flags() ? Value(Trusted{r.flags}) : Value(); }>(
-        "flag_names", "FLAGS", 10, "The same by name", kJsonOnly),
+        "flag_names", "FLAGS", 10, "The same as names", kJsonOnly),
     col<[](const Row& r) { return r.is(CALL_SHMCTL) ? Value(command(r)) : Value(); }>(
         "cmd", "CMD", 4, "Command of shmctl", kJsonOnly),
     col<[](const Row& r) {
         const auto name = r.is(CALL_SHMCTL) ? command_name(command(r)) : "";
         return name.empty() ? Value() : Value(Trusted{name});
-    }>("cmd_name", "CMD", 12, "The same by name", kJsonOnly),
+    }>("cmd_name", "CMD", 12, "The same as names", kJsonOnly),
     col<[](const Row& r) { return Trusted{r.args}; }>("args", "ARGs", 0, "Arguments of the call"),
 };
 
@@ -218,8 +218,8 @@ constexpr Stream<shmsnoop_bpf, Options, Row> kTool{
     .about = {.name = "shmsnoop",
               .area = "process",
               .summary = "Trace System V shared memory calls",
-              .details = "One line for each shmget(2), shmat(2), shmdt(2) and shmctl(2), when it "
-                         "returns, with its arguments.",
+              .details = "Prints one line for each shmget(2), shmat(2), shmdt(2) and shmctl(2) "
+                         "when it returns, with its arguments.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -5,7 +5,6 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/path.bpf.h"
 #include "bpf/syscall.bpf.h"
-#include "../task_fields.bpf.h"
 #include "sigsnoop.h"
 
 #define EBADF 9
@@ -50,7 +49,7 @@ static __always_inline int generated(void *ctx, int sig, __u64 info, struct task
 		       (!cfg.target || (__u32)cfg.target == ids >> 32 || cfg.target == (int)ids) &&
 		       (!cfg.failed || (result != OUTCOME_DELIVERED && result != OUTCOME_LOST_INFO))))
 		return 0;
-	current_info(&e.task, typed);
+	task_info_read(&e.task, typed);
 	e.sig = sig;
 	e.code = code_of(info);
 	e.result = result;
@@ -186,7 +185,7 @@ static __always_inline int returned(void *ctx, __u32 call, const struct sig_args
 	if (!filter_current())
 		return 0;
 	e.target = args->target;
-	current_info(&e.task, typed);
+	task_info_read(&e.task, typed);
 	if (call == CALL_PIDFD_SEND_SIGNAL) {
 		e.target = e.target_pid;
 		if (args->target == PIDFD_SELF_THREAD)

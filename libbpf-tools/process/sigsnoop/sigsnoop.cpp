@@ -32,9 +32,9 @@ struct Row : sig_event {
 };
 
 constexpr Example kExamples[] = {
-    {"sigsnoop -n", "Every signal, with its name"},
-    {"sigsnoop -s KILL,TERM -T 181", "Who ends process 181"},
-    {"killsnoop -x", "Calls of kill(2) and its like that fail"},
+    {"sigsnoop -n", "Trace all signals, with names"},
+    {"sigsnoop -s KILL,TERM -T 181", "Trace which process terminates process 181"},
+    {"killsnoop -x", "Trace failed calls of kill(2) and similar"},
 };
 
 constexpr Alias kAliases[] = {
@@ -42,11 +42,12 @@ constexpr Alias kAliases[] = {
 };
 
 constexpr Option kOptions[] = {
-    show('k', "kill", "Not signals but the system calls that send them"),
-    flag<&Options::failed>('x', "failed", "Only what was not delivered; with -k, calls that fail"),
-    opt<&Options::target>('T', "tpid", "PID", "Only to this process or thread", {}, {}, "pid"),
-    opt<&Options::list>('s', "signal", "SIGNAL,...", "Only these, by name or number"),
-    show('n', "name", "Print names, not numbers"),
+    show('k', "kill", "Trace the system calls that send signals"),
+    flag<&Options::failed>('x', "failed", "Trace only failures; with -k, failed calls"),
+    opt<&Options::target>('T', "tpid", "PID", "Trace only signals to this process or thread", {},
+                          {}, "pid"),
+    opt<&Options::list>('s', "signal", "SIGNAL,...", "Trace only these signals, by name or number"),
+    show('n', "name", "Print names instead of numbers"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -60,7 +61,8 @@ constexpr std::string_view kCalls[] = {
 constexpr Value number_if(bool known, std::int64_t n) { return known ? Value(n) : Value(); }
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8, "Time"),
+    col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8,
+                                                               "Time of the event"),
     col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the sender"),
     col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7, "Thread ID of the sender",
                                                  kJsonOnly),
@@ -71,19 +73,22 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.sig; }>("sig", "SIG", 5, "Number of the signal",
                                             without("name")),
     col<[](const Row& r) -> Value { return r.name.empty() ? Value() : Value(Trusted{r.name}); }>(
-        "signal", "SIGNAL", 11, "Its name", with("name")),
+        "signal", "SIGNAL", 11, "Name of the signal", with("name")),
     col<[](const Row& r) {
         return number_if(!r.is_call() || r.call != CALL_PIDFD_SEND_SIGNAL || r.target, r.target);
-    }>("tpid", "TPID", 7, "Target: process, or thread if it is sent to one; with -k as given"),
+    }>("tpid", "TPID", 7,
+       "Target process, or thread if sent to a thread; with -k the argument of the call"),
+    // BCC's killsnoop has no TCOMM, and libbpf-tools' sigsnoop has it before RESULT.
+    col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
+        "ret", "RESULT", 7, "Return value of the call: 0 or the negative errno", with("kill")),
     col<[](const Row& r) -> Value { return r.comm[0] ? Value(r.comm) : Value(Absent{"N/A"}); }>(
-        "tcomm", "TCOMM", 16, "Command name of the target, or of the first"),
+        "tcomm", "TCOMM", 16, "Command name of the target, or of the first of several"),
     col<[](const Row& r) -> Value {
         if (r.is_call() || std::size_t(r.result) >= std::size(kOutcomes))
             return {};
         return Trusted{kOutcomes[r.result]};
-    }>("outcome", "RESULT", 9, "What became of it", without("kill")),
-    col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
-        "ret", "RESULT", 6, "What the call returned: 0 or the negative errno", with("kill")),
+    }>("outcome", "RESULT", 9, "Outcome: delivered, ignored, pending, overflow or lost-info",
+       without("kill")),
     col<[](const Row& r) -> Value {
         return r.is_call() ? Value(Errno{r.result < 0 ? -r.result : 0}) : Value();
     }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
@@ -91,21 +96,22 @@ constexpr Column kColumns[] = {
         return r.is_call() ? Value(Trusted{kCalls[r.call]}) : Value();
     }>("call", "CALL", 0, "System call", with("kill")),
     col<[](const Row& r) { return number_if(r.is_call(), r.targets); }>(
-        "targets", "TARGETS", 7, "Tasks that the call sent the signal to", kJsonOnly),
+        "targets", "TARGETS", 7, "Number of tasks that the call sent the signal to", kJsonOnly),
     col<[](const Row& r) { return number_if(r.target_pid, r.target_pid); }>(
-        "target_pid", "TARGET", 7, "Process ID of the target, or of the first", kJsonOnly),
-    col<[](const Row& r) { return number_if(r.target_tid, r.target_tid); }>(
-        "target_tid", "TARGET_TID", 7, "Thread ID of the task that the kernel was given for it",
+        "target_pid", "TARGET", 7, "Process ID of the target, or of the first of several",
         kJsonOnly),
+    col<[](const Row& r) { return number_if(r.target_tid, r.target_tid); }>(
+        "target_tid", "TARGET_TID", 7, "Thread ID of the task that the kernel chose", kJsonOnly),
     col<[](const Row& r) { return r.group != 0; }>(
-        "group", "GROUP", 5, "Whether it is for the process, not one thread of it", kJsonOnly),
+        "group", "GROUP", 5, "Whether the signal is sent to a process, not to one thread",
+        kJsonOnly),
     col<[](const Row& r) { return number_if(!r.is_call(), r.code); }>(
-        "si_code", "SI_CODE", 7, "Number of the code", kJsonOnly),
+        "si_code", "SI_CODE", 7, "si_code as a number", kJsonOnly),
     col<[](const Row& r) -> Value {
         if (r.is_call())
             return {};
         return r.code_name.empty() ? Value(r.code) : Value(Trusted{r.code_name});
-    }>("code", "CODE", 0, "Where it comes from: si_code of sigaction(2)", without("kill")),
+    }>("code", "CODE", 0, "Origin of the signal: si_code of sigaction(2)", without("kill")),
 };
 
 constexpr std::string_view kForeign = "calls of 32-bit programs";
@@ -155,10 +161,11 @@ bool decode(Row& row, const Options&, const void* record, std::size_t)
 constexpr Stream<sigsnoop_bpf, Options, Row> kTool{
     .about = {.name = "sigsnoop",
               .area = "process",
-              .summary = "Trace signals: who sends which to whom, and what becomes of it",
-              .details = "One line for each signal that is generated, by a process or by the "
-                         "kernel. With -k one for each call of kill(2), tkill(2), tgkill(2), "
-                         "rt_sigqueueinfo(2), rt_tgsigqueueinfo(2) and pidfd_send_signal(2).",
+              .summary = "Trace signals: sender, target and outcome",
+              .details =
+                  "Prints one line for each signal that a process or the kernel generates. With "
+                  "-k, prints one line for each call that sends a signal: kill(2), tkill(2), "
+                  "tgkill(2), rt_sigqueueinfo(2), rt_tgsigqueueinfo(2) and pidfd_send_signal(2).",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,

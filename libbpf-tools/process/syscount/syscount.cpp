@@ -30,7 +30,7 @@ struct ErrorNumber {
         for (std::int32_t code = 1; code <= 255 && out.code == 0; code++)
             if (errno_name(code) == text)
                 out.code = code;
-        return out.code > 0 && out.code <= kMax ? "" : "the name or the number of an errno";
+        return out.code > 0 && out.code <= kMax ? "" : "the name or number of an errno";
     }
 };
 
@@ -64,27 +64,26 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"syscount -i 1", "The ten most frequent system calls of each second"},
-    {"syscount -P -L", "The processes that spend the most time in system calls"},
-    {"syscount -x -p 181", "Which system calls of process 181 fail"},
+    {"syscount -i 1", "Print the ten most frequent system calls, every second"},
+    {"syscount -P -L", "Print the processes that spend the most time in system calls"},
+    {"syscount -x -p 181", "Count the failed system calls of process 181"},
     {"syscount -P --per-syscall -e ENOENT -- make",
-     "Who in a build does not find what it looks for"},
+     "Find which processes of a build look for missing files"},
 };
 
 constexpr Option kOptions[] = {
-    opt<&Options::top>('T', "top", "N",
-                       "Print the N that have most (10; all where the output is for a program)",
+    opt<&Options::top>('T', "top", "N", "Print the N largest (default: 10; JSON, CSV: all)",
                        kPositive),
-    flag<&Options::failed>('x', "failures", "Only calls that failed"),
+    flag<&Options::failed>('x', "failures", "Trace only failed calls"),
     opt<&Options::errno_wanted>('e', "errno", "ERRNO",
-                                "Only calls that failed with this errno, by name or number"),
-    opt<&Options::call>(0, "syscall", "NAME", "Only this system call"),
-    flag<&Options::latency>('L', "latency", "Time spent in the calls, and sort by it"),
-    flag<&Options::milliseconds>('m', "milliseconds", "Times in milliseconds"),
-    flag<&Options::by_process>('P', "process", "By process instead of by system call"),
-    flag<&Options::per_syscall>(0, "per-syscall", "With -P: a line for each system call"),
-    flag<&Options::unfinished>(0, "unfinished", "Calls that are under way when a report is made"),
-    flag<&Options::list>('l', "list", "Print the system calls that have names, and leave"),
+                                "Count only calls that fail with this errno"),
+    opt<&Options::call>(0, "syscall", "NAME", "Count only this system call"),
+    flag<&Options::latency>('L', "latency", "Measure the time in calls, and sort by it"),
+    flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
+    flag<&Options::by_process>('P', "process", "Count by process instead of by system call"),
+    flag<&Options::per_syscall>(0, "per-syscall", "Show each system call of a process, with -P"),
+    flag<&Options::unfinished>(0, "unfinished", "Show calls that have not returned yet"),
+    flag<&Options::list>('l', "list", "List the names of system calls, then exit"),
 };
 
 constexpr Letter kLetters[] = {
@@ -98,31 +97,33 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.by_process ? Value(std::string_view(r.comm)) : Value(); }>(
         "comm", "COMM", 15, "Command name of the process", with("process")),
     col<[](const Row& r) { return r.syscall.empty() ? Value() : Value(Trusted{r.syscall}); }>(
-        "syscall", "SYSCALL", 22, "The system call", without("process")),
+        "syscall", "SYSCALL", 22, "Name of the system call", without("process")),
     col<[](const Row& r) { return r.known() ? Value(r.slot % SYSCALLS_PER_ABI) : Value(); }>(
-        "nr", "NR", 5, "Its number", kJsonOnly),
+        "nr", "NR", 5, "Number of the system call", kJsonOnly),
     col<[](const Row& r) {
         const auto abi = r.known() ? abi_name(syscall_abi(r.slot / SYSCALLS_PER_ABI)) : "";
         return r.known() ? Value(Trusted{abi.empty() ? "native" : abi}) : Value();
-    }>("abi", "ABI", 6, "Whose number: native, i386, x32 or arm", kJsonOnly),
-    col<[](const Row& r) { return r.sums.count; }>("count", "COUNT", -8, "Calls"),
-    col<[](const Row& r) { return r.sums.failed; }>("failed", "FAILED", -8, "Calls that failed",
-                                                    kJsonOnly),
+    }>("abi", "ABI", 6, "Table of this number: native, i386, x32 or arm", kJsonOnly),
+    col<[](const Row& r) { return r.sums.count; }>("count", "COUNT", -8, "Number of calls"),
+    col<[](const Row& r) { return r.sums.failed; }>("failed", "FAILED", -8,
+                                                    "Number of failed calls", kJsonOnly),
     col<[](const Row& r) {
         return r.timed ? Value(Fixed{r.sums.total_ns, 3}) : Value();
-    }>("total_us", "TIME (us)", -16, "Time from entry to return, of all calls", with("latency")),
+    }>("total_us", "TIME (us)", -16, "Total time of the calls in microseconds", with("latency")),
     col<[](const Row& r) {
         return r.timed ? Value(Fixed{r.sums.total_ns, 6}) : Value();
-    }>("total_ms", "TIME (ms)", -16, "The same in milliseconds", costly("milliseconds")),
+    }>("total_ms", "TIME (ms)", -16, "Total time of the calls in milliseconds",
+       costly("milliseconds")),
     col<[](const Row& r) {
         return r.timed && r.sums.count ? Value(r.sums.total_ns / r.sums.count) : Value();
-    }>("avg_ns", "AVG (ns)", -12, "Time of a call, on average", kJsonOnly),
+    }>("avg_ns", "AVG (ns)", -12, "Average time of a call", kJsonOnly),
     col<[](const Row& r) { return r.timed && !r.by_process ? Value(r.sums.max_ns) : Value(); }>(
-        "max_ns", "MAX (ns)", -12, "Time of the longest call, without -P", kJsonOnly),
+        "max_ns", "MAX (ns)", -12, "Time of the longest call; not with -P", kJsonOnly),
     col<[](const Row& r) { return r.timed ? Value(r.unfinished) : Value(); }>(
-        "unfinished", "UNFINISHED", -10, "Calls under way, not in COUNT", with("unfinished")),
+        "unfinished", "UNFINISHED", -10, "Calls that have not returned yet, not included in COUNT",
+        with("unfinished")),
     col<[](const Row& r) { return r.timed ? Value(r.unfinished_ns) : Value(); }>(
-        "unfinished_ns", "SINCE (ns)", -16, "Time since they began, summed up", kJsonOnly),
+        "unfinished_ns", "SINCE (ns)", -16, "Time since these calls began, summed", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
@@ -132,7 +133,7 @@ constexpr Need kNeeds[] = {
      .option = "latency|unfinished"},
     {.what = "calls as they return",
      .rungs = {rung<&P::btf_exit>("tp_btf"), rung<&P::raw_exit>("raw_tp")}},
-    {.what = "exit and exit_group, which do not",
+    {.what = "calls of exit and exit_group",
      .rungs = {rung<&P::btf_end>("tp_btf"), rung<&P::raw_end>("raw_tp")}},
 };
 
@@ -179,7 +180,7 @@ public:
         void* memory = ::mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_SHARED,
                               bpf_map__fd(r.skeleton.maps.cb_syscalls), 0);
         if (memory == MAP_FAILED)
-            fail("map the counters", errno);
+            fail("cannot map the counters", errno);
         sums_ = static_cast<syscount_sums*>(memory);
     }
     ~Report()
@@ -192,12 +193,12 @@ public:
 
     void begin()
     {
-        if (is_text())
-            r_.output.text() +=
+        if (Output* const text = r_.text())
+            text->text() +=
                 cat("Tracing ", r_.options.failed ? "failed " : "", "syscalls, printing top ",
                     r_.options.top, "... Ctrl+C to quit.\n");
         else
-            r_.output.header();
+            r_.sink.header();
     }
 
     void report()
@@ -217,7 +218,6 @@ public:
 private:
     using Key = std::pair<std::uint32_t, std::uint32_t>; // pid, slot
 
-    bool is_text() const { return r_.session.format == Format::text; }
     std::size_t bytes() const
     {
         return 2 * std::size_t(r_.options.cpus) * SYSCALL_SLOTS * sizeof(syscount_sums);
@@ -300,20 +300,19 @@ private:
             return r_.options.latency ? row->sums.total_ns : row->sums.count;
         };
         std::ranges::stable_sort(order, std::greater{}, weight);
-        if (is_text() || r_.session.given("top"))
+        Output* const text = r_.text();
+        if (text || r_.session.given("top"))
             order.resize(std::min<std::size_t>(order.size(), r_.options.top));
-        if (is_text()) {
-            Clock& clock = r_.output.clock();
+        if (text) {
+            Clock& clock = text->clock();
             clock.synchronise();
-            r_.output.text() += cat("[", clock.time_of_day(clock.wall_ns(now)), "]\n");
-            r_.output.header();
+            text->text() += cat("[", clock.time_of_day(clock.wall_ns(now)), "]\n");
+            r_.sink.header();
         }
-        for (const Row* row : order) {
-            r_.output.row(row);
-            r_.output.end_record();
-        }
-        if (is_text())
-            r_.output.text() += '\n';
+        for (const Row* row : order)
+            r_.sink.row(row);
+        if (text)
+            text->text() += '\n';
     }
 
     Reporting<syscount_bpf, Options>& r_;
@@ -337,20 +336,20 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
     .about = {.name = "syscount",
               .area = "process",
               .summary = "Count system calls, and the time they take",
-              .details = "By system call or by process, the ones that have most first: at the end, "
-                         "or with -i for each interval. Calls are counted when they return; exit "
-                         "and exit_group when the task ends.",
+              .details = "Prints the counts by system call or by process, the largest first, at "
+                         "the end or every interval with -i. A call is counted when it returns; "
+                         "exit and exit_group when the task ends.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .check =
+    .prepare =
         [](Options& o, Session& session) {
             if (o.list)
                 list_names();
             if (o.per_syscall && !o.by_process)
-                fail_usage("--per-syscall needs -P");
+                fail_usage("--per-syscall requires -P");
             o.timed = o.latency || o.unfinished;
             o.error = o.errno_wanted.code;
             o.by_slot = o.call.id.has_value();

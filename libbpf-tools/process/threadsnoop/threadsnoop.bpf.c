@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
-#include "../task_fields.bpf.h"
 #include "threadsnoop.h"
 
 /* linux/sched.h, v5.10 to v7.2. */
 #define CLONE_VFORK 0x4000
-#define CLONE_THREAD 0x10000
 #define PF_IO_WORKER 0x10
-#define PF_KTHREAD 0x200000
 
 const volatile struct thread_config cfg = {};
 
@@ -73,7 +70,7 @@ static __always_inline int created(void *ctx, struct task_struct *child, __u64 f
 	ids = ids_of(child, typed);
 	e.child_pid = ids >> 32;
 	e.child_tid = ids;
-	current_info(&e.task, typed);
+	task_info_read(&e.task, typed);
 	event_output(ctx, &e, sizeof(e));
 	return 0;
 }

@@ -29,17 +29,16 @@ struct Row : thread_event {
 };
 
 constexpr Example kExamples[] = {
-    {"threadsnoop", "Every new thread, and what it is to run"},
-    {"threadsnoop --fork", "New processes too"},
-    {"threadsnoop --lib /opt/app/lib/libc.so.6", "With the functions that this C library starts"},
+    {"threadsnoop", "Trace new threads and the functions that they run"},
+    {"threadsnoop --fork", "Include new processes"},
+    {"threadsnoop --lib /opt/app/lib/libc.so.6", "Use the pthread_create() of this C library"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::processes>(0, "fork", "New processes too"),
-    opt<&Options::libraries>(0, "lib", "PATH,...",
-                             "Where pthread_create() is: a C library, or a static program", {}, {},
-                             "file"),
-    show('t', "timestamp", "Time of day"),
+    flag<&Options::processes>(0, "fork", "Include new processes"),
+    opt<&Options::libraries>(0, "lib", "PATH,...", "Attach to pthread_create() in these files", {},
+                             {}, "file"),
+    show('t', "timestamp", "Print the time of day"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -53,14 +52,16 @@ constexpr Column kColumns[] = {
         return Fixed{(r.task.time_ns - std::min<std::uint64_t>(r.first_ns, r.task.time_ns)) / 1000,
                      3};
     }>("since_ms", "TIME(ms)", 10, "Milliseconds since the first event"),
-    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7,
-                                                 "Process ID of the one that creates"),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the creator"),
     col<[](const Row& r) { return r.task.tid; }>("parent_tid", "PTID", 7,
-                                                 "Thread ID of the one that creates", kJsonOnly),
+                                                 "Thread ID of the creator", kJsonOnly),
     col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
-    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16, "Its command name"),
+    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
+                                                           "Command name of the creator"),
+    col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
+        "function", "FUNC", 24, "Function that the new thread runs"),
     col<[](const Row& r) { return r.child_tid; }>(
-        "tid", "TID", 7, "Thread ID of the new thread; of a process, its process ID"),
+        "tid", "TID", 7, "Thread ID of the new thread, or ID of the new process"),
     col<[](const Row& r) { return r.child_pid; }>("child_pid", "CHILD", 7,
                                                   "Process ID of the new thread", kJsonOnly),
     col<[](const Row& r) { return Trusted{kKinds[r.kind]}; }>(
@@ -69,9 +70,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Hex{r.clone_flags}; }>("clone_flags", "FLAGS", 10,
                                                          "Flags of clone(2)", kJsonOnly),
     col<[](const Row& r) -> Value { return r.start ? Value(Hex{r.start}) : Value(); }>(
-        "start", "START", 14, "Address of what pthread_create() was told to run", kJsonOnly),
-    col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
-        "function", "FUNC", 0, "Its name"),
+        "start", "START", 14, "Address of the function that the new thread runs", kJsonOnly),
 };
 
 // Where a file has pthread_create(), as offset in the file.
@@ -151,7 +150,7 @@ std::vector<std::string> candidates(const Session& session, const Options& o)
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::set<std::pair<dev_t, ino_t>> seen; // a file has many names
     std::vector<bpf_link*> links;
     for (const std::string& path : candidates(session, o)) {
@@ -166,7 +165,7 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
             continue;
         const auto offset = pthread_create_in(path);
         if (!offset && !o.libraries.empty())
-            fail(path, 0, "it has no symbol pthread_create");
+            fail(path, 0, "the file has no symbol pthread_create");
         if (!offset)
             continue;
         constexpr pid_t kAnyProcess = -1;
@@ -184,8 +183,8 @@ constexpr Need kNeeds[] = {
      .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
     {.what = "functions that threads start with",
      .rungs = {rung<&P::pthread_create>("uprobe",
-                                        "threads that no pthread_create() makes; C libraries that "
-                                        "nothing used when the tool was started",
+                                        "threads created without pthread_create(); C libraries "
+                                        "that no process used when the tool started",
                                         attach)},
      .optional = true,
      .without = "FUNC"},
@@ -216,8 +215,8 @@ constexpr Stream<threadsnoop_bpf, Options, Row> kTool{
     .about = {.name = "threadsnoop",
               .area = "process",
               .summary = "Trace new threads",
-              .details = "One line for each thread that is created, by any C library or none, with "
-                         "the function that pthread_create(3) was told to run.",
+              .details = "Prints one line for each new thread, created with or without a C "
+                         "library. FUNC is the start function that pthread_create(3) received.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

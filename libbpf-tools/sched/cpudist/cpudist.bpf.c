@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../by_task.bpf.h"
-#include "../dead.bpf.h"
 #include "../thread_slots.bpf.h"
 #include "cpudist.h"
 

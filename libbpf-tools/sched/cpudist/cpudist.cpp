@@ -16,22 +16,22 @@ struct Options : ByTask {
 };
 
 constexpr Example kExamples[] = {
-    {"cpudist 5", "How long threads keep a CPU, every 5 seconds"},
-    {"cpudist -O -p 181", "How long the threads of process 181 are without one"},
-    {"cpudist -P -m 1 10", "A histogram for each process, in milliseconds"},
-    {"cpudist -I -e 10 1", "The idle CPUs too, with the total"},
+    {"cpudist 5", "Show how long threads stay on a CPU, every 5 seconds"},
+    {"cpudist -O -p 181", "Show how long the threads of process 181 are off the CPU"},
+    {"cpudist -P -m 1 10", "Show a histogram for each process, in milliseconds"},
+    {"cpudist -I -e 10 1", "Include idle CPUs, and print the total"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::off_cpu>('O', "offcpu", "Time without a CPU instead of time on one"),
+    flag<&Options::off_cpu>('O', "offcpu", "Measure time off the CPU instead of time on it"),
     by_task_option::timestamp,
     by_task_option::milliseconds,
     by_task_option::pids,
     by_task_option::tids,
     by_task_option::pid_namespaces,
     by_task_option::cgroups,
-    flag<&Options::include_idle>('I', "include-idle", "The idle tasks too"),
-    show('e', "extension", "Print average, total and count as BCC does"),
+    flag<&Options::include_idle>('I', "include-idle", "Include the idle tasks"),
+    show('e', "extension", "Print the average, total and count as BCC does"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
@@ -49,9 +49,9 @@ constexpr Need kNeeds[] = {
 constexpr Histogram<cpudist_bpf, Options, by_task_key, ByTaskRow> kTool{
     .about = {.name = "cpudist",
               .area = "sched",
-              .summary = "Show how long threads keep a CPU, or are without, as a histogram",
-              .details = "Each time that a thread had a CPU counts once, however it ended; with -O "
-                         "each time that it was without one, asleep or waiting for it.",
+              .summary = "Show how long threads stay on or off the CPU as a histogram",
+              .details = "Counts each period that a thread runs on a CPU, however the period ends. "
+                         "With -O, counts each period off the CPU, asleep or waiting to run.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

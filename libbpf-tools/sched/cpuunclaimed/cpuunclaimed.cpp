@@ -27,21 +27,22 @@ Value percent(const CounterRow& r, unclaimed_counter counter)
 }
 
 constexpr Example kExamples[] = {
-    {"cpuunclaimed", "Every second"},
-    {"cpuunclaimed -T 5 10", "Ten times every 5 seconds, with the time of day"},
-    {"cpuunclaimed --csv 0.1", "As CSV, with the counts, ten times a second"},
-    {"cpuunclaimed -j", "Each sample, with the tasks of each CPU"},
-    {"cpuunclaimed -JT --duration 10", "With the time at which each CPU was looked at, 10 seconds"},
+    {"cpuunclaimed", "Print a line every second"},
+    {"cpuunclaimed -T 5 10", "Print ten lines, one every 5 seconds, with the time of day"},
+    {"cpuunclaimed --table-csv 0.1", "Print intervals with their counts as CSV, ten a second"},
+    {"cpuunclaimed -j", "Print each sample with the tasks of each CPU"},
+    {"cpuunclaimed -JT --duration 10",
+     "Print samples for 10 seconds, with the time that each CPU was sampled"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::each>('j', "samples",
-                         "Print each sample instead, as CSV: the tasks of each CPU (BCC: --csv)"),
+    flag<&Options::each>('j', "samples", "Print the tasks of each CPU in each sample, as CSV",
+                         "csv"),
     {.key = 'J',
      .name = "fullcsv",
      .arg = {},
-     .help = "The same, and how long after the first CPU each was looked at",
+     .help = "Print samples, and when each CPU was sampled",
      .apply = [](void* options, std::string_view, const Range&) -> std::string {
          auto& o = *static_cast<Options*>(options);
          o.each = o.offsets = true;
@@ -56,20 +57,22 @@ constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>(
         "time_ns", "TIME", 8, "End of the interval", with("timestamp")),
     col<[](const CounterRow& r) { return percent(r, UNCLAIMED_RUNNING); }>(
-        "cpu_percent", "%CPU", -7, "CPUs with something to run, in percent of all"),
+        "cpu_percent", "%CPU", -7, "CPUs with a task to run, in percent of all CPUs"),
     col<[](const CounterRow& r) { return percent(r, UNCLAIMED_IDLE); }>(
         "unclaimed_percent", "UNCLAIMED%", -11,
-        "Idle CPUs for which a task waited elsewhere, in percent of all"),
+        "Idle CPUs while a task waited for another CPU, in percent of all CPUs"),
     col<kCount<UNCLAIMED_SAMPLES>>("samples", "SAMPLES", -8, "Samples in the interval", kJsonOnly),
-    col<kCount<UNCLAIMED_CPUS>>("cpus", "CPUS", -8, "CPUs, all samples added up", kJsonOnly),
-    col<kCount<UNCLAIMED_RUNNING>>("running", "RUNNING", -8, "CPUs with something to run, added up",
-                                   kJsonOnly),
-    col<kCount<UNCLAIMED_QUEUED>>("queued", "QUEUED", -8, "Tasks that waited for a CPU, added up",
-                                  kJsonOnly),
-    col<kCount<UNCLAIMED_IDLE>>("unclaimed", "UNCLAIMED", -9,
-                                "Idle CPUs for which a task waited elsewhere, added up", kJsonOnly),
+    col<kCount<UNCLAIMED_CPUS>>("cpus", "CPUS", -8, "Sampled CPUs, summed over all samples",
+                                kJsonOnly),
+    col<kCount<UNCLAIMED_RUNNING>>("running", "RUNNING", -8,
+                                   "CPUs with a task to run, summed over all samples", kJsonOnly),
+    col<kCount<UNCLAIMED_QUEUED>>(
+        "queued", "QUEUED", -8, "Tasks that waited for a CPU, summed over all samples", kJsonOnly),
+    col<kCount<UNCLAIMED_IDLE>>(
+        "unclaimed", "UNCLAIMED", -9,
+        "Idle CPUs while a task waited for another, summed over all samples", kJsonOnly),
     col<&CounterRow::interval_ns>("interval_ns", "INTERVAL", -12,
-                                  "Real length of the interval in nanoseconds", kJsonOnly),
+                                  "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
 std::vector<bpf_link*> attach(const Session&, const bpf_program* program)
@@ -88,26 +91,49 @@ void setup(cpuunclaimed_bpf& s, Options& o, const Session&)
     o.online = std::uint32_t(online.size());
     o.leader = online.front();
     if (o.each && o.cpus > UNCLAIMED_MOST_CPUS)
-        fail(cat("samples have room for ", UNCLAIMED_MOST_CPUS, " CPUs"), 0,
-             "the output without -j and -J counts any number");
+        fail(cat("samples hold at most ", UNCLAIMED_MOST_CPUS, " CPUs"), 0,
+             "omit -j, -J and --csv");
     bpf_map__set_max_entries(s.maps.queues, o.cpus);
     bpf_map__set_autocreate(s.maps.cb_events, o.each);
 }
 
+// As BCC prints it: "[HH:MM:SS] %CPU  83.00%, unclaimed idle 0.12%".
+void put_line(Output& output, const CounterRow& row)
+{
+    std::string& out = output.text();
+    if (output.columns().front()->key == "time_ns") {
+        output.cell(WallTime{row.time_ns});
+        out += ' ';
+    }
+    const auto put = [&](unclaimed_counter counter, std::size_t width) {
+        const std::size_t at = out.size();
+        output.cell(percent(row, counter));
+        const std::size_t size = out.size() - at;
+        out.insert(at, width > size ? width - size : 0, ' ');
+        out += '%';
+    };
+    out += "%CPU ";
+    put(UNCLAIMED_RUNNING, 6);
+    out += ", unclaimed idle ";
+    put(UNCLAIMED_IDLE, 0);
+}
+
 constexpr Counters<cpuunclaimed_bpf, Options> kIntervals{
-    .about = {.name = "cpuunclaimed",
-              .area = "sched",
-              .summary = "Show how many CPUs are idle while tasks wait for others",
-              .details = "One line an interval: how many of the CPUs had something to run, and how "
-                         "many had nothing while a task waited for another CPU; \"-\" where "
-                         "no sample was taken.",
-              .examples = kExamples},
+    .about =
+        {.name = "cpuunclaimed",
+         .area = "sched",
+         .summary = "Show how many CPUs are idle while tasks wait for other CPUs",
+         .details =
+             "Prints one line per interval: the share of CPUs with a task, and of CPUs that were "
+             "idle while a task waited elsewhere. \"-\" means that the interval has no sample.",
+         .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
     .events = [](const CounterRow& r) -> std::uint64_t { return r.count.n[UNCLAIMED_SAMPLES]; },
     .setup = setup,
     .resolved = resolve_run_queues,
+    .line = put_line,
 };
 
 using Sample = const unclaimed_sample*;
@@ -145,7 +171,7 @@ void put_json(Output& output, const unclaimed_sample& s, const Options& o)
 // offline.
 bool put_sample(Output& output, const void* row, const Session& session)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     std::string& out = output.text();
     const unclaimed_sample* s = row ? *static_cast<const Sample*>(row) : nullptr;
     if (session.format == Format::json) {
@@ -191,33 +217,16 @@ constexpr Stream<cpuunclaimed_bpf, Options, Sample> kSamples{
     .mirror = put_sample,
     .prepare =
         [](Options&, Session& session) {
-            if (session.interval.count() != 0)
-                fail_usage("each sample is printed: there is no interval (--duration, --count)");
+            if (session.given("interval"))
+                fail_usage("-j and --csv print each sample and take no INTERVAL; for one line per "
+                           "interval as CSV, use --table-csv");
             if (!session.columns.empty())
-                fail_usage("samples have no --columns");
+                fail_usage("--columns does not apply to samples; omit -j, -J and --csv");
+            session.interval = Seconds(0);
         },
 };
 
-int run(const Tool& tool, int argc, char** argv)
-{
-    Options o{};
-    const int status = guarded(tool, [&] {
-        Session session(tool);
-        parse_command_line(session, &o, argc, argv);
-        return Exit::complete;
-    });
-    if (status != int(Exit::complete))
-        return status;
-    return o.each ? kSamples.run(tool, argc, argv) : kIntervals.run(tool, argc, argv);
-}
-
-consteval Tool either()
-{
-    Tool tool = entry<kIntervals>();
-    tool.run = run;
-    return tool;
-}
-
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = either();
+constexpr auto kMode = [](const Options& o) { return o.each ? 1 : 0; };
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = modes<kMode, kIntervals, kSamples>();
 
 } // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "../dead.bpf.h"
+#include "bpf/sched.bpf.h"
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "numasched.h"

@@ -15,25 +15,25 @@ struct Options {
 };
 
 constexpr Example kExamples[] = {
-    {"numasched", "All moves"},
-    {"numasched -p 181", "Those of process 181"},
-    {"numasched -c mysqld --json", "Those of all mysqld, as JSON"},
+    {"numasched", "Trace all moves"},
+    {"numasched -p 181", "Trace the moves of process 181"},
+    {"numasched -c mysqld --json", "Trace the moves of all mysqld processes, as JSON"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'c', "comm"}};
 
 constexpr Column kColumns[] = {
     col<[](const numasched_event& e) { return WallTime{e.time_ns}; }>(
-        "time_ns", "TIME", 8, "Time of the first run there"),
+        "time_ns", "TIME", 8, "Time when the thread first ran on the new node"),
     col<&numasched_event::pid>("pid", "PID", 8, "Process ID"),
     col<&numasched_event::tid>("tid", "TID", 8, "Thread ID"),
     col<[](const numasched_event& e) { return std::uint32_t(e.from); }>(
-        "from_node", "SRC_NID", 8, "Node that it ran on before"),
-    col<[](const numasched_event& e) { return std::uint32_t(e.to); }>("to_node", "DST_NID", 8,
-                                                                      "Node that it runs on now"),
+        "from_node", "SRC_NID", 8, "Node that the thread ran on before"),
+    col<[](const numasched_event& e) { return std::uint32_t(e.to); }>(
+        "to_node", "DST_NID", 8, "Node that the thread runs on now"),
     col<[](const numasched_event& e) -> Value { return e.comm; }>("comm", "COMM", 16,
                                                                   "Command name of the thread"),
-    col<&numasched_event::cpu>("cpu", "CPU", 4, "CPU that it runs on now", kJsonOnly),
+    col<&numasched_event::cpu>("cpu", "CPU", 4, "CPU that the thread runs on now", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
@@ -44,12 +44,13 @@ constexpr Need kNeeds[] = {
 constexpr std::uint32_t kMostThreads = 1 << 22; // PID_MAX_LIMIT, linux/threads.h
 
 constexpr Stream<numasched_bpf, Options, numasched_event> kTool{
-    .about = {.name = "numasched",
-              .area = "sched",
-              .summary = "Trace threads that move from one NUMA node to another",
-              .details = "One line each time that a thread gets a CPU of another node than the one "
-                         "it ran on before.",
-              .examples = kExamples},
+    .about =
+        {.name = "numasched",
+         .area = "sched",
+         .summary = "Trace threads that move from one NUMA node to another",
+         .details =
+             "Prints a line each time a thread runs on a CPU of another NUMA node than before.",
+         .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,

@@ -31,7 +31,7 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		return;
-	ids = off_ids(next, typed);
+	ids = ids_of(next, typed);
 	key.pid = ids >> 32;
 	if (cb_stack.threads)
 		key.tid = ids;
@@ -39,7 +39,7 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	key.kernel = task->kernel;
 	key.user = task->user;
 	key.detail = task->state;
-	off_comm(next, key.comm, typed);
+	comm_of(next, key.comm, typed);
 	stack_add(&key, ns);
 }
 

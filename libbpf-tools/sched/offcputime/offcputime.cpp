@@ -13,11 +13,11 @@ struct Options : OffOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"offcputime 10", "All that is off the CPU, for ten seconds"},
-    {"offcputime -p 181 -m 1000 --state D", "What process 181 waits for, uninterruptibly, 1 ms and "
-                                            "longer"},
-    {"offcputime --flame out.svg -- make", "A flame graph of a command's waiting"},
-    {"offcputime -df 10 > out.folded", "Folded stacks for other tools"},
+    {"offcputime 10", "Trace all threads for ten seconds"},
+    {"offcputime -p 181 -m 1000 --state D",
+     "Show uninterruptible waits of process 181 of at least 1 ms"},
+    {"offcputime --flame out.svg -- make", "Draw a flame graph of the time that a command waits"},
+    {"offcputime -df 10 > out.folded", "Write folded stacks for other tools"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
@@ -27,10 +27,11 @@ constexpr Column kColumns[] = {
     stack_column::pid,
     stack_column::tid,
     col<[](const StackRow& r) { return state_letter(r.detail); }>(
-        "state", "STATE", 5, "Why: R wants to run, S sleeps, D waits uninterruptibly ..."),
-    col<&StackRow::events>("count", "COUNT", -8, "Times that it was off the CPU"),
+        "state", "STATE", 5,
+        "State while off the CPU: R runnable, S sleeping, D uninterruptible, ..."),
+    col<&StackRow::events>("count", "COUNT", -8, "Number of periods off the CPU"),
     col<[](const StackRow& r) { return r.total / 1000; }>("total_us", "TOTAL(us)", -12,
-                                                          "Microseconds off the CPU in all"),
+                                                          "Total time off the CPU in microseconds"),
     stack_column::user,
     stack_column::kernel,
     stack_column::user_address,
@@ -45,18 +46,17 @@ constexpr Need kNeeds[] = {
 constexpr Stacks<offcputime_bpf, Options> kTool{
     .about = {.name = "offcputime",
               .area = "sched",
-              .summary = "Show the time that threads are off the CPU, by stack",
-              .details =
-                  "Measures from when a thread leaves its CPU until it gets one again, and adds "
-                  "that up by process, user stack and kernel stack: where time goes that is not "
-                  "computing. Prints the sums at the end, the largest last.",
+              .summary = "Show the time that threads spend off the CPU, by stack",
+              .details = "Measures the time from when a thread leaves its CPU until it runs again. "
+                         "Sums it by process, user stack and kernel stack, and prints the sums at "
+                         "the end, the largest last.",
               .examples = kExamples},
     .options = kOffStackOptions,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .unit = {.name = "microseconds", .total = true, .divisor = 1000},
-    .check = [](Options& o, const Session&) { check_off_options(o); },
+    .prepare = [](Options& o, Session&) { check_off_options(o); },
     .setup = [](offcputime_bpf& s, Options& o,
                 const Session&) { prepare_off(o, s.rodata->off_cfg, s.maps.off_tasks); },
     .banner =

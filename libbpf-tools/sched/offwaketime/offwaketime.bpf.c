@@ -35,14 +35,14 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		goto end;
-	ids = off_ids(next, typed);
+	ids = ids_of(next, typed);
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.image = task->image;
 	key.target.kernel = task->kernel;
 	key.target.user = task->user;
 	key.target.detail = task->state;
-	off_comm(next, key.target.comm, typed);
+	comm_of(next, key.target.comm, typed);
 	key.waker = task->waker;
 	wake_add(&key, ns);
 end:

@@ -14,9 +14,10 @@ struct Options : OffOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"offwaketime 10", "All that waits, and who ended it, for ten seconds"},
-    {"offwaketime -p 181 -m 1000", "Why process 181 waited 1 ms and longer"},
-    {"offwaketime --flame out.svg -- make", "Drawn: waiting stacks below, their wakers on top"},
+    {"offwaketime 10", "Trace all waits and their wakers for ten seconds"},
+    {"offwaketime -p 181 -m 1000", "Show waits of process 181 of at least 1 ms"},
+    {"offwaketime --flame out.svg -- make",
+     "Draw waiting stacks below and the stacks of their wakers above"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
@@ -42,10 +43,10 @@ constexpr Column kColumns[] = {
     stack_column::user_address,
     stack_column::kernel_address,
     col<[](const StackRow& r) { return waker_stack(r, *r.partner.kernel); }>(
-        "waker_kernel", "WAKER-KERNEL", 0, "The waker's kernel functions, leaf first",
+        "waker_kernel", "WAKER-KERNEL", 0, "Kernel functions of the waker, leaf first",
         without("user-stacks-only")),
     col<[](const StackRow& r) { return waker_stack(r, *r.partner.user); }>(
-        "waker_user", "WAKER-USER", 0, "The waker's user functions, leaf first",
+        "waker_user", "WAKER-USER", 0, "User functions of the waker, leaf first",
         without("kernel-stacks-only")),
 };
 
@@ -108,15 +109,14 @@ void folded(std::string& out, const StackRow& row, const StackOptions& o, const 
 }
 
 constexpr Stacks<offwaketime_bpf, Options> kTool{
-    .about = {.name = "offwaketime",
-              .area = "sched",
-              .summary = "Show the time that threads are off the CPU, with the stack of who woke "
-                         "them",
-              .details =
-                  "Like offcputime, and joined to each waiting stack the task that ended the wait "
-                  "and its stack: why a thread waited, and what it waited for. Prints the sums at "
-                  "the end, the largest last.",
-              .examples = kExamples},
+    .about =
+        {.name = "offwaketime",
+         .area = "sched",
+         .summary = "Show the time that threads spend off the CPU, with the stacks of their wakers",
+         .details =
+             "Measures off-CPU time like offcputime, and adds to each waiting stack the task that "
+             "ended the wait, with its stack. Prints the sums at the end, the largest last.",
+         .examples = kExamples},
     .options = kOffStackOptions,
     .letters = kLetters,
     .columns = kColumns,
@@ -128,7 +128,7 @@ constexpr Stacks<offwaketime_bpf, Options> kTool{
              .block = block,
              .folded = folded,
              .flame = flame},
-    .check = [](Options& o, const Session&) { check_off_options(o); },
+    .prepare = [](Options& o, Session&) { check_off_options(o); },
     .setup = [](offwaketime_bpf& s, Options& o,
                 const Session&) { prepare_off(o, s.rodata->off_cfg, s.maps.off_tasks); },
     .banner =

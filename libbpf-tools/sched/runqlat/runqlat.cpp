@@ -15,11 +15,11 @@ struct Options : ByTask {
 };
 
 constexpr Example kExamples[] = {
-    {"runqlat 1 10", "Ten histograms, one each second"},
-    {"runqlat -mT 5", "In milliseconds, with the time of day, every 5 seconds"},
-    {"runqlat -P", "A histogram for each process"},
-    {"runqlat --json -p 181 10 1", "How process 181 waited for CPUs in ten seconds, as JSON"},
-    {"runqlat --cgroups 60", "A histogram for each cgroup, every minute"},
+    {"runqlat 1 10", "Print ten histograms, one per second"},
+    {"runqlat -mT 5", "Print milliseconds and the time of day, every 5 seconds"},
+    {"runqlat -P", "Show a histogram for each process"},
+    {"runqlat --json -p 181 10 1", "Print the waits of process 181 in ten seconds, as JSON"},
+    {"runqlat --cgroups 60", "Print a histogram for each cgroup, every minute"},
 };
 
 constexpr Option kOptions[] = {
@@ -40,9 +40,8 @@ constexpr Histogram<runqlat_bpf, Options, by_task_key, ByTaskRow> kTool{
     .about = {.name = "runqlat",
               .area = "sched",
               .summary = "Show how long tasks wait for a CPU as a histogram",
-              .details =
-                  "The time from when a thread is ready to run (it was woken up, created, or "
-                  "taken off its CPU) until it gets a CPU.",
+              .details = "Measures the time from when a thread is ready to run until it runs. A "
+                         "thread becomes ready when it is woken, created or preempted.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -25,32 +25,32 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"runqlen", "Until Ctrl-C, then one histogram"},
-    {"runqlen -C 1 10", "A histogram for each CPU, each second"},
-    {"runqlen -OT 1", "How much of the time anything waited, with the time of day"},
-    {"runqlen -f 999 --json 5 1", "999 samples a second, as JSON"},
+    {"runqlen", "Sample until Ctrl-C, then print one histogram"},
+    {"runqlen -C 1 10", "Print a histogram for each CPU, every second"},
+    {"runqlen -OT 1", "Print the share of time that tasks waited, with the time of day"},
+    {"runqlen -f 999 --json 5 1", "Take 999 samples per second and CPU, print JSON"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::occupancy>('O', "runqocc", "How much of the time tasks waited, in percent"),
-    flag<&Options::per_cpu>('C', "cpus", "Each CPU for itself"),
-    opt<&Options::frequency>('f', "frequency", "HZ", "Samples a second and CPU (99)",
-                             {1, 1'000'000}),
-    show('H', "host", "All tasks of the CPU, not only those of one group: always so here"),
+    flag<&Options::occupancy>('O', "runqocc", "Print the share of time that tasks waited"),
+    flag<&Options::per_cpu>('C', "cpus", "Show each CPU separately"),
+    opt<&Options::frequency>('f', "frequency", "HZ",
+                             "Take this many samples per second (default: 99)", {1, 1'000'000}),
+    show('H', "host", "Accept this option, which is always in effect"),
 };
 
 constexpr Column kColumns[] = {
-    col<&Row::cpu>("cpu", "CPU", 3, "Number of the CPU", costly("cpus")),
+    col<&Row::cpu>("cpu", "CPU", 3, "CPU number", costly("cpus")),
     col<[](const Row& r) {
         return Fixed{r.occupied_percent_2, 2};
-    }>("runqocc_percent", "RUNQOCC", 7, "Samples in which tasks waited, in percent of all",
+    }>("runqocc_percent", "RUNQOCC", 7, "Share of samples with waiting tasks, in percent",
        kJsonOnly),
 };
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
-    const auto& o = *static_cast<const Options*>(session.options);
+    const auto& o = session.options_as<Options>();
     return attach_sampler(program, SampleSource::cpu_clock,
                           {.frequency = o.frequency, .cpu = {}, .idle = true});
 }
@@ -75,9 +75,8 @@ constexpr Histogram<runqlen_bpf, Options, runqlen_key, Row> kTool{
     .about = {.name = "runqlen",
               .area = "sched",
               .summary = "Show the length of the run queues as a histogram",
-              .details =
-                  "Looks at each CPU 99 times a second and counts how many tasks were ready to run "
-                  "but had to wait for it.",
+              .details = "Samples each CPU 99 times a second and counts the tasks that wait for "
+                         "it. The count includes the tasks of all groups, so -H changes nothing.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,

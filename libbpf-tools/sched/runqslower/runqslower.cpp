@@ -16,19 +16,20 @@ struct Options : runq_config {
 };
 
 constexpr Example kExamples[] = {
-    {"runqslower", "Waits of more than 10 ms"},
-    {"runqslower -P 100", "Of more than 100 us, and who had the CPU before"},
-    {"runqslower -p 181 0 --json", "Every wait of process 181, as JSON"},
+    {"runqslower", "Trace waits longer than 10 ms"},
+    {"runqslower -P 100", "Trace waits longer than 100 us, with the thread that ran before"},
+    {"runqslower -p 181 0 --json", "Trace every wait of process 181, as JSON"},
 };
 
 constexpr Option kOptions[] = {
     show('P', "previous", "Print the thread that ran before"),
-    opt<&Options::prefix>('c', "comm", "PREFIX", "Only commands whose name begins with PREFIX"),
+    opt<&Options::prefix>('c', "comm", "PREFIX",
+                          "Trace only commands whose name begins with PREFIX"),
 };
 
 constexpr Option kPositionals[] = {
     opt<&Options::min_us>(0, "min-us", "MIN_US",
-                          "Only waits of more microseconds than this (default 10000; 0: all)",
+                          "Shortest wait in microseconds (default: 10000; 0: all)",
                           {0, 3'600'000'000}),
 };
 
@@ -36,23 +37,23 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}};
 
 constexpr Column kColumns[] = {
     col<[](const runq_event& e) { return WallTime{e.time_ns}; }>("time_ns", "TIME", 8,
-                                                                 "Time of the end of the wait"),
+                                                                 "Time when the wait ended"),
     col<[](const runq_event& e) -> Value { return e.comm; }>("comm", "COMM", 16,
                                                              "Command name of the thread"),
     col<&runq_event::pid>("pid", "PID", 7, "Process ID", kJsonOnly),
     col<&runq_event::tid>("tid", "TID", 7, "Thread ID"),
     col<[](const runq_event& e) { return e.wait_ns / 1000; }>(
-        "lat_us", "LAT(us)", -14, "Time it waited for a CPU, in microseconds"),
-    col<&runq_event::cpu>("cpu", "CPU", 3, "CPU that it then got", kJsonOnly),
+        "lat_us", "LAT(us)", -14, "Duration of the wait in microseconds"),
+    col<&runq_event::cpu>("cpu", "CPU", 3, "CPU that the thread then ran on", kJsonOnly),
     // The kernel's: 0 to 99 are real-time priorities 99 to 0, 100 to 139 nice -20 to 19.
-    col<&runq_event::prio>("prio", "PRIO", 4, "Its priority as the kernel counts, 120 for nice 0",
+    col<&runq_event::prio>("prio", "PRIO", 4, "Kernel priority of the thread, 120 for nice 0",
                            kJsonOnly),
     col<[](const runq_event& e) -> Value { return e.prev_comm; }>(
         "prev_comm", "PREV COMM", 16, "Command name of the thread that ran before",
         with("previous")),
-    col<&runq_event::prev_pid>("prev_pid", "PREV PID", 8, "Process ID of the thread before",
-                               kJsonOnly),
-    col<&runq_event::prev_tid>("prev_tid", "PREV TID", 8, "Thread ID of the one before",
+    col<&runq_event::prev_pid>("prev_pid", "PREV PID", 8,
+                               "Process ID of the thread that ran before", kJsonOnly),
+    col<&runq_event::prev_tid>("prev_tid", "PREV TID", 8, "Thread ID of the thread that ran before",
                                with("previous")),
 };
 
@@ -77,8 +78,7 @@ constexpr Stream<runqslower_bpf, Options, runq_event> kTool{
               .area = "sched",
               .summary = "Trace long waits for a CPU",
               .details =
-                  "One line for each time that a thread, ready to run, had to wait for a CPU "
-                  "longer than MIN_US.",
+                  "Prints a line each time a runnable thread waited for a CPU longer than MIN_US.",
               .examples = kExamples},
     .options = kOptions,
     .positionals = kPositionals,

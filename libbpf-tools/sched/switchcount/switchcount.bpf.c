@@ -7,13 +7,6 @@
 /* Allocated beforehand: as in by_task.bpf.h. */
 TOP(struct switch_key, struct switch_stat, 16384)
 
-static __always_inline __u64 ids_of(struct task_struct *task, bool typed)
-{
-	if (typed && !cb_filter.pidns)
-		return (__u64)task->tgid << 32 | (__u32)task->pid;
-	return task_ids(task);
-}
-
 /* Shown is what one of the two has to do with. */
 static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
 				   struct task_struct *next, __u64 next_ids)
@@ -22,7 +15,7 @@ static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
 		return false;
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(prev) || filter_task(next);
-	return filter_by_ids(prev_ids) || filter_by_ids(next_ids);
+	return filter_by_ids(prev, prev_ids) || filter_by_ids(next, next_ids);
 }
 
 static __always_inline int switched(struct task_struct *prev, struct task_struct *next, bool typed)

@@ -21,13 +21,13 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"switchcount -C", "Who gives the CPU to whom, every second"},
-    {"switchcount -p 181 10 1", "What process 181 has to do with, for ten seconds"},
-    {"switchcount --json -- make", "The switches of make and its children, as JSON"},
+    {"switchcount -C", "Print the most frequent switches, every second"},
+    {"switchcount -p 181 10 1", "Show the switches from and to process 181 for ten seconds"},
+    {"switchcount --json -- make", "Count the switches of make and its children, as JSON"},
 };
 
 constexpr Alias kAliases[] = {
-    {"task_switch", {}, "Count switches from one task to another"},
+    {"task_switch", {}, "Count switches between tasks"},
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
@@ -35,20 +35,20 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'r', "rows"}, {'C', "noclear"}};
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
                                                           "End of the interval", kJsonOnly),
-    col<[](const Row& r) { return r.key.prev; }>("prev_tid", "FROM", 7,
-                                                 "Thread that leaves the CPU, 0: none did"),
+    col<[](const Row& r) { return r.key.prev; }>(
+        "prev_tid", "FROM", 7, "Thread that leaves the CPU; 0 if the CPU was idle"),
     col<[](const Row& r) -> Value { return r.stat.prev_comm; }>("prev_comm", "FROM COMM", 16,
-                                                                "Its command name"),
-    col<[](const Row& r) { return r.key.next; }>("next_tid", "TO", 7,
-                                                 "Thread that gets it, 0: none does"),
+                                                                "Command name of this thread"),
+    col<[](const Row& r) { return r.key.next; }>(
+        "next_tid", "TO", 7, "Thread that gets the CPU; 0 if the CPU becomes idle"),
     col<[](const Row& r) -> Value { return r.stat.next_comm; }>("next_comm", "TO COMM", 16,
-                                                                "Its command name"),
+                                                                "Command name of this thread"),
     col<[](const Row& r) { return r.stat.switches; }>("switches", "SWITCHES", -9,
-                                                      "Switches from the one to the other"),
+                                                      "Number of switches"),
     col<[](const Row& r) { return r.stat.prev_pid; }>(
-        "prev_pid", "FROM PID", 8, "Process of the thread that leaves the CPU", kJsonOnly),
+        "prev_pid", "FROM PID", 8, "Process ID of the thread that leaves the CPU", kJsonOnly),
     col<[](const Row& r) { return r.stat.next_pid; }>(
-        "next_pid", "TO PID", 8, "Process of the thread that gets it", kJsonOnly),
+        "next_pid", "TO PID", 8, "Process ID of the thread that gets the CPU", kJsonOnly),
 };
 
 constexpr Need kNeeds[] = {
@@ -69,9 +69,9 @@ void name_outside(std::uint32_t& tid, char (&comm)[COMM_LEN])
 constexpr Top<switchcount_bpf, Options, Row> kTool{
     .about = {.name = "switchcount",
               .area = "sched",
-              .summary = "Count switches from one task to another",
-              .details = "One line for each pair of threads of which the first gave its CPU to the "
-                         "second: how often it did in the interval.",
+              .summary = "Count switches between tasks",
+              .details = "Prints one line for each pair of threads: how often the CPU switched "
+                         "from the first to the second in the interval.",
               .examples = kExamples,
               .aliases = kAliases},
     .letters = kLetters,

@@ -31,13 +31,13 @@ static __always_inline int waking(void *ctx, struct task_struct *target, bool ty
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		return 0;
-	ids = off_ids(target, typed);
+	ids = ids_of(target, typed);
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.kernel = STACK_NONE;
 	key.target.user = STACK_NONE;
 	key.target.detail = task->state;
-	off_comm(target, key.target.comm, typed);
+	comm_of(target, key.target.comm, typed);
 	take_waker(ctx, &key.waker, typed);
 	wake_add(&key, ns);
 	return 0;

@@ -15,9 +15,10 @@ struct Options : OffOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"wakeuptime 10", "Who wakes whom, for ten seconds"},
-    {"wakeuptime -p 181 -m 1000", "What wakes process 181 after 1 ms and longer"},
-    {"wakeuptime --user-stacks --flame out.svg -- make", "With the wakers' user stacks, drawn"},
+    {"wakeuptime 10", "Show which threads wake which for ten seconds"},
+    {"wakeuptime -p 181 -m 1000", "Show what wakes process 181 after sleeps of at least 1 ms"},
+    {"wakeuptime --user-stacks --flame out.svg -- make",
+     "Draw a flame graph that includes the user stacks of wakers"},
 };
 
 constexpr Option kOptions[] = {
@@ -26,7 +27,7 @@ constexpr Option kOptions[] = {
     off_option::min,
     off_option::max,
     off_option::state,
-    flag<&Options::user_stacks>(0, "user-stacks", "The wakers' user stacks too"),
+    flag<&Options::user_stacks>(0, "user-stacks", "Include the user stacks of wakers"),
     stack_option::threads,
     stack_option::folded,
     stack_option::delimited,
@@ -54,9 +55,10 @@ constexpr Column kColumns[] = {
     col<[](const StackRow& r) { return StackRow::names(*r.partner.kernel); }>(
         "kernel", "KERNEL", 0, "Kernel functions of the waker, leaf first"),
     col<[](const StackRow& r) { return StackRow::names(*r.partner.user); }>(
-        "user", "USER", 0, "Its user functions, leaf first", costly("user-stacks")),
+        "user", "USER", 0, "User functions of the waker, leaf first", costly("user-stacks")),
     col<[](const StackRow& r) { return StackRow::details(*r.partner.kernel); }>(
-        "kernel_address", "KERNEL-ADDRESS", 0, "The same with addresses", costly("address")),
+        "kernel_address", "KERNEL-ADDRESS", 0, "The same functions with addresses",
+        costly("address")),
 };
 
 constexpr Need kNeeds[] = {
@@ -111,16 +113,13 @@ void folded(std::string& out, const StackRow& row, const StackOptions& o, const 
 }
 
 constexpr Stacks<wakeuptime_bpf, Options> kTool{
-    .about =
-        {.name = "wakeuptime",
-         .area = "sched",
-         .summary = "Show how long threads sleep until they are woken, by the waker's stack",
-         .details =
-             "Measures from when a thread goes to sleep until it is woken, and adds that up by "
-             "who was woken, who woke it, and what that was doing: what others wait for. The "
-             "wait for a CPU that may follow is not part of it. Prints the sums at the end, "
-             "the largest last.",
-         .examples = kExamples},
+    .about = {.name = "wakeuptime",
+              .area = "sched",
+              .summary = "Show how long threads sleep until they are woken, by the waker's stack",
+              .details = "Measures the time from when a thread goes to sleep until it is woken, "
+                         "without the wait for a CPU that follows. Sums it by sleeper, waker and "
+                         "the waker's stack, and prints the sums at the end, the largest last.",
+              .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
@@ -132,8 +131,8 @@ constexpr Stacks<wakeuptime_bpf, Options> kTool{
              .block = block,
              .folded = folded,
              .flame = flame},
-    .check =
-        [](Options& o, const Session&) {
+    .prepare =
+        [](Options& o, Session&) {
             o.kernel_only = !o.user_stacks;
             check_off_options(o);
         },

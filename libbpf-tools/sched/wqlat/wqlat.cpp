@@ -22,29 +22,26 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"wqlat 1 10", "Ten histograms, one each second"},
-    {"wqlat -W 5", "A histogram for each work queue, every 5 seconds"},
-    {"wqlat -w writeback -T 1", "Of the queue \"writeback\", with the time of day"},
-    {"wqlat --execution -F 10 1",
-     "How long the work of each function takes, instead of how long it "
-     "waits, in ten seconds"},
+    {"wqlat 1 10", "Print ten histograms, one per second"},
+    {"wqlat -W 5", "Print a histogram for each work queue, every 5 seconds"},
+    {"wqlat -w writeback -T 1", "Trace the queue \"writeback\" and print the time of day"},
+    {"wqlat --execution -F 10 1", "Show how long each work function runs, for ten seconds"},
 };
 
 constexpr Option kOptions[] = {
     show('T', "timestamp", "Print the time of day"),
-    flag<&Options::nanoseconds>('N', "nanoseconds", "Histogram of nanoseconds"),
-    flag<&Options::by_name>('W', "workqueues", "A histogram for each name of a work queue"),
-    flag<&Options::by_function>('F', "functions", "A histogram for each function of the kernel"),
-    opt<&Options::name>('w', "wqname", "NAME", "Only work queues of this name"),
-    flag<&Options::execution>(0, "execution", "From the start of the work to its end"),
+    flag<&Options::nanoseconds>('N', "nanoseconds", "Show nanoseconds"),
+    flag<&Options::by_name>('W', "workqueues", "Show a histogram for each work queue name"),
+    flag<&Options::by_function>('F', "functions", "Show a histogram for each kernel function"),
+    opt<&Options::name>('w', "wqname", "NAME", "Trace only work queues with this name"),
+    flag<&Options::execution>(0, "execution", "Measure the run of the work, not its wait"),
 };
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value { return r.name; }>(
         "wqname", "WQNAME", 31, "Name of the work queue", costly("workqueues")),
     col<[](const Row& r) { return Value(std::string_view(r.function)); }>(
-        "function", "FUNCTION", 31, "The kernel's function that does the work",
-        costly("functions")),
+        "function", "FUNCTION", 31, "Kernel function that does the work", costly("functions")),
 };
 
 // Ends before starts, and starts before what is queued: see run_queue.hpp.
@@ -62,13 +59,16 @@ constexpr Need kNeeds[] = {
      "workqueues|wqname"},
 };
 
-void setup(wqlat_bpf&, Options& o, const Session&)
+void setup(wqlat_bpf&, Options& o, const Session& session)
 {
     o.unit_ns = o.nanoseconds ? 1 : 1'000;
     o.named = o.name[0] != '\0';
     // Now, not when they are needed: with its privileges the tool gives up to open files.
-    if (o.by_function && !o.symbols)
+    if (o.by_function && !o.symbols) {
         o.symbols = KernelSymbols::load();
+        if (!o.symbols->has_names())
+            say(session.tool, message_of(names_hidden()));
+    }
 }
 
 void decode(Row& row, const Options& o, const wqlat_key& key)
@@ -93,8 +93,8 @@ constexpr Histogram<wqlat_bpf, Options, wqlat_key, Row> kTool{
               .area = "sched",
               .summary = "Show how long kernel work waits in work queues as a histogram",
               .details =
-                  "The time from when a piece of work is put into a work queue of the kernel until "
-                  "a worker starts with it, or with --execution from then until it is done.",
+                  "Measures the time from when work is queued until a kernel worker starts it. "
+                  "With --execution, measures the time from this start until the work is done.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,

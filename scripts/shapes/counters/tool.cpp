@@ -13,19 +13,19 @@ struct Options : @name@_config {
 };
 
 constexpr Example kExamples[] = {
-    {"@name@ 1", "A report each second"},
+    {"@name@ 1", "Print a report every second"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Skip changes to the root of a file system"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
     col<[](const CounterRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the interval"),
-    col<[](const CounterRow& r) { return r.rate(CHANGES); }>("changes_per_s", "CHANGE/s", -9, "Changes a second"),
-    col<[](const CounterRow& r) { return r.rate(ROOTS); }>("roots_per_s", "ROOT/s", -9, "Changes to roots a second"),
+    col<[](const CounterRow& r) { return r.rate(CHANGES); }>("changes_per_s", "CHANGE/s", -9, "Changes per second"),
+    col<[](const CounterRow& r) { return r.rate(ROOTS); }>("roots_per_s", "ROOT/s", -9, "Changes to roots per second"),
     col<[](const CounterRow& r) { return r.count.n[CHANGES]; }>("changes", "CHANGES", -9, "Changes in the interval", kJsonOnly),
 };
 
@@ -39,7 +39,7 @@ constexpr Counters<@name@_bpf, Options> kTool{
     .about = {.name = "@name@",
               .area = "@area@",
               .summary = "Count changes of the working directory",
-              .details = "One line an interval, of chdir(2) and fchdir(2).",
+              .details = "Prints one line per interval with the rate of chdir(2) and fchdir(2).",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -13,11 +13,11 @@ struct Options : @name@_config {
 };
 
 constexpr Example kExamples[] = {
-    {"@name@ 1", "A report each second"},
+    {"@name@ 1", "Print a report every second"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Skip changes to the root of a file system"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -36,7 +36,7 @@ constexpr Histogram<@name@_bpf, Options, @name@_key> kTool{
     .about = {.name = "@name@",
               .area = "@area@",
               .summary = "Lengths of the names of working directories",
-              .details = "A histogram for each command, of chdir(2) and fchdir(2).",
+              .details = "Prints a histogram for each command that calls chdir(2) or fchdir(2).",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

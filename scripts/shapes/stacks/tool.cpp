@@ -14,11 +14,11 @@ struct Options : StackOptions {
 };
 
 constexpr Example kExamples[] = {
-    {"@name@ 10", "For ten seconds"},
+    {"@name@ 10", "Count for ten seconds"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Skip changes to the root of a file system"),
     stack_option::folded,
     stack_option::user_only,
     stack_option::kernel_only,
@@ -43,7 +43,7 @@ constexpr Need kNeeds[] = {
 constexpr Stacks<@name@_bpf, Options> kTool{
     .about = {.name = "@name@",
               .area = "@area@",
-              .summary = "Show from where the working directory is changed",
+              .summary = "Show the stacks that change the working directory",
               .details = "Counts chdir(2) and fchdir(2) by stack.",
               .examples = kExamples},
     .options = kOptions,

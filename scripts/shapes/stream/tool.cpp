@@ -17,20 +17,20 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"@name@ -p 181", "What process 181 does"},
+    {"@name@ -p 181", "Trace process 181"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Skip changes to the root of a file system"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8, "When"),
+    col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8, "Time of the event"),
     col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID"),
     col<[](const Row& r) -> Value { return r.event->comm; }>("comm", "COMM", 16, "Command name"),
-    col<[](const Row& r) -> Value { return r.event->dir; }>("dir", "DIR", 0, "The directory's name"),
+    col<[](const Row& r) -> Value { return r.event->dir; }>("dir", "DIR", 0, "Name of the directory"),
 };
 
 // The first rung that this kernel has is taken; --explain says which.
@@ -49,7 +49,7 @@ constexpr Stream<@name@_bpf, Options, Row> kTool{
     .about = {.name = "@name@",
               .area = "@area@",
               .summary = "Trace changes of the working directory",
-              .details = "One line for each chdir(2) and fchdir(2).",
+              .details = "Prints one line for each chdir(2) and fchdir(2).",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

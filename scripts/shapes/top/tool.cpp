@@ -19,11 +19,11 @@ struct Row {
 };
 
 constexpr Example kExamples[] = {
-    {"@name@ 1", "A report each second"},
+    {"@name@ 1", "Print a report every second"},
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Skip changes to the root of a file system"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
@@ -50,8 +50,8 @@ void decode(Row& row, const Entries& entries, std::size_t entry)
 constexpr Top<@name@_bpf, Options, Row> kTool{
     .about = {.name = "@name@",
               .area = "@area@",
-              .summary = "Show who changes the working directory most",
-              .details = "One line for each process, the busiest first.",
+              .summary = "Show the processes that change their working directory most",
+              .details = "Prints one line for each process, the busiest first.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

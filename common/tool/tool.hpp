@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a tool is to the rest of the house: a constexpr description and one function.
 #pragma once
-#include "cli/option.hpp"
+#include "tool/option.hpp"
 #include "output/column.hpp"
 #include "probe/ladder.hpp"
 #include <array>
+#include <functional>
+#include <memory>
 
 namespace corebox
 {
@@ -38,6 +40,13 @@ struct Letter {
     std::string_view name;
 };
 
+struct Run;
+struct Session;
+class Sink;
+// Makes what a run sends its rows to.
+using SinkMaker =
+    std::function<std::unique_ptr<Sink>(const Session&, std::span<const Column> columns)>;
+
 // Groups of shared options that a tool has.
 enum class Shared : std::uint16_t {
     none = 0,
@@ -66,15 +75,19 @@ struct alignas(64) Tool {
     std::span<const Column> columns;
     std::span<const Need> needs;
     Shared shared;
-    // Runs the tool; returns the exit status. `shape` is the constexpr object it was made from.
-    int (*run)(const Tool& tool, int argc, char** argv);
+    Seconds interval; // between reports, unless one is given; 0: there is none
+    // The tool's own options with their defaults, to be filled by the command line.
+    std::shared_ptr<void> (*make_options)();
+    // From what was asked for to attached programs. Null: nothing is left to do (--check, a tool
+    // that only lists).
+    std::unique_ptr<Run> (*open)(std::unique_ptr<Session> session, const SinkMaker& make_sink);
     // Opens the tool's object without loading it and hands over its programs: plans can be
     // resolved, and kernels asked, on a machine where nothing may be loaded.
     void (*inspect)(const Tool& tool, const std::function<void(const void* progs)>& use);
     // That object, an ELF file; empty where a tool has none.
     std::span<const std::byte> (*object)() = [] { return std::span<const std::byte>(); };
     // Why a tool without needs can do nothing here with its default options; null: it always can.
-    std::string (*obstacle)(const Facts&) = nullptr;
+    Obstacle (*obstacle)(const Facts&) = nullptr;
     // `columns` are the usual ones: options choose others, and the shape looks at --columns.
     bool columns_vary = false;
 };
@@ -88,8 +101,8 @@ struct Called {
     const Tool* tool = nullptr; // null: there is none of that name
     const Alias* alias = nullptr;
 
-    int run(int argc, char** argv) const; // argv[0] is not looked at
 };
+// Takes names such as opensnoop-bpfcc, bpf-opensnoop, opensnoop.py and opensnoop.bt too.
 Called find_tool(std::string_view name);
 
 // The tool that an alias is: messages, help and man page say its name.
@@ -109,7 +122,16 @@ consteval Shared shared_of(const S& shape)
 }
 
 template <class S>
-consteval auto obstacle_of(const S& shape) -> std::string (*)(const Facts&)
+consteval Seconds interval_of(const S& shape)
+{
+    if constexpr (requires { shape.interval; })
+        return shape.interval;
+    else
+        return Seconds(0);
+}
+
+template <class S>
+consteval auto obstacle_of(const S& shape) -> Obstacle (*)(const Facts&)
 {
     if constexpr (requires { shape.obstacle; })
         return shape.obstacle;
@@ -126,6 +148,9 @@ consteval bool columns_vary(const S& shape)
         return false;
 }
 
+// The tool's own options in a session, whose type is not known here.
+const void* asked_options(const Session& session);
+
 // A Tool from a shape: `[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
 // entry<kTool>();`
 template <const auto& Shape>
@@ -140,7 +165,12 @@ consteval Tool entry()
         .columns = Shape.columns.list,
         .needs = Shape.needs,
         .shared = shared_of(Shape),
-        .run = [](const Tool& tool, int argc, char** argv) { return Shape.run(tool, argc, argv); },
+        .interval = interval_of(Shape),
+        .make_options = []() -> std::shared_ptr<void> {
+            return std::make_shared<typename S::Asked>();
+        },
+        .open = [](std::unique_ptr<Session> session,
+                   const SinkMaker& make_sink) { return Shape.open(std::move(session), make_sink); },
         .inspect =
             [](const Tool&, const std::function<void(const void*)>& use) {
                 if constexpr (requires { typename S::Skeleton; }) {
@@ -161,6 +191,26 @@ consteval Tool entry()
         },
         .obstacle = obstacle_of(Shape),
         .columns_vary = columns_vary(Shape)};
+}
+
+// A Tool of several modes, each a shape of its own: `Mode(options)` is the number of the one that a
+// run has, the first 0. They have the same options and skeleton; what is declared stands in the
+// first.
+template <auto Mode, const auto& First, const auto&... Others>
+consteval Tool modes()
+{
+    using S = std::remove_cvref_t<decltype(First)>;
+    static_assert((std::is_same_v<typename S::Asked,
+                                  typename std::remove_cvref_t<decltype(Others)>::Asked> &&
+                   ...));
+    Tool tool = entry<First>();
+    tool.open = [](std::unique_ptr<Session> session,
+                   const SinkMaker& make_sink) -> std::unique_ptr<Run> {
+        const auto& options = *static_cast<const typename S::Asked*>(asked_options(*session));
+        constexpr decltype(Tool::open) kOpen[] = {entry<First>().open, entry<Others>().open...};
+        return kOpen[std::size_t(Mode(options))](std::move(session), make_sink);
+    };
+    return tool;
 }
 
 } // namespace corebox

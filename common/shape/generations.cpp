@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "shape/interval.hpp"
+#include "shape/generations.hpp"
 #include <bpf/bpf.h>
 #include <cerrno>
 #include <cstring>
@@ -107,7 +107,7 @@ void Entries::read_one_by_one(int fd, __u32 generation)
             keep(key.data(), value.data());
     }
     if (errno != ENOENT)
-        fail("read a BPF map", errno);
+        fail("cannot read a BPF map", errno);
 }
 
 void Entries::remove(int fd)
@@ -120,42 +120,6 @@ void Entries::remove(int fd)
         return;
     for (std::size_t i = 0; i < size(); i++)
         bpf_map_delete_elem(fd, keys.data() + i * map_key_size_);
-}
-
-IntervalRun::IntervalRun(const Session& session, std::span<const Column> columns, Account& account)
-    : session_(session), output_(session.output_options(), columns), account_(account)
-{
-}
-
-Exit IntervalRun::run(Command& command, const std::function<void()>& detach, const Report& report,
-                      const OnKey& on_key)
-{
-    Loop loop(session_, command, -1);
-    Keys keys{static_cast<bool>(on_key)};
-    loop.watch_keys(keys);
-    command.start();
-    std::uint64_t reports = 0;
-    for (bool more = true; more && output_.state() == Output::State::open;) {
-        Loop::Wake wake = loop.wait();
-        if (wake == Loop::Wake::key) {
-            wake = Loop::Wake::data;
-            while (const char key = keys.next())
-                if (!on_key(output_, key))
-                    wake = Loop::Wake::stop;
-            output_.flush();
-        }
-        if (wake == Loop::Wake::data)
-            continue;
-        more = wake == Loop::Wake::tick && ++reports != session_.count;
-        if (!more) {
-            keys.release();
-            detach();
-        }
-        report(output_, !more);
-        output_.flush();
-        account_.report_losses(output_);
-    }
-    return account_.finish(output_);
 }
 
 } // namespace corebox

@@ -8,10 +8,10 @@
 namespace corebox
 {
 
-void say(const Tool& tool, std::string_view text)
+void say(std::string_view name, std::string_view text)
 {
     // Names in it may be those of a traced process: escaped, unless they are already.
-    std::string line = cat(tool.about.name, ": ");
+    std::string line = cat(name, ": ");
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\\', at), text.size());
         escape_text(line, text.substr(at, end - at), false);
@@ -20,19 +20,20 @@ void say(const Tool& tool, std::string_view text)
         at = end + 1;
     }
     line += '\n';
-    // One write, so that lines of several processes do not mix. Nothing is to be done if it fails.
+    // One write, so that lines of several processes do not mix. If it fails there is nobody to
+    // report that to.
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
-int guarded(const Tool& tool, const std::function<Exit()>& body)
+int guarded(std::string_view name, const std::function<Exit()>& body)
 try {
     return int(body());
 } catch (const Failure& failure) {
-    say(tool,
+    say(name,
         failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
     return int(failure.status);
 } catch (const std::bad_alloc&) {
-    say(tool, "out of memory");
+    say(name, "out of memory");
     return int(Exit::cannot_run);
 }
 

@@ -28,7 +28,7 @@ struct Option {
     // Stores the value; returns what it must be if it is not that ("a number from 1 to 9").
     std::string (*apply)(void* options, std::string_view value, const Range&);
     Range range{};
-    std::string_view alias{};  // the other incumbent's long name
+    std::string_view alias{};  // other long names, "a|b": of the other incumbent
     std::string_view values{}; // what completion offers: pid, disk, cgroup, file, dir, user
     bool is_choice = false;    // `arg` is a list of words, "a|b|c"
     bool may_lack = false;     // --label or --label=TEXT: without a value `apply` gets ""
@@ -220,6 +220,13 @@ consteval Option opt_maybe(char key, std::string_view name, std::string_view arg
     Option option = opt<Member>(key, name, arg, help);
     option.may_lack = true;
     return option;
+}
+
+// The option under one more long name.
+consteval Option also_named(std::string_view alias, Option o)
+{
+    o.alias = alias;
+    return o;
 }
 
 // A last positional, of a list, that takes all further words too.

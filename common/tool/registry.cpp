@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cli/tool.hpp"
+#include "tool/tool.hpp"
 #include <algorithm>
 
 // The linker's bounds of the section that tools register in.
@@ -18,7 +18,23 @@ std::vector<const Tool*> all_tools()
     return tools;
 }
 
-Called find_tool(std::string_view name)
+namespace
+{
+
+// The name that Debian (opensnoop-bpfcc), Fedora (bpf-opensnoop) and the sources of BCC and
+// bpftrace (opensnoop.py, opensnoop.bt) add to.
+std::string_view bare_name(std::string_view name)
+{
+    for (const std::string_view suffix : {"-bpfcc", ".py", ".bt"})
+        if (name.ends_with(suffix))
+            name.remove_suffix(suffix.size());
+    for (const std::string_view prefix : {"bpf-", "bcc-"})
+        if (name.starts_with(prefix))
+            name.remove_prefix(prefix.size());
+    return name;
+}
+
+Called find_exact(std::string_view name)
 {
     for (const Tool* tool = __start_corebox_tools; tool != __stop_corebox_tools; tool++) {
         if (tool->about.name == name)
@@ -28,6 +44,14 @@ Called find_tool(std::string_view name)
                 return {tool, &alias};
     }
     return {};
+}
+
+} // namespace
+
+Called find_tool(std::string_view name)
+{
+    const Called called = find_exact(name);
+    return called.tool ? called : find_exact(bare_name(name));
 }
 
 Tool under_alias(const Tool& tool, const Alias& alias)
@@ -46,23 +70,6 @@ std::string alias_command(const Tool& tool, const Alias& alias)
         if (!argument.empty())
             out += cat(" ", argument);
     return out;
-}
-
-int Called::run(int argc, char** argv) const
-{
-    if (!alias)
-        return tool->run(*tool, argc, argv);
-    const Tool named = under_alias(*tool, *alias);
-    std::vector<std::string> arguments; // the parser changes words where they are
-    for (const std::string_view argument : alias->arguments)
-        if (!argument.empty())
-            arguments.emplace_back(argument);
-    std::vector<char*> words{argv[0]};
-    for (std::string& argument : arguments)
-        words.push_back(argument.data());
-    words.insert(words.end(), argv + 1, argv + argc);
-    words.push_back(nullptr);
-    return tool->run(named, int(words.size()) - 1, words.data());
 }
 
 } // namespace corebox

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cli/option.hpp"
+#include "tool/option.hpp"
 #include <algorithm>
 
 namespace corebox

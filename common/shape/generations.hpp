@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What the aggregating shapes (histogram, top, counters, stacks) share: a report each interval and
-// one at the end, and aggregates in the kernel that are read without losing a count.
+// What the aggregating shapes (histogram, top, counters, stacks) share: aggregates in the kernel that
+// are read without losing a count.
 #pragma once
-#include "probe/launch.hpp"
+#include "shape/tracing.hpp"
 #include <cstddef>
 
 namespace corebox
@@ -58,30 +58,6 @@ private:
     std::size_t value_size_, cpus_;
     std::size_t stride_;
     std::vector<std::byte> bytes_;
-};
-
-// Waits and reports: `report(last)` at each interval and, with what the last one has measured so
-// far, at the end. --count is the number of reports.
-class IntervalRun
-{
-public:
-    using Report = std::function<void(Output& output, bool last)>;
-    // A key was pressed; false: the run ends.
-    using OnKey = std::function<bool(Output& output, char key)>;
-
-    IntervalRun(const Session& session, std::span<const Column> columns, Account& account);
-
-    Output& output() { return output_; }
-
-    // `detach` is called before the last report when the run is ended from outside, so that the
-    // report is whole. With `on_key` the terminal, if there is one, gives its keys.
-    Exit run(Command& command, const std::function<void()>& detach, const Report& report,
-             const OnKey& on_key = {});
-
-private:
-    const Session& session_;
-    Output output_;
-    Account& account_;
 };
 
 } // namespace corebox

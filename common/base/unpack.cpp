@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "probe/unpack.hpp"
+#include "base/unpack.hpp"
 #include <zlib.h>
 
 namespace corebox
