@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a tool is to the rest of the house: a constexpr description and one function.
 #pragma once
+#include "tool/need.hpp"
 #include "tool/option.hpp"
 #include "output/column.hpp"
-#include "probe/ladder.hpp"
 #include <array>
 #include <functional>
 #include <memory>

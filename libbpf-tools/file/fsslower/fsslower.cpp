@@ -100,7 +100,7 @@ void choose_bcc_csv(Options& o, Session& session)
 
 bool put_bcc_csv(Output& output, const void* row, const Session& session)
 {
-    if (!static_cast<const Options*>(session.options)->bcc_csv)
+    if (!session.options_as<Options>().bcc_csv)
         return false;
     if (row)
         output.row(row);
