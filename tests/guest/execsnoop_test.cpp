@@ -285,7 +285,7 @@ TEST(Execsnoop, ByDescriptor)
     EXPECT_EQ(result.records[0].at("argv").get<Strings>(), (Strings{"by-descriptor", "arg"}));
 
     for (const char* rung : {"", "fexit", "tracepoint"}) {
-        if (std::string_view(rung) == "fexit" && !has_argument_type("__x64_sys_execveat"))
+        if (std::string_view(rung) == "fexit" && !has_argument_type(system_call("execveat")))
             continue; // 5.10
         result = trace(
             {"-x"},
@@ -350,7 +350,7 @@ TEST(Execsnoop, FailuresAreSeenAtTheFunctionsExit)
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_NE(result.err.find("failed execve calls:\n  fexit: taken"), std::string::npos)
         << result.err;
-    EXPECT_NE(result.err.find(has_argument_type("__x64_sys_execveat")
+    EXPECT_NE(result.err.find(has_argument_type(system_call("execveat"))
                                   ? "failed execveat calls:\n  fexit: taken"
                                   : "  tracepoint: taken"),
               std::string::npos)

@@ -120,7 +120,7 @@ TEST_P(FsslowerOn, ShowsExactlyWhatAProcessDoes)
     expect_exact(result);
     // A module's functions can be entered by fexit where modules have BTF.
     const bool has_types =
-        has_module_types(fs) || has_function((std::string(fs) + "_file_read_iter").c_str());
+        has_module_types(fs) || has_function(std::string(fs) + "_file_read_iter");
     const std::string taken = *forced ? forced : has_types ? "fexit" : "kprobe";
     EXPECT_NE(result.err.find("  " + taken + ": taken (" + fs + "_file_read_iter)"),
               std::string::npos)

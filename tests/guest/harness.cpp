@@ -20,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -303,9 +302,9 @@ const btf& kernel_types()
 
 } // namespace
 
-bool has_function(const char* name)
+bool has_function(const std::string& name)
 {
-    return ::btf__find_by_name_kind(&kernel_types(), name, BTF_KIND_FUNC) > 0;
+    return ::btf__find_by_name_kind(&kernel_types(), name.c_str(), BTF_KIND_FUNC) > 0;
 }
 
 bool has_member(const char* type, const char* member)
@@ -332,9 +331,9 @@ bool has_enumerator(const char* type, const char* name)
     });
 }
 
-bool has_argument_type(const char* function)
+bool has_argument_type(const std::string& function)
 {
-    const int id = ::btf__find_by_name_kind(&kernel_types(), function, BTF_KIND_FUNC);
+    const int id = ::btf__find_by_name_kind(&kernel_types(), function.c_str(), BTF_KIND_FUNC);
     if (id <= 0)
         return false;
     const auto type = [](std::uint32_t of) { return ::btf__type_by_id(&kernel_types(), of); };
@@ -345,6 +344,15 @@ bool has_argument_type(const char* function)
     while (btf_is_ptr(t) || btf_is_mod(t))
         t = type(t->type);
     return btf_is_struct(t);
+}
+
+std::string system_call(const std::string& name)
+{
+#if defined(__aarch64__)
+    return "__arm64_sys_" + name;
+#else
+    return "__x64_sys_" + name;
+#endif
 }
 
 bool has_symbol(const std::string& name)
@@ -383,19 +391,14 @@ bool preempts_itself()
             const std::string models = read_file(path);
             return models.find("(lazy)") != models.npos || models.find("(full)") != models.npos;
         }
-        utsname system{};
-        ::uname(&system);
-        return std::string_view(system.version).find(" PREEMPT ") != std::string_view::npos;
+        return read_file("/proc/version").find(" PREEMPT ") != std::string::npos;
     }();
     return answer;
 }
 
 bool one_return_at_a_time()
 {
-    utsname system{};
-    ::uname(&system);
-    return cpus() == 1 &&
-           std::string_view(system.version).find("PREEMPT") == std::string_view::npos;
+    return cpus() == 1 && read_file("/proc/version").find("PREEMPT") == std::string::npos;
 }
 
 std::size_t turn_of_kernel()

@@ -74,11 +74,13 @@ unsigned cpus();
 
 // What the running kernel has. A test judges a kernel by that, as the tools do: labels and versions
 // are not compared.
-bool has_function(const char* name);                   // in the kernel's BTF, not in a module's
+bool has_function(const std::string& name);            // in the kernel's BTF, not in a module's
 bool has_member(const char* type, const char* member); // of a structure in the kernel's BTF
 bool has_enumerator(const char* type, const char* name);
 // The first argument is a pointer to a structure that the BTF describes, so that fexit may read it.
-bool has_argument_type(const char* function);
+bool has_argument_type(const std::string& function);
+// "__x64_sys_execve" and the like, for has_function() and has_argument_type().
+std::string system_call(const std::string& name);
 bool has_symbol(const std::string& name);       // in /proc/kallsyms, which has those of modules too
 bool has_tracepoint(const std::string& name);   // "block/block_io_start"
 bool has_module_types(const std::string& name); // BTF of a loaded module

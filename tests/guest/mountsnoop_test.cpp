@@ -41,8 +41,8 @@ TEST_P(MountsnoopRung, ShowsEveryCall)
 {
     if (is("fexit") && !has_sessions())
         GTEST_SKIP() << "without kprobe sessions fexit is the default";
-    const bool setattr = has_function("__x64_sys_mount_setattr"),
-               tree_attr = has_function("__x64_sys_open_tree_attr");
+    const bool setattr = has_function(system_call("mount_setattr")),
+               tree_attr = has_function(system_call("open_tree_attr"));
     in_namespaces(0, [&] {
         TempDir dir;
         const std::string at = dir / "m", to = dir / "to", hostile = "s\"r\nc";

@@ -110,7 +110,7 @@ void sees_opens(const char* rung)
 
 TEST(OpensnoopUring, SeesOpens)
 {
-    sees_opens(nullptr);
+    sees_opens("");
     const std::string what = run({"opensnoop", "--check", "--explain"}).err;
     EXPECT_NE(what.find(has_sessions() ? "  session: taken"
                                        : "  session: no kprobe sessions (6.10)\n"
