@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Plans: which rung is taken on which kernel. Objects are opened (parsed), nothing is loaded.
 #include "base/text.hpp"
-#include "tool/tool.hpp"
+#include "cli/command_line.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
+#include "tool/tool.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>
 #include <gmock/gmock.h>
