@@ -64,7 +64,7 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::merge_tp_btf>("tp_btf"), rung<&Progs::merge_raw_tp>("raw_tp")},
      {},
      true,
-     "that the start of a request merged into another is void"},
+     "merges of one request into another"},
 };
 
 constexpr std::string_view kOps[REQUEST_KINDS] = {
