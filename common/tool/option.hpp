@@ -211,8 +211,9 @@ consteval Option opt(char key, std::string_view name, std::string_view arg, std:
             .values = values};
 }
 
-// opt_maybe<&Options::label>(0, "label", "TEXT", "..."): the value may be left out; if given, with
-// "=" only. Its type parses itself, and knows what "" stands for.
+// opt_maybe<&Options::label>(0, "label", "TEXT", "..."): the value may be left out. It follows
+// "=", or is the next word where the tool takes no operands. Its type parses itself, and knows what
+// "" stands for.
 template <auto Member>
 consteval Option opt_maybe(char key, std::string_view name, std::string_view arg,
                            std::string_view help)

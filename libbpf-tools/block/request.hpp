@@ -14,7 +14,7 @@ inline constexpr Need kRequestsMade = {
     .what = "requests as they are made, for who asks for them",
     .rungs = {rung<&P::made_start>("tp_btf"), rung<&P::made_account>("fentry"),
               rung<&P::made_bio, &P::made_front>(
-                  "bio", "who asks for a command that a driver makes for itself or for ioctl(2)")}};
+                  "bio", "the issuer of commands that a driver makes itself or for ioctl(2)")}};
 
 template <class S, class P = decltype(S::progs)>
 inline constexpr Need kRequestsIssued = {.what = "requests as they are issued to the driver",

@@ -55,7 +55,7 @@ inline constexpr Need kTransfers[] = {
      .without = "sendfile, copy_file_range, splice"},
     {.what = "reads and writes by io_uring",
      .rungs = {rung<&P::uring_rd_fexit, &P::uring_wr_fexit>(
-         "fexit", "those that end later than they are begun (O_DIRECT); before 5.19, those of "
+         "fexit", "requests that end later than they begin (O_DIRECT); before 5.19, requests of "
                   "worker threads")},
      .optional = true,
      .without = "io_uring"},

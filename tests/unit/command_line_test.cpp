@@ -216,23 +216,13 @@ TEST(CommandLineDeath, InformationEndsWithStatusZero)
 
 // A tool whose option has the name of one of the kit's, as BCC's criticalstat --duration, and that
 // calls something of its own -v.
-struct LabelText {
-    std::string_view text;
-    static std::string parse(std::string_view text, LabelText& out)
-    {
-        out.text = text.empty() ? "none" : text;
-        return {};
-    }
-};
 struct OwnOptions {
     int least = 0;
     bool details = false;
-    LabelText label;
 };
 constexpr Option kOwnNames[] = {
     opt<&OwnOptions::least>('d', "least", "US", "Trace only longer ones", {}, "duration"),
     flag<&OwnOptions::details>('v', "details", "Print details"),
-    opt_maybe<&OwnOptions::label>(0, "label", "TEXT", "Print a label"),
     show('C', "count", "Print counts"),
 };
 constexpr Tool kOwnTool{
@@ -268,16 +258,12 @@ TEST(CommandLine, NamesThatTheToolOwnsAreNotTheKits)
     EXPECT_FALSE(session.verbose);
     EXPECT_FALSE(session.given("interval")); // BCC's "-i 0": none
     Session debug(kOwnTool);
-    parse({"--debug", "--label", "a word"}, o, debug);
+    parse({"--debug"}, o, debug);
     EXPECT_TRUE(debug.verbose);
-    EXPECT_EQ(o.label.text, "a word");
     Session limited(kOwnTool);
     parse({"--limit", "3"}, o, limited);
     EXPECT_EQ(limited.count, 3u);
     EXPECT_FALSE(limited.given("count"));
-    Session lacking(kOwnTool);
-    parse({"--label", "-v"}, o, lacking);
-    EXPECT_EQ(o.label.text, "none");
 }
 
 TEST(Schema, IsTheDeclaration)

@@ -88,7 +88,7 @@ TEST(ManPage, AsPlainText)
         EXPECT_TRUE(page.starts_with(cat("NAME\n       ", tool->about.name))) << page;
         for (const char* mark : {"\\f", "\\-", "\\&", "\\(", "\n."})
             EXPECT_EQ(page.find(mark), page.npos) << tool->about.name << ": " << mark;
-        EXPECT_THAT(page, HasSubstr("\nEXIT STATUS\n       0\n              Ran, "));
+        EXPECT_THAT(page, HasSubstr("\nEXIT STATUS\n       0\n              The tool ran, "));
         for (const std::string_view line : split(page, '\n'))
             if (!line.starts_with("           ")) { // examples are as wide as they are
                 EXPECT_LE(line.size(), 110u) << line;

@@ -80,7 +80,8 @@ TEST(MayLack, TakesAValueOrNone)
     EXPECT_EQ(parse({"--label="}).label, "none given");
     EXPECT_EQ(parse({"--label=some text"}).label, "some text");
     EXPECT_EQ(parse({"--label", "-t"}).label, "none given");
-    EXPECT_NE(parse({"--label", "word"}).error, "");
+    EXPECT_EQ(parse({"--label", "word"}).label, "word"); // as BCC's
+    EXPECT_NE(parse({"--label", "word", "another"}).error, "");
     EXPECT_EQ(parse({"--label=bad"}).error, "--label must be anything else, not 'bad'");
 }
 

@@ -100,7 +100,7 @@ constexpr Need kNeeds[] = {
      {rung<&Progs::merge>("raw_tp")},
      {},
      true,
-     "that the start of a request merged into another is void"},
+     "merges of one request into another"},
 };
 
 constexpr std::string_view kKinds[PCTS_KINDS] = {"read", "write", "flush", "discard"};

@@ -69,7 +69,7 @@ constexpr Need kNeeds[] = {
     {.what = "writes with a flush, for who asks for them",
      .rungs = {rung<&Progs::flush_fentry>("fentry"), rung<&Progs::flush_kprobe>("kprobe")},
      .optional = true,
-     .without = "who asks for a write that a flush goes before (REQ_PREFLUSH)"},
+     .without = "the issuer of a write with a preflush (REQ_PREFLUSH)"},
 };
 
 constexpr Unit kUnit{"kbytes", SIZE_UNIT};

@@ -61,7 +61,7 @@ constexpr Need kNeeds[] = {
           "get_func_ret"), // its programs read their arguments by helpers of 5.17
       rung_any<&Progs::sgs_kprobe, &Progs::out_kprobe, &Progs::in_kprobe, &Progs::inctx_kprobe,
                &Progs::inclean_kprobe, &Progs::outpre_kprobe, &Progs::inpre_kprobe>(
-          "kprobe", "that a queue had no room: a buffer counts with each attempt")}},
+          "kprobe", "full queues: a buffer counts at each attempt")}},
 };
 
 class Report

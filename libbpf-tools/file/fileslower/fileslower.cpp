@@ -88,7 +88,7 @@ constexpr Need kNeeds[] = {
     {.what = "reads and writes by io_uring",
      .rungs =
          {rung<&P::uring_rd_fexit, &P::uring_rd_fentry, &P::uring_wr_fexit, &P::uring_wr_fentry>(
-             "fexit", "those that end later than they are begun (O_DIRECT); all before 5.19")},
+             "fexit", "requests that end later than they begin (O_DIRECT); before 5.19, all")},
      .optional = true,
      .without = "io_uring"},
 };
