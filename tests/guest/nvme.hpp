@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A multipath NVMe namespace with one path: a disk of this machine, offered to itself over TCP.
 #pragma once
-#include "harness.hpp"
+#include "block.hpp"
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
@@ -32,6 +32,8 @@ public:
                   "ln -s ../../subsystems/test subsystems/test");
         if (r.status != 0)
             throw std::runtime_error("nvmet: " + r.out + r.err);
+        const std::string below = disk.substr(disk.rfind('/') + 1);
+        const std::uint64_t reads = DiskStat::of(below).reads;
         const std::string_view how = "nqn=test,transport=tcp,traddr=127.0.0.1,trsvcid=4420";
         // The controller lives as long as nobody deletes it, the descriptor need not.
         const int fd = ::open("/dev/nvme-fabrics", O_RDWR | O_CLOEXEC);
@@ -39,6 +41,12 @@ public:
             throw std::runtime_error(std::string("nvme-fabrics: ") + std::strerror(errno));
         ::close(fd);
         EXPECT_TRUE(wait_until([&] { return find(); }));
+        // The kernel looks for partitions when it likes to, in a kernel thread.
+        EXPECT_TRUE(wait_until([&] {
+            const std::uint64_t seen = DiskStat::of(below).reads;
+            ::usleep(300'000);
+            return seen > reads && DiskStat::of(below).reads == seen;
+        }));
     }
     ~Nvme()
     {

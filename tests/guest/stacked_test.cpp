@@ -55,16 +55,17 @@ dev_t device_of(const std::string& path)
     return st.st_rdev;
 }
 
-// Of tools that all run while `work` does; from the beginning where the kernel skipped a program.
-std::vector<Result> trace_all(
-    const std::vector<std::vector<std::string>>& tools, const std::function<void()>& work,
-    const std::function<void()>& prepare = [] {})
+using Tools = std::vector<std::vector<std::string>>;
+
+// Of `tools()`, which all run while `work` does; from the beginning where the kernel skipped a
+// program.
+std::vector<Result> trace_all(const std::function<Tools()>& tools,
+                              const std::function<void()>& work)
 {
     std::vector<Result> results;
     for (int tries = 0; tries < 5; tries++) {
-        prepare();
         std::vector<std::unique_ptr<Tracer>> tracers;
-        for (const auto& tool : tools)
+        for (const auto& tool : tools())
             tracers.push_back(std::make_unique<Tracer>(tool));
         work();
         results.clear();
@@ -118,14 +119,14 @@ TEST(Stacked, EveryToolSeesTheRequestsOfTheDisksBelow)
         for (auto& [disk, before] : stat)
             before = DiskStat::of(disk) - before;
     };
-    const auto results = trace_all({{"biosnoop", "--json"},
-                                    {"biotop", "--json", "600"},
-                                    {"biolatency", "--json", "-D"},
-                                    {"biopattern", "--json", "600"},
-                                    {"bitesize", "--json", "-D"},
-                                    {"biostacks", "--json"},
-                                    {"biolatpcts", "--json", "-i", "600", "nullb1"}},
-                                   work);
+    const Tools tools{{"biosnoop", "--json"},
+                      {"biotop", "--json", "600"},
+                      {"biolatency", "--json", "-D"},
+                      {"biopattern", "--json", "600"},
+                      {"bitesize", "--json", "-D"},
+                      {"biostacks", "--json"},
+                      {"biolatpcts", "--json", "-i", "600", "nullb1"}};
+    const auto results = trace_all([&] { return tools; }, work);
     const Records &snoop = results[0].records, &top = results[1].records,
                   &latency = results[2].records, &pattern = results[3].records,
                   &size = results[4].records, &stacks = results[5].records,
@@ -208,11 +209,20 @@ TEST(Stacked, PathsOfNvme)
     make_slow_disks();
     std::unique_ptr<Nvme> nvme;
     std::string head, path;
-    const auto prepare = [&] {
-        nvme.reset();
+    // Its number may be another each time.
+    const auto tools = [&]() -> Tools {
         nvme = std::make_unique<Nvme>(kSlow);
         head = nvme->head();
         path = nvme->path();
+        return {{"biosnoop", "--json", "-d", head},
+                {"biosnoop", "--json", "-d", path},
+                {"biotop", "--json", "-d", path, "600"},
+                {"biolatency", "--json", "-D", "-d", head},
+                {"biopattern", "--json", "-d", head, "600"},
+                {"bitesize", "--json", "-D", "-d", path},
+                {"biostacks", "--json", "-d", head},
+                {"biolatpcts", "--json", "-i", "600", head},
+                {"biolatency", "--json", "-D"}};
     };
     const auto work = [&] {
         {
@@ -224,17 +234,7 @@ TEST(Stacked, PathsOfNvme)
         }
         nvme.reset();
     };
-    prepare();
-    const auto results = trace_all({{"biosnoop", "--json", "-d", head},
-                                    {"biosnoop", "--json", "-d", path},
-                                    {"biotop", "--json", "-d", path, "600"},
-                                    {"biolatency", "--json", "-D", "-d", head},
-                                    {"biopattern", "--json", "-d", head, "600"},
-                                    {"bitesize", "--json", "-D", "-d", path},
-                                    {"biostacks", "--json", "-d", head},
-                                    {"biolatpcts", "--json", "-i", "600", head},
-                                    {"biolatency", "--json", "-D"}},
-                                   work, prepare);
+    const auto results = trace_all(tools, work);
     for (std::size_t i = 0; i < results.size(); i++) {
         const Records& all = results[i].records;
         const Records of_path = i == 7 ? all : with(all, "disk", path);
