@@ -2,6 +2,7 @@
 #include "shape/stacks.hpp"
 #include "output/replace_file.hpp"
 #include "session/transport.hpp"
+#include "shape/hidden_names.hpp"
 #include "symbols/flame.hpp"
 #include <algorithm>
 #include <deque>
@@ -98,8 +99,8 @@ void StackRun::report(bool last)
             look_.row(row, key);
         rows.push_back(row);
     }
-    if (const auto why = words.hidden(); why != NamesHidden::no)
-        say(session_.tool, message_of(why));
+    if (words.kernel_hidden())
+        say_hidden_names(session_);
     merge_stacks(rows, unit_);
     if (look_.begin)
         look_.begin(output_);
