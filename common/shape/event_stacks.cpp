@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/event_stacks.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
 #include "output/escape.hpp"
 #include "session/perf.hpp"
 #include <algorithm>
@@ -27,12 +29,6 @@ void prepare_event_stacks(const EventStackOptions& options, event_stacks_config&
     config.kernel = options.kernel;
     config.user = options.user;
     config.depth = options.depth ? options.depth : std::uint32_t(limit);
-}
-
-void say_hidden_names(const Session& session)
-{
-    if (const auto why = names_hidden(); why != NamesHidden::no)
-        say(session.tool, message_of(why));
 }
 
 void EventStacks::Lines::add(std::size_t n, std::string text)

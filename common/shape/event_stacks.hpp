@@ -3,7 +3,6 @@
 #pragma once
 #include "abi/event_stacks.h"
 #include "output/value.hpp"
-#include "session/session.hpp"
 #include "symbols/image.hpp"
 #include "symbols/kernel.hpp"
 #include <cstddef>
@@ -23,8 +22,6 @@ struct EventStackOptions {
 
 // Before load: which stacks are taken, of how many frames. Fails where the kernel goes less deep.
 void prepare_event_stacks(const EventStackOptions& options, event_stacks_config& config);
-// Once attached: says why kernel functions will have no names, where that is so.
-void say_hidden_names(const Session& session);
 
 // The stacks of the last event that was given to it. Kernel symbols are read with the first stack,
 // a process's with its first: a process that ends before its first event is read has addresses

@@ -43,11 +43,8 @@ public:
     // Of a kernel stack that was taken in an interrupt: the frames of that, without those of what
     // was interrupted. Null if it was taken in none.
     const Frames* interrupt(const Frames& kernel);
-    // There were kernel stacks: why have they no names?
-    NamesHidden hidden() const
-    {
-        return kernel_symbols_ && !kernel_symbols_->has_names() ? names_hidden() : NamesHidden::no;
-    }
+    // There were kernel stacks, but the kernel does not show its symbols.
+    bool kernel_hidden() const { return kernel_symbols_ && !kernel_symbols_->has_names(); }
 
 private:
     std::string_view keep(std::string text) { return arena_.emplace_back(std::move(text)); }

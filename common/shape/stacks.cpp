@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/stacks.hpp"
 #include "output/replace_file.hpp"
+#include "shape/hidden_names.hpp"
 #include "symbols/flame.hpp"
 #include <algorithm>
 #include <deque>
@@ -119,8 +120,8 @@ void StackReports::report(bool last)
             look_.row(row, key);
         rows.push_back(row);
     }
-    if (const auto why = words.hidden(); why != NamesHidden::no)
-        say(run_.session->tool, message_of(why));
+    if (words.kernel_hidden())
+        say_hidden_names(*run_.session);
     merge_stacks(rows, unit_);
     if (look_.begin && text_output(*run_.sink))
         look_.begin(*text_output(*run_.sink));

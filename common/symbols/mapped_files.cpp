@@ -30,11 +30,12 @@ std::size_t raise_descriptor_limit()
     return std::min<std::size_t>(kMaxHeld, limit.rlim_cur / kShare);
 }
 
-// The server may end with the program (AppImage), and unmounts what nobody holds.
+// The server may end with the program (AppImage), and unmounts what nobody holds. It is asked for
+// the statistics, and need not know any.
 bool is_on_fuse(const Fd& handle)
 {
     struct statfs info;
-    return ::fstatfs(handle.get(), &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
+    return ::fstatfs(handle.get(), &info) != 0 || info.f_type == FUSE_SUPER_MAGIC;
 }
 
 } // namespace

@@ -325,9 +325,12 @@ struct UserSymbols::Impl {
         if (!mapping.neighbours)
             return std::nullopt;
         for (const Neighbour& n : *mapping.neighbours) {
-            const auto binary = n.file ? shared->files.read(*n.file, is_alive(*mapping.context),
-                                                            [](struct stat&) { return Fd(); })
-                                       : nullptr;
+            if (!n.file)
+                continue;
+            const auto binary = n.file->is_read
+                                    ? n.file->binary
+                                    : shared->files.read(*n.file, is_alive(*mapping.context),
+                                                         [](struct stat&) { return Fd(); });
             const auto bias = binary ? binary->bias(n.start, n.offset, n.executable) : std::nullopt;
             if (bias && binary->has_code_at(address - *bias))
                 return Copied{binary, n.file->path, address - *bias};

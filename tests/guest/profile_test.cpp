@@ -454,15 +454,17 @@ TEST(Profile, NamesAfterAnExec)
     EXPECT_GT(before, 0u) << r.out;
 }
 
-// As an AppImage: its files can be read only as long as it runs, and then it unmounts them.
+// As an AppImage: its files can be read only as long as it runs, and then it unmounts them, which
+// waits for the reading of them alone.
 TEST(Profile, NamesAProgramOfAFuseMount)
 {
     const TempDir dir;
     const FuseServer server(dir.path(), std::chrono::milliseconds(0), read_file("/proc/self/exe"));
     const std::string unmounted = "/tmp/cbunmounted";
-    const Result r = run({"profile", "--json", "-F", "499", "--", "sh", "-c",
-                          "CBTEST_SPIN=1 " + dir.path() + "/program; umount " + dir.path() +
-                              " && echo > " + unmounted});
+    const Result r =
+        run({"profile", "--json", "-F", "499", "--", "sh", "-c",
+             "CBTEST_SPIN=1 " + dir.path() + "/program; for i in $(seq 100); do umount " +
+                 dir.path() + " && echo > " + unmounted + " && exit; usleep 100000; done"});
     EXPECT_EQ(::unlink(unmounted.c_str()), 0) << "busy: " << r.err;
     const auto all = sum(with(r.records, "comm", "program"));
     EXPECT_GT(all, 5u) << r.out;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biostacks.h"
 #include "output/escape.hpp"
+#include "output/replace_file.hpp"
 #include "request.hpp"
 #include "session/transport.hpp"
+#include "shape/hidden_names.hpp"
 #include "shape/histogram.hpp"
 #include "shape/reports.hpp"
 #include "shape/stack_memo.hpp"
@@ -115,8 +117,8 @@ public:
         StackWords words(r_.options, kStackUnit, symbols_, r_.skeleton.maps.cb_stacks,
                          r_.skeleton.maps.cb_stacks_spill);
         std::vector<Row> rows = read(entries, words);
-        if (const auto why = words.hidden(); why != NamesHidden::no)
-            say(r_.session.tool, message_of(why));
+        if (words.kernel_hidden())
+            say_hidden_names(r_.session);
         writer_.begin(monotonic_ns());
         for (const Row& row : rows)
             print(row);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "criticalstat.h"
 #include "session/cpus.hpp"
-#include "shape/event_stacks.hpp"
+#include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
 #include "symbols/kernel.hpp"
 #include <cerrno>

@@ -3,6 +3,7 @@
 #include "call.hpp"
 #include "call_stacks.hpp"
 #include "output/task_columns.hpp"
+#include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
 #include <algorithm>
 
@@ -254,7 +255,12 @@ constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .also = Shared::symbols,
     .prepare = prepare,
     .chosen = [](const Options& o) { return chosen_calls(kNeeds, o); },
-    .attached = [](const Options& o, const Session& session) { say_traced(o, session); },
+    .attached =
+        [](const Options& o, const Session& session) {
+            say_traced(o, session);
+            if (o.kernel_stack)
+                say_hidden_names(session);
+        },
     .ending = [](funcslower_bpf& s, Options& o) { end_calls(s, o); },
     .detached =
         [](funcslower_bpf&, Options& o, Account& account) {

@@ -2,6 +2,7 @@
 #include "capable.h"
 #include "output/task_columns.hpp"
 #include "shape/event_stacks.hpp"
+#include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
 #include <algorithm>
 #include <unordered_set>

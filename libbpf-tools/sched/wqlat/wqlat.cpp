@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "wqlat.h"
+#include "shape/hidden_names.hpp"
 #include "shape/histogram.hpp"
 #include "symbols/kernel.hpp"
 
@@ -66,8 +67,7 @@ void setup(wqlat_bpf&, Options& o, const Session& session)
     // Now, not when they are needed: with its privileges the tool gives up to open files.
     if (o.by_function && !o.symbols) {
         o.symbols = KernelSymbols::load();
-        if (!o.symbols->has_names())
-            say(session.tool, message_of(names_hidden()));
+        say_hidden_names(session);
     }
 }
 
