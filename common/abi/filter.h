@@ -39,7 +39,7 @@ struct task_filter {
 
 /* Directories of cb_cgroup_path: the cgroup that is traced, the one it is in, and so on upwards. */
 #define CGROUP_MAX_DEPTH 32
-#define CGROUP_NAME_LEN 256 /* NAME_MAX, and a NUL; filled up with NULs */
+#define CGROUP_NAME_LEN 256 /* NAME_MAX, and a NUL */
 
 struct filter_cgroup {
 	__u64 id;

@@ -46,7 +46,7 @@ struct cgroup___v6_1 {
 	struct cgroup *ancestors[1];
 } __attribute__((preserve_access_index));
 
-static __always_inline __u64 cgroup_ancestor(struct cgroup *cgroup, int level)
+static __noinline __u64 cgroup_ancestor(struct cgroup *cgroup, int level)
 {
 	struct cgroup___v6_1 *now = (void *)cgroup;
 	struct cgroup___pre_v6_1 *old = (void *)cgroup;
@@ -94,7 +94,7 @@ static __always_inline __u64 *filter_listed(enum filter_kind kind, __u32 id)
 
 /* When a process began; `task` is any of its threads. exec by another thread keeps the time, as it
  * keeps the number (de_thread()). */
-static __always_inline __u64 process_start(struct task_struct *task)
+static __noinline __u64 process_start(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, group_leader, start_time);
 }
@@ -324,12 +324,16 @@ int cb_tree_free(struct bpf_raw_tracepoint_args *ctx)
 
 static __noinline bool cgroup_has_name(struct cgroup *cgroup, const char *name)
 {
-	char own[CGROUP_NAME_LEN] __attribute__((aligned(8))) = {};
+	char own[CGROUP_NAME_LEN];
 
-	bpf_probe_read_kernel_str(own, sizeof(own), BPF_CORE_READ(cgroup, kn, name));
-	for (int i = 0; i < CGROUP_NAME_LEN / 8; i++)
-		if (((__u64 *)own)[i] != ((const __u64 *)name)[i])
+	if (bpf_probe_read_kernel_str(own, sizeof(own), BPF_CORE_READ(cgroup, kn, name)) < 0)
+		return false;
+	for (int i = 0; i < CGROUP_NAME_LEN; i++) {
+		if (own[i] != name[i])
 			return false;
+		if (!own[i])
+			break;
+	}
 	return true;
 }
 
