@@ -6,6 +6,7 @@
 #include "base/begins_with.hpp"
 #include "base/fd.hpp"
 #include "kernel/btf.hpp"
+#include "probe/ladder.hpp"
 #include "probe/gone_threads.hpp"
 #include "probe/trace_handlers.hpp"
 #include "session/account.hpp"
