@@ -61,12 +61,24 @@ static __always_inline __u32 task_ppid(struct task_struct *task)
 	return task_tgid(BPF_CORE_READ(task, real_parent));
 }
 
+/* Whether there is bpf_get_current_task_btf() (5.11). A flavour, since the whole of enum bpf_func_id
+ * would make each object several KB larger. */
+enum bpf_func_id___task_btf {
+	BPF_FUNC_get_current_task_btf___task_btf = 1,
+};
+
+static __always_inline bool has_current_task_btf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id___task_btf,
+					  BPF_FUNC_get_current_task_btf___task_btf);
+}
+
 /* The running task's name, into memory that is aligned to 8 bytes. The helper copies byte by byte,
  * 120 instructions, a third of what all of a small tool costs; since 5.11 a tracing program
  * (`tracing`) may read the task itself. */
 static __always_inline void current_comm(bool tracing, char *comm)
 {
-	if (tracing && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (tracing && has_current_task_btf()) {
 		struct task_struct *task = bpf_get_current_task_btf();
 
 		((__u64 *)comm)[0] = *(__u64 *)&task->comm[0];
