@@ -56,18 +56,6 @@ void put_fixed(std::string& out, std::uint64_t n, unsigned decimals)
     }
 }
 
-void put_quoted(std::string& out, std::string_view s, bool column)
-{
-    out += '"';
-    for (auto end = s.find('"'); end != s.npos; end = s.find('"')) {
-        escape_text(out, s.substr(0, end), column);
-        out += "\\\"";
-        s.remove_prefix(end + 1);
-    }
-    escape_text(out, s, column);
-    out += '"';
-}
-
 void put_hex(std::string& out, std::string_view bytes)
 {
     constexpr char kHex[] = "0123456789abcdef";
@@ -465,7 +453,7 @@ void Output::put_plain(std::string& out, const Value& v, bool column)
             if (i)
                 escape_text(out, v.join() == List::Join::semicolon ? ";" : " ", column);
             if (v.join() == List::Join::quoted)
-                put_quoted(out, v.items[i], column);
+                escape_quoted(out, v.items[i], column);
             else
                 escape_text(out, v.items[i], column);
         }
