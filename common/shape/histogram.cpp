@@ -2,43 +2,14 @@
 #include "shape/histogram.hpp"
 #include <bpf/bpf.h>
 #include <cerrno>
+#include <numeric>
 
 namespace corebox
 {
 namespace
 {
 
-// `s` in `width` cells, to the left or the right.
-void put_padded(std::string& out, std::string_view s, std::size_t width, bool right)
-{
-    const std::size_t blanks = s.size() < width ? width - s.size() : 0;
-    out.append(right ? blanks : 0, ' ');
-    out += s;
-    out.append(right ? 0 : blanks, ' ');
-}
-
-void put_padded(std::string& out, std::uint64_t n, std::size_t width, bool right)
-{
-    char digits[24];
-    const char* end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-    put_padded(out, std::string_view(digits, end), width, right);
-}
-
-// n / unit with as many decimals as a unit that is a power of ten has; rounded down for others.
-void put_scaled(std::string& out, std::uint64_t n, std::uint64_t unit)
-{
-    put_number(out, n / unit);
-    std::uint64_t power = 1;
-    while (power < unit)
-        power *= 10;
-    if (power != unit || unit == 1)
-        return;
-    out += '.';
-    for (std::uint64_t rest = n % unit; power > 1; rest %= power) {
-        power /= 10;
-        out += char('0' + rest / power);
-    }
-}
+constexpr unsigned kPercentiles[] = {50, 90, 99};
 
 } // namespace
 
@@ -116,39 +87,47 @@ void HistogramWriter::text(const void* row, const Distribution& d, std::string_v
         }
         out += '\n';
     }
-    const unsigned used = d.used();
-    const bool wide = used > 32;
+    const std::vector<std::uint64_t> rows = d.rows(buckets_, unit_);
+    const bool wide = rows.size() > 32;
     const unsigned cell = wide ? 20 : 10, bar = wide ? 20 : 40;
     out.append(wide ? 15 : 5, ' ');
-    put_padded(out, unit_.name, wide ? 29 : 19, false);
+    out += padded_right(unit_.name, wide ? 29 : 19);
     out += " : count     distribution\n";
-    std::uint64_t greatest = 0;
-    for (unsigned i = 0; i < used; i++)
-        greatest = std::max(greatest, d.slot(i));
-    for (unsigned i = 0; i < used; i++) {
+    const std::uint64_t greatest = std::ranges::max(rows);
+    for (unsigned i = 0; i < rows.size(); i++) {
         const std::uint64_t from = buckets_.from(i), to = d.to(i, buckets_, unit_);
-        put_padded(out, from, cell, true);
+        out += padded_left(cat(from), cell);
         out += from == to ? "    " : " -> ";
-        if (from == to)
-            out.append(cell, ' ');
-        else
-            put_padded(out, to, cell, false);
+        out += padded_right(from == to ? "" : cat(to), cell);
         out += " : ";
-        put_padded(out, d.slot(i), 8, false);
+        out += padded_right(cat(rows[i]), 8);
         out += " |";
-        put_padded(out, stars(d.slot(i), greatest, bar), bar, false);
+        out += padded_right(stars(rows[i], greatest, bar), bar);
         out += "|\n";
     }
-    const auto in_unit = [&](std::uint64_t raw) { return raw / unit_.raw; };
-    const auto percentile = [&](unsigned p) { return in_unit(d.percentile(p, buckets_, unit_)); };
-    out += cat("count ", d.count(), ", avg ", in_unit(d.average()), " ", unit_.name, ", p50 ",
-               percentile(50), ", p90 ", percentile(90), ", p99 ", percentile(99), ", max ",
-               in_unit(d.max()), "\n");
+    statistics(d);
     if (totals_ || session_.given("extension"))
-        out += cat("avg = ", in_unit(d.average()), " ", unit_.name, ", total: ", in_unit(d.sum()),
-                   " ", unit_.name, ", count: ", d.count(),
-                   totals_ ? cat(", min: ", in_unit(d.min()), " ", unit_.name) : "", "\n");
+        out += cat("avg = ", d.sum() / d.count() / unit_.raw, " ", unit_.name,
+                   ", total: ", d.sum() / unit_.raw, " ", unit_.name, ", count: ", d.count(),
+                   totals_ ? cat(", min: ", d.min() / unit_.raw, " ", unit_.name) : "", "\n");
     output_.end_record();
+}
+
+void HistogramWriter::statistics(const Distribution& d)
+{
+    constexpr unsigned kDecimals = 3;
+    std::string& out = output_.text();
+    out += cat("count ", d.count(), ", avg ");
+    put_quotient(out, d.sum(), static_cast<unsigned __int128>(d.count()) * unit_.raw, kDecimals);
+    out += cat(" ", unit_.name, ", min ");
+    put_quotient(out, d.min(), unit_.raw, kDecimals);
+    for (const unsigned p : kPercentiles) {
+        out += cat(", p", p, " ");
+        put_percentile(out, d.percentile(p, buckets_, unit_), unit_, kDecimals);
+    }
+    out += ", max ";
+    put_quotient(out, d.max(), unit_.raw, kDecimals);
+    out += '\n';
 }
 
 void HistogramWriter::json(const void* row, const Distribution& d)
@@ -160,7 +139,7 @@ void HistogramWriter::json(const void* row, const Distribution& d)
     };
     const auto scaled = [&](std::string_view key, std::uint64_t raw) {
         put_json_key(out, key);
-        put_scaled(out, raw, unit_.raw);
+        put_quotient(out, raw, unit_.raw, decimals_of(unit_));
     };
     out += '{';
     number("time_ns", time_ns_);
@@ -170,21 +149,28 @@ void HistogramWriter::json(const void* row, const Distribution& d)
     put_json_string(out, unit_.name);
     put_json_key(out, "buckets");
     out += '[';
-    for (unsigned i = 0; i < d.used(); i++) {
+    const std::vector<std::uint64_t> rows = d.rows(buckets_, unit_);
+    for (unsigned i = 0; i < rows.size(); i++) {
         out += i ? ",{" : "{";
         number("from", buckets_.from(i));
         number("to", d.to(i, buckets_, unit_));
-        number("count", d.slot(i));
+        number("count", rows[i]);
         out += '}';
     }
     out += ']';
     number("count", d.count());
     scaled("sum", d.sum());
-    scaled("avg", d.average());
+    put_json_key(out, "avg");
+    put_quotient(out, d.sum(), static_cast<unsigned __int128>(d.count()) * unit_.raw,
+                 std::max(3u, decimals_of(unit_)));
     scaled("min", d.min());
-    scaled("p50", d.percentile(50, buckets_, unit_));
-    scaled("p90", d.percentile(90, buckets_, unit_));
-    scaled("p99", d.percentile(99, buckets_, unit_));
+    // Where it is an estimate the true one lies from _from to _to.
+    for (const unsigned p : kPercentiles) {
+        const Percentile percentile = d.percentile(p, buckets_, unit_);
+        scaled(cat("p", p), percentile.value());
+        scaled(cat("p", p, "_from"), percentile.from);
+        scaled(cat("p", p, "_to"), percentile.to);
+    }
     scaled("max", d.max());
     out += "}\n";
     output_.end_record();
@@ -193,13 +179,14 @@ void HistogramWriter::json(const void* row, const Distribution& d)
 void HistogramWriter::csv(const void* row, const Distribution& d)
 {
     std::string& out = output_.text();
-    for (unsigned i = 0; i < d.used(); i++) {
+    const std::vector<std::uint64_t> rows = d.rows(buckets_, unit_);
+    for (unsigned i = 0; i < rows.size(); i++) {
         out += cat(time_ns_, ",");
         if (row) {
             output_.fields(row);
             out += output_.columns().empty() ? "" : ",";
         }
-        out += cat(unit_.name, ",", buckets_.from(i), ",", d.to(i, buckets_, unit_), ",", d.slot(i),
+        out += cat(unit_.name, ",", buckets_.from(i), ",", d.to(i, buckets_, unit_), ",", rows[i],
                    "\n");
         output_.end_record();
     }
@@ -235,19 +222,43 @@ Distribution take_histogram(bpf_map* map, __u32 generation)
     return all;
 }
 
+Histograms::Histograms(bpf_map* map, __u32 generation)
+    : entries_(map, generation), order_(entries_.size())
+{
+    const std::size_t size = bpf_map__key_size(map);
+    const auto rest = [&](std::size_t i) {
+        return std::string_view(reinterpret_cast<const char*>(&entries_.key<__u32>(i)), size)
+            .substr(sizeof(__u32));
+    };
+    std::iota(order_.begin(), order_.end(), std::size_t(0));
+    std::ranges::sort(order_, {}, rest);
+    for (std::size_t i = 0; i < order_.size(); i++)
+        if (i == 0 || rest(order_[i - 1]) != rest(order_[i]))
+            first_.push_back(i);
+}
+
+void Histograms::add_to(Distribution& d, std::size_t i) const
+{
+    const std::size_t end = i + 1 < first_.size() ? first_[i + 1] : order_.size();
+    for (std::size_t at = first_[i]; at < end; at++)
+        entries_.values<hist_part>(order_[at], [&](const hist_part& part) {
+            d.add(part, entries_.key<__u32>(order_[at]) >> HIST_PART_SHIFT);
+        });
+}
+
 void suit_map(bpf_map* map, std::span<bpf_program* const> programs)
 {
     // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others
     // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
-    // What is allocated beforehand is so for each CPU: then for fewer keys.
-    constexpr __u32 kKeysBeforehand = 512;
+    // What is allocated beforehand is so for each CPU: then for fewer.
+    constexpr __u32 kPartsBeforehand = 4096;
     if (!(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) ||
         std::ranges::all_of(programs, [](const bpf_program* p) {
             return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
         }))
         return;
     bpf_map__set_map_flags(map, 0);
-    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kKeysBeforehand));
+    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kPartsBeforehand));
 }
 
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b)

@@ -11,7 +11,7 @@ const volatile struct by_task cb_by = { .unit_ns = 1000 };
 HIST()
 /* Allocated beforehand: to allocate at a switch may wake a kernel thread, for which the kernel takes
  * the lock that it already holds (before 6.1). */
-HISTS_BY_CPU(struct by_task_key, 10240)
+HISTS_BY_CPU(struct by_task_key, 65536)
 
 static __always_inline __u64 sched_ids(struct task_struct *task, bool typed)
 {

@@ -56,7 +56,8 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
               .details = "A histogram for each operation of a file system: how long its reads, "
                          "writes, opens, fsyncs and getattrs take.",
               .examples = kExamples,
-              .aliases = kAliases},
+              .aliases = kAliases,
+              .smoke = {"-t", "ext4"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
