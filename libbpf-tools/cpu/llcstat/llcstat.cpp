@@ -131,7 +131,8 @@ constexpr Table<llcstat_bpf, Options, Row> kTool{
               .summary = "Show references and misses of the last-level cache by process",
               .details = "One line for each process and CPU, at the end of the run: how often it "
                          "referred to the cache, and missed it, estimated from samples.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"--events", "page-faults,context-switches"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

@@ -65,7 +65,8 @@ constexpr Calls<funccount_bpf, Options> kTool{
               .details =
                   "One line for each function, tracepoint or probe of those that the pattern "
                   "chooses and that was called, and how often, the rarest first.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_*"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -139,7 +139,8 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
               .summary = "Show the time between calls of a function as a histogram",
               .details = "The time from one call of a function, or of one of several, or from one "
                          "hit of a tracepoint or USDT probe, to the next.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

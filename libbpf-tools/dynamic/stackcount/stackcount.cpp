@@ -244,7 +244,8 @@ constexpr StackCount kTool{
               .details = "Counts each path of calls by which the functions, tracepoints or probes "
                          "that the pattern chooses are reached, and prints the counts at the end, "
                          "the most frequent path last.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"t:sched:sched_process_exec"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -223,7 +223,8 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
               .summary = "Show the directories whose files are read and written most",
               .details = "One line for each of the directories of -d with reads or writes below "
                          "it, the busiest first. Where one lies in another, the outer is charged.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"-d", "/tmp"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

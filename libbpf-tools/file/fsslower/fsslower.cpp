@@ -86,7 +86,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
               .details = "One line for each read, write, open, fsync and getattr of a file system "
                          "that took longer than MIN_MS, when it ends.",
               .examples = kExamples,
-              .aliases = kAliases},
+              .aliases = kAliases,
+              .smoke = {"-t", "ext4"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -120,7 +120,8 @@ constexpr Stream<ttysnoop_bpf, Options, Row> kTool{
               .summary = "Mirror what is written to a terminal",
               .details = "Shows the output of a terminal as it is written there, or with "
                          "--escape or --json who writes what.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"/dev/ttyS0"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -17,7 +17,7 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Ignore changes to the root of a file system"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}};

@@ -18,7 +18,7 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    flag<&Options::no_roots>('n', "no-roots", "Not to the root of a file system"),
+    flag<&Options::no_roots>('n', "no-roots", "Ignore changes to the root of a file system"),
     stack_option::folded,
     stack_option::user_only,
     stack_option::kernel_only,
