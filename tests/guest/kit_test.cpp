@@ -92,7 +92,7 @@ std::vector<std::string> with_needed(const std::string& tool, std::vector<std::s
     const auto [needed, asked] = known.try_emplace(tool);
     if (asked)
         for (const Json& argument : run({tool, "--schema"}).records.at(0).value("smoke", Json()))
-            needed->second.push_back(argument);
+            needed->second.push_back(argument.get<std::string>());
     arguments.insert(arguments.begin(), needed->second.begin(), needed->second.end());
     arguments.insert(arguments.begin(), tool);
     return arguments;
