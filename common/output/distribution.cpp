@@ -49,8 +49,10 @@ RawRange Buckets::values(unsigned slot, const Unit& unit) const
         const std::uint64_t first = clamped(Wide(from(r)) * unit.raw);
         if (r == last)
             return {first, ~0ull};
-        if (low && r == 0)
-            return {0, clamped(Wide(low) * unit.raw) - 1};
+        if (low && r == 0) { // has but one slot
+            const std::uint64_t end = clamped(Wide(low) * unit.raw);
+            return {quarter ? end : 0, end - 1};
+        }
         const std::uint64_t width = step * unit.raw;
         return {first + scaled(quarter, width, HIST_ROW),
                 first + scaled(quarter + 1, width, HIST_ROW) - 1};
@@ -58,7 +60,8 @@ RawRange Buckets::values(unsigned slot, const Unit& unit) const
     const std::uint64_t first = log_linear_from(slot, HIST_BITS),
                         next = log_linear_from(slot + 1, HIST_BITS);
     const std::uint64_t raw = unit.raw, scale = unit.raw == 1 ? 1 : HIST_SCALE;
-    return {scaled(first, raw, scale), next == ~0ull ? next : scaled(next, raw, scale) - 1};
+    const std::uint64_t end = scaled(next, raw, scale);
+    return {scaled(first, raw, scale), end == ~0ull ? end : end - 1};
 }
 
 std::uint64_t nearest_rank(std::uint64_t count, std::uint32_t percent)
@@ -162,7 +165,9 @@ void put_percentile(std::string& out, const Percentile& p, const Unit& unit, uns
     for (; fewest < decimals; fewest++) {
         const Wide power = power_of_ten(fewest);
         const Wide rounded = quotient(Wide(p.value()) * power, unit.raw) * unit.raw;
-        if (rounded >= Wide(p.from) * power && rounded <= Wide(p.to) * power)
+        const Wide from = Wide(p.from) * power, to = Wide(p.to) * power;
+        if (rounded >= from && rounded <= to && 8 * (rounded - from) <= from &&
+            8 * (to - rounded) <= to)
             break;
     }
     out += '~';

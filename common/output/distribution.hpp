@@ -117,7 +117,7 @@ private:
 void put_quotient(std::string& out, std::uint64_t n, unsigned __int128 divisor, unsigned decimals);
 
 // In `unit`, with a ~ before an estimate, which has the fewest decimals (at most `decimals`) with
-// which it still lies between its two values.
+// which it still lies between its two values and is at most an eighth away from them.
 void put_percentile(std::string& out, const Percentile& p, const Unit& unit, unsigned decimals);
 
 // As many decimals as n / unit may have, at most 10.
