@@ -32,6 +32,24 @@ std::string cat(const Parts&... parts)
     return out;
 }
 
+// "0x1f".
+inline std::string to_hex(std::uint64_t n)
+{
+    char digits[16];
+    return cat("0x",
+               std::string_view(digits, std::to_chars(digits, digits + sizeof digits, n, 16).ptr));
+}
+
+// `s` in at least `width` bytes, with blanks behind it or before it.
+inline std::string padded_right(std::string_view s, std::size_t width)
+{
+    return cat(s, std::string(width > s.size() ? width - s.size() : 0, ' '));
+}
+inline std::string padded_left(std::string_view s, std::size_t width)
+{
+    return cat(std::string(width > s.size() ? width - s.size() : 0, ' '), s);
+}
+
 // The whole of `s` as a number of type T: no sign for unsigned types, no blanks, in range.
 template <std::integral T>
 std::optional<T> to_number(std::string_view s, int base = 10)

@@ -41,6 +41,41 @@ static __always_inline void count_lost_map(void)
  * argument, and the verifier lets it read without a helper. */
 #define READ_FIELD(direct, from, field) ((direct) ? (from)->field : BPF_CORE_READ(from, field))
 
+/* The value of a key, made from *initial on first use (`*made`). Null where the map is full, which is
+ * counted as lost. */
+static __always_inline void *find_or_make(void *map, const void *key, const void *initial, bool *made)
+{
+	void *value = bpf_map_lookup_elem(map, key);
+
+	*made = false;
+	if (value)
+		return value;
+	*made = !bpf_map_update_elem(map, key, initial, BPF_NOEXIST);
+	value = bpf_map_lookup_elem(map, key); /* that of another CPU, if that was faster */
+	if (!value)
+		count_lost_map();
+	return value;
+}
+
+static __always_inline void *find_or_insert(void *map, const void *key, const void *initial)
+{
+	bool made;
+
+	return find_or_make(map, key, initial, &made);
+}
+
+/* now - then for times that different CPUs took: theirs may differ by a little, and a clock that is
+ * adjusted may step back (kernel/time/timekeeping.c, ktime_get_mono_fast_ns()). */
+static __always_inline __u64 time_between(__u64 then, __u64 now)
+{
+	return now > then ? now - then : 0;
+}
+
+static __always_inline __u64 time_since(__u64 then)
+{
+	return time_between(then, bpf_ktime_get_ns());
+}
+
 #define EEXIST 17
 
 /* Keeps what a call's end will need. One that is there already is of a call whose end was not seen:

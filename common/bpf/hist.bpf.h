@@ -9,6 +9,91 @@
 #define __maybe_unused __attribute__((unused))
 #endif
 
+/* v, of which the verifier no longer knows more than how large it is: it follows each way that led to
+ * another number to the program's end (biostacks took 1.4 s to load). Of a part of a stack slot that
+ * does not begin with it, it keeps nothing. */
+static __always_inline __u32 forget_ways(__u32 v)
+{
+	struct {
+		__u32 unused, kept;
+	} __attribute__((aligned(8))) place;
+
+	*(volatile __u32 *)&place.kept = v;
+	return *(volatile __u32 *)&place.kept;
+}
+
+/* The slot of n where each power of two has 1 << bits slots (abi/hist.h). */
+static __always_inline __u32 log_linear_slot(__u64 n, __u32 bits)
+{
+	__u32 shift = 0;
+
+	/* Until n has bits + 1 bits. */
+#define HALVE(by)                         \
+	if (n >> ((by) + bits)) {         \
+		n >>= (by);               \
+		shift += (by);            \
+	}
+	HALVE(32)
+	HALVE(16)
+	HALVE(8)
+	HALVE(4)
+	HALVE(2)
+	HALVE(1)
+#undef HALVE
+	return forget_ways((shift << bits) + n);
+}
+
+/* The slot of v, a raw value, in a histogram of `unit`. */
+static __always_inline __maybe_unused __u32 log2_slot(__u64 v, __u64 unit)
+{
+	if (unit == 1)
+		return log_linear_slot(v, HIST_BITS);
+	/* Whole units are fine enough for what would not fit. */
+	v = v >> (64 - HIST_SCALE_BITS) ? v / unit * HIST_SCALE : v * HIST_SCALE / unit;
+	return log_linear_slot(v, HIST_BITS);
+}
+
+static __always_inline __maybe_unused __u32 linear_slot(__u64 v, __u64 step)
+{
+	__u64 slot = v * HIST_ROW / step;
+
+	if (slot > HIST_SLOTS - HIST_ROW)
+		slot = HIST_SLOTS - HIST_ROW;
+	/* Or the compiler leaves out the mask, and the verifier loses the bound in a 32-bit division. */
+	asm volatile("" : "+r"(slot));
+	return slot;
+}
+
+static __always_inline void hist_note(struct hist_totals *t, __u64 v)
+{
+	/* Atomic although the value is this CPU's own: an interrupt may come between. */
+	__sync_fetch_and_add(&t->sum, v);
+	if (v > t->max)
+		t->max = v;
+	if (~v > t->min_inv)
+		t->min_inv = ~v;
+}
+
+static __always_inline void hist_add(struct hist *h, __u32 slot, __u64 v)
+{
+	__sync_fetch_and_add(&h->slots[slot & (HIST_SLOTS - 1)], 1);
+	hist_note(&h->totals, v);
+}
+
+static __always_inline __maybe_unused void hist_part_add(struct hist_part *p, __u32 slot, __u64 v)
+{
+	__sync_fetch_and_add(&p->slots[slot & (HIST_ROW - 1)], 1);
+	hist_note(&p->totals, v);
+}
+
+/* What a key of HISTS() begins with, for the part that has this slot. */
+static __always_inline __maybe_unused __u32 hist_part_key(__u32 slot)
+{
+	return cb_generation | slot >> HIST_BITS << HIST_PART_SHIFT;
+}
+
+static const struct hist_part hist_part_zero;
+
 /* The one histogram; its two elements are the generations. */
 #define HIST()                                                     \
 	struct {                                                   \
@@ -17,29 +102,29 @@
 		__type(key, __u32);                                \
 		__type(value, struct hist);                        \
 	} cb_hist SEC(".maps");                                    \
-	static __always_inline __maybe_unused struct hist *hist_entry(void) \
+	/* Counts the raw value `v` in `slot`. */                  \
+	static __always_inline __maybe_unused void hist_count_in(__u32 slot, __u64 v) \
 	{                                                          \
 		__u32 generation = cb_generation;                  \
+		struct hist *h = bpf_map_lookup_elem(&cb_hist, &generation); \
                                                                    \
-		return bpf_map_lookup_elem(&cb_hist, &generation); \
+		if (h)                                             \
+			hist_add(h, slot, v);                      \
 	}                                                          \
 	static __always_inline __maybe_unused void hist_count(__u64 v, __u64 unit) \
 	{                                                          \
-		struct hist *h = hist_entry();                     \
-                                                                   \
-		if (h)                                             \
-			hist_add(h, v, unit);                      \
+		hist_count_in(log2_slot(v, unit), v);              \
 	}
 
 /* A histogram for each key, a struct that begins with `__u32 generation`, which is filled in here.
- * A key is made on first use; a full map is counted as lost. */
+ * `entries` are parts; a full map is counted as lost. */
 #define HISTS(key_type, entries)                                   \
 	struct {                                                   \
 		__uint(type, BPF_MAP_TYPE_PERCPU_HASH);            \
 		__uint(max_entries, entries);                      \
 		__uint(map_flags, BPF_F_NO_PREALLOC);              \
 		__type(key, key_type);                             \
-		__type(value, struct hist);                        \
+		__type(value, struct hist_part);                   \
 	} cb_hists SEC(".maps");                                   \
 	HISTS_COUNT(key_type)
 
@@ -50,85 +135,21 @@
 		__uint(type, BPF_MAP_TYPE_HASH);                   \
 		__uint(max_entries, entries);                      \
 		__type(key, key_type);                             \
-		__type(value, struct hist);                        \
+		__type(value, struct hist_part);                   \
 	} cb_hists SEC(".maps");                                   \
 	HISTS_COUNT(key_type)
 
 #define HISTS_COUNT(key_type)                                      \
-	static __always_inline __maybe_unused struct hist *hists_entry(key_type *key) \
+	static __always_inline __maybe_unused void hists_count_in(key_type *key, __u32 slot, __u64 v) \
 	{                                                          \
-		struct hist *h;                                    \
+		struct hist_part *p;                               \
                                                                    \
-		key->generation = cb_generation;                   \
-		h = bpf_map_lookup_elem(&cb_hists, key);           \
-		if (!h) {                                          \
-			bpf_map_update_elem(&cb_hists, key, &hist_zero, BPF_NOEXIST); \
-			h = bpf_map_lookup_elem(&cb_hists, key);   \
-		}                                                  \
-		if (!h)                                            \
-			count_lost_map();                          \
-		return h;                                          \
+		key->generation = hist_part_key(slot);             \
+		p = find_or_insert(&cb_hists, key, &hist_part_zero); \
+		if (p)                                             \
+			hist_part_add(p, slot, v);                 \
 	}                                                          \
 	static __always_inline __maybe_unused void hists_count(key_type *key, __u64 v, __u64 unit) \
 	{                                                          \
-		struct hist *h = hists_entry(key);                 \
-                                                                   \
-		if (h)                                             \
-			hist_add(h, v, unit);                      \
+		hists_count_in(key, log2_slot(v, unit), v);        \
 	}
-
-static const struct hist hist_zero;
-
-/* floor(log2(v)), 0 for 0. */
-static __always_inline __u32 log2_slot(__u64 v)
-{
-	__u32 slot = 0;
-
-#define HALVE(bits)               \
-	if (v >> (bits)) {        \
-		v >>= (bits);     \
-		slot += (bits);   \
-	}
-	HALVE(32)
-	HALVE(16)
-	HALVE(8)
-	HALVE(4)
-	HALVE(2)
-#undef HALVE
-	return slot + (v >> 1);
-}
-
-/* A tool with other slots than powers of two defines it before it includes this. */
-#ifndef HIST_SLOT
-#define HIST_SLOT(v, unit) log2_slot((v) / (unit))
-#endif
-
-/* Counts the raw value `v` in a slot. */
-static __always_inline void hist_add_to(struct hist *h, __u32 slot, __u64 v)
-{
-	/* Atomic although the value is this CPU's own: an interrupt may come between. */
-	__sync_fetch_and_add(&h->slots[slot & (HIST_SLOTS - 1)], 1);
-	__sync_fetch_and_add(&h->sum, v);
-	if (v > h->max)
-		h->max = v;
-	if (~v > h->min_inv)
-		h->min_inv = ~v;
-}
-
-/* Counts the raw value `v` in the slot of v / unit. */
-static __always_inline void hist_add(struct hist *h, __u64 v, __u64 unit)
-{
-	hist_add_to(h, HIST_SLOT(v, unit), v);
-}
-
-/* The same where slot n is for [n * step, (n + 1) * step), and the last one for all above too. */
-static __always_inline __maybe_unused void hist_add_linear(struct hist *h, __u64 v, __u64 step)
-{
-	__u64 slot = v / step;
-
-	if (slot > HIST_SLOTS - 1)
-		slot = HIST_SLOTS - 1;
-	/* Or the compiler leaves out the mask, and the verifier loses the bound in a 32-bit division. */
-	asm volatile("" : "+r"(slot));
-	hist_add_to(h, slot, v);
-}

@@ -16,16 +16,6 @@
 	static const value_type top_zero;                                       \
 	static __always_inline value_type *top_entry(key_type *key, bool *made) \
 	{                                                                       \
-		value_type *value;                                              \
-                                                                                \
 		key->generation = cb_generation;                                \
-		*made = false;                                                  \
-		value = bpf_map_lookup_elem(&cb_top, key);                      \
-		if (value)                                                      \
-			return value;                                           \
-		*made = !bpf_map_update_elem(&cb_top, key, &top_zero, BPF_NOEXIST); \
-		value = bpf_map_lookup_elem(&cb_top, key);                      \
-		if (!value)                                                     \
-			count_lost_map();                                       \
-		return value;                                                   \
+		return find_or_make(&cb_top, key, &top_zero, made);             \
 	}

@@ -542,7 +542,18 @@ std::string schema(const Tool& tool)
         text("text", e.text);
         out += '}';
     }
-    return out + "]}\n";
+    out += ']';
+    if (!tool.about.smoke[0].empty()) {
+        put_json_key(out, "smoke");
+        out += '[';
+        for (const std::string_view argument : tool.about.smoke)
+            if (!argument.empty()) {
+                out += out.back() == '[' ? "" : ",";
+                put_json_string(out, argument);
+            }
+        out += ']';
+    }
+    return out + "}\n";
 }
 
 } // namespace corebox

@@ -224,4 +224,16 @@ void quote_csv(std::string& out, std::string_view s)
     out += '"';
 }
 
+void escape_quoted(std::string& out, std::string_view s, bool column)
+{
+    out += '"';
+    for (auto end = s.find('"'); end != s.npos; end = s.find('"')) {
+        escape_text(out, s.substr(0, end), column);
+        out += "\\\"";
+        s.remove_prefix(end + 1);
+    }
+    escape_text(out, s, column);
+    out += '"';
+}
+
 } // namespace corebox

@@ -19,6 +19,9 @@ void escape_text(std::string& out, std::string_view s, bool column);
 inline constexpr std::size_t kEscapeGrowth = 6;
 char* escape_text(char* out, std::string_view s, bool column, bool& plain);
 
+// Escaped, in quotes, which in the text itself are escaped too.
+void escape_quoted(std::string& out, std::string_view s, bool column);
+
 // The inside of a JSON string: always valid UTF-8, so invalid bytes become U+FFFD; returns whether
 // any did, so that the caller can add the bytes themselves.
 bool escape_json(std::string& out, std::string_view s);

@@ -9,36 +9,24 @@ namespace corebox
 namespace
 {
 
-// `s` in `width` cells, to the left or the right.
-void put_padded(std::string& out, std::string_view s, std::size_t width, bool right)
-{
-    const std::size_t blanks = s.size() < width ? width - s.size() : 0;
-    out.append(right ? blanks : 0, ' ');
-    out += s;
-    out.append(right ? 0 : blanks, ' ');
-}
+constexpr unsigned kPercentiles[] = {50, 90, 99};
 
-void put_padded(std::string& out, std::uint64_t n, std::size_t width, bool right)
+// The line below the bars.
+void print_statistics(std::string& out, const HistogramLook& look, const Distribution& d)
 {
-    char digits[24];
-    const char* end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-    put_padded(out, std::string_view(digits, end), width, right);
-}
-
-// n / unit with as many decimals as a unit that is a power of ten has; rounded down for others.
-void put_scaled(std::string& out, std::uint64_t n, std::uint64_t unit)
-{
-    put_number(out, n / unit);
-    std::uint64_t power = 1;
-    while (power < unit)
-        power *= 10;
-    if (power != unit || unit == 1)
-        return;
-    out += '.';
-    for (std::uint64_t rest = n % unit; power > 1; rest %= power) {
-        power /= 10;
-        out += char('0' + rest / power);
+    constexpr unsigned kDecimals = 3;
+    const Unit& unit = look.unit;
+    out += cat("count ", d.count(), ", avg ");
+    put_quotient(out, d.sum(), static_cast<unsigned __int128>(d.count()) * unit.raw, kDecimals);
+    out += cat(" ", unit.name, ", min ");
+    put_quotient(out, d.min(), unit.raw, kDecimals);
+    for (const unsigned p : kPercentiles) {
+        out += cat(", p", p, " ");
+        put_percentile(out, d.percentile(p, look.buckets, unit), unit, kDecimals);
     }
+    out += ", max ";
+    put_quotient(out, d.max(), unit.raw, kDecimals);
+    out += '\n';
 }
 
 // As BCC prints it (print_log2_hist), so that its readers' scripts and eyes find their way.
@@ -65,38 +53,29 @@ void print_text(Output& output, const HistogramLook& look, const HistogramReport
         }
         out += '\n';
     }
-    const unsigned used = d.used();
-    const bool wide = used > 32;
+    const std::vector<std::uint64_t> rows = d.rows(look.buckets, unit);
+    const bool wide = rows.size() > 32;
     const unsigned cell = wide ? 20 : 10, bar = wide ? 20 : 40;
     out.append(wide ? 15 : 5, ' ');
-    put_padded(out, unit.name, wide ? 29 : 19, false);
+    out += padded_right(unit.name, wide ? 29 : 19);
     out += " : count     distribution\n";
-    std::uint64_t greatest = 0;
-    for (unsigned i = 0; i < used; i++)
-        greatest = std::max(greatest, d.slot(i));
-    for (unsigned i = 0; i < used; i++) {
+    const std::uint64_t greatest = std::ranges::max(rows);
+    for (unsigned i = 0; i < rows.size(); i++) {
         const std::uint64_t from = look.buckets.from(i), to = d.to(i, look.buckets, unit);
-        put_padded(out, from, cell, true);
+        out += padded_left(cat(from), cell);
         out += from == to ? "    " : " -> ";
-        if (from == to)
-            out.append(cell, ' ');
-        else
-            put_padded(out, to, cell, false);
+        out += padded_right(from == to ? "" : cat(to), cell);
         out += " : ";
-        put_padded(out, d.slot(i), 8, false);
+        out += padded_right(cat(rows[i]), 8);
         out += " |";
-        put_padded(out, stars(d.slot(i), greatest, bar), bar, false);
+        out += padded_right(stars(rows[i], greatest, bar), bar);
         out += "|\n";
     }
-    const auto in_unit = [&](std::uint64_t raw) { return raw / unit.raw; };
-    const auto percentile = [&](unsigned p) { return in_unit(d.percentile(p, look.buckets, unit)); };
-    out += cat("count ", d.count(), ", avg ", in_unit(d.average()), " ", unit.name, ", p50 ",
-               percentile(50), ", p90 ", percentile(90), ", p99 ", percentile(99), ", max ",
-               in_unit(d.max()), "\n");
+    print_statistics(out, look, d);
     if (look.totals)
-        out += cat("avg = ", in_unit(d.average()), " ", unit.name, ", total: ", in_unit(d.sum()),
-                   " ", unit.name, ", count: ", d.count(),
-                   look.minimum ? cat(", min: ", in_unit(d.min()), " ", unit.name) : "", "\n");
+        out += cat("avg = ", d.sum() / d.count() / unit.raw, " ", unit.name,
+                   ", total: ", d.sum() / unit.raw, " ", unit.name, ", count: ", d.count(),
+                   look.minimum ? cat(", min: ", d.min() / unit.raw, " ", unit.name) : "", "\n");
 }
 
 void print_json(Output& output, const HistogramLook& look, const HistogramReport& report)
@@ -109,7 +88,7 @@ void print_json(Output& output, const HistogramLook& look, const HistogramReport
     };
     const auto scaled = [&](std::string_view key, std::uint64_t raw) {
         put_json_key(out, key);
-        put_scaled(out, raw, look.unit.raw);
+        put_quotient(out, raw, look.unit.raw, decimals_of(look.unit));
     };
     out += '{';
     number("time_ns", output.clock().wall_ns(report.mono_ns));
@@ -119,21 +98,28 @@ void print_json(Output& output, const HistogramLook& look, const HistogramReport
     put_json_string(out, look.unit.name);
     put_json_key(out, "buckets");
     out += '[';
-    for (unsigned i = 0; i < d.used(); i++) {
+    const std::vector<std::uint64_t> rows = d.rows(look.buckets, look.unit);
+    for (unsigned i = 0; i < rows.size(); i++) {
         out += i ? ",{" : "{";
         number("from", look.buckets.from(i));
         number("to", d.to(i, look.buckets, look.unit));
-        number("count", d.slot(i));
+        number("count", rows[i]);
         out += '}';
     }
     out += ']';
     number("count", d.count());
     scaled("sum", d.sum());
-    scaled("avg", d.average());
+    put_json_key(out, "avg");
+    put_quotient(out, d.sum(), static_cast<unsigned __int128>(d.count()) * look.unit.raw,
+                 std::max(3u, decimals_of(look.unit)));
     scaled("min", d.min());
-    scaled("p50", d.percentile(50, look.buckets, look.unit));
-    scaled("p90", d.percentile(90, look.buckets, look.unit));
-    scaled("p99", d.percentile(99, look.buckets, look.unit));
+    // Of an estimate, the exact value lies from _from to _to.
+    for (const unsigned p : kPercentiles) {
+        const Percentile percentile = d.percentile(p, look.buckets, look.unit);
+        scaled(cat("p", p), percentile.value());
+        scaled(cat("p", p, "_from"), percentile.from);
+        scaled(cat("p", p, "_to"), percentile.to);
+    }
     scaled("max", d.max());
     out += "}\n";
 }
@@ -142,14 +128,15 @@ void print_csv(Output& output, const HistogramLook& look, const HistogramReport&
 {
     std::string& out = output.text();
     const Distribution& d = *report.distribution;
-    for (unsigned i = 0; i < d.used(); i++) {
+    const std::vector<std::uint64_t> rows = d.rows(look.buckets, look.unit);
+    for (unsigned i = 0; i < rows.size(); i++) {
         out += cat(output.clock().wall_ns(report.mono_ns), ",");
         if (report.key) {
             output.fields(report.key);
             out += output.columns().empty() ? "" : ",";
         }
         out += cat(look.unit.name, ",", look.buckets.from(i), ",", d.to(i, look.buckets, look.unit),
-                   ",", d.slot(i), "\n");
+                   ",", rows[i], "\n");
         output.end_record();
     }
 }

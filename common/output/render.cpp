@@ -51,19 +51,6 @@ char* put_bytes(char* at, std::string_view s)
     return at + s.size();
 }
 
-// "a \"b\"" with the quotes inside escaped.
-void put_quoted(std::string& out, std::string_view s, bool column)
-{
-    out += '"';
-    for (auto end = s.find('"'); end != s.npos; end = s.find('"')) {
-        escape_text(out, s.substr(0, end), column);
-        out += "\\\"";
-        s.remove_prefix(end + 1);
-    }
-    escape_text(out, s, column);
-    out += '"';
-}
-
 } // namespace
 
 char* Line::grow(char* at, std::size_t bytes)
@@ -99,7 +86,7 @@ void Renderer::make_list(const Value& v, bool column, Cell& cell)
         if (i)
             escape_text(list_, v.join() == List::Join::semicolon ? ";" : " ", column);
         if (v.join() == List::Join::quoted)
-            put_quoted(list_, v.items[i], column);
+            escape_quoted(list_, v.items[i], column);
         else
             escape_text(list_, v.items[i], column);
     }

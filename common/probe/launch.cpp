@@ -207,15 +207,15 @@ void Launcher::prepare_histograms(bpf_map* map) const
 {
     // Only programs of the tracing type (tp_btf, fentry) may allocate as they go: for others
     // kernels before 6.1 warn in their log, and refuse perf events (check_map_prog_compatibility).
-    // What is allocated beforehand is so for each CPU: then for fewer keys.
-    constexpr __u32 kKeysBeforehand = 512;
+    // What is allocated beforehand is so for each CPU: then for fewer.
+    constexpr __u32 kPartsBeforehand = 4096;
     if (!(bpf_map__map_flags(map) & BPF_F_NO_PREALLOC) ||
         std::ranges::all_of(plan_.load, [](const bpf_program* p) {
             return bpf_program__type(p) == BPF_PROG_TYPE_TRACING;
         }))
         return;
     bpf_map__set_map_flags(map, 0);
-    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kKeysBeforehand));
+    bpf_map__set_max_entries(map, std::min(bpf_map__max_entries(map), kPartsBeforehand));
 }
 
 int Launcher::argument(std::string_view tracepoint, std::string_view type) const

@@ -31,9 +31,9 @@ const std::vector<CallRow>& CallCounts::read()
         std::uint64_t calls = skipped_ ? probes_.skipped(i) : 0;
         for (std::size_t cpu = 0; cpu < cpus_; cpu++)
             calls += *const_cast<const volatile std::uint64_t*>(&counts_[cpu * then_.size() + i]);
-        if (calls != then_[i])
+        if (calls > then_[i])
             rows_.push_back({now, now - then_ns_, &probes_.functions()[i], calls - then_[i]});
-        then_[i] = calls;
+        then_[i] = std::max(then_[i], calls);
     }
     then_ns_ = now;
     std::ranges::stable_sort(rows_, {}, &CallRow::calls);

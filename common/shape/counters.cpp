@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/counters.hpp"
+#include "base/difference.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cmath>
@@ -50,16 +51,29 @@ counters SkippedCalls::read() const
     return skipped;
 }
 
+// What has been caused before the first reading, by the tool too, cancels out: modulo 2^64.
+counters CounterIntervals::balance(const counters& own, const counters& skipped) const
+{
+    counters now = read_counters(slots_);
+    for (std::size_t i = 0; i < COUNTERS_MAX; i++)
+        now.n[i] += skipped.n[i] - own.n[i];
+    return now;
+}
+
 CounterRow CounterIntervals::next(std::uint64_t now_ns, const counters& own,
                                   const counters& skipped)
 {
-    counters now = read_counters(slots_);
-    CounterRow row{.time_ns = now_ns, .interval_ns = now_ns - then_ns_, .count = {}};
+    const counters now = balance(own, skipped);
+    CounterRow row{.time_ns = now_ns, .interval_ns = difference(now_ns, then_ns_), .count = {}};
     for (std::size_t i = 0; i < COUNTERS_MAX; i++) {
-        now.n[i] += skipped.n[i] - own.n[i];
-        row.count.n[i] = now.n[i] - then_.n[i];
+        // Where the probes fell silent the tool's own calls go on. What there is too little of then
+        // stays to be made up for.
+        const auto gained = std::int64_t(now.n[i] - then_.n[i]);
+        if (gained <= 0)
+            continue;
+        row.count.n[i] = std::uint64_t(gained);
+        then_.n[i] = now.n[i];
     }
-    then_ = now;
     then_ns_ = now_ns;
     return row;
 }

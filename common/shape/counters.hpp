@@ -52,16 +52,17 @@ public:
     // is to be counted and was not.
     CounterIntervals(std::span<const counters> slots, std::uint64_t now_ns, const counters& own,
                      const counters& skipped)
-        : slots_(slots)
+        : slots_(slots), then_ns_(now_ns), then_(balance(own, skipped))
     {
-        next(now_ns, own, skipped);
     }
     CounterRow next(std::uint64_t now_ns, const counters& own, const counters& skipped);
 
 private:
+    counters balance(const counters& own, const counters& skipped) const;
+
     std::span<const counters> slots_;
-    std::uint64_t then_ns_ = 0;
-    counters then_{};
+    std::uint64_t then_ns_;
+    counters then_;
 };
 
 template <class S>

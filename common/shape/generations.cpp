@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/generations.hpp"
+#include "abi/hist.h"
 #include <bpf/bpf.h>
 #include <cerrno>
 #include <cstring>
@@ -84,7 +85,7 @@ void Entries::read_batches(int fd, __u32 generation)
         for (__u32 i = 0; i < n; i++) {
             __u32 of;
             std::memcpy(&of, keys.data() + i * map_key_size_, sizeof of);
-            if (of == generation)
+            if ((of & HIST_GENERATION) == generation)
                 keep(keys.data() + i * map_key_size_, values.data() + i * value_size_ * cpus_);
         }
         if (result == -ENOENT) {
@@ -103,7 +104,7 @@ void Entries::read_one_by_one(int fd, __u32 generation)
         key.swap(next);
         __u32 of;
         std::memcpy(&of, key.data(), sizeof of);
-        if (of == generation && bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
+        if ((of & HIST_GENERATION) == generation && bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
             keep(key.data(), value.data());
     }
     if (errno != ENOENT)

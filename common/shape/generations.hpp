@@ -9,7 +9,8 @@ namespace corebox
 {
 
 // Which half of an aggregate the kernel side fills (cb_generation in
-// bpf/aggregate.bpf.h). Keys begin with the number of their generation.
+// bpf/aggregate.bpf.h). Keys begin with the number of their generation, of histograms
+// with that of the part above it (abi/hist.h).
 class Generations
 {
 public:

@@ -2,6 +2,7 @@
 #include "shape/histogram.hpp"
 #include <bpf/bpf.h>
 #include <cerrno>
+#include <numeric>
 
 namespace corebox
 {
@@ -73,6 +74,30 @@ Distribution take_histogram(bpf_map* map, __u32 generation)
     for (const Distribution& part : take_histograms(map, generation))
         all.add(part);
     return all;
+}
+
+Histograms::Histograms(bpf_map* map, __u32 generation)
+    : entries_(map, generation), order_(entries_.size())
+{
+    const std::size_t size = bpf_map__key_size(map);
+    const auto rest = [&](std::size_t i) {
+        return std::string_view(reinterpret_cast<const char*>(&entries_.key<__u32>(i)), size)
+            .substr(sizeof(__u32));
+    };
+    std::iota(order_.begin(), order_.end(), std::size_t(0));
+    std::ranges::sort(order_, {}, rest);
+    for (std::size_t i = 0; i < order_.size(); i++)
+        if (i == 0 || rest(order_[i - 1]) != rest(order_[i]))
+            first_.push_back(i);
+}
+
+void Histograms::add_to(Distribution& d, std::size_t i) const
+{
+    const std::size_t end = i + 1 < first_.size() ? first_[i + 1] : order_.size();
+    for (std::size_t at = first_[i]; at < end; at++)
+        entries_.values<hist_part>(order_[at], [&](const hist_part& part) {
+            d.add(part, entries_.key<__u32>(order_[at]) >> HIST_PART_SHIFT);
+        });
 }
 
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b)

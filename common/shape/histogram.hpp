@@ -35,6 +35,34 @@ private:
 Distribution take_histogram(bpf_map* map, __u32 generation);
 std::vector<Distribution> take_histograms(bpf_map* map, __u32 generation);
 
+// The histograms of a generation that HISTS() has made, which are removed from the map: for each
+// key its parts.
+class Histograms
+{
+public:
+    Histograms(bpf_map* map, __u32 generation);
+
+    std::size_t size() const { return first_.size(); } // keys
+    // Valid as long as this object; its `generation` means nothing.
+    template <class Key>
+    const Key& key(std::size_t i) const
+    {
+        return entries_.key<Key>(order_[first_[i]]);
+    }
+    void add_to(Distribution& d, std::size_t i) const;
+    Distribution operator[](std::size_t i) const
+    {
+        Distribution d;
+        add_to(d, i);
+        return d;
+    }
+
+private:
+    Entries entries_;
+    std::vector<std::size_t> order_; // of the entries: those of a key follow each other
+    std::vector<std::size_t> first_; // in order_, of each key
+};
+
 // Whether `a` comes before `b` by the columns that are shown.
 bool row_before(std::span<const Column* const> columns, const void* a, const void* b);
 
@@ -158,25 +186,25 @@ private:
         if constexpr (HasHists<S>) {
             if (HasHist<S> && !keyed(o))
                 return;
-            const Entries entries(s.maps.cb_hists, generation);
-            std::vector<std::pair<Row, Distribution>> all(entries.size());
+            const Histograms histograms(s.maps.cb_hists, generation);
+            std::vector<std::pair<Row, std::size_t>> all(histograms.size());
             for (std::size_t i = 0; i < all.size(); i++) {
-                auto& [row, distribution] = all[i];
+                all[i].second = i;
                 if constexpr (std::is_same_v<Row, Key>)
-                    row = entries.key<Key>(i);
+                    all[i].first = histograms.key<Key>(i);
                 else
-                    decode(row, o, entries.key<Key>(i));
-                entries.values<hist>(i, [&](const hist& h) { distribution.add(h); });
+                    decode(all[i].first, o, histograms.key<Key>(i));
             }
             std::ranges::stable_sort(all, [&](const auto& a, const auto& b) {
                 return row_before(sink.columns(), &a.first, &b.first);
             });
             // Keys that differ in nothing that is shown are one.
             for (auto next = all.begin(); next != all.end();) {
-                auto& [row, distribution] = *next++;
+                const auto& [row, first] = *next++;
+                Distribution distribution = histograms[first];
                 for (; next != all.end() && !row_before(sink.columns(), &row, &next->first);
                      ++next)
-                    distribution.add(next->second);
+                    histograms.add_to(distribution, next->second);
                 one(&row, distribution);
             }
             if constexpr (HasHist<S>)

@@ -31,6 +31,9 @@ struct About {
     std::string_view details; // a paragraph for help and man page
     std::span<const Example> examples{};
     std::span<const Alias> aliases{};
+    // Arguments without which it cannot run in a plain virtual machine: the tests of every tool give
+    // them.
+    std::array<std::string_view, 2> smoke{};
 };
 
 // BCC's letter for an option that all tools share: {'p', "pid"}. An option may have several, the

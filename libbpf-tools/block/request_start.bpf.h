@@ -76,14 +76,7 @@ static __always_inline struct request_start *request_note(const struct request *
 		}
 	}
 	cb_table_is_full = true;
-	s = bpf_map_lookup_elem(&cb_more_requests, &request);
-	if (s)
-		return s;
-	bpf_map_update_elem(&cb_more_requests, &request, &zero, BPF_NOEXIST);
-	s = bpf_map_lookup_elem(&cb_more_requests, &request);
-	if (!s)
-		count_lost_map();
-	return s;
+	return find_or_insert(&cb_more_requests, &request, &zero);
 }
 
 /* The request has ended. */

@@ -57,12 +57,8 @@ constexpr std::uint32_t kVmxReason = 0xffff; // the bits above are flags
 std::string name_of(std::span<const Reason> table, std::uint32_t number)
 {
     const auto found = std::ranges::find(table, number, &Reason::number);
-    if (found == table.end()) {
-        char digits[16];
-        return cat("0x",
-                   std::string_view(digits,
-                                    std::to_chars(digits, digits + sizeof digits, number, 16).ptr));
-    }
+    if (found == table.end())
+        return to_hex(number);
     std::string name(found->name);
     std::ranges::transform(name, name.begin(), [](char c) {
         return c >= 'a' && c <= 'z' ? char(c - 32) : c == ' ' ? '_' : c;

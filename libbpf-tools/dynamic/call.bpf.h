@@ -121,7 +121,7 @@ __noinline int call_find(__u32 place)
 static __always_inline int call_begin(__u32 place, __u32 function)
 {
 	__u32 tid = call_thread_id(), n;
-	struct call_thread *thread = bpf_map_lookup_elem(&cb_threads, &tid);
+	struct call_thread *thread;
 	struct call_frame *frame;
 
 	if (cb_call_ending)
@@ -130,14 +130,9 @@ static __always_inline int call_begin(__u32 place, __u32 function)
 		count_lost_map();
 		return -1;
 	}
-	if (!thread) {
-		bpf_map_update_elem(&cb_threads, &tid, &call_no_calls, BPF_NOEXIST);
-		thread = bpf_map_lookup_elem(&cb_threads, &tid);
-		if (!thread) {
-			count_lost_map();
-			return -1;
-		}
-	}
+	thread = find_or_insert(&cb_threads, &tid, &call_no_calls);
+	if (!thread)
+		return -1;
 	n = thread->used;
 	if (n && call_over(&thread->frames[(n - 1) % CALL_DEPTH], place, function))
 		n = call_forget(place, function);

@@ -63,7 +63,7 @@ static __always_inline bool call_leave(__u32 kind, __u64 *ns)
 	if (start >> CALL_TIME_BITS != tid >> CALL_THREAD_BITS)
 		return false;
 	*kept = 0;
-	*ns = (bpf_ktime_get_ns() & CALL_TIME_MASK) - (start & CALL_TIME_MASK);
+	*ns = time_between(start & CALL_TIME_MASK, bpf_ktime_get_ns() & CALL_TIME_MASK);
 	return true;
 }
 

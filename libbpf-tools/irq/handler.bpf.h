@@ -20,7 +20,7 @@ struct {
 	__type(value, struct handler_cpu);
 } cpus SEC(".maps");
 
-HISTS(struct handler_key, 4096)
+HISTS(struct handler_key, 16384)
 
 /* The running CPU's place; null where it is not asked for. */
 static __always_inline struct handler_cpu *handler_cpu(__u32 *cpu)
@@ -47,7 +47,7 @@ static __always_inline bool handler_time(__u64 *begun, __u64 *ns)
 	if (!then)
 		return false;
 	*begun = 0;
-	*ns = bpf_ktime_get_ns() - then;
+	*ns = time_since(then);
 	return true;
 }
 

@@ -98,17 +98,16 @@ template <class S, class Named>
 void take_handler_histograms(S& s, const HandlerOptions& o, __u32 generation,
                              std::vector<std::pair<HandlerRow, Distribution>>& all, Named&& named)
 {
-    const Entries entries(s.maps.cb_hists, generation);
-    for (std::size_t i = 0; i < entries.size(); i++) {
-        const auto& key = entries.template key<handler_key>(i);
-        auto& [row, distribution] = all.emplace_back();
+    const Histograms histograms(s.maps.cb_hists, generation);
+    for (std::size_t i = 0; i < histograms.size(); i++) {
+        const auto& key = histograms.template key<handler_key>(i);
+        HandlerRow& row = all.emplace_back(HandlerRow{}, histograms[i]).first;
         row.cpu = key.cpu;
         if (key.name)
             named(row, key);
         else
             row.name =
                 key.number < o.fixed_names.size() ? o.fixed_names[key.number] : cat(key.number);
-        entries.template values<hist>(i, [&](const hist& h) { distribution.add(h); });
     }
 }
 

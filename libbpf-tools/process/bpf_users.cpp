@@ -44,12 +44,6 @@ std::string link_text(const std::string& path)
     return n > 0 ? std::string(text, std::size_t(n)) : "";
 }
 
-std::string hex(std::uint64_t n)
-{
-    char digits[16];
-    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
-}
-
 // "prog" for "anon_inode:bpf-prog"; empty for what is not BPF's. A link is bpf-link or bpf_link.
 std::string object_type(std::string_view link)
 {
@@ -99,7 +93,7 @@ BpfProbe as_probe(const Query& q)
 {
     const bool has_name = !q.name.empty();
     const std::string place =
-        has_name ? cat(q.name, q.offset ? cat("+", hex(q.offset)) : "") : hex(q.address);
+        has_name ? cat(q.name, q.offset ? cat("+", to_hex(q.offset)) : "") : to_hex(q.address);
     switch (q.type) {
     case BPF_FD_TYPE_KPROBE:
         return {"kprobe", cat("kprobe:", place), q.program};

@@ -12,7 +12,7 @@ const volatile struct by_task cb_by = { .unit_ns = 1000 };
 HIST()
 /* Allocated beforehand: to allocate at a switch may wake a kernel thread, for which the kernel takes
  * the lock that it already holds (before 6.1). */
-HISTS_BY_CPU(struct by_task_key, 10240)
+HISTS_BY_CPU(struct by_task_key, 65536)
 
 /* filter_task() for who knows its ids already. */
 static __always_inline bool sched_wanted(struct task_struct *task, __u64 ids)

@@ -72,12 +72,12 @@ void by_task_setup(S& s, Options& o)
                        .tids = o.tids,
                        .pid_namespaces = o.pid_namespaces,
                        .cgroups = o.cgroups};
-    // A key for each CPU that a process runs on: on large machines, more of them.
-    constexpr std::uint32_t kMostKeys = 1 << 16;
+    // A key for each CPU that a process runs on, with a few parts: on large machines, more of them.
+    constexpr std::uint32_t kPartsEach = 6 * 1024, kMostParts = 6 << 16;
     bpf_map__set_max_entries(s.maps.cb_hists,
-                             std::clamp(std::uint32_t(libbpf_num_possible_cpus()) * 1024,
+                             std::clamp(std::uint32_t(libbpf_num_possible_cpus()) * kPartsEach,
                                         std::uint32_t(bpf_map__max_entries(s.maps.cb_hists)),
-                                        kMostKeys));
+                                        kMostParts));
 }
 
 inline void by_task_decode(ByTaskRow& row, const ByTask& o, const by_task_key& key)

@@ -90,6 +90,13 @@ TEST_F(Bitesize, SizesByProcess)
         EXPECT_EQ(a[0].at("unit"), "kbytes");
         EXPECT_EQ(a[0].at("max"), 64);
         EXPECT_EQ(a[0].at("min"), 4);
+        EXPECT_EQ(a[0].at("p50_from"), 4);
+        EXPECT_LT(a[0].at("p50_to"), 5);
+        EXPECT_EQ(a[0].at("p90"), 64);
+        ASSERT_EQ(b.size(), 1u);
+        EXPECT_EQ(b[0].at("min"), 0.5);
+        EXPECT_EQ(b[0].at("p50_from"), 96);
+        EXPECT_EQ(b[0].at("p50_to"), 96);
         EXPECT_GE(r.account.at("filtered").get<unsigned>(), 9u);
     }
     set_queue("nullb0", "scheduler", "none");

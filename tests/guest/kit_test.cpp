@@ -92,25 +92,15 @@ const std::vector<std::string>& tool_names()
     return all;
 }
 
-// A tool with what it cannot do without, and ARGUMENTS.
+// A tool with what it cannot do without, as it says itself, and ARGUMENTS.
 std::vector<std::string> with_needed(const std::string& tool, std::vector<std::string> arguments)
 {
-    static const std::map<std::string, std::vector<std::string>> kNeeded = {
-        {"cpufreq", {"--assume", "1000"}},
-        {"criticalstat", {"--section", "softirq_entry,softirq_exit"}},
-        {"dirtop", {"-d", "/tmp"}},
-        {"fsdist", {"-t", "ext4"}},
-        {"fsslower", {"-t", "ext4"}},
-        {"llcstat", {"--events", "page-faults,context-switches"}},
-        {"funccount", {"vfs_*"}},
-        {"funcinterval", {"vfs_read"}},
-        {"funclatency", {"vfs_read"}},
-        {"funcslower", {"vfs_read"}},
-        {"stackcount", {"t:sched:sched_process_exec"}},
-        {"ttysnoop", {"/dev/ttyS0"}},
-    };
-    if (const auto needed = kNeeded.find(tool); needed != kNeeded.end())
-        arguments.insert(arguments.begin(), needed->second.begin(), needed->second.end());
+    static std::map<std::string, std::vector<std::string>> known;
+    const auto [needed, asked] = known.try_emplace(tool);
+    if (asked)
+        for (const Json& argument : run({tool, "--schema"}).records.at(0).value("smoke", Json()))
+            needed->second.push_back(argument.get<std::string>());
+    arguments.insert(arguments.begin(), needed->second.begin(), needed->second.end());
     arguments.insert(arguments.begin(), tool);
     return arguments;
 }

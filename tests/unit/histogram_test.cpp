@@ -13,17 +13,29 @@ namespace
 
 constexpr Unit kMicroseconds{"usecs", 1000};
 
-// What the BPF side does (bpf/hist.bpf.h), in the unit of the histogram.
+// What the BPF side does (bpf/hist.bpf.h).
+unsigned slot_for(std::uint64_t v, std::uint64_t unit)
+{
+    std::uint64_t n = unit == 1 ? v : std::uint64_t(static_cast<unsigned __int128>(v) * 32 / unit);
+    unsigned shift = 0;
+    for (; n >= 8; n >>= 1)
+        shift++;
+    return shift * 4 + unsigned(n);
+}
+
+void count(hist& h, unsigned slot, std::uint64_t v)
+{
+    h.slots[slot]++;
+    h.totals.sum += v;
+    h.totals.max = std::max<std::uint64_t>(h.totals.max, v);
+    h.totals.min_inv = std::max<std::uint64_t>(h.totals.min_inv, ~v);
+}
+
 hist counted(const std::vector<std::uint64_t>& raw, std::uint64_t unit)
 {
     hist h{};
-    for (const std::uint64_t v : raw) {
-        const std::uint64_t n = v / unit;
-        h.slots[n ? 63 - std::countl_zero(n) : 0]++;
-        h.sum += v;
-        h.max = std::max<std::uint64_t>(h.max, v);
-        h.min_inv = std::max<std::uint64_t>(h.min_inv, ~v);
-    }
+    for (const std::uint64_t v : raw)
+        count(h, slot_for(v, unit), v);
     return h;
 }
 
@@ -34,20 +46,80 @@ Distribution distribution(const std::vector<std::uint64_t>& raw, std::uint64_t u
     return d;
 }
 
+using Rows = std::vector<std::uint64_t>;
+
 TEST(Buckets, CoverEveryValueOnce)
 {
     const Buckets log2;
     EXPECT_EQ(log2.from(0), 0u);
     EXPECT_EQ(log2.to(0), 1u);
-    for (unsigned i = 1; i < HIST_SLOTS; i++)
+    for (unsigned i = 1; i < HIST_ROWS; i++)
         EXPECT_EQ(log2.from(i), log2.to(i - 1) + 1) << i;
-    EXPECT_EQ(log2.to(HIST_SLOTS - 1), ~0ull);
+    EXPECT_EQ(log2.to(HIST_ROWS - 1), ~0ull);
 
     const Buckets linear{5};
     EXPECT_EQ(linear.from(0), 0u);
     EXPECT_EQ(linear.to(0), 4u);
     EXPECT_EQ(linear.from(3), 15u);
     EXPECT_EQ(linear.to(3), 19u);
+}
+
+// Each slot of each kind follows the one before, lies in one row, and is narrow.
+void expect_slots(const Buckets& buckets, const Unit& unit, unsigned slots, double widest)
+{
+    std::uint64_t next = 0;
+    for (unsigned i = 0; i < slots; i++) {
+        const RawRange values = buckets.values(i, unit);
+        if (values.to + 1 == values.from)
+            continue; // no value has this slot: a step of fewer than four
+        EXPECT_EQ(values.from, next) << i;
+        EXPECT_LE(values.from, values.to) << i;
+        const unsigned row = buckets.row(i, unit);
+        EXPECT_GE(values.from / unit.raw, buckets.from(row)) << i;
+        EXPECT_LE(values.to / unit.raw, buckets.to(row)) << i;
+        if (widest < 1 && values.from >= unit.raw / 8) {
+            EXPECT_LE(double(values.to - values.from) / 2, widest * double(values.from)) << i;
+        }
+        next = values.to + 1;
+        if (next == 0)
+            break;
+    }
+    EXPECT_EQ(next, 0u); // past the greatest value
+}
+
+TEST(Buckets, SlotsCoverEveryValueOnceWithAnEighthOfError)
+{
+    for (const std::uint64_t raw : {1, 1000, 1024, 1'000'000})
+        expect_slots({}, {"", raw}, 252, 0.125);
+    expect_slots({.step = 200, .last = 63}, {"MHz", 1}, 253, 1e9);
+    expect_slots({.step = 1, .last = 63}, {"tasks", 1}, 253, 1e9);
+    expect_slots({.step = 5, .low = 10, .last = 8}, kMicroseconds, 33, 1e9);
+}
+
+TEST(Buckets, ValuesAreInTheirSlots)
+{
+    std::mt19937_64 random(2);
+    for (int i = 0; i < 20'000; i++) {
+        const std::uint64_t v = random() >> (random() % 64);
+        for (const std::uint64_t raw : {1, 1000, 1024, 1'000'000}) {
+            const Unit unit{"", raw};
+            const RawRange values = Buckets{}.values(slot_for(v, raw), unit);
+            EXPECT_LE(values.from, v);
+            EXPECT_GE(values.to, v);
+            EXPECT_EQ(Buckets{}.row(slot_for(v, raw), unit), std::bit_width(v / raw | 1) - 1);
+        }
+    }
+}
+
+TEST(LogLinear, NumbersSlots)
+{
+    EXPECT_EQ(log_linear_from(255, 7), 255u);
+    EXPECT_EQ(log_linear_from(256, 7), 256u);
+    EXPECT_EQ(log_linear_from(257, 7), 258u);
+    EXPECT_EQ(log_linear_from(8, 2), 8u);
+    EXPECT_EQ(log_linear_from(9, 2), 10u);
+    EXPECT_EQ(log_linear_from(251, 2), 7ull << 61);
+    EXPECT_EQ(log_linear_from(252, 2), ~0ull);
 }
 
 TEST(Distribution, IsExactInAllButThePercentiles)
@@ -57,21 +129,14 @@ TEST(Distribution, IsExactInAllButThePercentiles)
     EXPECT_EQ(d.sum(), 1010u);
     EXPECT_EQ(d.min(), 0u);
     EXPECT_EQ(d.max(), 1000u);
-    EXPECT_EQ(d.average(), 168u);
-    EXPECT_EQ(d.slot(0), 2u);
-    EXPECT_EQ(d.slot(1), 2u);
-    EXPECT_EQ(d.slot(2), 1u);
-    EXPECT_EQ(d.used(), 10u); // 512 -> 1023
+    EXPECT_EQ(d.rows({}, {}), Rows({2, 2, 1, 0, 0, 0, 0, 0, 0, 1})); // 512 -> 1023
 }
 
-TEST(Distribution, AddsUpOthersAndTellsHowFarTheLastLinearSlotGoes)
+TEST(Distribution, AddsUpOthersAndTellsHowFarTheLastLinearRowGoes)
 {
     hist h{};
-    h.slots[3] = 2;
-    h.slots[HIST_SLOTS - 1] = 2; // 63 and 117
-    h.sum = 3 + 3 + 63 + 117;
-    h.max = 117;
-    h.min_inv = ~3ull;
+    for (const unsigned v : {3u, 3u, 63u, 117u})
+        count(h, std::min(v * HIST_ROW, 252u), v);
     Distribution d, other, none;
     d.add(h);
     other.add(d);
@@ -79,73 +144,150 @@ TEST(Distribution, AddsUpOthersAndTellsHowFarTheLastLinearSlotGoes)
     EXPECT_EQ(other.count(), 4u);
     EXPECT_EQ(other.min(), 3u);
     EXPECT_EQ(other.max(), 117u);
-    const Buckets linear{.step = 1, .last = HIST_SLOTS - 1};
+    const Buckets linear{.step = 1, .last = HIST_ROWS - 1};
     const Unit one{"tasks", 1};
+    EXPECT_EQ(other.rows(linear, one).at(63), 2u);
     EXPECT_EQ(other.to(3, linear, one), 3u);
-    EXPECT_EQ(other.to(HIST_SLOTS - 1, linear, one), 117u);
-    EXPECT_EQ(other.percentile(50, linear, one), 3u);
-    EXPECT_GT(other.percentile(99, linear, one), 63u);
-    EXPECT_EQ(other.to(HIST_SLOTS - 1, Buckets{}, one), ~0ull);
+    EXPECT_EQ(other.to(HIST_ROWS - 1, linear, one), 117u);
+    const Percentile p50 = other.percentile(50, linear, one);
+    EXPECT_TRUE(p50.is_exact());
+    EXPECT_EQ(p50.value(), 3u);
+    const Percentile p75 = other.percentile(75, linear, one);
+    EXPECT_EQ(p75.from, 63u);
+    EXPECT_EQ(p75.to, 117u);
+    EXPECT_EQ(other.to(HIST_ROWS - 1, Buckets{}, one), ~0ull);
 }
 
-TEST(Distribution, AddsUpCpus)
+TEST(Distribution, AddsUpCpusAndParts)
 {
     Distribution d;
     d.add(counted({10}, 1));
     d.add(hist{}); // a CPU that counted nothing has no minimum
     d.add(counted({3, 7000}, 1));
-    EXPECT_EQ(d.count(), 3u);
+    const hist whole = counted({12}, 1);
+    hist_part part{.slots = {}, .totals = whole.totals};
+    std::copy_n(whole.slots + 8, HIST_ROW, part.slots); // 8 -> 15
+    d.add(part, 2);
+    EXPECT_EQ(d.count(), 4u);
+    EXPECT_EQ(d.sum(), 7025u);
     EXPECT_EQ(d.min(), 3u);
     EXPECT_EQ(d.max(), 7000u);
+    EXPECT_EQ(d.rows({}, {}).at(3), 2u);
 }
 
 TEST(Distribution, EmptyHasNothing)
 {
     const Distribution d;
-    EXPECT_EQ(d.used(), 0u);
+    EXPECT_EQ(d.rows({}, {}).size(), 0u);
     EXPECT_EQ(d.min(), 0u);
     EXPECT_EQ(d.max(), 0u);
-    EXPECT_EQ(d.average(), 0u);
-    EXPECT_EQ(d.percentile(50, {}, {}), 0u);
+    EXPECT_EQ(d.percentile(50, {}, {}).value(), 0u);
 }
 
 TEST(Distribution, TheGreatestValuesHaveASlot)
 {
-    const Distribution d = distribution({~0ull, ~0ull / 2});
-    EXPECT_EQ(d.slot(63), 1u);
-    EXPECT_EQ(d.slot(62), 1u);
-    EXPECT_EQ(d.percentile(99, {}, {}), ~0ull / 2 + 1 + (~0ull / 4 + 1)); // middle of the slot
+    const Distribution d = distribution({~0ull, ~0ull / 2, ~0ull / 2 - 1, 0});
+    EXPECT_EQ(d.rows({}, {}).at(63), 1u);
+    EXPECT_EQ(d.rows({}, {}).at(62), 2u);
+    const Percentile p = d.percentile(50, {}, {});
+    EXPECT_EQ(p.from, 7ull << 60);
+    EXPECT_EQ(p.to, ~0ull / 2);
+    EXPECT_EQ(d.percentile(99, {}, {}).value(), ~0ull);
 }
 
-TEST(Distribution, PercentilesAreInTheSlotOfTheTrueOne)
+// The true one lies between, the estimate is at most an eighth away (of what is below an eighth of
+// the unit, that much of it: 1/64), and no percentile is below the least or above the greatest.
+TEST(Distribution, PercentilesAreWithinAnEighthOfTheTrueOne)
 {
     std::mt19937_64 random(1);
     for (int round = 0; round < 200; round++) {
         std::vector<std::uint64_t> values(1 + random() % 500);
         for (auto& v : values)
-            v = random() >> (random() % 40 + 10);
-        const Distribution d = distribution(values, kMicroseconds.raw);
-        std::ranges::sort(values);
-        for (const unsigned p : {1u, 50u, 90u, 99u, 100u}) {
-            const std::size_t rank = std::max<std::size_t>(1, (values.size() * p + 99) / 100);
-            const std::uint64_t exact = values[rank - 1];
-            const std::uint64_t estimate = d.percentile(p, {}, kMicroseconds);
-            const std::uint64_t a = exact / 1000, b = estimate / 1000;
-            EXPECT_EQ(std::bit_width(a | 1), std::bit_width(b | 1)) << exact << " " << estimate;
-            EXPECT_GE(estimate, values.front());
-            EXPECT_LE(estimate, values.back());
+            v = random() >> (random() % 54 + 10);
+        for (const Unit unit : {Unit{"bytes", 1}, kMicroseconds, Unit{"msecs", 1'000'000}}) {
+            const Distribution d = distribution(values, unit.raw);
+            std::ranges::sort(values);
+            std::uint64_t before = 0;
+            for (const unsigned p : {1u, 50u, 90u, 99u, 100u}) {
+                const std::size_t rank = std::max<std::size_t>(1, (values.size() * p + 99) / 100);
+                const std::uint64_t exact = values[rank - 1];
+                const Percentile found = d.percentile(p, {}, unit);
+                EXPECT_LE(found.from, exact);
+                EXPECT_GE(found.to, exact);
+                const double error = std::abs(double(found.value()) - double(exact));
+                EXPECT_LE(error, std::max(0.125 * double(exact), double(unit.raw) / 64));
+                EXPECT_GE(found.from, values.front());
+                EXPECT_LE(found.to, values.back());
+                EXPECT_GE(found.value(), before);
+                before = found.value();
+            }
         }
-        EXPECT_LE(d.percentile(50, {}, kMicroseconds), d.percentile(90, {}, kMicroseconds));
-        EXPECT_LE(d.percentile(90, {}, kMicroseconds), d.percentile(99, {}, kMicroseconds));
-        EXPECT_LE(d.percentile(99, {}, kMicroseconds), d.max());
+    }
+}
+
+// Issue 12: average 1527, greatest 2586, none below 1000, and yet "p50 1664".
+TEST(Distribution, PercentileOfFiveValues)
+{
+    const Distribution d =
+        distribution({1'000'000, 1'101'000, 1'205'000, 1'743'000, 2'586'000}, 1000);
+    const Percentile p50 = d.percentile(50, {}, kMicroseconds);
+    EXPECT_FALSE(p50.is_exact());
+    EXPECT_EQ(p50.from, 1'024'000u);
+    EXPECT_EQ(p50.to, 1'279'999u);
+    for (const unsigned p : {90u, 99u}) {
+        EXPECT_TRUE(d.percentile(p, {}, kMicroseconds).is_exact());
+        EXPECT_EQ(d.percentile(p, {}, kMicroseconds).value(), 2'586'000u);
     }
 }
 
 TEST(Distribution, OneValueIsAllItsPercentiles)
 {
-    const Distribution d = distribution({3'000'123}, 1000);
-    for (const unsigned p : {1u, 50u, 99u, 100u})
-        EXPECT_EQ(d.percentile(p, {}, kMicroseconds), 3'000'123u);
+    const Distribution d = distribution({3'000'123, 3'000'123, 3'000'123}, 1000);
+    for (const unsigned p : {1u, 50u, 99u, 100u}) {
+        EXPECT_TRUE(d.percentile(p, {}, kMicroseconds).is_exact());
+        EXPECT_EQ(d.percentile(p, {}, kMicroseconds).value(), 3'000'123u);
+    }
+}
+
+std::string quotient(std::uint64_t n, std::uint64_t divisor, unsigned decimals)
+{
+    std::string text;
+    put_quotient(text, n, divisor, decimals);
+    return text;
+}
+
+TEST(Quotient, IsRoundedAndHasNoZerosAtTheEnd)
+{
+    EXPECT_EQ(quotient(7, 2, 3), "3.5");
+    EXPECT_EQ(quotient(2, 3, 3), "0.667");
+    EXPECT_EQ(quotient(1999, 1000, 2), "2");
+    EXPECT_EQ(quotient(1'000'010, 1000, 3), "1000.01");
+    EXPECT_EQ(quotient(5, 1, 3), "5");
+    EXPECT_EQ(quotient(0, 7, 3), "0");
+    EXPECT_EQ(quotient(~0ull, 1, 3), "18446744073709551615");
+    EXPECT_EQ(quotient(512, 1024, 10), "0.5");
+    EXPECT_EQ(decimals_of({"bytes", 1}), 0u);
+    EXPECT_EQ(decimals_of(kMicroseconds), 3u);
+    EXPECT_EQ(decimals_of({"kbytes", 1024}), 10u);
+}
+
+std::string shown(Percentile p, Unit unit)
+{
+    std::string text;
+    put_percentile(text, p, unit, 3);
+    return text;
+}
+
+TEST(Percentile, ShowsThatItIsAnEstimateAndLiesWhereItCan)
+{
+    EXPECT_EQ(shown({1'024'000, 1'279'999}, kMicroseconds), "~1152");
+    EXPECT_EQ(shown({3'000, 3'249}, kMicroseconds), "~3");
+    EXPECT_EQ(shown({1'000, 1'249}, kMicroseconds), "~1.1"); // 1 is a fifth less than 1.249
+    EXPECT_EQ(shown({3'100, 3'110}, kMicroseconds), "~3.1");
+    EXPECT_EQ(shown({2'700, 2'700}, kMicroseconds), "2.7");
+    EXPECT_EQ(shown({8, 9}, {"bytes", 1}), "~8");
+    EXPECT_EQ(shown({5, 5}, {"bytes", 1}), "5");
+    EXPECT_EQ(shown({100, 250}, {"msecs", 1'000'000}), "~0");
 }
 
 TEST(Stars, AreInProportion)
@@ -209,9 +351,9 @@ TEST(HistogramWriter, TextIsLikeBccs)
               "         0 -> 1          : 1        |*************                           |\n"
               "         2 -> 3          : 2        |**************************              |\n"
               "         4 -> 7          : 3        |****************************************|\n"
-              "count 6, avg 3 usecs, p50 3, p90 7, p99 7, max 7\n");
+              "count 6, avg 3.667 usecs, min 1, p50 ~3, p90 7.9, p99 7.9, max 7.9\n");
     EXPECT_TRUE(written(Format::text, nullptr, d, {"extension"})
-                    .ends_with("max 7\navg = 3 usecs, total: 22 usecs, count: 6\n"));
+                    .ends_with("max 7.9\navg = 3 usecs, total: 22 usecs, count: 6\n"));
 }
 
 TEST(HistogramWriter, TextNamesTheKey)
@@ -254,6 +396,11 @@ TEST(HistogramWriter, JsonIsExact)
     EXPECT_EQ(json.at("count"), 4);
     EXPECT_DOUBLE_EQ(json.at("sum").get<double>(), 77.501);
     EXPECT_DOUBLE_EQ(json.at("avg").get<double>(), 19.375);
+    EXPECT_DOUBLE_EQ(json.at("p50_from").get<double>(), 2.5);
+    EXPECT_DOUBLE_EQ(json.at("p50_to").get<double>(), 2.999);
+    EXPECT_DOUBLE_EQ(json.at("p50").get<double>(), 2.749);
+    EXPECT_DOUBLE_EQ(json.at("p90_from").get<double>(), 70.0);
+    EXPECT_DOUBLE_EQ(json.at("p90_to").get<double>(), 70.0);
     EXPECT_DOUBLE_EQ(json.at("min").get<double>(), 1.001);
     EXPECT_DOUBLE_EQ(json.at("max").get<double>(), 70.0);
     ASSERT_EQ(json.at("buckets").size(), 7u);
@@ -264,17 +411,19 @@ TEST(HistogramWriter, JsonIsExact)
     EXPECT_EQ(count, 4u);
 }
 
-TEST(HistogramWriter, JsonOfPlainNumbersHasNoDecimals)
+TEST(HistogramWriter, JsonOfPlainNumbersHasDecimalsInTheAverageOnly)
 {
-    const std::string text = written(Format::json, nullptr, distribution({3}), {}, {"bytes", 1});
-    EXPECT_NE(text.find("\"sum\":3,\"avg\":3,\"min\":3,"), std::string::npos) << text;
+    const std::string text =
+        written(Format::json, nullptr, distribution({3, 3, 4}), {}, {"bytes", 1});
+    EXPECT_NE(text.find("\"sum\":10,\"avg\":3.333,\"min\":3,\"p50\":3,"), std::string::npos)
+        << text;
     EXPECT_EQ(text.find("\"disk\""), std::string::npos);
 }
 
 TEST(HistogramWriter, CsvIsALineABucket)
 {
     const Row row{"a,b"};
-    const std::string text = written(Format::csv, &row, distribution({0, 2, 2}));
+    const std::string text = written(Format::csv, &row, distribution({0, 2'000, 2'000}, 1000));
     const auto lines = split(text, '\n');
     ASSERT_EQ(lines.size(), 3u);
     EXPECT_EQ(lines[0], "time_ns,disk,unit,from,to,count");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "base/difference.hpp"
 #include "shape/counters.hpp"
 #include "shape/top.hpp"
 #include <gtest/gtest.h>
@@ -124,6 +125,32 @@ TEST(CounterIntervals, AreDifferencesOverAllCpusWithoutTheToolsOwn)
     row = intervals.next(3'000'000'000, own, {{0, 0, 100}});
     EXPECT_EQ(row.count.n[2], 0u);
     EXPECT_EQ(row.rate(2), 0u); // no time has passed
+}
+
+// Issue 12: ftrace was switched off, and vfsstat printed 9223372036854775808 calls a second.
+TEST(CounterIntervals, CountNothingWhereTheProbesFellSilent)
+{
+    std::vector<counters> slots(2);
+    counters own{{500}}; // before the probes were attached
+    CounterIntervals intervals(slots, 1'000'000'000, own, {});
+    slots[0].n[0] = 10;
+    own.n[0] = 503;
+    EXPECT_EQ(intervals.next(2'000'000'000, own, {}).count.n[0], 7u);
+    own.n[0] = 510; // not counted any more
+    EXPECT_EQ(intervals.next(3'000'000'000, own, {}).count.n[0], 0u);
+    slots[1].n[0] = 20; // and again: 7 of these stand for what the tool caused before
+    const CounterRow row = intervals.next(4'000'000'000, own, {});
+    EXPECT_EQ(row.count.n[0], 13u);
+    EXPECT_EQ(row.rate(0), 13u);
+    EXPECT_EQ(intervals.next(3'500'000'000, own, {}).interval_ns, 0u);
+}
+
+TEST(Difference, IsNeverBelowZero)
+{
+    EXPECT_EQ(difference(std::uint64_t(7), 3), 4u);
+    EXPECT_EQ(difference(std::uint64_t(3), 7), 0u);
+    EXPECT_EQ(difference(std::uint32_t(0), ~0u), 0u);
+    EXPECT_EQ(difference(~0ull, 0), ~0ull);
 }
 
 TEST(CounterIntervals, RatesOfShortIntervalsAreNotCut)

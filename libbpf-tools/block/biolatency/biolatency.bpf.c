@@ -12,7 +12,7 @@ enum issuer { WANTED = 1, UNWANTED = 2 };
 
 const volatile struct biolat_config cfg = { .unit_ns = 1000 };
 HIST()
-HISTS(struct biolat_key, 4096)
+HISTS(struct biolat_key, 16384)
 
 /* A request is inserted, handed back by the driver, which may be before it has begun it, or issued.
  * Who issues it is the task that is first seen with it, since later on a kernel thread or an
@@ -80,7 +80,7 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 {
 	struct request *rq = (struct request *)ctx[0];
 	__u32 bytes = READ_FIELD(direct, rq, __data_len);
-	__u64 now, start = 0;
+	__u64 start = 0;
 
 	if ((__u32)ctx[2] < bytes) /* the rest of it is still to come */
 		return 0;
@@ -103,8 +103,7 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 		if (!start)
 			return 0;
 	}
-	now = bpf_ktime_get_ns();
-	count(rq, direct, now > start ? now - start : 0);
+	count(rq, direct, time_since(start));
 	return 0;
 }
 

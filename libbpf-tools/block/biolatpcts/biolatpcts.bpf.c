@@ -47,24 +47,12 @@ static __always_inline __u64 kernel_stamp(struct request *rq, bool direct)
 		       0;
 }
 
-static __always_inline __u32 latency_slot(__u64 ns)
-{
-	__u32 shift;
-
-	if (ns >> PCTS_MAX_BITS)
-		return PCTS_SLOTS - 1;
-	if (!(ns >> PCTS_FINE_BITS))
-		return ns;
-	shift = log2_slot(ns) - PCTS_FINE_BITS;
-	return (shift << PCTS_FINE_BITS) + (ns >> shift);
-}
-
 static __always_inline int complete(__u64 *ctx, bool direct)
 {
 	struct request *rq = (struct request *)ctx[0];
 	__u32 bytes = READ_FIELD(direct, rq, __data_len);
 	__u32 op = READ_FIELD(direct, rq, cmd_flags) & REQUEST_OP_MASK;
-	__u64 now, start;
+	__u64 ns, start;
 	__u32 slot;
 
 	if ((__u32)ctx[2] < bytes) /* the rest of it is still to come */
@@ -96,8 +84,8 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 		__sync_fetch_and_add(&cb_unstamped, 1);
 		return 0;
 	}
-	now = bpf_ktime_get_ns();
-	slot = latency_slot(now > start ? now - start : 0);
+	ns = time_since(start);
+	slot = ns >> PCTS_MAX_BITS ? PCTS_SLOTS - 1 : log_linear_slot(ns, PCTS_FINE_BITS);
 	if (slot < PCTS_SLOTS)
 		__sync_fetch_and_add(&cb_latencies[op][slot], 1);
 	return 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatpcts.h"
+#include "base/difference.hpp"
 #include "disks.hpp"
+#include "output/distribution.hpp"
 #include "shape/reports.hpp"
 #include <algorithm>
 #include <array>
@@ -21,7 +23,6 @@ namespace
 using namespace corebox;
 using Progs = decltype(biolatpcts_bpf::progs);
 
-constexpr unsigned kMilli = 1000; // percents are kept in thousandths
 constexpr std::size_t kMostPercents = 64;
 
 // -i: seconds; 0: only look whether it can be done; -1: until the end.
@@ -54,8 +55,8 @@ struct Percent {
             return std::string(kMustBe);
         decimals.resize(3, '0');
         const auto rest = to_number<std::uint32_t>(decimals);
-        out = {text, *whole * kMilli + rest.value_or(0)};
-        return rest && out.value <= 100 * kMilli ? "" : std::string(kMustBe);
+        out = {text, *whole * kPercent + rest.value_or(0)};
+        return rest && out.value <= 100 * kPercent ? "" : std::string(kMustBe);
     }
 };
 
@@ -108,13 +109,8 @@ constexpr std::string_view kFrom[] = {"from-rq-alloc", "after-rq-alloc", "on-dev
 
 constexpr std::uint64_t slot_from(std::uint32_t slot)
 {
-    const std::uint32_t magnitude = slot >> PCTS_FINE_BITS;
-    if (magnitude < 2)
-        return slot;
-    const std::uint64_t fine = slot - ((magnitude - 1) << PCTS_FINE_BITS);
-    return fine << (magnitude - 1);
+    return log_linear_from(slot, PCTS_FINE_BITS);
 }
-static_assert(slot_from(255) == 255 && slot_from(256) == 256 && slot_from(257) == 258);
 
 using Counts = std::uint64_t[PCTS_KINDS][PCTS_SLOTS];
 
@@ -130,14 +126,10 @@ std::uint64_t sum(const std::uint64_t (&slots)[PCTS_SLOTS])
 std::uint64_t percentile(const std::uint64_t (&slots)[PCTS_SLOTS], std::uint64_t count,
                          std::uint32_t percent)
 {
-    const auto whole = std::uint64_t(100) * kMilli;
-    const auto rank = std::max<std::uint64_t>(
-        1, std::uint64_t((static_cast<unsigned __int128>(count) * percent + whole - 1) / whole));
-    std::uint64_t below = 0;
-    for (std::uint32_t slot = 0; slot < PCTS_SLOTS; slot++)
-        if ((below += slots[slot]) >= rank)
-            return (slot_from(slot) + slot_from(slot + 1)) / 2;
-    return 0;
+    if (count == 0)
+        return 0;
+    const auto slot = std::uint32_t(slot_of(slots, nearest_rank(count, percent)));
+    return (slot_from(slot) + slot_from(slot + 1)) / 2;
 }
 
 // As BCC: "95us", "3.4ms", "12ms", "1.5s".
@@ -152,12 +144,6 @@ std::string short_time(std::uint64_t ns)
     else
         std::snprintf(text, sizeof text, "%.0fus", us);
     return text;
-}
-
-std::string padded(std::string_view text, std::size_t width, bool right)
-{
-    const std::string blanks(width > text.size() ? width - text.size() : 0, ' ');
-    return right ? cat(blanks, text) : cat(text, blanks);
 }
 
 // What each report has of each operation.
@@ -280,7 +266,7 @@ private:
         for (std::size_t kind = 0; kind < PCTS_KINDS; kind++)
             for (std::size_t i = 0; i < PCTS_SLOTS; i++) {
                 const std::uint64_t now = *const_cast<const volatile __u64*>(&live[kind][i]);
-                period_->counts[kind][i] = now - before_->counts[kind][i];
+                period_->counts[kind][i] = difference(now, before_->counts[kind][i]);
                 if (new_period)
                     before_->counts[kind][i] = now;
             }
@@ -313,10 +299,10 @@ private:
     {
         std::string& out = r_.text()->text();
         const std::string_view disk = r_.options.disk_name;
-        out += cat("\n", padded(disk.empty() ? "all" : disk, 10, false));
+        out += cat("\n", padded_right(disk.empty() ? "all" : disk, 10));
         for (const Percent& p : r_.options.percents)
-            out += padded(cat(" p", p.text), 7, true);
-        out += padded(" COUNT", 10, true) + "\n";
+            out += padded_left(cat(" p", p.text), 7);
+        out += padded_left(" COUNT", 10) + "\n";
     }
 
     void print(const PercentileRow& row, const std::uint64_t (&slots)[PCTS_SLOTS])
@@ -326,10 +312,10 @@ private:
             return r_.sink.row(&row);
         std::string& out = output->text();
         if (as_matrix()) {
-            out += padded(row.type, 10, false);
+            out += padded_right(row.type, 10);
             for (std::size_t i = 0; i < r_.options.percents.size(); i++)
-                out += padded(cat(" ", row.count ? short_time(row.latency_ns[i]) : "-"), 7, true);
-            out += padded(cat(" ", row.count), 10, true) + "\n";
+                out += padded_left(cat(" ", row.count ? short_time(row.latency_ns[i]) : "-"), 7);
+            out += padded_left(cat(" ", row.count), 10) + "\n";
         } else if (output->format() == Format::json && r_.options.buckets) {
             out += '{';
             output->fields(&row);
@@ -361,7 +347,7 @@ private:
     void tell_unstamped()
     {
         const std::uint64_t n = *const_cast<const volatile __u64*>(&r_.skeleton.bss->cb_unstamped);
-        r_.account.filtered += n - unstamped_;
+        r_.account.filtered += difference(n, unstamped_);
         if (n && !unstamped_)
             say(r_.session.tool,
                 r_.options.from == PCTS_AFTER_ALLOC

@@ -11,7 +11,8 @@ enum pcts_from {
 	PCTS_ON_DEVICE    /* when the driver got it */
 };
 
-/* Latencies are counted in slots of 1/128 of their magnitude or, below 256 ns, of 1 ns. */
+/* Latencies are counted in slots of 1/128 of their magnitude or, below 256 ns, of 1 ns
+ * (abi/hist.h, with other bits). */
 #define PCTS_FINE_BITS 7
 #define PCTS_MAX_BITS 40 /* of nanoseconds, 18 minutes: a request that takes longer counts as that */
 #define PCTS_SLOTS ((PCTS_MAX_BITS - PCTS_FINE_BITS + 1) << PCTS_FINE_BITS)

@@ -10,15 +10,8 @@ HASH_MAP(cb_disks, __u32, struct biopattern_disk, 4096);
 static __always_inline struct biopattern_disk *find_disk(__u32 number)
 {
 	static const struct biopattern_disk zero;
-	struct biopattern_disk *disk = bpf_map_lookup_elem(&cb_disks, &number);
 
-	if (disk)
-		return disk;
-	bpf_map_update_elem(&cb_disks, &number, &zero, BPF_NOEXIST);
-	disk = bpf_map_lookup_elem(&cb_disks, &number);
-	if (!disk)
-		count_lost_map();
-	return disk;
+	return find_or_insert(&cb_disks, &number, &zero);
 }
 
 /* In the order in which the driver gets the requests. They complete in another when several are

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biopattern.h"
+#include "base/difference.hpp"
 #include "disks.hpp"
 #include "shape/reports.hpp"
 #include <algorithm>
@@ -87,7 +88,7 @@ public:
             biopattern_disk disk{};
             if (bpf_map_lookup_elem(map, &number, &disk) != 0)
                 continue;
-            Row row = difference(disk, before_[number]);
+            Row row = since(disk, before_[number]);
             before_[number] = disk;
             if (row.count == 0)
                 continue;
@@ -102,13 +103,13 @@ public:
     }
 
 private:
-    static Row difference(const biopattern_disk& now, const biopattern_disk& before)
+    static Row since(const biopattern_disk& now, const biopattern_disk& before)
     {
         Row row;
-        row.random = now.random - before.random;
-        row.sequential = now.sequential - before.sequential;
-        row.count = row.random + row.sequential + now.first - before.first;
-        row.bytes = now.bytes - before.bytes;
+        row.random = difference(now.random, before.random);
+        row.sequential = difference(now.sequential, before.sequential);
+        row.count = row.random + row.sequential + difference(now.first, before.first);
+        row.bytes = difference(now.bytes, before.bytes);
         return row;
     }
 

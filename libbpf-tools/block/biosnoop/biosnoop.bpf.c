@@ -26,8 +26,8 @@ static __always_inline void fill(struct biosnoop_request *e, struct request *rq,
 				 const struct request_start *r, __u64 now, int error)
 {
 	e->time_ns = now;
-	e->queue_ns = r->ns - r->origin.made_ns;
-	e->lat_ns = now > r->ns ? now - r->ns : 0;
+	e->queue_ns = time_between(r->origin.made_ns, r->ns);
+	e->lat_ns = time_between(r->ns, now);
 	e->sector = r->sector;
 	e->bytes = r->bytes;
 	e->disk = request_disk_named(rq, true);
@@ -43,7 +43,7 @@ static __always_inline void fill(struct biosnoop_request *e, struct request *rq,
 static __always_inline void request_done(void *ctx, struct request *rq, struct request_start *r,
 					 __u64 now, int error)
 {
-	if (cfg.min_ns && (now <= r->ns || now - r->ns < cfg.min_ns)) {
+	if (time_between(r->ns, now) < cfg.min_ns) {
 		count_filtered();
 		return;
 	}

@@ -8,12 +8,10 @@
 
 const volatile __u64 cb_unit_ns = 1000;
 
-/* One for all CPUs, as sums by stack are (bpf/stacks.bpf.h). Preallocated: of such large values the
- * kernel's allocator holds but one ready (prefill_mem_cache()), and where two requests complete in one
- * interrupt the second would find none (seen on 6.1 and 7.2). */
-HASH_MAP(cb_stack_hists, struct biostacks_key, struct biostacks_value, BIOSTACKS_STORAGE);
-
-static const struct biostacks_value zero;
+/* One for all CPUs, as sums by stack are (bpf/stacks.bpf.h). Preallocated: an
+ * interrupt in which many requests complete would find none with the kernel's allocator, which holds
+ * few ready (prefill_mem_cache(); seen on 6.1 and 7.2). */
+HASH_MAP(cb_stack_hists, struct biostacks_key, struct hist_part, BIOSTACKS_STORAGE);
 
 static __always_inline void request_made(void *ctx, struct request_origin *origin, struct bio *bio)
 {
@@ -29,37 +27,24 @@ static __always_inline void request_issued(void *ctx, struct request *rq, struct
 static __always_inline void request_done(void *ctx, struct request *rq, struct request_start *r,
 					 __u64 now, int error)
 {
+	__u64 ns = time_between(r->origin.made_ns, now);
+	__u32 slot = log2_slot(ns, cb_unit_ns);
 	struct biostacks_key key = {
-		.generation = cb_generation,
+		.generation = hist_part_key(slot),
 		.pid = r->origin.pid,
 		.disk = request_disk_named(rq, true),
 	};
 	__s32 stack = r->origin.stack;
-	__u64 ns = now > r->origin.made_ns ? now - r->origin.made_ns : 0;
-	struct biostacks_value *v;
-	__u32 slot = log2_slot(ns / cb_unit_ns);
+	struct hist_part *p;
 
 	if (cb_stack.threads)
 		key.tid = r->origin.tid;
 	key.kernel = stack > 0 ? stack - 1 : stack < 0 ? stack : STACK_NONE;
 	__builtin_memcpy(key.comm, r->origin.comm, COMM_LEN);
-	v = bpf_map_lookup_elem(&cb_stack_hists, &key);
-	if (!v) {
-		bpf_map_update_elem(&cb_stack_hists, &key, &zero, BPF_NOEXIST);
-		v = bpf_map_lookup_elem(&cb_stack_hists, &key);
-		if (!v) {
-			count_lost_map();
-			return;
-		}
-	}
-	if (slot >= BIOSTACKS_SLOTS)
-		slot = BIOSTACKS_SLOTS - 1;
-	__sync_fetch_and_add(&v->slots[slot], 1);
-	__sync_fetch_and_add(&v->sum, ns);
-	if (ns > v->max)
-		v->max = ns;
-	if (~ns > v->min_inv)
-		v->min_inv = ~ns;
+	p = find_or_insert(&cb_stack_hists, &key, &hist_part_zero);
+	if (!p)
+		return;
+	hist_part_add(p, slot, ns);
 	/* It is counted, but its stack is lost. */
 	if (stack < 0)
 		__sync_fetch_and_add(&account()->lost_stack, 1);

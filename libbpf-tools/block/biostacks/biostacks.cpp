@@ -32,9 +32,10 @@ struct Row {
     std::string comm, disk;
     std::uint32_t pid = 0, tid = 0;
     const Frames* kernel = nullptr;
-    hist latencies{};
+    std::vector<std::size_t> histograms{}; // those that are its latencies
+    std::uint64_t sum_ns = 0;
 
-    std::uint64_t total_us() const { return latencies.sum / 1000; }
+    std::uint64_t total_us() const { return sum_ns / 1000; }
 };
 
 constexpr Example kExamples[] = {
@@ -113,15 +114,15 @@ public:
 
     void report()
     {
-        const Entries entries(r_.skeleton.maps.cb_stack_hists, generations_.flip());
+        const Histograms histograms(r_.skeleton.maps.cb_stack_hists, generations_.flip());
         StackWords words(r_.options, kStackUnit, symbols_, r_.skeleton.maps.cb_stacks,
                          r_.skeleton.maps.cb_stacks_spill);
-        std::vector<Row> rows = read(entries, words);
+        std::vector<Row> rows = read(histograms, words);
         if (words.kernel_hidden())
             say_hidden_names(r_.session);
         writer_.begin(monotonic_ns());
         for (const Row& row : rows)
-            print(row);
+            print(row, histograms);
         if (!r_.options.flame.empty())
             draw(rows);
     }
@@ -136,11 +137,11 @@ private:
     }
 
     // The one that took longest last: there one looks first.
-    std::vector<Row> read(const Entries& entries, StackWords& words)
+    std::vector<Row> read(const Histograms& histograms, StackWords& words)
     {
-        std::vector<Row> rows(entries.size());
+        std::vector<Row> rows(histograms.size());
         for (std::size_t i = 0; i < rows.size(); i++) {
-            const auto& key = entries.key<biostacks_key>(i);
+            const auto& key = histograms.key<biostacks_key>(i);
             Row& row = rows[i];
             row.comm = c_str(key.comm);
             row.disk =
@@ -148,33 +149,20 @@ private:
             row.pid = key.pid;
             row.tid = key.tid;
             row.kernel = words.kernel(key.kernel);
-            entries.values<biostacks_value>(i, [&](const biostacks_value& v) {
-                std::ranges::copy(v.slots, row.latencies.slots);
-                row.latencies.sum = v.sum;
-                row.latencies.max = v.max;
-                row.latencies.min_inv = v.min_inv;
-            });
+            const Distribution latencies = histograms[i];
+            row.histograms = {i};
+            row.sum_ns = latencies.sum();
             // The kernel side counted these as lost.
             if (key.kernel >= 0 || key.kernel == STACK_NONE)
-                for (const std::uint64_t n : row.latencies.slots)
-                    r_.account.printed += n;
+                r_.account.printed += latencies.count();
         }
         join_alike(rows);
         const auto order = [](const Row& row) {
-            return std::tuple(row.latencies.sum, std::string_view(row.comm), row.pid, row.tid,
+            return std::tuple(row.sum_ns, std::string_view(row.comm), row.pid, row.tid,
                               std::string_view(row.disk));
         };
         std::ranges::stable_sort(rows, {}, order);
         return rows;
-    }
-
-    static void add(hist& to, const hist& from)
-    {
-        for (std::size_t i = 0; i < HIST_SLOTS; i++)
-            to.slots[i] += from.slots[i];
-        to.sum += from.sum;
-        to.max = std::max(to.max, from.max);
-        to.min_inv = std::max(to.min_inv, from.min_inv);
     }
 
     // Stacks that differ in addresses only, say in two calls of one function, read the same.
@@ -186,18 +174,23 @@ private:
         std::ranges::sort(rows, [&](const Row& a, const Row& b) { return text(a) < text(b); });
         std::size_t kept = 0;
         for (Row& row : rows) {
-            if (kept > 0 && text(rows[kept - 1]) == text(row))
-                add(rows[kept - 1].latencies, row.latencies);
-            else if (&rows[kept++] != &row)
+            if (kept > 0 && text(rows[kept - 1]) == text(row)) {
+                Row& same = rows[kept - 1];
+                same.histograms.insert(same.histograms.end(), row.histograms.begin(),
+                                       row.histograms.end());
+                same.sum_ns += row.sum_ns;
+            } else if (&rows[kept++] != &row) {
                 rows[kept - 1] = std::move(row);
+            }
         }
         rows.resize(kept);
     }
 
-    void print(const Row& row)
+    void print(const Row& row, const Histograms& histograms)
     {
         Distribution latencies;
-        latencies.add(row.latencies);
+        for (const std::size_t i : row.histograms)
+            histograms.add_to(latencies, i);
         Output* const text = r_.text();
         if (!text)
             return writer_.write(&row, latencies);
@@ -208,8 +201,8 @@ private:
         } else if (r_.options.flame.empty()) {
             std::string comm;
             escape_text(comm, row.comm, true);
-            out += cat(padded(comm, 14), " ", padded(cat(row.pid), 6));
-            out += row.tid ? cat(" ", padded(cat(row.tid), 6)) : "";
+            out += cat(padded_right(comm, 14), " ", padded_right(cat(row.pid), 6));
+            out += row.tid ? cat(" ", padded_right(cat(row.tid), 6)) : "";
             out += cat(" ", row.disk, "\n");
             for (const StackFrame& frame : stack(row)) {
                 escape_text(out, frame.name, false);
@@ -259,12 +252,6 @@ private:
         return frames;
     }
 
-    static std::string padded(std::string text, std::size_t width)
-    {
-        text.resize(std::max(width, text.size()), ' ');
-        return text;
-    }
-
     Reporting<biostacks_bpf, Options>& r_;
     HistogramWriter writer_;
     Generations generations_;
@@ -300,6 +287,8 @@ constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::sym
         [](biostacks_bpf& s, Options& o, const Session& session) {
             prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_hists, s.maps.cb_stacks,
                            s.maps.cb_stacks_spill);
+            constexpr std::uint32_t kParts = 4; // of a histogram, as a rule
+            bpf_map__set_max_entries(s.maps.cb_stack_hists, kParts * o.hash_storage);
             bpf_map__set_autocreate(s.maps.cb_stack_sums, false);
             s.rodata->cb_unit_ns = unit(o).raw;
             choose_disk(s, session, o.disk_name);

@@ -30,8 +30,7 @@ static __always_inline void request_done(void *ctx, struct request *rq, struct r
 		return;
 	__sync_fetch_and_add(&s->ios, 1);
 	__sync_fetch_and_add(&s->bytes, r->bytes);
-	if (now > r->ns)
-		__sync_fetch_and_add(&s->ns, now - r->ns);
+	__sync_fetch_and_add(&s->ns, time_between(r->ns, now));
 	if (made)
 		__builtin_memcpy(s->comm, r->origin.comm, sizeof(s->comm));
 }

@@ -12,7 +12,7 @@ const volatile struct bitesize_config cfg = { .per_process = true };
  * for each CPU, no helper is called. User space has it mapped. The halves are the generations.
  * Histograms whose place is taken are in a hash map. */
 struct size_place cb_places[2][SIZE_PLACES];
-HISTS(struct size_key, 4096)
+HISTS(struct size_key, 16384)
 TOP(struct linear_key, __u64, 20480)
 
 union name {
@@ -28,22 +28,9 @@ static __always_inline bool is_asked_for(const char *comm)
 	return true;
 }
 
-static __always_inline void count_place(struct size_place *p, __u32 bytes)
-{
-	__u32 slot = log2_slot(bytes / SIZE_UNIT);
-
-	if (slot < SIZE_SLOTS)
-		__sync_fetch_and_add(&p->slots[slot], 1);
-	__sync_fetch_and_add(&p->sum, bytes);
-	if (bytes > p->max)
-		p->max = bytes;
-	if (~(__u64)bytes > p->min_inv)
-		p->min_inv = ~(__u64)bytes;
-}
-
 static __noinline int count_elsewhere(const union name *name, __u64 rest, __u32 bytes)
 {
-	struct size_key key = { .disk = rest >> 32, .kind = (__u16)(rest >> 16) };
+	struct size_key key = { .disk = rest >> 32, .kind = (__u8)(rest >> 16) };
 
 	if (!name)
 		return 0;
@@ -55,13 +42,15 @@ static __noinline int count_elsewhere(const union name *name, __u64 rest, __u32 
 static __always_inline void count(const union name *name, __u32 disk, __u32 kind, __u32 bytes)
 {
 	__u64 a = name->word[0], b = name->word[1];
-	__u64 rest = (__u64)disk << 32 | kind << 16 | (__u16)(bpf_get_smp_processor_id() + 1);
+	__u32 slot = log2_slot(bytes, SIZE_UNIT);
+	__u64 rest = (__u64)disk << 32 | slot >> HIST_BITS << 24 | kind << 16 |
+		     (__u16)(bpf_get_smp_processor_id() + 1);
 	__u64 mixed = (a ^ b * 3 ^ rest * 5) * 0x9e3779b97f4a7c15ull; /* Fibonacci hashing */
 	struct size_place *p =
 		&cb_places[cb_generation & 1][(mixed >> 32) & (SIZE_PLACES - 1)];
 
 	if (p->rest == rest && p->name[0] == a && p->name[1] == b) {
-		count_place(p, bytes);
+		hist_part_add(&p->part, slot, bytes);
 		return;
 	}
 	if (!p->tickets) {
@@ -71,7 +60,7 @@ static __always_inline void count(const union name *name, __u32 disk, __u32 kind
 			p->name[0] = a;
 			p->name[1] = b;
 			p->rest = rest;
-			count_place(p, bytes);
+			hist_part_add(&p->part, slot, bytes);
 			return;
 		}
 	}

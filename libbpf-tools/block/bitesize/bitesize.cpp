@@ -92,12 +92,10 @@ public:
         writer_.begin(monotonic_ns());
         std::map<std::tuple<std::string, std::uint32_t, std::uint32_t>, Distribution> all;
         take_places(r_.skeleton.bss->cb_places[generation], all);
-        const Entries entries(r_.skeleton.maps.cb_hists, generation);
-        for (std::size_t i = 0; i < entries.size(); i++) {
-            const auto& key = entries.key<size_key>(i);
-            entries.values<hist>(i, [&](const hist& h) {
-                all[{std::string(c_str(key.comm)), key.disk, key.kind}].add(h);
-            });
+        const Histograms histograms(r_.skeleton.maps.cb_hists, generation);
+        for (std::size_t i = 0; i < histograms.size(); i++) {
+            const auto& key = histograms.key<size_key>(i);
+            histograms.add_to(all[{std::string(c_str(key.comm)), key.disk, key.kind}], i);
         }
         const Options& o = r_.options;
         const bool keyed = !o.system || o.per_disk || o.per_operation;
@@ -132,16 +130,11 @@ private:
             if (p.tickets == 0)
                 continue;
             if (p.rest) {
-                hist h{};
-                std::ranges::copy(p.slots, h.slots);
-                h.sum = p.sum;
-                h.max = p.max;
-                h.min_inv = p.min_inv;
                 char comm[COMM_LEN];
                 std::memcpy(comm, p.name, sizeof comm);
                 all[{std::string(c_str(comm)), std::uint32_t(p.rest >> 32),
-                     std::uint16_t(p.rest >> 16)}]
-                    .add(h);
+                     std::uint8_t(p.rest >> 16)}]
+                    .add(p.part, std::uint8_t(p.rest >> 24));
             }
             p = {}; // the kernel side fills the other half
         }
@@ -168,9 +161,8 @@ private:
         case Format::text:
             out += "\nlinear histogram\n     kbytes        : count     distribution\n";
             for (const auto& [kib, n] : sizes) {
-                const std::string_view bar = stars(n, greatest, 40);
-                out += cat("     ", left(cat(kib), 13), " : ", left(cat(n), 8), " |", bar,
-                           std::string(40 - bar.size(), ' '), "|\n");
+                out += cat("     ", padded_right(cat(kib), 13), " : ", padded_right(cat(n), 8),
+                           " |", padded_right(stars(n, greatest, 40), 40), "|\n");
             }
             break;
         case Format::json: {
@@ -187,12 +179,6 @@ private:
             break; // has but one form of line
         }
         output->end_record();
-    }
-
-    static std::string left(std::string text, std::size_t width)
-    {
-        text.resize(std::max(width, text.size()), ' ');
-        return text;
     }
 
     Reporting<bitesize_bpf, Options>& r_;

@@ -3,8 +3,7 @@
 #include "abi/hist.h"
 
 #define SIZE_UNIT 1024 /* bytes */
-#define SIZE_SLOTS 23  /* powers of two of it: requests have less than 4 GiB */
-#define SIZE_PLACES 1024
+#define SIZE_PLACES 2048
 
 struct bitesize_config {
 	bool per_process;
@@ -21,15 +20,12 @@ struct size_key {
 	char comm[COMM_LEN];
 };
 
-/* A histogram and whose it is. */
+/* A part of a histogram and whose it is. */
 struct size_place {
 	__u64 name[2]; /* comm */
-	__u64 rest;    /* disk << 32 | kind << 16 | CPU + 1; 0: nobody's */
+	__u64 rest;    /* disk << 32 | part << 24 | kind << 16 | CPU + 1; 0: nobody's */
 	__u64 tickets; /* how many wanted the place while it was free */
-	__u64 slots[SIZE_SLOTS];
-	__u64 sum;
-	__u64 max;
-	__u64 min_inv;
+	struct hist_part part;
 };
 
 struct linear_key {

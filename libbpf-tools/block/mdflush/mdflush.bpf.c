@@ -42,7 +42,7 @@ static __always_inline int done(void *ctx, struct bio *bio)
 
 	if (!e)
 		return 0;
-	e->lat_ns = bpf_ktime_get_ns() - e->task.time_ns;
+	e->lat_ns = time_since(e->task.time_ns);
 	e->status = BPF_CORE_READ(bio, bi_status);
 	event_output(ctx, e, sizeof(*e));
 	bpf_map_delete_elem(&flushing, &key);

@@ -6,7 +6,7 @@
 #include "cpufreq.h"
 
 HIST()
-HISTS(struct cpufreq_key, 4096)
+HISTS(struct cpufreq_key, 16384)
 
 /* What each CPU runs at; user space fills in what it is at the start. */
 __u32 cpu_mhz[CPUFREQ_CPUS];
@@ -15,23 +15,19 @@ SEC("perf_event")
 int sample(void *ctx)
 {
 	struct cpufreq_key key = {};
-	struct hist *h;
-	__u32 mhz;
+	__u32 mhz, slot;
 
 	if (!filter_current())
 		return 0;
 	mhz = cpu_mhz[bpf_get_smp_processor_id() & (CPUFREQ_CPUS - 1)];
 	if (!asked_for(mhz)) /* came online since, and has not changed yet */
 		return 0;
-	h = hist_entry();
-	if (h)
-		hist_add_linear(h, mhz, CPUFREQ_STEP_MHZ);
+	slot = linear_slot(mhz, CPUFREQ_STEP_MHZ);
+	hist_count_in(slot, mhz);
 	if (!(__u32)bpf_get_current_pid_tgid()) /* idle: only of the whole */
 		return 0;
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
-	h = hists_entry(&key);
-	if (h)
-		hist_add_linear(h, mhz, CPUFREQ_STEP_MHZ);
+	hists_count_in(&key, slot, mhz);
 	return 0;
 }
 

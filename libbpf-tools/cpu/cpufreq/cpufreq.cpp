@@ -82,7 +82,8 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
               .summary = "Show the CPU frequencies that programs run at",
               .details = "Samples the frequency of each CPU. Prints a histogram for each command, "
                          "and one for the whole system that includes idle CPUs.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"--assume", "1000"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
@@ -92,7 +93,7 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
             return Unit{"MHz", 1};
         },
     .buckets =
-        [](const Options&) { return Buckets{.step = CPUFREQ_STEP_MHZ, .last = HIST_SLOTS - 1}; },
+        [](const Options&) { return Buckets{.step = CPUFREQ_STEP_MHZ, .last = HIST_ROWS - 1}; },
     .keyed = [](const Options&) { return true; },
     .setup = setup,
     .overall = true,

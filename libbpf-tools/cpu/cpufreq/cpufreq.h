@@ -2,7 +2,7 @@
 #pragma once
 #include "abi/hist.h"
 
-#define CPUFREQ_STEP_MHZ 200 /* of the histograms; 64 slots reach to 12.8 GHz */
+#define CPUFREQ_STEP_MHZ 200 /* of the histograms; 64 rows reach to 12.8 GHz */
 #define CPUFREQ_CPUS 8192    /* a power of two, CONFIG_NR_CPUS of the large kernels */
 
 struct cpufreq_key {

@@ -56,7 +56,7 @@ int section_end(__u64 *ctx)
 	if (!slot || !slot->begun_ns)
 		return 0;
 	now = bpf_ktime_get_ns();
-	ns = now - slot->begun_ns;
+	ns = time_between(slot->begun_ns, now);
 	slot->begun_ns = 0;
 	if (ns < cfg.min_ns || !filter_current())
 		return 0;

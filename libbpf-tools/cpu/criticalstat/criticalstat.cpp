@@ -114,13 +114,8 @@ std::string symbol(const KernelSymbols& symbols, std::uint64_t address, bool off
     if (!frame)
         return "[unknown]";
     std::string name(frame->name);
-    if (offset) {
-        char digits[20];
-        name +=
-            cat("+0x",
-                std::string_view(
-                    digits, std::to_chars(digits, digits + sizeof digits, frame->offset, 16).ptr));
-    }
+    if (offset)
+        name += cat("+", to_hex(frame->offset));
     return name;
 }
 
@@ -187,7 +182,8 @@ constexpr Stream<criticalstat_bpf, Options, Row> kTool{
               .summary = "Trace long sections with interrupts or preemption disabled",
               .details = "Prints each long section in which a CPU has interrupts or preemption "
                          "disabled: where it began and ended, and the kernel stack.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"--section", "softirq_entry,softirq_exit"}},
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,

@@ -133,7 +133,8 @@ constexpr Table<llcstat_bpf, Options, Row> kTool{
                   "Estimates from samples how often each process referred to the last-level cache "
                   "and missed it on each CPU. Prints the counts at the end of the run. Events of "
                   "--events have perf(1)'s names, such as LLC-loads or page-faults.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"--events", "page-faults,context-switches"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

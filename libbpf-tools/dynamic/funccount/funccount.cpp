@@ -66,7 +66,8 @@ constexpr Calls<funccount_bpf, Options> kTool{
               .summary = "Count calls of functions, tracepoints and USDT probes",
               .details = "Prints one line for each function, tracepoint or USDT probe that matches "
                          "the pattern and was called: how often, the rarest first.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_*"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -140,7 +140,8 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
               .summary = "Show the time between calls of a function as a histogram",
               .details = "Measures the time from one event to the next: calls of a function or of "
                          "several functions, or hits of a tracepoint or USDT probe.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

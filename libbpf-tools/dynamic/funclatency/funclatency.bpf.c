@@ -1,30 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funclatency.h"
 #include "../call.bpf.h"
+#include "bpf/hist.bpf.h"
 
 const volatile struct funclatency_config cfg = { .unit_ns = 1 };
 
-static __always_inline __u32 log2_slot(__u64 v);
-
-/* See struct Buckets in shape/histogram.hpp. */
-static __always_inline __u32 latency_slot(__u64 v, __u64 unit)
-{
-	__u64 step;
-
-	v /= unit;
-	if (!cfg.step)
-		return log2_slot(v);
-	if (v < cfg.low)
-		return 0;
-	step = (v - cfg.low) / cfg.step;
-	return (step < cfg.steps ? step : cfg.steps) + !!cfg.low;
-}
-
-#define HIST_SLOT(v, unit) latency_slot(v, unit)
-#include "bpf/hist.bpf.h"
-
 HIST()
-HISTS(struct funclatency_key, 10240)
+HISTS(struct funclatency_key, 65536)
+
+/* Linear: row 0 is for what is below low, where that is not 0; the last for what is above all steps. */
+static __always_inline __u32 latency_slot(__u64 ns)
+{
+	__u64 slot, beyond = cfg.steps * HIST_ROW;
+
+	if (!cfg.step_ns)
+		return log2_slot(ns, cfg.unit_ns);
+	if (ns < cfg.low_ns)
+		return 0;
+	slot = (ns - cfg.low_ns) * HIST_ROW / cfg.step_ns;
+	return (slot < beyond ? slot : beyond) + (cfg.low_ns ? HIST_ROW : 0);
+}
 
 static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool registers)
 {
@@ -35,21 +30,22 @@ static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool re
 
 static __always_inline int end(void *ctx, __u32 place, bool registers)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_ns(), ns;
 	struct call_frame call;
 	__u32 number;
 
 	if (!call_end(place, &call, &number))
 		return 0;
+	ns = time_between(call.start_ns, now);
 	if (cfg.per_function || cfg.per_process) {
 		struct funclatency_key key = {
 			.function = cfg.per_function ? call.function : 0,
 			.pid = cfg.per_process ? current_ids() >> 32 : 0,
 		};
 
-		hists_count(&key, now - call.start_ns, cfg.unit_ns);
+		hists_count_in(&key, latency_slot(ns), ns);
 	} else {
-		hist_count(now - call.start_ns, cfg.unit_ns);
+		hist_count_in(latency_slot(ns), ns);
 	}
 	return 0;
 }

@@ -27,7 +27,7 @@ struct Linear {
             return cat("with at most ", kMostSteps, " steps");
         return {};
     }
-    static constexpr std::uint64_t kMostSteps = HIST_SLOTS - 2;
+    static constexpr std::uint64_t kMostSteps = HIST_ROWS - 2;
     std::uint64_t steps() const { return step ? (high - low + step - 1) / step : 0; }
 };
 
@@ -102,8 +102,8 @@ void prepare(Options& o, Session& session)
         session.given_names.insert({"function", "per-process"});
     }
     o.unit_ns = unit(o).raw;
-    o.low = o.linear.low;
-    o.step = o.linear.step;
+    o.low_ns = o.linear.low * o.unit_ns;
+    o.step_ns = o.linear.step * o.unit_ns;
     o.steps = std::uint32_t(o.linear.steps());
 }
 
@@ -115,7 +115,8 @@ constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
               .summary = "Show how long functions take as a histogram",
               .details = "Measures the time from entry to return of functions of the kernel, of "
                          "libraries and of programs. --linear uses the unit of the histogram.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,
@@ -124,7 +125,9 @@ constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
     .unit = unit,
     .buckets =
         [](const Options& o) {
-            return o.step ? Buckets{o.step, o.low, o.steps + (o.low ? 1 : 0)} : Buckets{};
+            const Linear& linear = o.linear;
+            return linear.step ? Buckets{linear.step, linear.low, o.steps + (linear.low ? 1 : 0)}
+                               : Buckets{};
         },
     .totals = true,
     .keyed = [](const Options& o) { return o.per_function || o.per_process; },
@@ -143,12 +146,13 @@ constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
     .resolved =
         [](funclatency_bpf& s, const Launcher&) {
             // Two generations; where they are allocated beforehand, for all of them.
-            constexpr std::uint32_t kMost = 8192, kProcesses = 64;
+            constexpr std::uint32_t kMost = 65536, kProcesses = 64, kParts = 8;
             const auto& cfg = s.rodata->cfg;
-            const std::uint32_t keys = 2 * (cfg.per_function ? s.rodata->cb_functions.count : 1) *
-                                       (cfg.per_process ? kProcesses : 1);
+            const std::uint32_t parts = 2 * kParts *
+                                        (cfg.per_function ? s.rodata->cb_functions.count : 1) *
+                                        (cfg.per_process ? kProcesses : 1);
             if (!bpf_map__map_flags(s.maps.cb_hists))
-                bpf_map__set_max_entries(s.maps.cb_hists, std::clamp(keys, 64u, kMost));
+                bpf_map__set_max_entries(s.maps.cb_hists, std::clamp(parts, 512u, kMost));
         },
     .prepare = prepare,
     .chosen = [](const Options& o) { return chosen_calls(kNeeds, o); },

@@ -5,7 +5,7 @@
 
 struct funclatency_config {
 	__u64 unit_ns;    /* of the histogram */
-	__u64 low, step;  /* of a linear one, in units; step 0: powers of two */
+	__u64 low_ns, step_ns; /* of a linear one; step 0: powers of two */
 	__u32 steps;
 	bool per_function;
 	bool per_process;

@@ -20,12 +20,10 @@ static const struct funcslower_thread no_entries = {};
 static __always_inline struct funcslower_entry *entry_of(__u32 number, bool make)
 {
 	__u32 tid = call_thread_id();
-	struct funcslower_thread *thread = bpf_map_lookup_elem(&cb_entries, &tid);
+	struct funcslower_thread *thread =
+		make ? find_or_insert(&cb_entries, &tid, &no_entries) :
+		       bpf_map_lookup_elem(&cb_entries, &tid);
 
-	if (!thread && make) {
-		bpf_map_update_elem(&cb_entries, &tid, &no_entries, BPF_NOEXIST);
-		thread = bpf_map_lookup_elem(&cb_entries, &tid);
-	}
 	return thread ? &thread->entries[number % CALL_DEPTH] : NULL;
 }
 
@@ -43,8 +41,7 @@ static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool re
 		return 0;
 	entry = entry_of(number, true);
 	if (!entry) {
-		call_undo(number); /* a line without them would be wrong */
-		count_lost_map();
+		call_undo(number); /* a line without them would be wrong; it is counted as lost */
 		return 0;
 	}
 	regs = ctx;
@@ -79,10 +76,10 @@ static __always_inline int end(void *ctx, __u32 place, bool registers)
 	struct call_frame call;
 	__u32 number, args = cfg.args;
 
-	if (!call_end(place, &call, &number) || !asked_for(now - call.start_ns >= cfg.min_ns))
+	if (!call_end(place, &call, &number) || !asked_for(time_between(call.start_ns, now) >= cfg.min_ns))
 		return 0;
 	task_info_current(&event.task);
-	event.lat_ns = now - call.start_ns;
+	event.lat_ns = time_between(call.start_ns, now);
 	event.function = call.function;
 	if (registers && (cfg.kernel_stack || args)) {
 		entry = entry_of(number, false);

@@ -178,9 +178,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t)
     row.function = event.function < o.size() ? std::string_view(o.point(event.function).name) : "?";
     row.args_size = o.args;
     for (std::size_t i = 0; i < o.args; i++) {
-        char digits[16];
-        const char* end = std::to_chars(digits, digits + sizeof digits, event.args[i], 16).ptr;
-        row.arg_texts[i] = cat("0x", std::string_view(digits, end));
+        row.arg_texts[i] = to_hex(event.args[i]);
         row.args[i] = row.arg_texts[i];
     }
     if (o.stacks) {
@@ -240,7 +238,8 @@ constexpr Stream<funcslower_bpf, Options, Row> kTool{
               .summary = "Trace slow calls of functions",
               .details = "Prints one line for each slow call of a function of the kernel, a "
                          "library or a program, when it returns.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -263,7 +263,8 @@ constexpr StackCount kTool{
               .details =
                   "Counts the stacks that lead to the functions, tracepoints or USDT probes that "
                   "match the pattern. Prints the counts at the end, the most frequent stack last.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"t:sched:sched_process_exec"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -103,12 +103,6 @@ std::string in_words(const UsdtArgument& argument)
                argument.size < 0 ? " signed" : " unsigned", " bytes @ ", argument.operand);
 }
 
-std::string hex(std::uint64_t n)
-{
-    char digits[16];
-    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
-}
-
 void text(std::string& out, const Row& row, const Options& o)
 {
     if (!row.path.empty()) {
@@ -117,7 +111,7 @@ void text(std::string& out, const Row& row, const Options& o)
     }
     escape_text(out, row.name, false);
     if (row.kind == "usdt" && o.details)
-        out += cat(" [sema ", hex(row.semaphore), "]");
+        out += cat(" [sema ", to_hex(row.semaphore), "]");
     out += '\n';
     for (const std::string_view field : row.fields)
         out += cat("    ", field, ";\n");
@@ -128,7 +122,7 @@ void text(std::string& out, const Row& row, const Options& o)
         return;
     }
     for (std::size_t i = 0; i < row.places.size(); i++) {
-        out += cat("  location #", i + 1, " ", hex(row.places[i].offset), "\n");
+        out += cat("  location #", i + 1, " ", to_hex(row.places[i].offset), "\n");
         const auto arguments = usdt_arguments(row.places[i].arguments);
         for (std::size_t k = 0; k < arguments.size(); k++) {
             out += cat("    argument #", k + 1, " ");
@@ -182,7 +176,7 @@ bool list_probes(const ObjectFile& object, const FunctionPattern& filter, const 
         row.name = std::move(name);
         row.semaphore = note.semaphore;
         row.arguments = usdt_arguments(note.arguments).size();
-        row.own_texts.push_back(cat(hex(note.offset), " ", note.arguments));
+        row.own_texts.push_back(cat(to_hex(note.offset), " ", note.arguments));
         row.places.push_back({note.offset, std::move(note.arguments)});
         row.locations++;
     }

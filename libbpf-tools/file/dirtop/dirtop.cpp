@@ -227,7 +227,8 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
               .details =
                   "Prints one line for each directory of -d with reads or writes below it, the "
                   "busiest first. If one directory contains another, the outer one is counted.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"-d", "/tmp"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

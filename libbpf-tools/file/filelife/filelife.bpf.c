@@ -71,7 +71,7 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 	if (!e || !filter_current())
 		goto out;
 	task_info_current(&e->task);
-	e->age_ns = e->task.time_ns - birth->time_ns;
+	e->age_ns = time_between(birth->time_ns, e->task.time_ns);
 	e->creator = birth->pid;
 	e->replaced = replaced;
 	if (cfg.full_path) {

@@ -62,7 +62,7 @@ static __always_inline bool copy_wanted(struct file *in)
 static __always_inline int copy_done(void *ctx, const struct copying *copy, enum copy_call call,
 				     long ret)
 {
-	__u64 ns = bpf_ktime_get_ns() - copy->start_ns;
+	__u64 ns = time_since(copy->start_ns);
 
 	if (!asked_for(ns >= cfg.min_ns))
 		return 0;

@@ -4,7 +4,7 @@
 #include "fsdist.h"
 
 const volatile struct fsdist_config cfg = {};
-HISTS(struct fsdist_key, 2 * FS_OPS)
+HISTS(struct fsdist_key, 2 * FS_OPS * HIST_ROWS)
 
 static __always_inline int finish(__u32 op, long ret)
 {

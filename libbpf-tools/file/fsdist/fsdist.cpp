@@ -57,7 +57,8 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
               .details = "Prints a histogram for each operation of a file system: reads, writes, "
                          "opens, fsyncs and getattrs.",
               .examples = kExamples,
-              .aliases = kAliases},
+              .aliases = kAliases,
+              .smoke = {"-t", "ext4"}},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,

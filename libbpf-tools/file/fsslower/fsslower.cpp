@@ -116,7 +116,8 @@ constexpr Stream<fsslower_bpf, Options, SlowRow> kTool{
               .details = "Prints one line for each read, write, open, fsync and getattr that took "
                          "longer than MIN_MS, when it ends.",
               .examples = kExamples,
-              .aliases = kAliases},
+              .aliases = kAliases,
+              .smoke = {"-t", "ext4"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -187,7 +187,7 @@ static __always_inline int leave(void *ctx, enum mount_call call, long ret)
 	/* Memory that was not resident is, now that the kernel has read it. */
 	if (e->unread)
 		add_memory(call);
-	e->duration_ns = bpf_ktime_get_ns() - e->task.time_ns;
+	e->duration_ns = time_since(e->task.time_ns);
 	e->ret = ret;
 	size = offsetof(struct mount_event, data) + *(volatile __u16 *)&e->used;
 	if (size <= sizeof(*e))

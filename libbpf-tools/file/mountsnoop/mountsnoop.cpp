@@ -4,7 +4,6 @@
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 #include <array>
-#include <cstdio>
 
 #include "mountsnoop.skel.h"
 
@@ -312,13 +311,6 @@ constexpr Need kNeeds[] = {
     call<&P::pivot_fentry, &P::pivot_fexit, &P::pivot_enter, &P::pivot_leave>("pivot_root"),
 };
 
-void put_hex(std::string& out, std::uint64_t n)
-{
-    char text[20];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(n));
-    out += text;
-}
-
 // "MS_BIND|MS_REC|0x40000000"; "0" for none.
 void put_bits(std::string& out, std::uint64_t n, const Bits* table)
 {
@@ -336,26 +328,10 @@ void put_bits(std::string& out, std::uint64_t n, const Bits* table)
     }
     if (n != 0) {
         next();
-        put_hex(out, n);
+        out += to_hex(n);
     } else if (out.size() == start) {
         out += '0';
     }
-}
-
-// Escaped, in quotes, which in the text itself are escaped too.
-void put_quoted(std::string& out, std::string_view text)
-{
-    out += '"';
-    for (bool first = true;; first = false) {
-        const auto at = text.find('"');
-        if (!first)
-            out += "\\\"";
-        escape_text(out, text.substr(0, at), false);
-        if (at == text.npos)
-            break;
-        text.remove_prefix(at + 1);
-    }
-    out += '"';
 }
 
 // One of the call's texts; nothing where it has none, or none that could be read.
@@ -382,12 +358,12 @@ void fill(Row& row, const mount_event& e, const Field& f, std::string& printed)
     switch (f.kind) {
     case Kind::text: {
         if (const auto text = text_of(e, f.text)) {
-            put_quoted(printed, *text);
+            escape_quoted(printed, *text, false);
             value = *text;
         } else if (arg == 0) {
             printed = "NULL";
         } else {
-            put_hex(printed, arg); // memory that is not there, or of a type without text
+            printed += to_hex(arg); // memory that is not there, or of a type without text
         }
         break;
     }
@@ -404,7 +380,7 @@ void fill(Row& row, const mount_event& e, const Field& f, std::string& printed)
         if (arg < std::size(kCommands))
             printed = kCommands[arg];
         else
-            put_hex(printed, arg);
+            printed += to_hex(arg);
         memory = printed;
         value = Trusted{memory};
         break;
@@ -414,7 +390,7 @@ void fill(Row& row, const mount_event& e, const Field& f, std::string& printed)
         break;
     case Kind::attributes:
         if (!e.has_attr) {
-            put_hex(printed, arg);
+            printed += to_hex(arg);
             break;
         }
         put_bits(memory, e.attr[0], kAttributes);

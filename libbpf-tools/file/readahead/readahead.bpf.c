@@ -108,7 +108,7 @@ static __always_inline int end(void *folio, bool used)
 		return 0;
 	if (used) {
 		__sync_fetch_and_add(&pages.used, birth.pages);
-		hist_count(bpf_ktime_get_ns() - birth.time_ns, 1000000);
+		hist_count(time_since(birth.time_ns), 1000000);
 	} else {
 		__sync_fetch_and_add(&pages.dropped, birth.pages);
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "readahead.h"
+#include "base/difference.hpp"
 #include "shape/histogram.hpp"
 
 #include "readahead.skel.h"
@@ -33,7 +34,7 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'d', "duration"}, {'i', "interval"}, {'p', "pid"}};
 
-constexpr std::uint64_t unused(const readahead_pages& p) { return p.ahead - p.used; }
+constexpr std::uint64_t unused(const readahead_pages& p) { return difference(p.ahead, p.used); }
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return unused(r.all); }>(
@@ -81,8 +82,8 @@ std::string beside(Row& row, readahead_bpf& s, Options& o)
     row.all.used = now(p.used);
     row.all.dropped = now(p.dropped);
     row.all.ahead = now(p.ahead);
-    row.interval = {row.all.ahead - o.told.ahead, row.all.used - o.told.used,
-                    row.all.dropped - o.told.dropped};
+    row.interval = {difference(row.all.ahead, o.told.ahead), difference(row.all.used, o.told.used),
+                    difference(row.all.dropped, o.told.dropped)};
     o.told = row.all;
     return cat("Read-ahead unused/total pages: ", unused(row.all), "/", row.all.ahead,
                ", of these ", row.all.dropped, " have left the cache unused",

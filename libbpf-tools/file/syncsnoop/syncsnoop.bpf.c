@@ -18,7 +18,7 @@ static __always_inline int leave(void *ctx, enum sync_call call, long ret)
 	if (!e || !args_take(&args))
 		return 0;
 	task_info_current(&e->task);
-	e->duration_ns = e->task.time_ns - args.start_ns;
+	e->duration_ns = time_between(args.start_ns, e->task.time_ns);
 	e->task.time_ns = args.start_ns;
 	__builtin_memcpy(e->a, args.a, sizeof(e->a));
 	e->ret = ret;

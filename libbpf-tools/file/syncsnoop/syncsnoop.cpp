@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syncsnoop.h"
+#include "base/difference.hpp"
 #include "file_name.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
@@ -106,8 +107,7 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     const auto& e = *static_cast<const sync_event*>(record);
     // Calls arrive as they end, and two that overlap may end in the other order.
     Past& past = row.past[e.call];
-    const bool follows = past.count && e.task.time_ns >= past.last_ns;
-    const std::uint64_t after = follows ? e.task.time_ns - past.last_ns : 0;
+    const std::uint64_t after = past.count ? difference(e.task.time_ns, past.last_ns) : 0;
     past.count++;
     past.last_ns = std::max<std::uint64_t>(past.last_ns, e.task.time_ns);
     if (options.quick && !(past.count > 1 && after < kQuick))

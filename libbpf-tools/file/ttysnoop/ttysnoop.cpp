@@ -120,7 +120,8 @@ constexpr Stream<ttysnoop_bpf, Options, Row> kTool{
               .summary = "Mirror the output of a terminal",
               .details = "Shows the output of a terminal as programs write it. With --escape or "
                          "--json, shows which process writes what.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"/dev/ttyS0"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -6,7 +6,7 @@
 
 const volatile struct vfsreadlat_config cfg = {};
 HIST()
-HISTS(struct vfsreadlat_key, 4096)
+HISTS(struct vfsreadlat_key, 32768)
 
 static __always_inline int enter(bool kprobe)
 {

@@ -79,7 +79,7 @@ static __always_inline int leave(__u32 irq, struct irqaction *action, int ret, b
 			__sync_fetch_and_add(&account()->lost_nested, 1);
 			return 0;
 		}
-		ns = bpf_ktime_get_ns() - slot->begun_ns[depth];
+		ns = time_since(slot->begun_ns[depth]);
 	}
 	handler_add(irq, typed ? action->name : BPF_CORE_READ(action, name), cpu, ns);
 	return 0;

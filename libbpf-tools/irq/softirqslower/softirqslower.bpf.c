@@ -86,8 +86,8 @@ static __always_inline int entry(void *ctx, __u32 vector)
 	if (slot->raises[vector] != raises)
 		slot->raised_ns[vector] = now;
 	slot->begun_ns = now;
-	if (raised && now - raised >= cfg.min_ns)
-		report(ctx, now, now - raised, cpu, vector << 1 | SOFTIRQ_WAIT);
+	if (raised && time_between(raised, now) >= cfg.min_ns)
+		report(ctx, now, time_between(raised, now), cpu, vector << 1 | SOFTIRQ_WAIT);
 	return 0;
 }
 
@@ -107,8 +107,8 @@ static __always_inline int leave(void *ctx, __u32 vector)
 	if (!begun)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (now - begun >= cfg.min_ns)
-		report(ctx, now, now - begun, cpu, vector << 1 | SOFTIRQ_RUN);
+	if (time_between(begun, now) >= cfg.min_ns)
+		report(ctx, now, time_between(begun, now), cpu, vector << 1 | SOFTIRQ_RUN);
 	return 0;
 }
 

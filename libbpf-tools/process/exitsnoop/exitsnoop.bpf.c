@@ -73,7 +73,7 @@ static __always_inline int task_ends(void *ctx, struct task_struct *task, bool t
 	comm_of(whose, e.task.comm, typed);
 	parent = READ_FIELD(typed, task, real_parent);
 	e.ppid = ids_of(parent, typed) >> 32;
-	e.age_ns = e.task.time_ns - READ_FIELD(typed, whose, start_time);
+	e.age_ns = time_between(READ_FIELD(typed, whose, start_time), e.task.time_ns);
 	event_output(ctx, &e, sizeof(e));
 	return 0;
 }

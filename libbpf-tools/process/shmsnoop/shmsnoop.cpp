@@ -55,12 +55,6 @@ constexpr Bit kAttachBits[] = {
     {010000, "SHM_RDONLY"}, {020000, "SHM_RND"}, {040000, "SHM_REMAP"}, {0100000, "SHM_EXEC"}};
 constexpr std::uint32_t kHugeTlb = 04000, kHugeShift = 26, kHugeMask = 0x3f;
 
-std::string hex(std::uint64_t n)
-{
-    char digits[16];
-    return {digits, std::to_chars(digits, digits + sizeof digits, n, 16).ptr};
-}
-
 std::string octal(std::uint32_t n)
 {
     char digits[16];
@@ -88,7 +82,7 @@ std::string flag_names(shm_call call, std::uint32_t flags)
     if (call == CALL_SHMAT) {
         take(kAttachBits);
         if (flags)
-            add(cat("0x", hex(flags)));
+            add(to_hex(flags));
         return out;
     }
     const bool huge = flags & kHugeTlb;
@@ -100,7 +94,7 @@ std::string flag_names(shm_call call, std::uint32_t flags)
     if (flags & 0777)
         add(cat("0", octal(flags & 0777)));
     if (flags &= ~0777u)
-        add(cat("0x", hex(flags)));
+        add(to_hex(flags));
     return out;
 }
 
@@ -139,17 +133,17 @@ std::string arguments(const Row& r)
     const std::string flags = r.flags.empty() ? "" : cat(" (", r.flags, ")");
     switch (r.event.call) {
     case CALL_SHMGET:
-        return cat("key: 0x", hex(std::uint32_t(a[0])), ", size: ", a[1], ", shmflg: 0x",
-                   hex(std::uint32_t(a[2])), flags);
+        return cat("key: ", to_hex(std::uint32_t(a[0])), ", size: ", a[1],
+                   ", shmflg: ", to_hex(std::uint32_t(a[2])), flags);
     case CALL_SHMAT:
-        return cat("shmid: 0x", hex(std::uint32_t(a[0])), ", shmaddr: 0x", hex(a[1]),
-                   ", shmflg: 0x", hex(std::uint32_t(a[2])), flags);
+        return cat("shmid: ", to_hex(std::uint32_t(a[0])), ", shmaddr: ", to_hex(a[1]),
+                   ", shmflg: ", to_hex(std::uint32_t(a[2])), flags);
     case CALL_SHMDT:
-        return cat("shmaddr: 0x", hex(a[0]));
+        return cat("shmaddr: ", to_hex(a[0]));
     default: {
         const std::string_view name = command_name(command(r));
-        return cat("shmid: 0x", hex(std::uint32_t(a[0])), ", cmd: ", std::uint32_t(a[1]),
-                   name.empty() ? "" : cat(" (", name, ")"), ", buf: 0x", hex(a[2]));
+        return cat("shmid: ", to_hex(std::uint32_t(a[0])), ", cmd: ", std::uint32_t(a[1]),
+                   name.empty() ? "" : cat(" (", name, ")"), ", buf: ", to_hex(a[2]));
     }
     }
 }
@@ -207,7 +201,8 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t)
     if (c_str(row.event.task.comm).find(options.name) == std::string_view::npos)
         return false;
     row.task = row.event.task;
-    row.ret = row.error() ? errno_name(row.error()) : hex(std::uint64_t(row.event.ret));
+    row.ret =
+        row.error() ? errno_name(row.error()) : to_hex(std::uint64_t(row.event.ret)).substr(2);
     row.flags =
         row.has_flags() ? flag_names(shm_call(row.event.call), std::uint32_t(row.event.a[2])) : "";
     row.args = arguments(row);

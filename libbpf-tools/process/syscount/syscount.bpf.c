@@ -224,7 +224,7 @@ static __always_inline int leave_timed(long ret)
 		return 0;
 	start_ns = call->start_ns;
 	call->start_ns = 0;
-	return count(call->slot, call->pid, ret, bpf_ktime_get_ns() - start_ns);
+	return count(call->slot, call->pid, ret, time_since(start_ns));
 }
 
 static __always_inline int leave(bool tracing, __u64 nr, long ret)

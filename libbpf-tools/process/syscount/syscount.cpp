@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syscount.h"
+#include "base/difference.hpp"
 #include "session/cpus.hpp"
 #include "shape/reports.hpp"
 #include "syscall_names.hpp"
@@ -149,11 +150,9 @@ std::string slot_name(std::uint32_t slot)
 {
     std::string text;
     for (const syscall_abi abi : {SYSCALL_NATIVE, SYSCALL_32BIT, SYSCALL_X32})
-        for (const SyscallName& call : syscall_names(abi)) {
-            const std::string number = cat(call.number);
-            text += cat(std::string(number.size() < 3 ? 3 - number.size() : 0, ' '), number, ": ",
-                        syscall_name(abi, call.number), "\n");
-        }
+        for (const SyscallName& call : syscall_names(abi))
+            text +=
+                cat(padded_left(cat(call.number), 3), ": ", syscall_name(abi, call.number), "\n");
     std::exit(std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0
                   ? int(Exit::complete)
                   : int(Exit::output));
@@ -271,7 +270,7 @@ private:
             if (o.by_process && row.comm.empty())
                 row.comm = comm_of(call.pid);
             row.unfinished++;
-            row.unfinished_ns += now > call.start_ns ? now - call.start_ns : 0;
+            row.unfinished_ns += difference(now, call.start_ns);
         }
     }
 

@@ -41,7 +41,7 @@ static __always_inline int on_cpu(struct task_struct *prev, bool typed)
 	*since = now;
 	if (!begun || (!cb_dist.include_idle && !sched_tid(prev, typed)))
 		return 0;
-	count_by_task(prev, now - begun, typed);
+	count_by_task(prev, time_between(begun, now), typed);
 	return 0;
 }
 
@@ -57,7 +57,7 @@ static __always_inline void idle_switched(struct task_struct *prev, struct task_
 	if (!sched_tid(prev, typed)) {
 		*since = now;
 	} else if (!sched_tid(next, typed) && *since) {
-		count_by_task(next, now - *since, typed);
+		count_by_task(next, time_between(*since, now), typed);
 		*since = 0;
 	}
 }
@@ -124,7 +124,7 @@ static __always_inline int off_cpu(struct task_struct *prev, struct task_struct 
 	}
 	if (!begun)
 		return 0;
-	count_by_task(next, now - begun, typed);
+	count_by_task(next, time_between(begun, now), typed);
 	return 0;
 }
 

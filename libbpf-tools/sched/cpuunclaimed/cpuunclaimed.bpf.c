@@ -60,7 +60,7 @@ static __always_inline void look_at_all(bool by_variable)
 			continue;
 		each.cpu[cpu].tasks = tasks;
 		if (cfg.offsets)
-			each.cpu[cpu].offset_ns = bpf_ktime_get_ns() - each.time_ns;
+			each.cpu[cpu].offset_ns = time_since(each.time_ns);
 	}
 }
 

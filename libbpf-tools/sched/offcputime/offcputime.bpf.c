@@ -27,7 +27,7 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 
 	if (!task || !task->start_ns)
 		return;
-	ns = now - task->start_ns;
+	ns = time_between(task->start_ns, now);
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		return;

@@ -31,7 +31,7 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 		return;
 	if (!task->start_ns)
 		goto end;
-	ns = now - task->start_ns;
+	ns = time_between(task->start_ns, now);
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		goto end;

@@ -7,14 +7,10 @@ HIST()
 
 static __always_inline int count(__u32 length, bool typed)
 {
-	struct hist *h;
-
 	/* The one that runs does not wait. The idle task is on no queue. */
 	if (length && (typed ? bpf_get_current_task_btf()->pid : (__u32)bpf_get_current_pid_tgid()))
 		length--;
-	h = hist_entry();
-	if (h)
-		hist_add_linear(h, length, 1);
+	hist_count_in(linear_slot(length, 1), length);
 	return 0;
 }
 

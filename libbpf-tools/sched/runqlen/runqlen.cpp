@@ -85,7 +85,7 @@ constexpr Histogram<runqlen_bpf, Options, runqlen_key, Row> kTool{
         [](const Options&) {
             return Unit{"runqlen", 1};
         },
-    .buckets = [](const Options&) { return Buckets{.step = 1, .last = HIST_SLOTS - 1}; },
+    .buckets = [](const Options&) { return Buckets{.step = 1, .last = HIST_ROWS - 1}; },
     .setup =
         [](runqlen_bpf&, Options& o, const Session&) {
             check_sampling({.frequency = o.frequency, .cpu = {}, .idle = true});

@@ -27,7 +27,7 @@ static __always_inline int waking(void *ctx, struct task_struct *target, bool ty
 
 	if (!task || !task->start_ns)
 		return 0;
-	ns = bpf_ktime_get_ns() - task->start_ns;
+	ns = time_since(task->start_ns);
 	task->start_ns = 0;
 	if (!off_long_enough(ns))
 		return 0;

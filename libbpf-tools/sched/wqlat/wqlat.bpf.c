@@ -4,7 +4,7 @@
 
 const volatile struct wqlat_config cfg = { .unit_ns = 1000 };
 HIST()
-HISTS_BY_CPU(struct wqlat_key, 1024)
+HISTS_BY_CPU(struct wqlat_key, 8192)
 
 /* Work that was queued, or is executed, since then; found by a hash. Work that is cancelled is told
  * of by nobody: what remains of it is overwritten by the next that has its slot. */
@@ -168,7 +168,7 @@ static __always_inline int start(struct work_struct *work, bool typed)
 			return 0;
 		}
 		if (!cfg.execution) {
-			count(queue, function, bpf_ktime_get_ns() - since);
+			count(queue, function, time_since(since));
 			return 0;
 		}
 	}
@@ -197,7 +197,7 @@ static __always_inline int end(struct work_struct *work, bool typed)
 	function = slot ? slot->function : 0;
 	since = take(slot, number, worker, &queue, &again);
 	if (since)
-		count(queue, function, bpf_ktime_get_ns() - since);
+		count(queue, function, time_since(since));
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 
 const volatile struct @name@_config cfg = {};
 
-HISTS(struct @name@_key, 1024)
+HISTS(struct @name@_key, 8192)
 
 static __always_inline int count(const struct path *path)
 {
@@ -14,10 +14,8 @@ static __always_inline int count(const struct path *path)
 
 	if (!filter_current())
 		return 0;
-	if (cfg.no_roots && dentry == BPF_CORE_READ(dentry, d_parent)) {
-		count_filtered();
+	if (cfg.no_roots && !asked_for(dentry != BPF_CORE_READ(dentry, d_parent)))
 		return 0;
-	}
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
 	hists_count(&key, BPF_CORE_READ(dentry, d_name.len), 1);
 	return 0;

@@ -12,10 +12,8 @@ static __always_inline int count(void *ctx, const struct path *path)
 
 	if (!filter_current())
 		return 0;
-	if (cfg.no_roots && dentry == BPF_CORE_READ(dentry, d_parent)) {
-		count_filtered();
+	if (cfg.no_roots && !asked_for(dentry != BPF_CORE_READ(dentry, d_parent)))
 		return 0;
-	}
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
 	key.pid = current_ids() >> 32;
 	take_stacks(ctx, &key);

@@ -12,13 +12,9 @@ static __always_inline int report(void *ctx, const struct path *path)
 
 	if (!filter_current())
 		return 0;
-	if (cfg.no_roots && dentry == BPF_CORE_READ(dentry, d_parent)) {
-		count_filtered();
+	if (cfg.no_roots && !asked_for(dentry != BPF_CORE_READ(dentry, d_parent)))
 		return 0;
-	}
-	e.time_ns = bpf_ktime_get_ns();
-	e.pid = current_ids() >> 32;
-	bpf_get_current_comm(e.comm, sizeof(e.comm));
+	task_info_current(&e.task);
 	bpf_probe_read_kernel_str(e.dir, sizeof(e.dir), BPF_CORE_READ(dentry, d_name.name));
 	event_output(ctx, &e, sizeof(e));
 	return 0;

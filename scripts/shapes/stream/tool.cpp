@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "@name@.h"
+#include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 #include "@name@.skel.h"
 
@@ -13,7 +14,8 @@ struct Options : @name@_config {
 };
 
 struct Row {
-    const @name@_event* event = nullptr;
+    task_info task;
+    std::string_view dir;
 };
 
 constexpr Example kExamples[] = {
@@ -27,10 +29,10 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8, "Time of the event"),
-    col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID"),
-    col<[](const Row& r) -> Value { return r.event->comm; }>("comm", "COMM", 16, "Command name"),
-    col<[](const Row& r) -> Value { return r.event->dir; }>("dir", "DIR", 0, "Name of the directory"),
+    time_column<&Row::task>({}),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID"),
+    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16, "Command name"),
+    col<&Row::dir>("dir", "DIR", 0, "Name of the directory"),
 };
 
 // The first rung that this kernel has is taken; --explain says which.
@@ -41,7 +43,9 @@ constexpr Need kNeeds[] = {
 
 bool decode(Row& row, const Options&, const void* record, std::size_t)
 {
-    row.event = static_cast<const @name@_event*>(record);
+    const auto& event = *static_cast<const @name@_event*>(record);
+    row.task = event.task;
+    row.dir = c_str(event.dir);
     return true; // false: user space filters it
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
-#include "abi/types.h"
+#include "abi/task.h"
 
 /* Options that the kernel side knows; constant at load time, so unused tests cost nothing. */
 struct @name@_config {
@@ -8,8 +8,6 @@ struct @name@_config {
 };
 
 struct @name@_event {
-	__u64 time_ns;
-	__u32 pid;
-	char comm[COMM_LEN];
+	struct task_info task;
 	char dir[64];
 };

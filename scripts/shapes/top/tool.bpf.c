@@ -16,10 +16,8 @@ static __always_inline int count(const struct path *path)
 
 	if (!filter_current())
 		return 0;
-	if (cfg.no_roots && dentry == BPF_CORE_READ(dentry, d_parent)) {
-		count_filtered();
+	if (cfg.no_roots && !asked_for(dentry != BPF_CORE_READ(dentry, d_parent)))
 		return 0;
-	}
 	key.pid = current_ids() >> 32;
 	s = top_entry(&key, &made);
 	if (!s)
