@@ -551,8 +551,10 @@ public:
         header.str_len = __u32(strings_.size());
         std::vector<std::byte> out(sizeof header + types_.size() + strings_.size());
         std::memcpy(out.data(), &header, sizeof header);
-        std::memcpy(out.data() + sizeof header, types_.data(), types_.size());
-        std::memcpy(out.data() + sizeof header + types_.size(), strings_.data(), strings_.size());
+        // Not memcpy(): of no types the data may be null, which it must not be told.
+        const auto types = std::copy(types_.begin(), types_.end(), out.begin() + sizeof header);
+        std::transform(strings_.begin(), strings_.end(), types,
+                       [](char c) { return std::byte(static_cast<unsigned char>(c)); });
         return out;
     }
 
