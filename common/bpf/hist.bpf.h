@@ -9,38 +9,34 @@
 #define __maybe_unused __attribute__((unused))
 #endif
 
-/* v, of which the verifier no longer knows more than how large it is: it follows each way that led to
- * another number to the program's end (biostacks took 1.4 s to load). Of a part of a stack slot that
- * does not begin with it, it keeps nothing. */
-static __always_inline __u32 forget_ways(__u32 v)
-{
-	struct {
-		__u32 unused, kept;
-	} __attribute__((aligned(8))) place;
+/* The number of the highest bit, by the six bits that a de Bruijn sequence has from there on. */
+#define HIGHEST_BIT_SEQUENCE 0x03f79d71b4cb0a89ull
+static const __u8 highest_bits[64] = {
+	0, 1, 48, 2, 57, 49, 28, 3, 61, 58, 50, 42, 38, 29, 17, 4,
+	62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
+	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11,
+	46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9, 13, 8, 7, 6,
+};
 
-	*(volatile __u32 *)&place.kept = v;
-	return *(volatile __u32 *)&place.kept;
+/* Of n that is not 0. Without a branch: the verifier follows each way that leads to another number to
+ * the end of the program, 64 ways with a search by halves (biostacks took 1.3 s to load). */
+static __always_inline __u32 highest_bit(__u64 n)
+{
+	n |= n >> 1;
+	n |= n >> 2;
+	n |= n >> 4;
+	n |= n >> 8;
+	n |= n >> 16;
+	n |= n >> 32;
+	return highest_bits[(n ^ n >> 1) * HIGHEST_BIT_SEQUENCE >> 58];
 }
 
 /* The slot of n where each power of two has 1 << bits slots (abi/hist.h). */
 static __always_inline __u32 log_linear_slot(__u64 n, __u32 bits)
 {
-	__u32 shift = 0;
+	__u32 shift = highest_bit(n | 1ull << bits) - bits;
 
-	/* Until n has bits + 1 bits. */
-#define HALVE(by)                         \
-	if (n >> ((by) + bits)) {         \
-		n >>= (by);               \
-		shift += (by);            \
-	}
-	HALVE(32)
-	HALVE(16)
-	HALVE(8)
-	HALVE(4)
-	HALVE(2)
-	HALVE(1)
-#undef HALVE
-	return forget_ways((shift << bits) + n);
+	return (shift << bits) + (__u32)(n >> shift);
 }
 
 /* The slot of v, a raw value, in a histogram of `unit`. */

@@ -11,10 +11,11 @@ namespace corebox
 
 // A kprobe on a function that is not there costs more than all the other probes: 5.10 looks through
 // all its symbols for it, and then the others are loaded and attached once more.
-inline std::string no_folios(const Facts& facts)
+inline Obstacle no_folios(const Facts& facts)
 {
-    const bool old = facts.has(Facts::Name::btf_tracepoint, "writeback_dirty_page") == Answer::yes;
-    return old ? "no folios on this kernel" : "";
+    if (facts.has(Facts::Name::btf_tracepoint, "writeback_dirty_page") == Answer::yes)
+        return {Cause::no_function, "filemap_read_folio"};
+    return {};
 }
 
 // P: the skeleton's programs.
