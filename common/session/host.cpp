@@ -17,7 +17,7 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 // two runs cannot share them.
 bool takes_keys(const Run& run, std::size_t runs)
 {
-    return runs == 1 && run.press && run.session->tree_root == 0;
+    return runs == 1 && run.takes_keys && run.session->tree_root == 0;
 }
 
 } // namespace
@@ -88,17 +88,15 @@ bool Host::serve(Hosted& hosted, Loop::Wake wake, Keys& keys)
 {
     Run& run = *hosted.run;
     bool goes_on = wake != Loop::Wake::stop;
-    if (run.drain)
-        hosted.more = run.drain();
+    hosted.more = run.drain();
     if (wake == Loop::Wake::key)
         while (const char key = keys.next())
             goes_on &= run.press(key);
     if (wake == Loop::Wake::tick)
         goes_on &= ++hosted.reports != run.session->count;
-    if (run.is_complete)
-        goes_on &= !run.is_complete();
+    goes_on &= !run.is_complete();
     goes_on &= !run.out_of_memory;
-    if (goes_on && wake == Loop::Wake::tick && run.report)
+    if (goes_on && wake == Loop::Wake::tick)
         run.report(false);
     if (goes_on) {
         run.sink->flush();
@@ -114,10 +112,11 @@ Exit Host::end(Hosted& hosted, Keys& keys)
     hosted.ended = true;
     keys.release();
     run.detach();
-    while (run.drain && run.drain())
+    if (run.sink->state() != Sink::State::open)
+        run.account.unread += run.count_unread();
+    while (run.sink->state() == Sink::State::open && run.drain())
         continue;
-    if (run.report)
-        run.report(true);
+    run.report(true);
     report_silence(run, monotonic_ns());
     const Totals totals = run.account.totals();
     run.sink->account(totals);
@@ -154,8 +153,7 @@ Exit Host::run()
     drop_privileges(sessions);
     announce();
     for (const Hosted& hosted : runs_) {
-        if (hosted.run->begin)
-            hosted.run->begin();
+        hosted.run->begin();
         hosted.run->sink->flush();
     }
     if (command_)

@@ -2,6 +2,7 @@
 // What the user asked a tool for, in the terms of the kit.
 #pragma once
 #include "abi/filter.h"
+#include "base/erased.hpp"
 #include "base/error.hpp"
 #include "tool/tool.hpp"
 #include "output/output.hpp"
@@ -16,7 +17,7 @@ struct Session {
 
     const Tool tool;
     // The tool's own options, of a type that only it knows.
-    std::shared_ptr<void> options;
+    Erased options;
     template <class Options>
     const Options& options_as() const
     {

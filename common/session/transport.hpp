@@ -53,7 +53,7 @@ public:
     // more may wait.
     bool consume();
 
-    // How many records wait, which are lost if the run ends without consume(): Lost::cut.
+    // How many records wait, which are lost if the run ends without consume(): Lost::unread.
     std::uint64_t count_unread() const;
 
 private:

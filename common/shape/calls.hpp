@@ -121,7 +121,7 @@ struct Calls {
                 }
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         auto& tracing = state->tracing;
         tracing.prepare();
         // Of a command's children it is not known which files they map.
@@ -145,7 +145,7 @@ struct Calls {
             say(session->tool, functions_told(probes));
         if (session->check)
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 
 private:

@@ -166,7 +166,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
                 output.end_record();
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         auto& tracing = state->tracing;
         tracing.prepare();
         state->own_known = own && !is_filtered(*session) && own(tracing.options()).has_value();
@@ -178,7 +178,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
         // Whose calls were skipped is not known: where it matters they are lost.
         state->skipped.emplace(state->own_known ? calls : std::span<const CountedCall>(),
                                tracing.programs());
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 };
 

@@ -138,7 +138,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
                                      *writer, this->account());
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();
         if (!state->tracing.attach([&](S& s) {
                 if constexpr (HasHist<S> && HasHists<S>) {
@@ -148,7 +148,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
                 }
             }))
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 
 private:

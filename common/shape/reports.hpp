@@ -81,14 +81,14 @@ struct Reports {
             }
             void report(bool) { made->report(); }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();
         const auto shown = columns_of ? columns_of(state->options()) : columns.list;
         if (columns_of) // fails where --columns names none of these
             choose_columns(session->column_choice(), shown);
         if (!state->tracing.attach([](S&) {}))
             return nullptr;
-        return make_run(state, std::move(session), make_sink, shown);
+        return make_run(std::move(state), std::move(session), make_sink, shown);
     }
 };
 

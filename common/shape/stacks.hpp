@@ -119,7 +119,7 @@ struct Stacks {
             bool drain() { return reports->drain(); }
             void report(bool last) { reports->report(last); }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         check_stack_options(state->options());
         state->tracing.prepare();
         if (!state->tracing.attach([&](S& s) {
@@ -127,7 +127,7 @@ struct Stacks {
                                s.maps.cb_stacks, s.maps.cb_stacks_spill);
             }))
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 };
 

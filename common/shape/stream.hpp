@@ -101,16 +101,17 @@ struct Stream {
             int data_fd() const { return reader->epoll_fd(); }
             void begin() { rows->begin(); }
             bool drain() { return rows->drain(); }
+            std::uint64_t count_unread() const { return reader->count_unread(); }
             bool is_complete() const { return rows->is_complete(); }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();
         const auto open_buffer = [&](S& s, bool perf) {
             state->reader.emplace(s.maps.cb_events, perf, session->buffer_bytes());
         };
         if (!state->tracing.attach([](S&) {}, open_buffer))
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 };
 

@@ -75,7 +75,7 @@ struct Table {
                     this->shape().print_rows(*this, generation, now_ns);
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();
         const auto fill_first = [&](S& s, bool) {
             if (fill)
@@ -83,9 +83,9 @@ struct Table {
         };
         if (!state->tracing.attach([](S&) {}, fill_first))
             return nullptr;
-        return make_run(state, std::move(session), make_sink,
-                        is_distributed(state->options()) ? columns.list.first(key_columns)
-                                                         : columns.list);
+        const auto shown =
+            is_distributed(state->options()) ? columns.list.first(key_columns) : columns.list;
+        return make_run(std::move(state), std::move(session), make_sink, shown);
     }
 
 private:

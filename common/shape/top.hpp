@@ -138,7 +138,7 @@ struct Top {
                 return key != 'q';
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();
         const auto fill_first = [&](S& s, bool) {
             if (fill)
@@ -146,7 +146,7 @@ struct Top {
         };
         if (!state->tracing.attach([](S&) {}, fill_first))
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 
 private:

@@ -116,7 +116,7 @@ private:
 };
 
 // What the state of every shape's run has. The shape's own state derives from it and has those of
-// the functions of Run that it needs: begin(), drain(), report(last), press(key), is_complete(), and
+// the functions of Run that it needs: begin(), drain(), count_unread(), report(last), press(key), is_complete(), and
 // detach() in place of this one; started() once all is attached and nothing else happened yet.
 template <Skel S, class Options, class Shape>
 struct Traced {
@@ -136,7 +136,7 @@ struct Traced {
 
 // The run of a state whose programs are attached.
 template <class State>
-std::unique_ptr<Run> make_run(const std::shared_ptr<State>& state, std::unique_ptr<Session> session,
+std::unique_ptr<Run> make_run(std::unique_ptr<State> state, std::unique_ptr<Session> session,
                               const SinkMaker& make_sink, std::span<const Column> columns)
 {
     auto sink = make_sink(*session, columns);
@@ -147,18 +147,9 @@ std::unique_ptr<Run> make_run(const std::shared_ptr<State>& state, std::unique_p
         state->started();
     if constexpr (requires { state->data_fd(); })
         run->data_fd = state->data_fd();
-    if constexpr (requires { state->begin(); })
-        run->begin = [state] { state->begin(); };
-    if constexpr (requires { state->drain(); })
-        run->drain = [state] { return state->drain(); };
-    if constexpr (requires { state->report(true); })
-        run->report = [state](bool last) { state->report(last); };
-    if constexpr (requires { state->press('q'); })
-        if (state->takes_keys())
-            run->press = [state](char key) { return state->press(key); };
-    if constexpr (requires { state->is_complete(); })
-        run->is_complete = [state] { return state->is_complete(); };
-    run->detach = [state] { state->detach(); };
+    if constexpr (requires { state->takes_keys(); })
+        run->takes_keys = state->takes_keys();
+    run->set_state(std::move(state));
     return run;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a tool is to the rest of the house: a constexpr description and one function.
 #pragma once
+#include "base/erased.hpp"
+#include "output/column.hpp"
 #include "tool/need.hpp"
 #include "tool/option.hpp"
-#include "output/column.hpp"
 #include <array>
 #include <functional>
 #include <memory>
@@ -81,7 +82,7 @@ struct alignas(64) Tool {
     Shared shared;
     Seconds interval; // between reports, unless one is given; 0: there is none
     // The tool's own options with their defaults, to be filled by the command line.
-    std::shared_ptr<void> (*make_options)();
+    Erased (*make_options)();
     // From what was asked for to attached programs. Null: nothing is left to do (--check, a tool
     // that only lists).
     std::unique_ptr<Run> (*open)(std::unique_ptr<Session> session, const SinkMaker& make_sink);
@@ -170,9 +171,7 @@ consteval Tool entry()
         .needs = Shape.needs,
         .shared = shared_of(Shape),
         .interval = interval_of(Shape),
-        .make_options = []() -> std::shared_ptr<void> {
-            return std::make_shared<typename S::Asked>();
-        },
+        .make_options = [] { return adopt(std::make_unique<typename S::Asked>()); },
         .open = [](std::unique_ptr<Session> session,
                    const SinkMaker& make_sink) { return Shape.open(std::move(session), make_sink); },
         .inspect =

@@ -5,6 +5,7 @@
 #include "cli/man.hpp"
 #include "cli/run_tool.hpp"
 #include "cli/command_line.hpp"
+#include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 #include <gmock/gmock.h>

@@ -233,7 +233,9 @@ constexpr Tool kOwnTool{
     .columns = kColumns,
     .needs = {},
     .shared = Shared::every,
-    .run = nullptr,
+    .interval = {},
+    .make_options = nullptr,
+    .open = nullptr,
     .inspect = nullptr,
 };
 

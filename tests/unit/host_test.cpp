@@ -58,33 +58,18 @@ private:
     std::size_t after_;
 };
 
-// A run that reads numbers from a pipe: one row each, of which the odd ones are filtered.
+// What happens in a fake run, which the test keeps while the host has the run.
 struct Fake {
     explicit Fake(std::size_t breaks_after = ~std::size_t(0))
     {
         EXPECT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
         auto s = std::make_unique<Session>(kTool);
         session = s.get();
-        run = std::make_unique<Run>(std::move(s), std::make_unique<Recorder>(seen, breaks_after),
-                                    Account(kernel, {}));
-        run->data_fd = pipe[0];
-        run->drain = [this] {
-            int n;
-            if (::read(pipe[0], &n, sizeof n) != sizeof n)
-                return false;
-            if (n == starve_at) {
-                run_->out_of_memory = true;
-                run_->account.unread++;
-            } else if (n % 2) {
-                run_->account.filtered++;
-            } else {
-                run_->sink->row(&n);
-                run_->account.printed++;
-            }
-            return true;
-        };
-        run->detach = [this] { detached++; };
-        run_ = run.get();
+        owned = std::make_unique<Run>(std::move(s), std::make_unique<Recorder>(seen, breaks_after),
+                                      Account(kernel, {}));
+        owned->data_fd = pipe[0];
+        run = owned.get();
+        owned->set_state(std::make_unique<State>(*this));
     }
     ~Fake()
     {
@@ -97,13 +82,53 @@ struct Fake {
             EXPECT_EQ(::write(pipe[1], &n, sizeof n), ssize_t(sizeof n));
     }
 
+    // Reads numbers from a pipe: one row each, of which the odd ones are filtered.
+    struct State {
+        explicit State(Fake& f) : fake(f) {}
+        bool drain() const
+        {
+            int n;
+            if (::read(fake.pipe[0], &n, sizeof n) != sizeof n)
+                return false;
+            Account& account = fake.run->account;
+            if (n == fake.starve_at) {
+                fake.run->out_of_memory = true;
+                account.unread++;
+            } else if (n % 2) {
+                account.filtered++;
+            } else {
+                fake.run->sink->row(&n);
+                account.printed++;
+            }
+            return true;
+        }
+        std::uint64_t count_unread() const
+        {
+            std::uint64_t n = 0;
+            for (int number; ::read(fake.pipe[0], &number, sizeof number) == sizeof number;)
+                n++;
+            return n;
+        }
+        void report(bool last) const
+        {
+            fake.reports.push_back(last);
+            fake.run->account.printed += fake.counts;
+        }
+        bool is_complete() const { return fake.seen.rows.size() >= fake.most; }
+        void detach() const { fake.detached++; }
+        Fake& fake;
+    };
+
     std::array<int, 2> pipe{};
     std::array<cpu_account, 2> kernel{};
     Seen seen;
+    std::vector<bool> reports;
+    std::size_t most = ~std::size_t(0);
+    std::uint64_t counts = 0; // in each interval
     int detached = 0, starve_at = -1;
     Session* session = nullptr;
-    std::unique_ptr<Run> run;
-    Run* run_ = nullptr;
+    std::unique_ptr<Run> owned;
+    Run* run = nullptr;
 };
 
 class HostTest : public testing::Test
@@ -119,18 +144,14 @@ TEST_F(HostTest, TwoRunsHaveAnAccountEach)
 {
     Fake stream, counter;
     stream.send(0, 7);
-    stream.run->is_complete = [&] { return stream.seen.rows.size() == 3; };
+    stream.most = 3;
     counter.kernel[0].filtered = 5;
     counter.kernel[1].lost_map = 2;
     counter.session->interval = std::chrono::milliseconds(5);
     counter.session->count = 3;
-    std::vector<bool> reports;
-    counter.run->report = [&](bool last) {
-        reports.push_back(last);
-        counter.run_->account.printed += 10;
-    };
-    host.add(std::move(stream.run));
-    host.add(std::move(counter.run));
+    counter.counts = 10;
+    host.add(std::move(stream.owned));
+    host.add(std::move(counter.owned));
     EXPECT_EQ(host.run(), Exit::lost); // the worse of the two
 
     EXPECT_THAT(stream.seen.rows, ElementsAre(0, 2, 4, 6)); // what waits at the end is read
@@ -140,7 +161,7 @@ TEST_F(HostTest, TwoRunsHaveAnAccountEach)
     EXPECT_EQ(stream.seen.accounts[0].lost, Lost{});
     EXPECT_TRUE(stream.seen.losses.empty());
 
-    EXPECT_THAT(reports, ElementsAre(false, false, true));
+    EXPECT_THAT(counter.reports, ElementsAre(false, false, true));
     ASSERT_EQ(counter.seen.accounts.size(), 1u);
     EXPECT_EQ(counter.seen.accounts[0].printed, 30u);
     EXPECT_EQ(counter.seen.accounts[0].filtered, 5u);
@@ -156,13 +177,11 @@ TEST_F(HostTest, OneMayEndLongBeforeTheOther)
     brief.session->duration = std::chrono::milliseconds(1);
     lasting.session->duration = std::chrono::milliseconds(60);
     lasting.session->interval = std::chrono::milliseconds(10);
-    int reports = 0;
-    lasting.run->report = [&](bool) { reports++; };
-    host.add(std::move(brief.run));
-    host.add(std::move(lasting.run));
+    host.add(std::move(brief.owned));
+    host.add(std::move(lasting.owned));
     EXPECT_EQ(host.run(), Exit::complete);
     EXPECT_EQ(brief.seen.accounts.size(), 1u);
-    EXPECT_GT(reports, 1);
+    EXPECT_GT(lasting.reports.size(), 1u);
 }
 
 TEST_F(HostTest, WithoutMemoryTheAccountStillAddsUp)
@@ -170,7 +189,7 @@ TEST_F(HostTest, WithoutMemoryTheAccountStillAddsUp)
     Fake fake;
     fake.starve_at = 4;
     fake.send(0, 5);
-    host.add(std::move(fake.run));
+    host.add(std::move(fake.owned));
     EXPECT_EQ(host.run(), Exit::cannot_run);
     ASSERT_EQ(fake.seen.accounts.size(), 1u);
     EXPECT_EQ(fake.seen.accounts[0].seen(), 5u);
@@ -181,9 +200,12 @@ TEST_F(HostTest, OutputThatFailsEndsTheRun)
 {
     Fake fake(2);
     fake.send(0, 9);
-    host.add(std::move(fake.run));
+    host.add(std::move(fake.owned));
     EXPECT_EQ(host.run(), Exit::output);
     EXPECT_EQ(fake.detached, 1);
+    ASSERT_EQ(fake.seen.accounts.size(), 1u);
+    EXPECT_EQ(fake.seen.accounts[0].seen(), 9u);
+    EXPECT_EQ(fake.seen.accounts[0].lost.unread, 6u); // 0 and 2 were printed, 1 was filtered
 }
 
 } // namespace

@@ -214,7 +214,7 @@ struct StackCount {
                 probes->detach();
             }
         };
-        const auto state = std::make_shared<State>(*this, *session);
+        auto state = std::make_unique<State>(*this, *session);
         Options& o = state->options();
         check(o, *session);
         state->probes.emplace(chosen_points(o, *session),
@@ -241,7 +241,7 @@ struct StackCount {
             [](stackcount_bpf&, bool) {});
         if (session->check)
             return nullptr;
-        return make_run(state, std::move(session), make_sink, columns.list);
+        return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }
 
 private:
