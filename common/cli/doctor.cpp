@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/doctor.hpp"
 #include "cli/command_line.hpp"
-#include "tool/option.hpp"
 #include "kernel/types.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
+#include "tool/option.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -72,8 +72,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& row) -> Value { return Trusted{row.d.tool->about.name}; }>(
         "tool", "TOOL", 15, "Name of the tool"),
     col<[](const Row& row) -> Value { return Trusted{word(row.d.status)}; }>(
-        "status", "STATUS", 11,
-        "ok, partial, unavailable, or unknown (only the verifier can tell)"),
+        "status", "STATUS", 11, "ok, partial, unavailable, or unknown (only the verifier decides)"),
     col<list_of<&Row::probes>>("probes", "PROBES", 16, "Kinds of probes it will use"),
     col<[](const Row& row) { return text_or_absent(row.d.cause); }>(
         "cause", "CAUSE", 0, "Why it is not available", kJsonOnly),
@@ -147,10 +146,10 @@ constexpr Tool kDoctor{
               .area = "corebox",
               .summary = "Show which tools run on this machine, and why the others do not",
               .details =
-                  "Prints one line for each tool: whether it runs with its default options, the "
-                  "kinds of probes it will use, and what it will not see. For a tool that is "
-                  "unavailable it prints the cause and the fix. It loads nothing into the kernel: "
-                  "what only the kernel's verifier refuses shows when the tool starts.",
+                  "Prints one line for each tool: its status with default options, the kinds of "
+                  "probes it will use, and what it will not see. If a tool is unavailable, doctor "
+                  "prints the cause and the fix. It loads no BPF programs, so it cannot report "
+                  "what the kernel's verifier refuses when the tool starts.",
               .examples = kExamples},
     .options = {},
     .positionals = kPositionals,
@@ -301,8 +300,8 @@ int run_doctor(int argc, char** argv)
         }
         output.flush();
         if (output.state() == Output::State::failed)
-            throw Failure{Exit::output,
-                          cat("write to standard output: ", strerrordesc_np(output.error()))};
+            throw Failure{Exit::output, cat("cannot write to standard output: ",
+                                            strerrordesc_np(output.error()))};
         return all_run || options.tools.empty() ? Exit::complete : Exit::cannot_run;
     });
 }

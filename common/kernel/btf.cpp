@@ -323,7 +323,7 @@ void KernelBtf::have(std::size_t offset, std::size_t size) const
         const std::size_t from = page * kPage, to = std::min((last + 1) * kPage, raw_.size());
         const auto bytes = memory_->read(address_ + from, to - from);
         if (bytes.size() != to - from)
-            fail("read the kernel's BTF", EFAULT);
+            fail("cannot read the kernel's BTF", EFAULT);
         std::memcpy(const_cast<std::byte*>(raw_.data()) + from, bytes.data(), bytes.size());
         std::fill(pages_.begin() + std::ptrdiff_t(page), pages_.begin() + std::ptrdiff_t(last) + 1,
                   true);
@@ -338,7 +338,7 @@ std::span<const std::byte> KernelBtf::piece(std::size_t offset, std::size_t end)
     const std::size_t size = std::min(end - offset, KernelMemory::kMost);
     const auto bytes = memory_->read(address_ + offset, size);
     if (bytes.size() != size)
-        fail("read the kernel's BTF", EFAULT);
+        fail("cannot read the kernel's BTF", EFAULT);
     return bytes;
 }
 

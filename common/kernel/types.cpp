@@ -73,7 +73,7 @@ std::unique_ptr<KernelBtf> types_from_elsewhere(std::string_view given)
             file += cat("/", release(), ".btf");
         auto types = read_types(file);
         if (!types || types->empty())
-            fail(cat("read kernel types from ", file), types ? EINVAL : errno,
+            fail(cat("cannot read BTF from ", file), types ? EINVAL : errno,
                  "use a file of raw BTF, or an ELF file that has BTF");
         return types;
     }

@@ -105,9 +105,10 @@ void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& prog
         }
         const Fd fd(bpf_obj_get(std::string(path).c_str()));
         if (!fd)
-            fail(cat("--", option, " ", path), errno, "not a pinned BPF map");
+            fail(cat("cannot open --", option, " ", path), errno, "it must be a pinned BPF map");
         if (bpf_map__reuse_fd(map, fd.get()) != 0 || bpf_map__key_size(map) != sizeof(__u64))
-            fail(cat("--", option, " ", path), 0, "not a hash map with 8-byte keys");
+            fail(cat("cannot use --", option, " ", path), 0,
+                 "it is not a hash map with 8-byte keys");
     };
     pinned(cgroups, session_.cgroup_map, "cgroupmap");
     pinned(mntns, session_.mntns_map, "mntnsmap");
@@ -184,7 +185,7 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
     const auto extract = btf_->extract(roots);
     if (::ftruncate(extract_.get(), 0) != 0 ||
         ::pwrite(extract_.get(), extract.data(), extract.size(), 0) != ssize_t(extract.size()))
-        fail("keep the kernel's types in memory", errno);
+        fail("cannot store the kernel's BTF in memory", errno);
     facts_.has = [this, base = facts_.has, opaque, extract](Facts::Name kind,
                                                             std::string_view name) {
         if (kind == Facts::Name::known_argument)
@@ -299,10 +300,10 @@ bool Launcher::loaded(int result, bpf_object*)
     if (result != -EPERM && refuse(program, {Cause::load_refused, message}))
         return false;
     if (result == -EPERM || result == -EACCES)
-        fail("load the BPF programs", -result, privilege_hint());
-    fail(
-        cat("load the BPF programs", program.empty() ? "" : cat(" (", program, ": ", message, ")")),
-        -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
+        fail("cannot load the BPF programs", -result, privilege_hint());
+    fail(cat("cannot load the BPF programs",
+             program.empty() ? "" : cat(" (", program, ": ", message, ")")),
+         -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
@@ -310,7 +311,7 @@ void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
     const auto add = [&](filter_kind kind, std::uint32_t id) {
         const std::uint64_t key = FILTER_KEY(kind, id), named = 0;
         if (bpf_map_update_elem(bpf_map__fd(ids), &key, &named, BPF_ANY) != 0)
-            fail("fill the process filter", errno);
+            fail("cannot fill the process filter", errno);
     };
     if (filter.by_pid_list)
         for (const auto pid : session_.pids)
@@ -359,7 +360,7 @@ bool Launcher::attach()
     for (bpf_program* program : always_) {
         links_.emplace_back(bpf_program__attach(program));
         if (!links_.back())
-            fail(cat("attach ", bpf_program__name(program)), errno, privilege_hint());
+            fail(cat("cannot attach ", bpf_program__name(program)), errno, privilege_hint());
     }
     if (cgroup_path_)
         fill_cgroup_path(bpf_map__fd(cgroup_path_), find_cgroup(session_.cgroup));
@@ -389,7 +390,7 @@ bool Launcher::attach()
         }
         links_.clear();
         sessions_.clear();
-        fail(cat("attach ", name), code, privilege_hint());
+        fail(cat("cannot attach ", name), code, privilege_hint());
     }
     std::move(ends.begin(), ends.end(), std::back_inserter(links_));
     if (lacking) {

@@ -119,7 +119,7 @@ std::string read_maps(std::uint32_t pid)
 {
     auto maps = read_file(cat("/proc/", pid, "/maps"));
     if (!maps)
-        fail(cat("read what process ", pid, " has mapped"), errno);
+        fail(cat("cannot read the mappings of process ", pid), errno);
     return std::move(*maps);
 }
 

@@ -26,7 +26,7 @@ std::vector<Place> find_places(const Session& session, const UserSite& site,
     for (const std::string_view path : named) {
         Object object = find_object(path);
         if (!object)
-            fail(path, ENOENT);
+            fail(cat("cannot find ", path), ENOENT);
         places.push_back({std::move(object), kAnyProcess});
     }
     if (!named.empty())
@@ -88,7 +88,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     for (const auto& [object, pid] : find_places(session, site, named)) {
         const auto sites = find_sites(object, site, session.pids);
         if (sites.empty() && !named.empty())
-            fail(object->path, 0,
+            fail(cat("cannot attach to ", object->path), 0,
                  cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
                      site.probe.empty() ? site.symbol : site.probe));
         // That very file, wherever it is.

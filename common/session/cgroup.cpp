@@ -102,7 +102,7 @@ void fill_cgroup_path(int map, const std::string& directory)
     for (auto path = read_cgroup_path(directory);;) {
         for (std::uint32_t i = 0; i < path.size(); i++)
             if (bpf_map_update_elem(map, &i, &path[i], BPF_ANY) != 0)
-                fail("fill the cgroup filter", errno);
+                fail("cannot fill the cgroup filter", errno);
         auto now = read_cgroup_path(directory);
         if (std::ranges::equal(now, path, {}, kId, kId))
             break;

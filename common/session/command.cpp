@@ -16,10 +16,10 @@ Command::Command(std::span<char* const> words) : name_(words[0])
 {
     int go[2], failed[2];
     if (::pipe2(go, O_CLOEXEC) != 0 || ::pipe2(failed, O_CLOEXEC) != 0)
-        fail("pipe", errno);
+        fail("cannot create a pipe", errno);
     pid_ = ::fork();
     if (pid_ < 0)
-        fail("fork", errno);
+        fail("cannot create a process for the command", errno);
     if (pid_ == 0) {
         ::close(go[1]);
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -48,12 +48,12 @@ Command::~Command()
 void Command::start()
 {
     if (::write(go_.get(), "", 1) != 1)
-        fail("start the command", errno);
+        fail("cannot start the command", errno);
     go_ = Fd();
     // It closes when the command begins.
     int code = 0;
     if (::read(failed_.get(), &code, sizeof code) == sizeof code)
-        fail(cat("run ", name_), code);
+        fail(cat("cannot run ", name_), code);
     failed_ = Fd();
 }
 

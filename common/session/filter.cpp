@@ -20,7 +20,7 @@ void check_exists(std::uint32_t id, std::string_view what)
 {
     // A thread's /proc directory exists too, though it is not listed.
     if (::access(cat("/proc/", id).c_str(), F_OK) != 0)
-        fail(cat("no ", what, " with ID ", id, " in this PID namespace"), 0);
+        fail(cat("cannot trace ", what, " ", id), 0, cat("this PID namespace has no such ", what));
 }
 
 // A thread's number is not its process's, unless it is the first.

@@ -27,7 +27,7 @@ void Host::fork_command(Session& session)
     if (session.command.empty())
         return;
     if (command_)
-        fail_usage("only one '-- COMMAND'");
+        fail_usage("more than one '-- COMMAND'");
     command_.emplace(session.command);
     session.tree_root = command_->pid();
 }
@@ -46,7 +46,7 @@ void Host::announce() const
         if (session.ready_fd < 0)
             continue;
         if (::write(session.ready_fd, "\n", 1) != 1)
-            fail(cat("--ready-fd ", session.ready_fd), errno);
+            fail(cat("cannot write to --ready-fd ", session.ready_fd), errno);
         ::close(session.ready_fd);
     }
 }
@@ -62,9 +62,8 @@ void Host::report_silence(Run& run, std::uint64_t now_ns)
         return say(tool, "probes fire again");
     const Obstacle o = ftrace_obstacle(read_ftrace());
     Clock clock(run.session->utc);
-    say(tool, cat("events are missing since ",
-                  clock.time_of_day(clock.wall_ns(ftrace.since_ns())), ": ", o.text(), "; ",
-                  o.fix()));
+    say(tool, cat("events are missing since ", clock.time_of_day(clock.wall_ns(ftrace.since_ns())),
+                  ": ", o.text(), "; ", o.fix()));
 }
 
 void Host::report_losses(Hosted& hosted)
@@ -127,8 +126,8 @@ Exit Host::end(Hosted& hosted, Keys& keys)
     const Tool& tool = run.session->tool;
     say(tool, describe(totals));
     if (totals.silent_ns)
-        say(tool, cat("probes were silent for up to ", totals.silent_ms(),
-                      " ms: those events are in no number above"));
+        say(tool, cat("probes did not fire for up to ", totals.silent_ms(),
+                      " ms; the account does not include these events"));
     if (run.sink->state() == Sink::State::failed) {
         say(tool, cat("cannot write to standard output: ", strerrordesc_np(run.sink->error())));
         return Exit::output;

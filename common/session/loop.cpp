@@ -48,7 +48,7 @@ Fd timer(Seconds every, bool repeat)
     const timespec t{time_t(ns / 1'000'000'000), long(ns % 1'000'000'000)};
     const itimerspec spec{repeat ? t : timespec{}, t};
     if (!fd || timerfd_settime(fd.get(), 0, &spec, nullptr) != 0)
-        fail("timerfd", errno);
+        fail("cannot create a timer", errno);
     return fd;
 }
 
@@ -61,7 +61,7 @@ Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC))
     std::signal(SIGPIPE, SIG_IGN);
     signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!epoll_ || !signals_)
-        fail("epoll", errno);
+        fail("cannot create the event loop", errno);
     watch(signals_.get(), EPOLLIN, tag(What::signal));
     // A reader that goes away shows as an error on the pipe, even while nothing is written. A file
     // cannot be watched and cannot go away.
@@ -83,7 +83,7 @@ void Loop::watch(int fd, std::uint32_t events, std::uint64_t what)
 {
     epoll_event event{.events = events, .data = {.u64 = what}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-        fail("epoll_ctl", errno);
+        fail("cannot watch a file descriptor", errno);
 }
 
 void Loop::add(const Session& session, int data_fd)
@@ -171,10 +171,10 @@ std::span<const Loop::Wake> Loop::wait(int timeout_ms)
             gone = true;
         }
     epoll_event events[16];
-    const int n = epoll_wait(epoll_.get(), events, std::size(events),
-                             gone || keys_wait_ ? 0 : timeout_ms);
+    const int n =
+        epoll_wait(epoll_.get(), events, std::size(events), gone || keys_wait_ ? 0 : timeout_ms);
     if (n < 0 && errno != EINTR)
-        fail("epoll_wait", errno);
+        fail("cannot wait for events", errno);
     for (int i = 0; i < n; i++) {
         const std::uint64_t what = events[i].data.u64;
         const std::size_t run = what >> 8 & 0xffffff;
@@ -188,9 +188,8 @@ std::span<const Loop::Wake> Loop::wait(int timeout_ms)
             break;
         }
         case What::target:
-            std::erase_if(runs_[run].targets, [&](const Fd& fd) {
-                return std::uint64_t(fd.get()) == what >> 32;
-            });
+            std::erase_if(runs_[run].targets,
+                          [&](const Fd& fd) { return std::uint64_t(fd.get()) == what >> 32; });
             if (runs_[run].targets.empty())
                 wake(run, Wake::stop);
             break;

@@ -55,12 +55,13 @@ void check_sampling(const Sampling& sampling)
     if (sampling.cpu) {
         const auto cpus = online_cpus();
         if (std::ranges::find(cpus, *sampling.cpu) == cpus.end())
-            fail(cat("CPU ", *sampling.cpu, " is not online"), 0);
+            fail(cat("cannot sample CPU ", *sampling.cpu), 0, "it is not online");
     }
     const auto limit = kernel_setting("perf_event_max_sample_rate");
     if (limit && sampling.frequency > *limit)
-        fail(cat("the kernel samples at most at ", *limit, " Hertz"), 0,
-             "raise sysctl kernel.perf_event_max_sample_rate");
+        fail(cat("cannot sample at ", sampling.frequency, " Hz"), 0,
+             cat("the kernel's limit is ", *limit,
+                 " Hz; sysctl kernel.perf_event_max_sample_rate=", sampling.frequency));
 }
 
 std::optional<PerfEvent> perf_event(std::string_view name)
@@ -139,9 +140,8 @@ std::vector<bpf_link*> attach_perf_event(const bpf_program* program, const PerfE
         // Debian's and Android's kernels know a level that CAP_PERFMON is not enough for.
         if (!fd && errno == EACCES && kernel_setting("perf_event_paranoid").value_or(0) > 2) {
             give_up(EACCES);
-            fail("sample", EACCES,
-                 "kernel.perf_event_paranoid above 2 wants CAP_SYS_ADMIN here; with 2 (sysctl) "
-                 "CAP_PERFMON is enough");
+            fail("cannot open perf events", EACCES,
+                 "grant CAP_SYS_ADMIN, or set sysctl kernel.perf_event_paranoid=2");
         }
         if (!fd)
             return give_up(errno);

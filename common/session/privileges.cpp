@@ -124,8 +124,8 @@ std::string given_up(std::uint64_t kept)
 std::uint64_t needed_capabilities(const Session& session)
 {
     const Shared shared = session.tool.shared;
-    const bool symbols = has(shared, Shared::symbols) ||
-                         (has(shared, Shared::callers) && session.given("callers"));
+    const bool symbols =
+        has(shared, Shared::symbols) || (has(shared, Shared::callers) && session.given("callers"));
     std::uint64_t keep = 0;
     if (symbols)
         keep |= bit(CAP_SYSLOG);
@@ -159,7 +159,7 @@ void drop_privileges(std::span<const Session* const> sessions)
     const bool limited =
         limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
     if (explain)
-        std::fputs(cat("privileges given up:\n  capabilities: ", kept ? given_up(*kept) : "none",
+        std::fputs(cat("dropped privileges:\n  capabilities: ", kept ? given_up(*kept) : "none",
                        "\n  system calls: ",
                        limited ? "all but those that read, wait, write and exit" : "none", "\n")
                        .c_str(),

@@ -147,7 +147,7 @@ void EventReader::open_shards(bpf_map* events, EventRings rings)
         Fd ring = make_ring(rings.bytes);
         const int fd = ring.get();
         if (!ring || bpf_map_update_elem(bpf_map__fd(events), &i, &fd, BPF_ANY) != 0)
-            fail("cannot make the event buffers", errno);
+            fail("cannot create the event buffers", errno);
         open_ring(fd);
         shards_.push_back(std::move(ring));
     }

@@ -363,7 +363,8 @@ TEST(Kit, EndsThoughNobodyReads)
     }
     const Result result = tracer.stop();
     EXPECT_EQ(result.status, 4) << result.err;
-    EXPECT_NE(result.err.find("write to standard output: "), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("cannot write to standard output: "), std::string::npos)
+        << result.err;
     ::close(fds[0]);
 }
 
@@ -383,7 +384,7 @@ TEST(Kit, ACommandThatCannotBeRunIsSaid)
         const Result result = run({tool, "--json", "--", "no\x1b[2Jsuch"});
         EXPECT_EQ(result.status, 2) << tool;
         EXPECT_EQ(lines(result.err).back(),
-                  std::string(tool) + ": run no\\x1b[2Jsuch: No such file or directory");
+                  std::string(tool) + ": cannot run no\\x1b[2Jsuch: No such file or directory");
     }
     EXPECT_EQ(run({"opensnoop", "--", "/etc/passwd"}).status, 2);
 }
@@ -851,7 +852,7 @@ TEST(Kit, GivesUpWhatItNeedsNoMore)
         EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), status.npos) << status;
         const Result result = tracer.stop();
         EXPECT_EQ(result.status, 0) << result.err;
-        EXPECT_NE(result.err.find("privileges given up:"), result.err.npos) << result.err;
+        EXPECT_NE(result.err.find("dropped privileges:"), result.err.npos) << result.err;
         std::string names;
         for (const std::string& line : lines(result.err))
             if (line.starts_with("  capabilities: all but "))
@@ -1018,7 +1019,7 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
         const auto colon = cause.find(": ");
         EXPECT_TRUE(said.at("fix").is_string()) << said;
         if (tool == "tplist") {
-            EXPECT_EQ(result.err, "tplist: list tracepoints: " + cause + ": " +
+            EXPECT_EQ(result.err, "tplist: cannot list tracepoints: " + cause + "; " +
                                       said.at("fix").get<std::string>() + "\n");
             return;
         }
