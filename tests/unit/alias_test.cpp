@@ -108,7 +108,7 @@ TEST(Slots, ThePlanIsOfTheFunctionsInThem)
             return kind == Facts::Name::btf_function ? Answer::no : Answer::yes;
         };
         EXPECT_THAT(plan().explain(),
-                    HasSubstr("reads:\n  fexit: no function xfs_file_read_iter in BTF\n"
+                    HasSubstr("reads:\n  fexit: BTF has no function xfs_file_read_iter\n"
                               "  kprobe: taken (xfs_file_read_iter)\n"));
     });
 }
