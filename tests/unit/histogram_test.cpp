@@ -351,7 +351,7 @@ TEST(HistogramWriter, TextIsLikeBccs)
               "         0 -> 1          : 1        |*************                           |\n"
               "         2 -> 3          : 2        |**************************              |\n"
               "         4 -> 7          : 3        |****************************************|\n"
-              "count 6, avg 3.667 usecs, min 1, p50 ~3, p90 7.9, p99 7.9, max 7.9\n");
+              "count 6, avg 3.667 usecs, min 1, p50 ~3.2, p90 7.9, p99 7.9, max 7.9\n");
     EXPECT_TRUE(written(Format::text, nullptr, d, {"extension"})
                     .ends_with("max 7.9\navg = 3 usecs, total: 22 usecs, count: 6\n"));
 }
