@@ -501,7 +501,8 @@ int table()
             theirs["lost"] = std::max(theirs.value("lost", 0.0),
                                       ours["lines"].get<double>() - theirs["lines"].get<double>());
         // Nor of what costs nothing where there is something to see: its probes do not fire.
-        const bool idle = theirs.value("added_ns", 1.0) < 1 && ours.value("added_ns", 0.0) >= 1;
+        const bool idle = theirs.contains("added_ns") && theirs["added_ns"].get<double>() < 1 &&
+                          ours.value("added_ns", 0.0) >= 1;
         if (blind || idle) {
             theirs.erase("added_ns");
             missing += "- libbpf-tools' " + tool + " saw nothing of what ours did.\n";
