@@ -55,7 +55,7 @@ override CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections
 # Where it is built is in no file: the build-id is a checksum of debugging information too.
 override CXXFLAGS += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)=build
 override CPPFLAGS += -Icommon
-override LDFLAGS  += -static -no-pie -Wl,--gc-sections
+override LDFLAGS  += -static -no-pie -Wl,--gc-sections -Wl,-z,noseparate-code
 LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
 ifdef cross
 override CPPFLAGS += -isystem $(sysroot)/usr/include

@@ -37,6 +37,16 @@ static __always_inline void count_lost_map(void)
 	__sync_fetch_and_add(&account()->lost_map, 1);
 }
 
+/* Helpers that not every kernel has, of those that programs ask for. A flavour: the whole of enum
+ * bpf_func_id would make each object several KB larger. */
+enum bpf_func_id___asked {
+	BPF_FUNC_get_current_task_btf___asked = 1, /* 5.11 */
+	BPF_FUNC_get_attach_cookie___asked,        /* 5.15 */
+	BPF_FUNC_task_pt_regs___asked,             /* 5.15 */
+};
+#define HAS_HELPER(name) \
+	bpf_core_enum_value_exists(enum bpf_func_id___asked, BPF_FUNC_##name##___asked)
+
 /* A member of what `from` leads to. `direct`, a constant: a tp_btf or fentry program got it as an
  * argument, and the verifier lets it read without a helper. */
 #define READ_FIELD(direct, from, field) ((direct) ? (from)->field : BPF_CORE_READ(from, field))

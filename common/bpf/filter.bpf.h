@@ -105,7 +105,7 @@ static __noinline bool filter_was_there(struct task_struct *task)
 {
 	__u64 start;
 
-	if (!task && has_current_task_btf()) {
+	if (!task && HAS_HELPER(get_current_task_btf)) {
 		struct task_struct *current = bpf_get_current_task_btf();
 
 		start = cb_filter.by_thread ? current->start_time :

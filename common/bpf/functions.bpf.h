@@ -56,7 +56,7 @@ static __always_inline __u32 copy_function(void)
 
 static __always_inline bool has_cookies(void)
 {
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie);
+	return HAS_HELPER(get_attach_cookie);
 }
 
 /* Of kprobe.multi and uprobe.multi. A cookie is the number and 1, since 0 is "none". Where there

@@ -199,7 +199,7 @@ static __always_inline __s32 kernel_stack_id(void *ctx, struct task_struct *task
 /* The same, of the running task. Before 5.11 no program has a typed pointer to it. */
 static __always_inline __s32 running_stack_id(void *ctx)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+	if (HAS_HELPER(get_current_task_btf))
 		return memo_stack_id(ctx, bpf_get_current_task_btf(), true);
 	return memo_stack_id(ctx, (struct task_struct *)bpf_get_current_task(), false);
 }

@@ -74,18 +74,6 @@ static __always_inline __u32 task_ppid(struct task_struct *task)
 	return task_tgid(BPF_CORE_READ(task, real_parent));
 }
 
-/* Whether there is bpf_get_current_task_btf() (5.11). A flavour, since the whole of enum bpf_func_id
- * would make each object several KB larger. */
-enum bpf_func_id___task_btf {
-	BPF_FUNC_get_current_task_btf___task_btf = 1,
-};
-
-static __always_inline bool has_current_task_btf(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id___task_btf,
-					  BPF_FUNC_get_current_task_btf___task_btf);
-}
-
 /* The name of a task's thread, into COMM_LEN bytes that are aligned to 4. */
 static __always_inline void comm_of(struct task_struct *task, char *comm, bool typed)
 {
@@ -102,7 +90,7 @@ static __always_inline void comm_of(struct task_struct *task, char *comm, bool t
  * small tool costs; since 5.11 a tracing program (`typed`) may read the task itself. */
 static __always_inline void current_comm(bool typed, char *comm)
 {
-	if (typed && has_current_task_btf())
+	if (typed && HAS_HELPER(get_current_task_btf))
 		comm_of(bpf_get_current_task_btf(), comm, true);
 	else
 		bpf_get_current_comm(comm, COMM_LEN);

@@ -73,7 +73,7 @@ static __always_inline bool is_done_in_layer(struct dentry *dentry, bool typed)
 {
 	struct task_struct *task;
 
-	if (typed && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (typed && HAS_HELPER(get_current_task_btf)) {
 		task = bpf_get_current_task_btf();
 		if (task->cred == task->real_cred)
 			return false;

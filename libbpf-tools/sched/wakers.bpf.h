@@ -13,8 +13,7 @@
  * interrupted. */
 static __always_inline void take_waker(void *ctx, struct waker *waker, bool typed)
 {
-	bool known = typed &&
-		     bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+	bool known = typed && HAS_HELPER(get_current_task_btf);
 	__u64 ids = current_ids();
 
 	waker->pid = ids >> 32;

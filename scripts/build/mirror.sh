@@ -149,26 +149,26 @@ download() {
 # runs when a mirror is open and may ask apt. $1/.packages then has a line "NAME VERSION" for each.
 fetch_packages() ( # subshell: its trap, lock and APT_CONFIG end with it
     local dest=$1 suite=$2 architecture=$3 print_packages=$4 work line deb
-    local -a sources packages
+    local -a fetch_sources fetched # not names that print_packages may read: scope is dynamic
     [[ ! -e $dest/.complete ]] || exit 0
     mkdir -p "$(dirname "$dest")"
     exec 9>"$dest.lock"
     flock 9
     [[ ! -e $dest/.complete ]] || exit 0 # another process was faster
     [[ -r $keyring ]] || die "no $keyring: run scripts/deps"
-    mapfile -t sources < <(candidates "$suite")
-    ((${#sources[@]})) || die "no Debian mirror in this machine's apt sources (COREBOX_MIRROR?)"
+    mapfile -t fetch_sources < <(candidates "$suite")
+    ((${#fetch_sources[@]})) || die "no Debian mirror in this machine's apt sources (COREBOX_MIRROR?)"
     work=$(mktemp -d "$dest.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$work'" EXIT
     chmod 755 "$work"
-    for line in "${sources[@]}"; do
+    for line in "${fetch_sources[@]}"; do
         rm -rf "$work/debs" "$work/root"
         mkdir "$work/debs" "$work/root"
         open_mirror "$line" "$architecture" "$work" || continue
-        mapfile -t packages < <("$print_packages")
-        ((${#packages[@]})) || { say "no such packages in $suite"; continue; }
-        download "$work/debs" "${packages[@]}" || continue
+        mapfile -t fetched < <("$print_packages")
+        ((${#fetched[@]})) || { say "no such packages in $suite"; continue; }
+        download "$work/debs" "${fetched[@]}" || continue
         for deb in "$work"/debs/*.deb; do
             dpkg-deb -x "$deb" "$work/root"
             # shellcheck disable=SC2016 # dpkg's variables

@@ -104,7 +104,7 @@ static __always_inline int syscall_fd(void)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct pt_regs *regs;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (HAS_HELPER(task_pt_regs))
 		regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	else
 		regs = (void *)BPF_CORE_READ(task, stack) + THREAD_SIZE_5_10 -

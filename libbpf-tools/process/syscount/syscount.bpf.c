@@ -46,12 +46,11 @@ HASH_MAP(cb_calls, __u64, struct syscount_call, 16384);
 
 /* Fields of the running task and its registers: plain loads in a tracing program where it gets the
  * task as such (5.11+). */
-#define HAS_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 #define LOAD(direct, base, field) ((direct) ? (base)->field : BPF_CORE_READ(base, field))
 
 static __always_inline struct task_struct *running(bool tracing)
 {
-	return tracing && HAS_TASK ? bpf_get_current_task_btf() :
+	return tracing && HAS_HELPER(get_current_task_btf) ? bpf_get_current_task_btf() :
 				     (struct task_struct *)bpf_get_current_task();
 }
 
@@ -61,7 +60,7 @@ static __always_inline __u32 slot_of(bool tracing, __u64 nr)
 	__u32 abi = SYSCALL_NATIVE, n = nr;
 	struct task_struct *task = running(tracing);
 
-	if (IS_32BIT(tracing && HAS_TASK, task))
+	if (IS_32BIT(tracing && HAS_HELPER(get_current_task_btf), task))
 		abi = SYSCALL_32BIT;
 #if defined(__TARGET_ARCH_x86)
 	else if (n & X32_BIT && n != ~0u) {
@@ -262,7 +261,7 @@ static __always_inline int end(bool tracing)
 		bpf_map_delete_elem(&cb_calls, &key);
 		return 0;
 	}
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+	if (HAS_HELPER(task_pt_regs)) {
 		regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	} else {
 		/* Before 5.15, and so before what FRED keeps above them (6.9). */
