@@ -6,7 +6,7 @@
  * leads to the call (iomap: ext4, xfs ...), whose bi_end_io user space knows from kallsyms. */
 #pragma once
 #include "bpf/mode.bpf.h"
-#include "bpf/path.bpf.h"
+#include "bpf/path_mount.bpf.h"
 
 #define PAGE_TAIL 1UL
 #define MAPPING_FLAGS 3UL /* anonymous memory and the like, linux/page-flags.h */

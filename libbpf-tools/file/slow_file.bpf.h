@@ -2,7 +2,7 @@
 /* The records of fsslower and fileslower. 5.10+. */
 #pragma once
 #include "bpf/event.bpf.h"
-#include "bpf/path.bpf.h"
+#include "bpf/path_mount.bpf.h"
 #include "slow_file.h"
 
 const volatile struct slow_config cfg = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
-#include "bpf/path.bpf.h"
+#include "bpf/path_mount.bpf.h"
 #include "dcsnoop.h"
 #define DCACHE_HOOKS
 struct dcache_lookup;

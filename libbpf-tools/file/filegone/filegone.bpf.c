@@ -2,8 +2,8 @@
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/mode.bpf.h"
-#include "bpf/path.bpf.h"
 #include "../layers.bpf.h"
+#include "bpf/path_mount.bpf.h"
 #include "filegone.h"
 
 const volatile struct gone_config cfg = {};

@@ -2,9 +2,9 @@
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/mode.bpf.h"
-#include "bpf/path.bpf.h"
 #include "../layers.bpf.h"
 #include "../vfs_create.bpf.h"
+#include "bpf/path_mount.bpf.h"
 #include "filelife.h"
 
 const volatile struct life_config cfg = {};
