@@ -22,9 +22,10 @@ enum open_way {
 };
 
 static __always_inline bool open_wanted(__u32 flags);
-/* `copied`: bytes of the path that the kernel has copied; 0: it is in the caller's memory. */
+/* `copied`: bytes of the path that the kernel has copied; 0: it is in the caller's memory. `typed`: the
+ * program may read the running task (bpf/task.bpf.h). */
 static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
-				  int ret, __u32 copied);
+				  int ret, __u32 copied, bool typed);
 
 SYSCALL_ARGS(struct open_args)
 
@@ -34,7 +35,7 @@ int BPF_PROG(open_fexit, int dfd, const char *path, struct open_how *how, int re
 {
 	struct open_args args = { path, dfd, how->flags, how->mode };
 
-	return open_wanted(args.flags) ? opened(ctx, OPEN_CALL, &args, ret, 0) : 0;
+	return open_wanted(args.flags) ? opened(ctx, OPEN_CALL, &args, ret, 0, true) : 0;
 }
 
 /* The lower rungs see the arguments at entry and the result at return. */
@@ -51,7 +52,7 @@ static __always_inline int open_leave(void *ctx, int ret)
 {
 	struct open_args args;
 
-	return args_take(&args) ? opened(ctx, OPEN_CALL, &args, ret, 0) : 0;
+	return args_take(&args) ? opened(ctx, OPEN_CALL, &args, ret, 0, false) : 0;
 }
 
 SEC("tracepoint/syscalls/sys_enter_open")
@@ -95,13 +96,14 @@ static __always_inline bool uring_enter(struct io_kiocb *req, __u32 issue_flags)
 	return want;
 }
 
-static __always_inline int uring_leave(void *ctx, int ret)
+static __always_inline int uring_leave(void *ctx, int ret, bool typed)
 {
 	struct uring_open *o = uring_open_result(ret, &ret);
 
 	if (o)
 		opened(ctx, OPEN_URING,
-		       &(struct open_args){ o->path, o->dfd, o->flags, o->mode }, ret, o->path_len);
+		       &(struct open_args){ o->path, o->dfd, o->flags, o->mode }, ret, o->path_len,
+		       typed);
 	uring_open_end();
 	return 0;
 }
@@ -110,7 +112,7 @@ SEC("kprobe.session/io_openat2")
 int uring_session(struct pt_regs *ctx)
 {
 	if (session_is_return(ctx))
-		return uring_leave(ctx, PT_REGS_RC(ctx));
+		return uring_leave(ctx, PT_REGS_RC(ctx), true);
 	return !uring_enter((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
 }
 
@@ -121,7 +123,7 @@ int BPF_PROG(uring_fentry, struct io_kiocb *req, unsigned int flags)
 	return 0;
 }
 SEC("fexit/io_openat2")
-int BPF_PROG(uring_fexit, struct io_kiocb *req, unsigned int flags, int ret) { return uring_leave(ctx, ret); }
+int BPF_PROG(uring_fexit, struct io_kiocb *req, unsigned int flags, int ret) { return uring_leave(ctx, ret, true); }
 SEC("kprobe/io_openat2")
 int BPF_KPROBE(uring_kprobe, struct io_kiocb *req, unsigned int flags)
 {
@@ -129,4 +131,4 @@ int BPF_KPROBE(uring_kprobe, struct io_kiocb *req, unsigned int flags)
 	return 0;
 }
 SEC("kretprobe/io_openat2")
-int BPF_KRETPROBE(uring_kretprobe, int ret) { return uring_leave(ctx, ret); }
+int BPF_KRETPROBE(uring_kretprobe, int ret) { return uring_leave(ctx, ret, false); }

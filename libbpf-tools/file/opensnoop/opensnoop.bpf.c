@@ -28,7 +28,7 @@ static __always_inline bool open_wanted(__u32 flags)
 }
 
 static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
-				  int ret, __u32 copied)
+				  int ret, __u32 copied, bool typed)
 {
 	__u32 slot = way;
 	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &slot) :
@@ -37,7 +37,7 @@ static __always_inline int opened(void *ctx, enum open_way way, const struct ope
 
 	if (!e || !asked_for(!cfg.failed || ret < 0))
 		return 0;
-	task_info_current(&e->task);
+	task_info_read(&e->task, typed);
 	e->ret = ret;
 	e->flags = args->flags;
 	e->mode = args->mode;
