@@ -237,9 +237,12 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
             return session_.given(name) || (name == "--" && session_.tree_root);
         },
         forced_, session_.targets);
-    if (plan_.unmet)
-        fail(cat("cannot observe ", plan_.unmet->what, " on this kernel (", plan_.why_unmet(), ")"),
-             0, plan_.fix_unmet());
+    if (plan_.unmet) {
+        const std::string fix = plan_.fix_unmet();
+        fail(cat("cannot observe ", plan_.unmet->what, " on this kernel: ", plan_.why_unmet(),
+                 fix.empty() ? "" : "; ", fix),
+             0);
+    }
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {

@@ -21,8 +21,23 @@ std::string target_name(std::string_view section)
     return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
 }
 
+namespace
+{
+
+// libbpf 1.1 frees its table of handlers when the last one is gone, and goes on using it: a second
+// launch in one process would free it again. So one handler, of no program's section, stays.
+void keep_table()
+{
+    static const int kept = libbpf_register_prog_handler("corebox/none", BPF_PROG_TYPE_KPROBE,
+                                                         bpf_attach_type(0), nullptr);
+    (void)kept;
+}
+
+} // namespace
+
 void TraceHandlers::add(const Ids& ids)
 {
+    keep_table();
     struct Kind {
         const char* section;
         bpf_attach_type attach;

@@ -1024,8 +1024,8 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
             return;
         }
         EXPECT_EQ(result.err, tool + ": cannot observe " + cause.substr(3, colon - 3) +
-                                  " on this kernel (" + cause.substr(colon + 2) +
-                                  "): " + said.at("fix").get<std::string>() + "\n");
+                                  " on this kernel: " + cause.substr(colon + 2) + "; " +
+                                  said.at("fix").get<std::string>() + "\n");
     };
 
     const auto said = doctor(two);
