@@ -188,8 +188,9 @@ disk_filter find_disk(std::string_view name)
     std::string below;
     for (const std::string& one : names)
         below += cat(below.empty() ? "" : ", ", one);
-    fail(cat("'", name, "' has no requests of its own"), 0,
-         below.empty() ? "" : cat("trace the disk below: ", below));
+    fail(cat("cannot trace disk '", name, "': it has no requests of its own",
+             below.empty() ? "" : cat("; trace the disks below it: ", below)),
+         0);
 }
 
 std::string DiskNames::of(const bpf_map* notes, std::uint32_t device)

@@ -189,7 +189,7 @@ TEST(Stacked, EveryToolSeesTheRequestsOfTheDisksBelow)
         EXPECT_EQ(lines(r.err).size(), 1u) << r.err;
         return r.err;
     };
-    const std::string where = "has no requests itself: trace the disk below: ";
+    const std::string where = "it has no requests of its own; trace the disks below it: ";
     for (const char* tool :
          {"biosnoop", "biotop", "biolatency", "biopattern", "bitesize", "biostacks", "biolatpcts"})
         EXPECT_EQ(refused(tool, linear.name()),
