@@ -113,7 +113,7 @@ TEST(OpensnoopUring, SeesOpens)
     sees_opens("");
     const std::string what = run({"opensnoop", "--check", "--explain"}).err;
     EXPECT_NE(what.find(has_sessions() ? "  session: taken"
-                                       : "  session: no kprobe sessions (6.10)\n"
+                                       : "  session: the kernel has no kprobe sessions (Linux 6.10, CONFIG_FPROBE)\n"
                                          "  kprobe: taken"),
               std::string::npos)
         << what;
