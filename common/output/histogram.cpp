@@ -110,7 +110,9 @@ void print_json(Output& output, const HistogramLook& look, const HistogramReport
     number("count", d.count());
     scaled("sum", d.sum());
     put_json_key(out, "avg");
-    put_quotient(out, d.sum(), static_cast<unsigned __int128>(d.count()) * look.unit.raw,
+    put_quotient(out, d.sum(),
+                 static_cast<unsigned __int128>(std::max<std::uint64_t>(d.count(), 1)) *
+                     look.unit.raw,
                  std::max(3u, decimals_of(look.unit)));
     scaled("min", d.min());
     // Of an estimate, the exact value lies from _from to _to.

@@ -116,6 +116,7 @@ Exit Host::end(Hosted& hosted, Keys& keys)
     while (run.sink->state() == Sink::State::open && run.drain())
         continue;
     run.report(true);
+    report_losses(hosted);
     report_silence(run, monotonic_ns());
     const Totals totals = run.account.totals();
     run.sink->account(totals);

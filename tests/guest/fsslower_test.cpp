@@ -313,14 +313,15 @@ TEST(Fsslower, OptionsAndOtherNames)
 
     TempDir dir("/mnt/ext4");
     Child child([&] { do_everything(dir / "f"); });
-    Tracer csv({"ext4slower", "-j", "-m0", "-p", to_string(child.pid()), "-d", "60"});
+    const std::string pid = to_string(child.pid());
+    Tracer csv({"ext4slower", "-j", "-m0", "-p", pid, "-d", "60"});
     child.go_wait();
     r = csv.wait();
     EXPECT_EQ(r.status, 0) << r.err;
     const auto rows = lines(r.out);
     ASSERT_EQ(rows.size(), 1 + kEverything.size()) << r.out;
     EXPECT_EQ(rows[0], "ENDTIME_us,TASK,PID,TYPE,BYTES,OFFSET_b,LATENCY_us,FILE"); // BCC's
-    EXPECT_NE(rows[2].find(",guest_tests," + to_string(child.pid()) + ",W,1000,0,"),
+    EXPECT_NE(rows[2].find(",guest_tests," + pid + ",W,1000,0,"),
               std::string::npos)
         << rows[2];
     EXPECT_TRUE(rows[2].ends_with(",f")) << rows[2];
