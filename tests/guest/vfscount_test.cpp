@@ -124,7 +124,6 @@ TEST(Vfscount, Patterns)
 
     for (const std::vector<std::string>& bad : {std::vector<std::string>{"vfscount", "0"},
                                                 {"vfscount", "x"},
-                                                {"vfscount", "-i", "0"},
                                                 {"vfscount", "-r", "--pattern", "vfs_("},
                                                 {"vfscount", "1", "2"}})
         EXPECT_EQ(run(bad).status, 1) << bad.back();
