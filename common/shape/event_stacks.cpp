@@ -9,17 +9,6 @@
 
 namespace corebox
 {
-namespace
-{
-
-std::string hex(std::uint64_t n)
-{
-    char digits[16];
-    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
-}
-
-} // namespace
-
 void prepare_event_stacks(const EventStackOptions& options, event_stacks_config& config)
 {
     const std::uint64_t limit = std::min<std::uint64_t>(
@@ -98,9 +87,9 @@ void EventStacks::name_user(std::span<const std::uint64_t> addresses, stack_task
         was_nowhere = nowhere;
         std::string line(frame.name);
         if (nowhere)
-            line = hex(addresses[i]);
+            line = to_hex(addresses[i]);
         else if (frame.resolved)
-            line += cat("+", hex(frame.offset));
+            line += cat("+", to_hex(frame.offset));
         if (frame.resolved && !frame.object.empty())
             line += cat(" [", frame.object, "]");
         user_.add(n++, std::move(line));

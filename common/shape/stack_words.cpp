@@ -6,17 +6,6 @@
 
 namespace corebox
 {
-namespace
-{
-
-std::string hex(std::uint64_t n)
-{
-    char digits[16];
-    return cat("0x", std::string_view(digits, std::to_chars(digits, digits + 16, n, 16).ptr));
-}
-
-} // namespace
-
 StackWords::StackWords(const StackOptions& options, const StackUnit& unit, ImageSymbols& user,
                        bpf_map* stacks, bpf_map* spill)
     : options_(options), unit_(unit), symbols_(user), stacks_(stacks), spill_(spill)
@@ -68,14 +57,14 @@ const Frames* StackWords::kernel(std::int32_t id)
         const At kind = i == 0 ? At::instruction : At::return_address;
         const auto frame = kernel_symbols_->lookup(addresses[i], kind);
         if (!frame)
-            frames.names.push_back(keep(hex(addresses[i])));
+            frames.names.push_back(keep(to_hex(addresses[i])));
         else if (frame->module.empty())
             frames.names.push_back(frame->name);
         else
             frames.names.push_back(keep(cat(frame->name, " [", frame->module, "]")));
         frames.kinds.push_back(FrameKind::kernel);
         if (options_.address || options_.offset) {
-            std::string detail = options_.address ? cat(hex(addresses[i]), " ") : "";
+            std::string detail = options_.address ? cat(to_hex(addresses[i]), " ") : "";
             append_kernel_frame(detail, *kernel_symbols_, addresses[i],
                                 {.offset = true, .module = options_.address}, kind);
             frames.details.push_back(keep(std::move(detail)));
@@ -110,9 +99,9 @@ const Frames* StackWords::user(stack_task task, std::int32_t id)
         frames.names.push_back(frame.name);
         frames.kinds.push_back(frame.kind);
         if (options_.address || options_.offset) {
-            std::string detail = cat(options_.address ? hex(addresses[i]) + " " : "", frame.name);
+            std::string detail = cat(options_.address ? to_hex(addresses[i]) + " " : "", frame.name);
             if (frame.resolved)
-                detail += cat("+", hex(frame.offset));
+                detail += cat("+", to_hex(frame.offset));
             if (options_.address && !frame.object.empty())
                 detail += cat(" [", frame.object, "]");
             frames.details.push_back(keep(std::move(detail)));
