@@ -4,8 +4,8 @@
 #include "cli/doctor.hpp"
 #include "cli/man.hpp"
 #include "cli/run_tool.hpp"
-#include "tool/tool.hpp"
 #include "session/session.hpp"
+#include "tool/tool.hpp"
 #include "version.hpp"
 #include <algorithm>
 #include <cerrno>

@@ -20,8 +20,9 @@ struct Failure {
     std::string message; // one line
 };
 
-// Throws Failure{cannot_run}: "cannot open /proc/kallsyms: Permission denied; run as root". `attempted`
-// says what was tried, `code` is a positive errno (0: none), `hint` what the user can do.
+// Throws Failure{cannot_run}: "cannot open /proc/kallsyms: Permission denied; run as root".
+// `attempted` says what was tried, `code` is a positive errno (0: none), `hint` what the user can
+// do.
 [[noreturn]] void fail(std::string_view attempted, int code, std::string_view hint = {});
 
 // Throws Failure{usage}.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/completion.hpp"
 #include "cli/command_line.hpp"
-#include "tool/option.hpp"
 #include "session/session.hpp"
+#include "tool/option.hpp"
 #include <algorithm>
 
 namespace corebox

@@ -2,8 +2,8 @@
 // `corebox doctor`: which tools run on this machine, what they will not see, and why the others are
 // unavailable. From the tools' own ladders and the kernel's facts; no BPF program is loaded.
 #pragma once
-#include "tool/tool.hpp"
 #include "kernel/facts.hpp"
+#include "tool/tool.hpp"
 #include <string>
 #include <vector>
 

@@ -372,7 +372,8 @@ std::string man_page(std::span<const Tool* const> tools)
     put_section(out, "PRIVILEGES", blocks(kPrivileges));
     put_section(out, "ENVIRONMENT",
                 ".TP\n\\fBCOREBOX_PROBES\\fR\nProbes to use where a tool has them, separated by "
-                "commas, such as kprobe or perf_buffer. A name that the tool does not have is an error. For tests.\n"
+                "commas, such as kprobe or perf_buffer. A name that the tool does not have is an "
+                "error. For tests.\n"
                 ".TP\n\\fBCOREBOX_SHARDS\\fR\nNumber of ring buffers for events, from 1 to 64. The "
                 "default is 1 on up to 4 CPUs, and one for each CPU beyond. For tests.\n");
     put_section(out, "EXIT STATUS", kExitStatus);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A man page as text, for machines without man: renders the few requests that man.cpp writes.
-#include "cli/man.hpp"
 #include "base/unpack.hpp"
+#include "cli/man.hpp"
 
 extern "C" {
 [[gnu::weak]] extern const corebox::PackedFile __start_corebox_texts[];

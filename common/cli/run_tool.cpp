@@ -40,8 +40,7 @@ int run_tools(std::span<Invocation> invocations)
             session->interval = invocation.tool.interval;
             session->options = invocation.tool.make_options();
             auto& argv = words.emplace_back(invocation.words());
-            parse_command_line(*session, session->options.get(), int(argv.size()) - 1,
-                               argv.data());
+            parse_command_line(*session, session->options.get(), int(argv.size()) - 1, argv.data());
             host.fork_command(*session);
             if (auto run = invocation.tool.open(std::move(session), Host::make_sink)) {
                 host.add(std::move(run));

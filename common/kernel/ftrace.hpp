@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Whether ftrace runs what is attached by it. With kernel.ftrace_enabled=0 a probe of a function
-// still attaches, and never fires. Measured on x86_64: kprobes on 5.10, 6.1, 6.12 and 7.2, fexit on 6.1,
-// 6.12 and 7.2, fentry on 6.1 and 6.12, kprobe.multi on 6.12 (a session is the same link). Tracepoints
-// on all four and tp_btf on 5.10 and 6.12 go on; raw_tp and uprobes do not pass through ftrace. (5.10
-// refuses to attach fentry and fexit then, and to switch ftrace off while one is.)
+// still attaches, and never fires. Measured on x86_64: kprobes on 5.10, 6.1, 6.12 and 7.2, fexit
+// on 6.1, 6.12 and 7.2, fentry on 6.1 and 6.12, kprobe.multi on 6.12 (a session is the same link).
+// Tracepoints on all four and tp_btf on 5.10 and 6.12 go on; raw_tp and uprobes do not pass through
+// ftrace. (5.10 refuses to attach fentry and fexit then, and to switch ftrace off while one is.)
 #pragma once
 #include "base/fd.hpp"
 #include "kernel/cause.hpp"

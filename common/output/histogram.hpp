@@ -20,15 +20,15 @@ struct HistogramLook {
 };
 
 struct HistogramReport {
-    const void* key = nullptr;           // the row that the columns read; null: there is only one
+    const void* key = nullptr; // the row that the columns read; null: there is only one
     const Distribution* distribution;
-    std::uint64_t mono_ns = 0;           // when the report ends
-    std::string_view summary{};          // text: the line in place of the key
-    bool only_summary = false;           // and of the bars
+    std::uint64_t mono_ns = 0;  // when the report ends
+    std::string_view summary{}; // text: the line in place of the key
+    bool only_summary = false;  // and of the bars
 };
 
-// Appends a histogram to what `output` prints, in its format: in text BCC's bars and a line with the
-// percentiles, in JSON an object, in CSV a line a bucket.
+// Appends a histogram to what `output` prints, in its format: in text BCC's bars and a line with
+// the percentiles, in JSON an object, in CSV a line a bucket.
 void print_histogram(Output& output, const HistogramLook& look, const HistogramReport& report);
 // What stands before the first.
 void print_histogram_header(Output& output);

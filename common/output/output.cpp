@@ -92,11 +92,10 @@ Output* text_output(Sink& sink)
 }
 
 Output::Output(const OutputOptions& options, std::span<const Column> columns)
-    : Sink(choose_columns(
-          {.columns = options.choice.columns,
-           .all_but_costly = options.format != Format::text,
-           .given = options.choice.given},
-          columns)),
+    : Sink(choose_columns({.columns = options.choice.columns,
+                           .all_but_costly = options.format != Format::text,
+                           .given = options.choice.given},
+                          columns)),
       format_(options.format), writer_(options.fd), renderer_(options.utc)
 {
     for (const Column* c : this->columns())

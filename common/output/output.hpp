@@ -36,8 +36,8 @@ public:
     int error() const override { return writer_.error(); }
     Output* output() override { return this; }
 
-    // Text: lines of rows and their header have at most so many cells; what is cut ends in ">". 0: any
-    // length.
+    // Text: lines of rows and their header have at most so many cells; what is cut ends in ">". 0:
+    // any length.
     void fit(std::size_t width) { width_ = width; }
 
     // The parts of row(), for records that carry more than columns: JSON members without braces,

@@ -16,7 +16,7 @@ struct HistogramReport;
 
 // Which of a tool's columns a run shows.
 struct ColumnChoice {
-    std::string_view columns{}; // --columns; empty: the tool's own choice
+    std::string_view columns{};  // --columns; empty: the tool's own choice
     bool all_but_costly = false; // as JSON and CSV, which have more columns than a terminal
     // Whether the user gave the long option.
     std::function<bool(std::string_view)> given = [](std::string_view) { return false; };

@@ -16,8 +16,7 @@ public:
     // Forks the command that a session asks for, if it does. Before its programs are loaded.
     void fork_command(Session& session);
     // Standard output, in the format that the session asks for.
-    static std::unique_ptr<Sink> make_sink(const Session& session,
-                                           std::span<const Column> columns);
+    static std::unique_ptr<Sink> make_sink(const Session& session, std::span<const Column> columns);
 
     void add(std::unique_ptr<Run> run) { runs_.emplace_back(std::move(run)); }
 

@@ -7,7 +7,8 @@
 namespace corebox
 {
 
-// Drops, for this process and for good, all capabilities that none of the runs needs, which are all but
+// Drops, for this process and for good, all capabilities that none of the runs needs, which are all
+// but
 // - CAP_BPF, without which kernels where unprivileged BPF is off let nobody read maps,
 // - for tools that name functions (Shared::symbols, Shared::callers) those that let it read other
 // processes' files,

@@ -11,16 +11,16 @@
 namespace corebox
 {
 
-// What a run does, as functions of its state: a table for each type of state, as small as can be, since
-// every tool has its own. Null: not needed. Calls may fail(); one that lacked memory where it cannot
-// throw sets Run::out_of_memory.
+// What a run does, as functions of its state: a table for each type of state, as small as can be,
+// since every tool has its own. Null: not needed. Calls may fail(); one that lacked memory where it
+// cannot throw sets Run::out_of_memory.
 struct RunCalls {
-    void (*begin)(void* state) = nullptr;             // once, first: what stands before all rows
-    bool (*drain)(void* state) = nullptr;             // takes what waits; true: more may wait
+    void (*begin)(void* state) = nullptr; // once, first: what stands before all rows
+    bool (*drain)(void* state) = nullptr; // takes what waits; true: more may wait
     std::uint64_t (*count_unread)(void* state) = nullptr; // what drain() would take
-    void (*report)(void* state, bool last) = nullptr; // an interval is over, or the run
-    bool (*press)(void* state, char key) = nullptr;   // a key of the terminal; false: the run ends
-    bool (*is_complete)(void* state) = nullptr;       // has printed all that was requested
+    void (*report)(void* state, bool last) = nullptr;     // an interval is over, or the run
+    bool (*press)(void* state, char key) = nullptr; // a key of the terminal; false: the run ends
+    bool (*is_complete)(void* state) = nullptr;     // has printed all that was requested
     // No program runs afterwards, and nothing is in flight.
     void (*detach)(void* state) = nullptr;
 };
@@ -30,17 +30,17 @@ template <class State>
 consteval RunCalls calls_of()
 {
     RunCalls calls;
-    if constexpr (requires(State& s) { s.begin(); })
+    if constexpr (requires(State & s) { s.begin(); })
         calls.begin = [](void* s) { static_cast<State*>(s)->begin(); };
-    if constexpr (requires(State& s) { s.drain(); })
+    if constexpr (requires(State & s) { s.drain(); })
         calls.drain = [](void* s) { return static_cast<State*>(s)->drain(); };
-    if constexpr (requires(State& s) { s.count_unread(); })
+    if constexpr (requires(State & s) { s.count_unread(); })
         calls.count_unread = [](void* s) { return static_cast<State*>(s)->count_unread(); };
-    if constexpr (requires(State& s) { s.report(true); })
+    if constexpr (requires(State & s) { s.report(true); })
         calls.report = [](void* s, bool last) { static_cast<State*>(s)->report(last); };
-    if constexpr (requires(State& s) { s.press('q'); })
+    if constexpr (requires(State & s) { s.press('q'); })
         calls.press = [](void* s, char key) { return static_cast<State*>(s)->press(key); };
-    if constexpr (requires(State& s) { s.is_complete(); })
+    if constexpr (requires(State & s) { s.is_complete(); })
         calls.is_complete = [](void* s) { return static_cast<State*>(s)->is_complete(); };
     calls.detach = [](void* s) { static_cast<State*>(s)->detach(); };
     return calls;

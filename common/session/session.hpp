@@ -4,8 +4,8 @@
 #include "abi/filter.h"
 #include "base/erased.hpp"
 #include "base/error.hpp"
-#include "tool/tool.hpp"
 #include "output/output.hpp"
+#include "tool/tool.hpp"
 #include <memory>
 #include <set>
 
@@ -40,7 +40,7 @@ struct Session {
     std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
-    std::vector<char*> command; // after "--", with its terminating null
+    std::vector<char*> command;  // after "--", with its terminating null
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
 
     std::set<std::string_view> given_names;

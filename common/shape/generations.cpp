@@ -104,7 +104,8 @@ void Entries::read_one_by_one(int fd, __u32 generation)
         key.swap(next);
         __u32 of;
         std::memcpy(&of, key.data(), sizeof of);
-        if ((of & HIST_GENERATION) == generation && bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
+        if ((of & HIST_GENERATION) == generation &&
+            bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
             keep(key.data(), value.data());
     }
     if (errno != ENOENT)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What the aggregating shapes (histogram, top, counters, stacks) share: aggregates in the kernel that
-// are read without losing a count.
+// What the aggregating shapes (histogram, top, counters, stacks) share: aggregates in the kernel
+// that are read without losing a count.
 #pragma once
 #include "shape/tracing.hpp"
 #include <cstddef>

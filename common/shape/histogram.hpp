@@ -202,8 +202,7 @@ private:
             for (auto next = all.begin(); next != all.end();) {
                 const auto& [row, first] = *next++;
                 Distribution distribution = histograms[first];
-                for (; next != all.end() && !row_before(sink.columns(), &row, &next->first);
-                     ++next)
+                for (; next != all.end() && !row_before(sink.columns(), &row, &next->first); ++next)
                     histograms.add_to(distribution, next->second);
                 one(&row, distribution);
             }

@@ -58,8 +58,8 @@ struct Listing {
         });
         sink->flush();
         if (sink->state() == Sink::State::failed)
-            throw Failure{Exit::output, cat("cannot write to standard output: ",
-                                            strerrordesc_np(sink->error()))};
+            throw Failure{Exit::output,
+                          cat("cannot write to standard output: ", strerrordesc_np(sink->error()))};
         return nullptr;
     }
 };

@@ -41,7 +41,7 @@ struct Reports {
     std::span<const Letter> letters{};
     Columns<typename Report::Row> columns{};
     std::span<const Need> needs;
-    Seconds interval{0}; // unless one is given; 0: until the end
+    Seconds interval{0};                           // unless one is given; 0: until the end
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;

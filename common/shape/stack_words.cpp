@@ -99,7 +99,8 @@ const Frames* StackWords::user(stack_task task, std::int32_t id)
         frames.names.push_back(frame.name);
         frames.kinds.push_back(frame.kind);
         if (options_.address || options_.offset) {
-            std::string detail = cat(options_.address ? to_hex(addresses[i]) + " " : "", frame.name);
+            std::string detail =
+                cat(options_.address ? to_hex(addresses[i]) + " " : "", frame.name);
             if (frame.resolved)
                 detail += cat("+", to_hex(frame.offset));
             if (options_.address && !frame.object.empty())

@@ -26,7 +26,7 @@ std::string traced_time(const Session& session);
 struct StackLook {
     std::function<void(StackRow&, const stack_key&)> row; // before rows that read the same join
     std::function<void(std::string& out, const StackRow&)> block; // for append_block()
-    std::function<void(Output&)> begin; // text: before each report
+    std::function<void(Output&)> begin;                           // text: before each report
 };
 
 // The part of the shape that does not depend on its types.

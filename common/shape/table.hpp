@@ -2,8 +2,8 @@
 // Shape "table": a row for each of a known or small set of keys, the largest first, at each
 // interval or at the end; on demand a histogram for each key in its place.
 #pragma once
-#include "shape/histogram.hpp"
 #include "shape/generations.hpp"
+#include "shape/histogram.hpp"
 #include <algorithm>
 #include <functional>
 
@@ -109,8 +109,7 @@ private:
         if (text) {
             text->text() += '\n';
             if (state.session().given("timestamp"))
-                text->text() +=
-                    cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
+                text->text() += cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
             sink.header();
         }
         for (Row& row : rows) {

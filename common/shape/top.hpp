@@ -47,8 +47,7 @@ Screen screen_size(const Session& session);
 
 // Begins the report of an interval in text: the screen is cleared, where there is one, and the time
 // and the load stand above the header, and what `view` says.
-void begin_top(Output& output, std::uint64_t time_ns, bool first,
-               bool clear, const TopView& view);
+void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, const TopView& view);
 
 template <class S>
 concept HasTop = requires(S* s)
@@ -67,7 +66,7 @@ struct Top {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
-    Seconds interval = std::chrono::seconds(1); // unless told otherwise
+    Seconds interval = std::chrono::seconds(1);    // unless told otherwise
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;

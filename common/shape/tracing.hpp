@@ -26,8 +26,7 @@ class Tracing
 public:
     // `shape` lives as long as the program, `session` as long as the run.
     Tracing(const Shape& shape, Session& session)
-        : shape_(shape), session_(session),
-          options_(*static_cast<Options*>(session.options.get()))
+        : shape_(shape), session_(session), options_(*static_cast<Options*>(session.options.get()))
     {
     }
 
@@ -71,7 +70,8 @@ public:
                     if (shape_.setup)
                         shape_.setup(s, options_, session_);
                 if constexpr (requires { s.rodata->cfg = options_; }) {
-                    static_assert(BeginsWith<Options, std::remove_cvref_t<decltype(s.rodata->cfg)>>);
+                    static_assert(
+                        BeginsWith<Options, std::remove_cvref_t<decltype(s.rodata->cfg)>>);
                     s.rodata->cfg = options_;
                 }
             },
@@ -116,8 +116,9 @@ private:
 };
 
 // What the state of every shape's run has. The shape's own state derives from it and has those of
-// the functions of Run that it needs: begin(), drain(), count_unread(), report(last), press(key), is_complete(), and
-// detach() in place of this one; started() once all is attached and nothing else happened yet.
+// the functions of Run that it needs: begin(), drain(), count_unread(), report(last), press(key),
+// is_complete(), and detach() in place of this one; started() once all is attached and nothing else
+// happened yet.
 template <Skel S, class Options, class Shape>
 struct Traced {
     Traced(const Shape& shape, Session& session) : tracing(shape, session) {}

@@ -32,8 +32,8 @@ struct About {
     std::string_view details; // a paragraph for help and man page
     std::span<const Example> examples{};
     std::span<const Alias> aliases{};
-    // Arguments without which it cannot run in a plain virtual machine: the tests of every tool give
-    // them.
+    // Arguments without which it cannot run in a plain virtual machine: the tests of every tool
+    // give them.
     std::array<std::string_view, 2> smoke{};
 };
 
@@ -61,9 +61,9 @@ enum class Shared : std::uint16_t {
     duration = 16,
     every = 32, // an interval as an option, for tools that report only at their end without it
     // No options: what it goes on reading once it traces (session/privileges.hpp).
-    symbols = 64, // the kernel's symbols and other processes' files, to name functions
-    files = 128,  // directories anywhere
-    callers = 256, // as symbols, but only with its option --callers
+    symbols = 64,      // the kernel's symbols and other processes' files, to name functions
+    files = 128,       // directories anywhere
+    callers = 256,     // as symbols, but only with its option --callers
     user_symbols = 512 // other processes' files only
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
@@ -105,7 +105,6 @@ std::vector<const Tool*> all_tools();
 struct Called {
     const Tool* tool = nullptr; // null: there is none of that name
     const Alias* alias = nullptr;
-
 };
 // Takes names such as opensnoop-bpfcc, bpf-opensnoop, opensnoop.py and opensnoop.bt too.
 Called find_tool(std::string_view name);
@@ -162,38 +161,39 @@ template <const auto& Shape>
 consteval Tool entry()
 {
     using S = std::remove_cvref_t<decltype(Shape)>;
-    return {
-        .about = Shape.about,
-        .options = Shape.options,
-        .positionals = Shape.positionals,
-        .letters = Shape.letters,
-        .columns = Shape.columns.list,
-        .needs = Shape.needs,
-        .shared = shared_of(Shape),
-        .interval = interval_of(Shape),
-        .make_options = [] { return adopt(std::make_unique<typename S::Asked>()); },
-        .open = [](std::unique_ptr<Session> session,
-                   const SinkMaker& make_sink) { return Shape.open(std::move(session), make_sink); },
-        .inspect =
-            [](const Tool&, const std::function<void(const void*)>& use) {
-                if constexpr (requires { typename S::Skeleton; }) {
-                    using Skeleton = typename S::Skeleton;
-                    if (Skeleton* s = Skeleton::open(nullptr)) {
-                        use(&s->progs);
-                        Skeleton::destroy(s);
+    return {.about = Shape.about,
+            .options = Shape.options,
+            .positionals = Shape.positionals,
+            .letters = Shape.letters,
+            .columns = Shape.columns.list,
+            .needs = Shape.needs,
+            .shared = shared_of(Shape),
+            .interval = interval_of(Shape),
+            .make_options = [] { return adopt(std::make_unique<typename S::Asked>()); },
+            .open =
+                [](std::unique_ptr<Session> session, const SinkMaker& make_sink) {
+                    return Shape.open(std::move(session), make_sink);
+                },
+            .inspect =
+                [](const Tool&, const std::function<void(const void*)>& use) {
+                    if constexpr (requires { typename S::Skeleton; }) {
+                        using Skeleton = typename S::Skeleton;
+                        if (Skeleton* s = Skeleton::open(nullptr)) {
+                            use(&s->progs);
+                            Skeleton::destroy(s);
+                        }
                     }
+                },
+            .object = []() -> std::span<const std::byte> {
+                if constexpr (requires { typename S::Skeleton; }) {
+                    std::size_t size = 0;
+                    const void* bytes = S::Skeleton::elf_bytes(&size);
+                    return {static_cast<const std::byte*>(bytes), size};
                 }
+                return {};
             },
-        .object = []() -> std::span<const std::byte> {
-            if constexpr (requires { typename S::Skeleton; }) {
-                std::size_t size = 0;
-                const void* bytes = S::Skeleton::elf_bytes(&size);
-                return {static_cast<const std::byte*>(bytes), size};
-            }
-            return {};
-        },
-        .obstacle = obstacle_of(Shape),
-        .columns_vary = columns_vary(Shape)};
+            .obstacle = obstacle_of(Shape),
+            .columns_vary = columns_vary(Shape)};
 }
 
 // A Tool of several modes, each a shape of its own: `Mode(options)` is the number of the one that a
@@ -203,9 +203,9 @@ template <auto Mode, const auto& First, const auto&... Others>
 consteval Tool modes()
 {
     using S = std::remove_cvref_t<decltype(First)>;
-    static_assert((std::is_same_v<typename S::Asked,
-                                  typename std::remove_cvref_t<decltype(Others)>::Asked> &&
-                   ...));
+    static_assert(
+        (std::is_same_v<typename S::Asked, typename std::remove_cvref_t<decltype(Others)>::Asked> &&
+         ...));
     Tool tool = entry<First>();
     tool.open = [](std::unique_ptr<Session> session,
                    const SinkMaker& make_sink) -> std::unique_ptr<Run> {

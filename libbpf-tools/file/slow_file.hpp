@@ -2,9 +2,9 @@
 // What fsslower and fileslower have in common: their threshold and most of their columns.
 #pragma once
 #include "base/path.hpp"
-#include "tool/option.hpp"
 #include "output/task_columns.hpp"
 #include "slow_file.h"
+#include "tool/option.hpp"
 #include <sys/stat.h>
 
 namespace corebox

@@ -365,7 +365,9 @@ TEST_F(Biolatency, DiskWithoutRequestsIsSaid)
     ASSERT_TRUE(wait_until([] { return ::access("/dev/ram0", F_OK) == 0; }));
     const Result r = run({"biolatency", "-d", "ram0", "--duration", "5"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_NE(r.err.find("cannot trace disk 'ram0': it has no requests of its own"), std::string::npos) << r.err;
+    EXPECT_NE(r.err.find("cannot trace disk 'ram0': it has no requests of its own"),
+              std::string::npos)
+        << r.err;
 }
 
 TEST_F(Biolatency, WritesThatFlushCountOnce)

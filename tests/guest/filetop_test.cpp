@@ -270,7 +270,10 @@ TEST(Filetop, CountsCopiesInsideTheKernel)
     counts_copies({});
     const std::string what = run({"filetop", "--check", "--explain"}).err;
     EXPECT_NE(
-        what.find(has_sessions() ? "  session: taken" : "  session: the kernel has no kprobe sessions (Linux 6.10, CONFIG_FPROBE)\n"),
+        what.find(
+            has_sessions()
+                ? "  session: taken"
+                : "  session: the kernel has no kprobe sessions (Linux 6.10, CONFIG_FPROBE)\n"),
         std::string::npos)
         << what;
 }

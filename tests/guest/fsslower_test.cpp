@@ -321,9 +321,7 @@ TEST(Fsslower, OptionsAndOtherNames)
     const auto rows = lines(r.out);
     ASSERT_EQ(rows.size(), 1 + kEverything.size()) << r.out;
     EXPECT_EQ(rows[0], "ENDTIME_us,TASK,PID,TYPE,BYTES,OFFSET_b,LATENCY_us,FILE"); // BCC's
-    EXPECT_NE(rows[2].find(",guest_tests," + pid + ",W,1000,0,"),
-              std::string::npos)
-        << rows[2];
+    EXPECT_NE(rows[2].find(",guest_tests," + pid + ",W,1000,0,"), std::string::npos) << rows[2];
     EXPECT_TRUE(rows[2].ends_with(",f")) << rows[2];
     EXPECT_EQ(run({"ext4slower", "--csv", "--json"}).status, 1);
 }

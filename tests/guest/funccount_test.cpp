@@ -276,7 +276,8 @@ TEST(Funccount, TextAndBadInput)
     const Result forbidden = run({"funccount", "do_syscall_64"});
     EXPECT_EQ(forbidden.status, 2);
 #ifdef __x86_64__
-    EXPECT_NE(forbidden.err.find("the kernel forbids kprobes on do_syscall_64"), std::string::npos) << forbidden.err;
+    EXPECT_NE(forbidden.err.find("the kernel forbids kprobes on do_syscall_64"), std::string::npos)
+        << forbidden.err;
 #endif
     const Result absent = run({"funccount", "no_such_function"});
     EXPECT_EQ(absent.status, 2);

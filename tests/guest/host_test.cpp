@@ -11,9 +11,9 @@ TEST(Host, TwoToolsSideBySide)
 {
     const TempDir dir;
     write_file(dir / "file", "x");
-    const Result both = run({"both", "runqlat", "--json", "2", "1", "+", "opensnoop", "--json",
-                             "-n", "cat", "--", "sh", "-c",
-                             "for i in 1 2 3 4 5 6 7; do cat " + dir / "file" + " >/dev/null; done"});
+    const Result both =
+        run({"both", "runqlat", "--json", "2", "1", "+", "opensnoop", "--json", "-n", "cat", "--",
+             "sh", "-c", "for i in 1 2 3 4 5 6 7; do cat " + dir / "file" + " >/dev/null; done"});
     EXPECT_EQ(both.status, 0) << both.err;
 
     const Records opened = with(both.records, "path", dir / "file");

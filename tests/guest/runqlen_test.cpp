@@ -154,7 +154,8 @@ TEST(Runqlen, WithoutGroups)
     Tracer tracer({"runqlen", "--json", "-C", "--btf", file, "--explain"});
     ::usleep(1'000'000);
     const Result result = tracer.stop();
-    EXPECT_NE(result.err.find("cpu-clock: BTF has no member sched_entity.cfs_rq (CONFIG_FAIR_GROUP_SCHED)"),
+    EXPECT_NE(result.err.find(
+                  "cpu-clock: BTF has no member sched_entity.cfs_rq (CONFIG_FAIR_GROUP_SCHED)"),
               std::string::npos)
         << result.err;
     const Records last = with(result.records, "cpu", cpus() - 1);

@@ -193,7 +193,8 @@ TEST(Stacked, EveryToolSeesTheRequestsOfTheDisksBelow)
     for (const char* tool :
          {"biosnoop", "biotop", "biolatency", "biopattern", "bitesize", "biostacks", "biolatpcts"})
         EXPECT_EQ(refused(tool, linear.name()),
-                  tool + (": cannot trace disk '" + linear.name() + "': " + where) + "nullb0p1, nullb1\n");
+                  tool + (": cannot trace disk '" + linear.name() + "': " + where) +
+                      "nullb0p1, nullb1\n");
     for (const std::string& disk : {label, std::string("corebox-linear")})
         EXPECT_NE(refused("biosnoop", disk).find(where + "nullb0p1, nullb1"), std::string::npos);
     for (const std::string& disk : {mirror.name(), nested.name()})

@@ -112,10 +112,12 @@ TEST(OpensnoopUring, SeesOpens)
 {
     sees_opens("");
     const std::string what = run({"opensnoop", "--check", "--explain"}).err;
-    EXPECT_NE(what.find(has_sessions() ? "  session: taken"
-                                       : "  session: the kernel has no kprobe sessions (Linux 6.10, CONFIG_FPROBE)\n"
-                                         "  kprobe: taken"),
-              std::string::npos)
+    EXPECT_NE(
+        what.find(has_sessions()
+                      ? "  session: taken"
+                      : "  session: the kernel has no kprobe sessions (Linux 6.10, CONFIG_FPROBE)\n"
+                        "  kprobe: taken"),
+        std::string::npos)
         << what;
 }
 TEST(OpensnoopUring, SeesOpensByFexit) { sees_opens("fexit"); }

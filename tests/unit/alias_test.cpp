@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Tools under other names, and programs whose targets are chosen at run time; both on fsslower.
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/completion.hpp"
 #include "cli/man.hpp"
 #include "cli/run_tool.hpp"
-#include "cli/command_line.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include <algorithm>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Completion, asked of the shells themselves.
 #include "base/text.hpp"
-#include "cli/completion.hpp"
 #include "cli/command_line.hpp"
+#include "cli/completion.hpp"
 #include "session/session.hpp"
 #include <array>
 #include <cstdio>

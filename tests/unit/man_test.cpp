@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Man pages, made from the declarations of all tools and from hand-written text.
 #include "base/text.hpp"
-#include "cli/man.hpp"
 #include "cli/command_line.hpp"
+#include "cli/man.hpp"
 #include "session/session.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

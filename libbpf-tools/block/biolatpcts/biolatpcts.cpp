@@ -290,10 +290,7 @@ private:
 
     // As BCC, where the user has no columns of his own: the disk's name heads those of operations,
     // and times have units.
-    bool as_matrix() const
-    {
-        return r_.text() && r_.session.columns.empty();
-    }
+    bool as_matrix() const { return r_.text() && r_.session.columns.empty(); }
 
     void heading()
     {

@@ -87,8 +87,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value { return r.e.comm; }>(
         "comm", "COMM", 14, "Command name of the thread that issued the I/O"),
     col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread"),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7,
-                                              "Thread ID of this thread", kJsonOnly),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID of this thread",
+                                              kJsonOnly),
     col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
     col<[](const Row& r) { return r.partition.empty() ? Value(Absent{}) : Value(r.partition); }>(
         "partition", "PART", 11, "The partition that the sector is in", with("partitions")),

@@ -197,11 +197,10 @@ struct StackCount {
                     StackReports::Maps{s.maps.cb_stack_sums, s.maps.cb_stacks,
                                        s.maps.cb_stacks_spill, s.maps.cb_stack_tasks,
                                        &s.bss->cb_generation},
-                    StackLook{[this](StackRow& row, const stack_key& key) { look->row(row, key); },
-                              [this](std::string& out, const StackRow& row) {
-                                  look->block(out, row);
-                              },
-                              [this](Output& output) { look->begin(output); }});
+                    StackLook{
+                        [this](StackRow& row, const stack_key& key) { look->row(row, key); },
+                        [this](std::string& out, const StackRow& row) { look->block(out, row); },
+                        [this](Output& output) { look->begin(output); }});
             }
             int data_fd() const { return reports->data_fd(); }
             void begin() { reports->begin(); }

@@ -193,9 +193,8 @@ public:
     void begin()
     {
         if (Output* const text = r_.text())
-            text->text() +=
-                cat("Tracing ", r_.options.failed ? "failed " : "", "syscalls, printing top ",
-                    r_.options.top, "... Ctrl+C to quit.\n");
+            text->text() += cat("Tracing ", r_.options.failed ? "failed " : "",
+                                "syscalls, printing top ", r_.options.top, "... Ctrl+C to quit.\n");
         else
             r_.sink.header();
     }

@@ -227,6 +227,7 @@ constexpr Stream<cpuunclaimed_bpf, Options, Sample> kSamples{
 };
 
 constexpr auto kMode = [](const Options& o) { return o.each ? 1 : 0; };
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = modes<kMode, kIntervals, kSamples>();
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry =
+    modes<kMode, kIntervals, kSamples>();
 
 } // namespace
