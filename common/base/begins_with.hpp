@@ -23,12 +23,13 @@ struct Somewhere {
     static Unborn<T> place;
 };
 
+// By references: of a pointer UBSan asks whether it is null, which is no constant then.
 template <class Whole, class Base>
 consteval bool begins_with()
 {
-    auto* const whole = &Somewhere<Whole>::place.value;
-    return static_cast<const void*>(static_cast<const Base*>(whole)) ==
-           static_cast<const void*>(whole);
+    auto& whole = Somewhere<Whole>::place.value;
+    return static_cast<const void*>(&static_cast<const Base&>(whole)) ==
+           static_cast<const void*>(&whole);
 }
 
 } // namespace detail

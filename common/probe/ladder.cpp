@@ -148,7 +148,7 @@ Obstacles try_rung(const Rung& rung, const void* progs, const Facts& facts, cons
             programs.push_back(program);
         else if (!p.optional || found[0].cause == Cause::load_refused)
             return found; // not lacking but refused: its other half would be taken alone
-        else
+        else if (last.empty() || list_fixes(last).empty()) // rather one that can be removed
             last = std::move(found);
     }
     return programs.empty() ? last : Obstacles{};

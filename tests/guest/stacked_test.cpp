@@ -232,6 +232,8 @@ TEST(Stacked, PathsOfNvme)
             disk.read(5);
             disk.read(4, kMiB);
             File(kSlow2).read(2);
+            // The partition is named when the record is read, a tenth of a second later at most.
+            ::usleep(1'000'000);
         }
         nvme.reset();
     };
