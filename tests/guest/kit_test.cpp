@@ -417,7 +417,8 @@ TEST(Kit, DeathOfTheThreadEndsARunOfShortIntervals)
     ::kill(target.pid(), SIGKILL);
     target.wait();
     const Result result = tracer.wait();
-    EXPECT_EQ(result.status, 0) << result.err;
+    // Where the kernel preempts itself, it may skip programs meanwhile: it ends all the same.
+    EXPECT_TRUE(result.status == 0 || (result.status == 3 && preempts_itself())) << result.err;
 }
 
 TEST(Kit, SignalsInAFloodPrintAllThatWasSeen)
