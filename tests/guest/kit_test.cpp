@@ -219,7 +219,7 @@ Result ends_on_a_full_disk(const std::string& tool)
     });
     EXPECT_EQ(result.status, 4) << result.err;
     const auto said = said_from_start(result);
-    EXPECT_EQ(said.size(), 2u) << result.err; // that it traces, and why it ended
+    EXPECT_EQ(said.size(), 3u) << result.err; // that it traces, its account, and why it ended
     EXPECT_NE(said.back().find("No space left on device"), std::string::npos) << said.back();
     return result;
 }
