@@ -38,7 +38,7 @@ struct sig_event {
 	__u32 target_pid; /* where known */
 	__u32 target_tid;
 	__u32 targets;    /* of a call: tasks that it generated a signal for */
+	char comm[COMM_LEN]; /* of the target, or the first one; copied in words (comm_of()) */
 	__u8 call;        /* enum sig_call */
 	__u8 group;       /* to the process, not to one thread of it */
-	char comm[COMM_LEN]; /* of the target, or the first one */
 };
