@@ -466,12 +466,10 @@ TEST(Profile, NamesAProgramOfAFuseMount)
              "CBTEST_SPIN=1 " + dir.path() + "/program; for i in $(seq 100); do umount " +
                  dir.path() + " && echo > " + unmounted + " && exit; usleep 100000; done"});
     EXPECT_EQ(::unlink(unmounted.c_str()), 0) << "busy: " << r.err;
-    const auto all = sum(with(r.records, "comm", "program"));
-    EXPECT_GT(all, 5u) << r.out;
+    // How long it takes to start, over FUSE, is up to the machine: then it spins.
     EXPECT_GT(sum_if(with(r.records, "comm", "program"),
-                     [](const Json& row) { return has_frame(row.at("user"), "cbtest_spin"); }) *
-                  2,
-              all)
+                     [](const Json& row) { return has_frame(row.at("user"), "cbtest_spin"); }),
+              5u)
         << r.out;
 }
 
