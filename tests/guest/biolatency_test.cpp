@@ -553,7 +553,7 @@ TEST_F(Biolatency, IntervalsLoseNothingInAFlood)
             for (std::thread& t : threads)
                 t.join();
         });
-        EXPECT_EQ(total(r.records), kReads / cpus() * cpus());
+        EXPECT_EQ(total(r.records), kReads / cpus() * cpus()) << r.err;
         EXPECT_GT(r.records.size(), 1u);
     }
     make_slow_disks();
