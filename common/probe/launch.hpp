@@ -48,11 +48,6 @@ concept HasEvents = requires(S* s)
     s->maps.cb_events;
 };
 template <class S>
-concept HasConfig = requires(S* s)
-{
-    s->rodata->cfg;
-};
-template <class S>
 concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
