@@ -34,8 +34,12 @@ enum class Op : std::uint8_t {
     column,   // number `value` of the columns that only user space knows
 
     // From memory. `a` is a pointer (or context, record); `value` is added to it, in bytes.
-    load,    // `type` from there; of a bitfield with `bit` and `bits` of the `size` bytes there
-    address, // the pointer itself, as a pointer of `type`
+    load,    // `type` from there; of a bitfield with `bit` and `bits` of the `size` bytes there.
+             // `size` 0: the type's. More than the type's: an argument's or register's whole word
+             // (8), of which the type's lowest bytes are the value
+    address, // the pointer itself, as a pointer of `type` (a cast, an array, &member). Missing
+             // where
+             // the pointer is NULL and `value` is not 0
     text,    // the text there, of at most `size` bytes, ends at its first NUL; no load yet
 
     // Arithmetic of two values of the node's own type.
@@ -93,7 +97,8 @@ struct Node {
     Helper helper{};
     // Load: the verifier knows what the pointer that is loaded from here points to, as it does of
     // the arguments of fentry, fexit and tp_btf programs. What is loaded through it is known by the
-    // types (KernelStructs).
+    // types (KernelStructs). Such a load has the pointer's type: it is no number for the verifier,
+    // so that `arg1` of a pointer is a conversion of this load.
     bool trusted = false;
     std::uint8_t bit = 0, bits = 0; // of a load's bitfield: from the lowest of its word
     TypeId type = TypeId::none;
@@ -110,6 +115,7 @@ public:
     explicit Code(Types& types) : types_(types) { nodes_.emplace_back(); }
 
     Types& types() const { return types_; }
+    std::size_t size() const { return nodes_.size(); } // the last node's number + 1
     const Node& operator[](NodeId id) const { return nodes_[std::size_t(id)]; }
     const Type& type(NodeId id) const { return types_[(*this)[id].type]; }
     NodeId add(Node node)
