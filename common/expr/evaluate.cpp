@@ -159,7 +159,7 @@ Number Evaluation::load(const Node& n) const
                              std::as_writable_bytes(std::span(&word, 1)).first(size));
     if (n.bits)
         return {state, extend(word >> n.bit, n.bits, t.is_signed)};
-    return {state, cut(t, word)};
+    return {state, extend(word, t.size * 8, t.is_signed)};
 }
 
 Number Evaluation::column(std::int64_t number) const
@@ -242,10 +242,14 @@ Number Evaluation::number(NodeId id) const
     case Op::load:
         return load(n);
     case Op::address: {
-        Number a = number(n.a);
-        if (n.value != 0 && a.value == 0 && a.state == State::present)
+        std::int64_t offset = n.value;
+        NodeId pointer = n.a;
+        for (; code_[pointer].op == Op::address; pointer = code_[pointer].a)
+            offset += code_[pointer].value;
+        Number a = number(pointer);
+        if (offset != 0 && a.value == 0 && a.state == State::present)
             return {State::missing};
-        a.value = std::int64_t(std::uint64_t(a.value) + std::uint64_t(n.value));
+        a.value = std::int64_t(std::uint64_t(a.value) + std::uint64_t(offset));
         return a;
     }
     case Op::add:
