@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Replaces the BPF object in a skeleton of `bpftool gen skeleton` by a compressed one: a quarter of
 // its size, and of all tools in one file they are most. Adds to the skeleton which of the object's
-// programs use which of its maps, and open() with another object of the same programs and maps
-// (expr/splice.hpp).
+// programs use which of its maps, and lets open() take another object in the place of its own: the
+// same with other bodies of functions (expr/splice.hpp).
 //
 // usage: pack-skeleton OBJECT <SKELETON >PACKED
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 #include <zlib.h>
@@ -192,18 +193,32 @@ std::string map_uses(const std::string& object)
     return uses;
 }
 
-// The member function that opens another object.
-std::string open_with_object(const std::string& type)
+// Where bpftool wrote it, and only there.
+void replace(std::string& skeleton, std::string_view what, std::string_view with)
 {
-    return type + " *" + type + "::open(const struct bpf_object_open_opts *opts,\n" +
-           "\tstd::span<const std::byte> object)\n{\n\tauto *s = (" + type +
-           " *)calloc(1, sizeof(" + type + "));\n\tint err = s ? " + type +
-           "__create_skeleton(s) : -ENOMEM;\n\tif (!err) {\n"
-           "\t\ts->skeleton->data = (void *)object.data();\n"
-           "\t\ts->skeleton->data_sz = object.size();\n"
-           "\t\terr = bpf_object__open_skeleton(s->skeleton, opts);\n\t}\n"
-           "\tif (!err)\n\t\treturn s;\n\t" +
-           type + "__destroy(s);\n\terrno = -err;\n\treturn NULL;\n}\n";
+    const auto at = skeleton.find(what);
+    if (at == skeleton.npos || skeleton.find(what, at + 1) != skeleton.npos)
+        die("this bpftool writes skeletons of another form");
+    skeleton.replace(at, what.size(), with);
+}
+
+void let_open_take_objects(std::string& skeleton)
+{
+    constexpr std::string_view kObject = ", std::span<const std::byte> object";
+    const auto both = [&](std::string_view before, std::string_view after, std::string_view added) {
+        replace(skeleton, std::string(before).append(after),
+                std::string(before).append(added).append(after));
+    };
+    both("*open(const struct bpf_object_open_opts *opts = nullptr", ");",
+         std::string(kObject) + " = {}");
+    both("__open_opts(const struct bpf_object_open_opts *opts", ")\n", kObject);
+    both("__open_opts(NULL", ");", ", {}");
+    both("::open(const struct bpf_object_open_opts *opts", ")", kObject);
+    both("__open_opts(opts", ");", ", object");
+    both("__create_skeleton(obj);\n\tif (err)\n\t\tgoto err_out;\n", "",
+         "\tif (!object.empty()) {\n"
+         "\t\tobj->skeleton->data = const_cast<std::byte *>(object.data());\n"
+         "\t\tobj->skeleton->data_sz = object.size();\n\t}\n");
 }
 
 } // namespace
@@ -243,18 +258,10 @@ int main(int argc, char** argv)
     const auto member = skeleton.find("#ifdef __cplusplus\n\tstatic inline struct");
     if (member == skeleton.npos)
         die("this bpftool writes skeletons of another form");
-    const auto type_begin = skeleton.find("static inline struct ", member) + 21;
-    const std::string type =
-        skeleton.substr(type_begin, skeleton.find(' ', type_begin) - type_begin);
     skeleton.insert(skeleton.find('\n', member),
                     "\n\tstatic constexpr std::string_view map_uses = \"" + map_uses(object) +
-                        "\";\n\tstatic inline " + type +
-                        " *open(const struct bpf_object_open_opts *opts,\n"
-                        "\t\t\t\tstd::span<const std::byte> object);");
-    const auto end_of_members = skeleton.rfind("#endif /* __cplusplus */");
-    if (end_of_members == skeleton.npos)
-        die("this bpftool writes skeletons of another form");
-    skeleton.insert(end_of_members, open_with_object(type));
+                        "\";");
+    let_open_take_objects(skeleton);
     std::fputs("#include \"base/unpack.hpp\"\n", stdout);
     std::fputs(skeleton.c_str(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;
