@@ -53,6 +53,10 @@ TypeId TypeReader::read_tagged(std::size_t& at)
     at++;
     if (const auto type = types_.find(keyword.word, name.word))
         return *type;
+    if (makes_opaque_)
+        return keyword.word == "enum" ? types_.integer(4, true)
+                                      : types_.add({.kind = Type::Kind::structure,
+                                                    .name = cat(keyword.word, " ", name.word)});
     throw TextError(keyword.at, name.at + name.length - keyword.at,
                     cat("unknown type '", keyword.word, " ", name.word, "'"),
                     did_you_mean(name.word, types_.names(keyword.word)));

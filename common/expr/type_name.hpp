@@ -10,7 +10,11 @@ namespace corebox::expr
 class TypeReader
 {
 public:
-    TypeReader(Types& types, std::span<const Token> tokens) : types_(types), tokens_(tokens) {}
+    // `makes_opaque`: an unknown structure becomes one of which only the name is known.
+    TypeReader(Types& types, std::span<const Token> tokens, bool makes_opaque = false)
+        : types_(types), tokens_(tokens), makes_opaque_(makes_opaque)
+    {
+    }
 
     // The type that begins at token `at`, which is moved behind it. None: it is no type; `at`
     // stays. `may_be_name`: a name alone may be that of a type. Throws TextError, as of an unknown
@@ -29,6 +33,7 @@ private:
 
     Types& types_;
     std::span<const Token> tokens_;
+    bool makes_opaque_;
 };
 
 } // namespace corebox::expr
