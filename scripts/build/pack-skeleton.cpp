@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Replaces the BPF object in a skeleton of `bpftool gen skeleton` by a compressed one: a quarter of
 // its size, and of all tools in one file they are most. Adds to the skeleton which of the object's
-// programs use which of its maps, and open() with another object of the same programs and maps
-// (expr/splice.hpp).
+// programs use which of its maps.
 //
 // usage: pack-skeleton OBJECT <SKELETON >PACKED
 #include <cstdint>
@@ -192,20 +191,6 @@ std::string map_uses(const std::string& object)
     return uses;
 }
 
-// The member function that opens another object.
-std::string open_with_object(const std::string& type)
-{
-    return type + " *" + type + "::open(const struct bpf_object_open_opts *opts,\n" +
-           "\tstd::span<const std::byte> object)\n{\n\tauto *s = (" + type +
-           " *)calloc(1, sizeof(" + type + "));\n\tint err = s ? " + type +
-           "__create_skeleton(s) : -ENOMEM;\n\tif (!err) {\n"
-           "\t\ts->skeleton->data = (void *)object.data();\n"
-           "\t\ts->skeleton->data_sz = object.size();\n"
-           "\t\terr = bpf_object__open_skeleton(s->skeleton, opts);\n\t}\n"
-           "\tif (!err)\n\t\treturn s;\n\t" +
-           type + "__destroy(s);\n\terrno = -err;\n\treturn NULL;\n}\n";
-}
-
 } // namespace
 
 int main(int argc, char** argv)
@@ -243,18 +228,9 @@ int main(int argc, char** argv)
     const auto member = skeleton.find("#ifdef __cplusplus\n\tstatic inline struct");
     if (member == skeleton.npos)
         die("this bpftool writes skeletons of another form");
-    const auto type_begin = skeleton.find("static inline struct ", member) + 21;
-    const std::string type =
-        skeleton.substr(type_begin, skeleton.find(' ', type_begin) - type_begin);
     skeleton.insert(skeleton.find('\n', member),
                     "\n\tstatic constexpr std::string_view map_uses = \"" + map_uses(object) +
-                        "\";\n\tstatic inline " + type +
-                        " *open(const struct bpf_object_open_opts *opts,\n"
-                        "\t\t\t\tstd::span<const std::byte> object);");
-    const auto end_of_members = skeleton.rfind("#endif /* __cplusplus */");
-    if (end_of_members == skeleton.npos)
-        die("this bpftool writes skeletons of another form");
-    skeleton.insert(end_of_members, open_with_object(type));
+                        "\";");
     std::fputs("#include \"base/unpack.hpp\"\n", stdout);
     std::fputs(skeleton.c_str(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;
