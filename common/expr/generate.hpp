@@ -53,8 +53,9 @@ public:
     // What the tables of globs must contain, to be written to tables_fd once all is generated.
     std::span<const std::uint64_t> tables() const;
 
-private:
     class Impl;
+
+private:
     std::shared_ptr<Impl> impl_;
 };
 
