@@ -43,7 +43,7 @@ constexpr std::string_view kCommonNames[] = {"$pid", "$tgid", "$uid",   "$gid",
 class Builder
 {
 public:
-    Builder(const Place& place, ContextForm form, Code& code)
+    Builder(Place& place, ContextForm form, Code& code)
         : place_(place), form_(form), code_(code), types_(code.types())
     {
     }
@@ -100,7 +100,7 @@ private:
     }
     TypeId type_of(const TracepointField& field);
 
-    const Place& place_;
+    Place& place_;
     ContextForm form_;
     Code& code_;
     expr::Types& types_;
@@ -358,6 +358,7 @@ NodeId Builder::reg(std::string_view name)
     if (form_ != ContextForm::registers)
         refuse("this probe has no registers", "use p: or r:");
     const auto at = registers::find(name);
+    place_.reads_registers |= bool(at);
     return at ? load(context(), *at, word()) : NodeId::none;
 }
 
@@ -379,7 +380,7 @@ bool is_syscall_wrapper(std::string_view function)
         [&](std::string_view prefix) { return function.starts_with(prefix); });
 }
 
-Names names_at(const Place& place, ContextForm form)
+Names names_at(Place& place, ContextForm form)
 {
     Names names;
     const auto find_field = [&place](std::string_view name) {

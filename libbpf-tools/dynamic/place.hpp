@@ -45,6 +45,7 @@ struct Place {
     // Where the record has the process and the thread as the tool's own PID namespace sees them.
     std::optional<std::int32_t> record_pid{}, record_tid{};
     std::uint32_t text_bytes = 256; // of texts of which no size is known
+    bool reads_registers = false;   // set where an expression does: ctx->di
 };
 
 // Whether a kernel function's arguments are behind a pointer to registers.
@@ -52,6 +53,6 @@ bool is_syscall_wrapper(std::string_view function);
 
 // `place` lives as long as what is returned. Names of a place that this form has not throw
 // expr::TextError.
-expr::Names names_at(const Place& place, ContextForm form);
+expr::Names names_at(Place& place, ContextForm form);
 
 } // namespace corebox
