@@ -6,6 +6,7 @@
 // Values that have to live on while others are made are in r8, r9, then on the stack. The stack: a
 // slot of 8 bytes for helpers to read into, a text, then such values.
 #pragma once
+#include "expr/build.hpp"
 #include "expr/generate.hpp"
 #include "expr/glob.hpp"
 #include <optional>
@@ -27,8 +28,6 @@ struct Trait {
     unsigned cost = 0;
     Side side = Side::kernel;
 };
-
-constexpr bool is_test(Op op) { return op >= Op::logical_not; }
 
 constexpr bool is_commutative(Op op)
 {

@@ -2,7 +2,9 @@
 // The generated code, run by bpf_machine.hpp, does what the evaluator does.
 #include "base/error.hpp"
 #include "expr/glob.hpp"
+#include "expr_print.hpp"
 #include "expr_world.hpp"
+#include <cstring>
 #include <fnmatch.h>
 #include <gtest/gtest.h>
 
@@ -64,21 +66,6 @@ std::string listing(std::span<const bpf_insn> code)
     return out;
 }
 
-// The expression as text, for messages.
-std::string show(const Code& code, NodeId id)
-{
-    const Node& n = code[id];
-    const Type& t = code.types()[n.type];
-    std::string out = "(" + std::to_string(int(n.op)) + ":" + (t.is_signed ? "s" : "u") +
-                      std::to_string(t.size * 8) + " " + std::to_string(n.value);
-    if (n.op >= Op::text_equal)
-        out += " '" + std::string(code.text(n.value)) + "'";
-    for (const NodeId operand : {n.a, n.b, n.c})
-        if (operand != NodeId::none)
-            out += " " + show(code, operand);
-    return out + ")";
-}
-
 TEST(ExprGenerate, RandomTestsAreAsEvaluated)
 {
     std::mt19937_64 random(20261130);
@@ -107,7 +94,7 @@ TEST(ExprGenerate, RandomTestsAreAsEvaluated)
                 got = machine.run(generated.code);
             } catch (const Refused& refused) {
                 FAIL() << n << ": " << refused.what() << "\n"
-                       << show(code, test) << "\n"
+                       << print(code, test) << "\n"
                        << listing(generated.code);
             }
             if (got == kUndecided && expected != kUndecided &&
@@ -115,7 +102,7 @@ TEST(ExprGenerate, RandomTestsAreAsEvaluated)
                 undecided_by_kernel++;
                 continue;
             }
-            ASSERT_EQ(got, expected) << n << ": " << show(code, test) << "\n"
+            ASSERT_EQ(got, expected) << n << ": " << print(code, test) << "\n"
                                      << listing(generated.code);
         }
     }
@@ -159,12 +146,12 @@ TEST(ExprGenerate, RandomValuesAreAsEvaluated)
                 std::memcpy(&got.emplace(), &machine.record[504], 8);
         } catch (const Refused& refused) {
             FAIL() << n << ": " << refused.what() << "\n"
-                   << show(code, value) << "\n"
+                   << print(code, value) << "\n"
                    << listing(bytes);
         }
         const auto expected = compute(code, value, kernel.world());
         missing += !expected;
-        ASSERT_EQ(got, expected) << n << ": " << show(code, value) << "\n" << listing(bytes);
+        ASSERT_EQ(got, expected) << n << ": " << print(code, value) << "\n" << listing(bytes);
     }
     EXPECT_GT(missing, 500u);
     EXPECT_LT(missing, 6000u);
