@@ -62,7 +62,10 @@ constexpr const char* kPatterns[] = {"*",
 
 } // namespace
 
-FakeKernel::FakeKernel() : memory(kNodes * kSize + 1024), user(4096)
+FakeKernel::FakeKernel(bool user_only)
+    : in_user(user_only), space(user_only ? Space::user : Space::kernel),
+      base(user_only ? 0x7e0000001000 : 0xffff888000001000), task(base + kSize), memory(kMemory),
+      user(kMemory)
 {
     node = types.add({.kind = Type::Kind::structure,
                       .size = kSize,
@@ -90,7 +93,7 @@ void FakeKernel::shuffle(std::mt19937_64& random)
                                             : std::byte(random());
     };
     const auto some_node = [&]() -> std::uint64_t {
-        return random() % 5 ? kKernel + random() % kNodes * kSize : 0;
+        return random() % 5 ? base + random() % kNodes * kSize : 0;
     };
     const std::size_t texts = kNodes * kSize;
     for (std::size_t i = 0; i < 8; i++) {
@@ -103,19 +106,19 @@ void FakeKernel::shuffle(std::mt19937_64& random)
     user[1024 + 200 + random() % 100] = memory[texts + 600 + 200 + random() % 100] = std::byte{};
     std::memcpy(&memory[memory.size() - 4], random() % 2 ? "abc" : "nginx", 4);
     std::memcpy(&user[user.size() - 4], random() % 2 ? "abc" : "nginx", 4);
-    const auto some_text = [&](bool in_user) -> std::uint64_t {
-        const std::uint64_t base = in_user ? kUser : kKernel + texts;
+    const auto some_text = [&](bool of_user) -> std::uint64_t {
+        const std::uint64_t first = of_user ? kUser : base + texts;
         switch (random() % 8) {
         case 0:
             return 0;
         case 1:
-            return in_user ? kUser + user.size() - 4 : kKernel + memory.size() - 4;
+            return of_user ? kUser + kMemory - 4 : base + kMemory - 4;
         case 2:
-            return in_user ? kUser + 1024 : kKernel + texts + 600;
+            return of_user ? kUser + 1024 : base + texts + 600;
         case 3:
             return 0xdead000000000000;
         default:
-            return base + random() % 8 * 64;
+            return first + random() % 8 * 64;
         }
     };
     for (std::size_t i = 0; i < kNodes; i++) {
@@ -131,7 +134,7 @@ void FakeKernel::shuffle(std::mt19937_64& random)
     put(context, kKernelText, some_text(false));
     put(context, test::kUserText, some_text(true));
     put(context, kUnknown, some_text(random() % 2));
-    put(context, kLongText, random() % 2 ? kUser + 1024 : kKernel + texts + 600);
+    put(context, kLongText, random() % 2 ? kUser + 1024 : base + texts + 600);
     put_text(record, kShortText, 16);
     put_text(record, kMiddleText, 200);
     for (std::size_t i = 0; i < 230; i++)
@@ -159,10 +162,12 @@ std::int64_t FakeKernel::walk(std::uint32_t structure, std::uint32_t offset,
     return 0;
 }
 
-bool FakeKernel::read(std::uint64_t address, bool in_user, std::span<std::byte> to) const
+bool FakeKernel::read(std::uint64_t address, bool is_user, std::span<std::byte> to) const
 {
-    const auto& from = in_user ? user : memory;
-    const std::uint64_t begin = in_user ? kUser : kKernel;
+    if (in_user && !is_user)
+        return false;
+    const auto& from = is_user && (!in_user || address >= kUser) ? user : memory;
+    const std::uint64_t begin = &from == &user ? kUser : base;
     if (address < begin || address - begin > from.size() ||
         to.size() > from.size() - (address - begin))
         return false;
@@ -180,8 +185,8 @@ World FakeKernel::world() const
                     space == Space::user || (space == Space::unknown && std::int64_t(address) >= 0),
                     to);
     };
-    w.helper = [](Helper helper) {
-        return helper == Helper::task ? kKernel + kSize : helper == Helper::pid_tgid ? kPid : 42;
+    w.helper = [this](Helper helper) {
+        return helper == Helper::task ? task : helper == Helper::pid_tgid ? pid : 42;
     };
     return w;
 }
@@ -196,11 +201,10 @@ BpfMachine FakeKernel::machine(bool typed) const
     m.task = kNodeId;
     m.walk = [this](auto... arguments) { return walk(arguments...); };
     m.read = [this](auto... arguments) { return read(arguments...); };
-    m.helper = [](int helper) {
-        return helper == BPF_FUNC_get_current_task_btf || helper == BPF_FUNC_get_current_task
-                   ? kKernel + kSize
-               : helper == BPF_FUNC_get_current_pid_tgid ? kPid
-                                                         : 42;
+    m.helper = [this](int helper) {
+        return helper == BPF_FUNC_get_current_task_btf || helper == BPF_FUNC_get_current_task ? task
+               : helper == BPF_FUNC_get_current_pid_tgid                                      ? pid
+                                                                                              : 42;
     };
     return m;
 }
@@ -229,7 +233,7 @@ NodeId RandomCode::binary(Op op, NodeId a, NodeId b, TypeId type)
 
 NodeId RandomCode::pointer(int depth)
 {
-    const TypeId type = kernel_.types.pointer_to(kernel_.node, Space::kernel);
+    const TypeId type = kernel_.types.pointer_to(kernel_.node, kernel_.space);
     const NodeId context = code_.add({.op = Op::context});
     switch (depth > 0 ? below(8) : below(2)) {
     case 0:
@@ -239,6 +243,8 @@ NodeId RandomCode::pointer(int depth)
         return code_.add(
             {.op = Op::load, .trusted = true, .type = type, .a = context, .value = kOtherNode});
     case 2:
+        if (kernel_.in_user)
+            return pointer(0);
         return code_.add({.op = Op::helper, .helper = Helper::task, .type = type});
     case 3: // container_of of a member
         return code_.add({.op = Op::address,
@@ -398,11 +404,11 @@ NodeId RandomCode::text(int depth)
     case 3:
         return from(pointer(2), FakeKernel::kName, 16);
     case 4:
-        return behind(pointer(1), FakeKernel::kText, Space::kernel);
+        return behind(pointer(1), FakeKernel::kText, kernel_.space);
     case 5:
         return behind(pointer(1), FakeKernel::kUserText, Space::user);
     case 6:
-        return behind(context, kKernelText, Space::kernel);
+        return behind(context, kKernelText, kernel_.space);
     case 7:
         return behind(context, test::kUserText, Space::user);
     case 8:

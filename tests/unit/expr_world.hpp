@@ -15,7 +15,9 @@ namespace corebox::test
 class FakeKernel
 {
 public:
-    FakeKernel();
+    // In user space: all of its memory is a process's, so that a real kernel's programs can read it
+    // from there.
+    explicit FakeKernel(bool in_user = false);
 
     // New contents for the arguments, the record and the memory.
     void shuffle(std::mt19937_64& random);
@@ -29,8 +31,12 @@ public:
     expr::Types types{};
     expr::TypeId node{}; // struct node
 
-    static constexpr std::uint64_t kKernel = 0xffff888000001000, kUser = 0x7f0000001000;
-    static constexpr std::uint64_t kPid = 0x0000123400005678;
+    static constexpr std::uint64_t kUser = 0x7f0000001000;
+    static constexpr std::size_t kMemory = 4096; // of each
+    const bool in_user;
+    const expr::Space space; // of what is not in user space anyway
+    const std::uint64_t base;
+    std::uint64_t task = 0, pid = 0x0000123400005678; // what helpers return
     // Offsets within struct node.
     static constexpr std::uint32_t kSize = 128, kNext = 40, kName = 48, kBits = 64, kText = 72,
                                    kUserText = 80, kOther = 88, kPair = 96;
