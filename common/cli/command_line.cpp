@@ -58,6 +58,9 @@ constexpr Option kEveryOption[] = {
 constexpr Option kDurationOperand[] = {
     opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, such as 10 or 0.5"),
 };
+constexpr Option kWhereOption[] = {
+    opt<&Session::condition>(0, "where", "EXPR", "Show only events for which EXPR is true"),
+};
 constexpr Option kCommonOptions[] = {
     opt<&Session::duration>(0, "duration", "SECONDS", "End after this time", {}, "run-time"),
     opt<&Session::count>(0, "count", "N", "End after this many rows or reports", kPositive,
@@ -274,6 +277,8 @@ std::vector<Entry> option_entries(Session& session, void* options)
     add(tool.options, options, Group::own);
     if (has(tool.shared, Shared::filter))
         add(kFilterOptions, &session, Group::filter);
+    if (!tool.where.empty())
+        add(kWhereOption, &session, Group::filter);
     if (has(tool.shared, Shared::sorted))
         add(kSortedOptions, &session, Group::shared);
     // An operand that a tool gives a letter is an option as well.
