@@ -4,6 +4,7 @@
 // nothing behind this knows what kind of place it is.
 #pragma once
 #include "abi/usdt.h"
+#include "expr/declarations.hpp"
 #include "expr/parse.hpp"
 #include "spec.hpp"
 #include "tracepoint_fields.hpp"
@@ -14,14 +15,9 @@
 namespace corebox
 {
 
-struct Parameter {
-    std::string name;
-    expr::TypeId type = expr::TypeId::none;
-};
-
 // What is known of a function or a raw tracepoint.
 struct Prototype {
-    std::vector<Parameter> parameters;
+    std::vector<expr::Parameter> parameters;
     expr::TypeId returns = expr::TypeId::none; // none: nothing, or it is not known
 };
 
@@ -44,7 +40,6 @@ struct Place {
     unsigned user_arguments = 0; // bit n - 1: argument n points into user space
     // Where the record has the process and the thread as the tool's own PID namespace sees them.
     std::optional<std::int32_t> record_pid{}, record_tid{};
-    std::uint32_t text_bytes = 256; // of texts of which no size is known
     bool reads_registers = false;   // set where an expression does: ctx->di
 };
 

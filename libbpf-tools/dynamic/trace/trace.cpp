@@ -312,7 +312,6 @@ void Trace::prepare(Traced& t)
     Place& place = t.tap.place;
     place.record_pid = offsetof(trace_record, task.pid);
     place.record_tid = offsetof(trace_record, task.tid);
-    place.text_bytes = options_.string_size;
     try {
         kernel_.describe(t.tap, spec);
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
