@@ -173,8 +173,8 @@ void Capture::shown_as_number(Captured& argument, const Piece& piece)
                                                        .type = code_[node.a].type,
                                                        .a = node.a,
                                                        .value = node.value});
-        argument.node = code_.add(
-            {.op = Op::convert, .type = code_.types().integer(8, false), .a = at});
+        argument.node =
+            code_.add({.op = Op::convert, .type = code_.types().integer(8, false), .a = at});
         argument.type = code_[argument.node].type;
     } else if (argument.show == Show::structure) {
         refuse("a structure");
@@ -195,6 +195,14 @@ bool Capture::needs_symbols(Show kind) const
     return std::ranges::any_of(arguments_, [&](const Captured& a) { return a.show == kind; });
 }
 
+bool Capture::uses(expr::Helper helper) const
+{
+    for (std::size_t i = 1; i < code_.size(); i++)
+        if (const expr::Node& n = code_[NodeId(i)]; n.op == Op::helper && n.helper == helper)
+            return true;
+    return false;
+}
+
 // Numbers, bytes, then texts, of which the last is not sent beyond its end.
 void Capture::place(std::uint32_t text_bytes)
 {
@@ -212,8 +220,8 @@ void Capture::place(std::uint32_t text_bytes)
             if (form == Captured::Form::text) {
                 // What str(e, n) asks for, is for it alone.
                 const std::uint32_t size = code_[a.node].size;
-                a.room = kLength + (size ? std::min(size + 1, std::max(text_bytes, size + 1))
-                                         : text_bytes);
+                a.room = kLength +
+                         (size ? std::min(size + 1, std::max(text_bytes, size + 1)) : text_bytes);
             }
             at = aligned(at + a.room, form == Captured::Form::text ? 4 : 8);
         }
@@ -235,8 +243,7 @@ Capture::Body Capture::generate(const expr::Machine& machine) const
     out.store_imm(1, kRecord, std::int32_t(head_.undecided), 1);
     out.bind(yes);
     const std::size_t last = order_.empty() ? 0 : order_.back();
-    const bool last_is_text =
-        !order_.empty() && arguments_[last].form == Captured::Form::text;
+    const bool last_is_text = !order_.empty() && arguments_[last].form == Captured::Form::text;
     for (const std::size_t i : order_) {
         const Captured& a = arguments_[i];
         const Label missing = out.new_label(), next = out.new_label();

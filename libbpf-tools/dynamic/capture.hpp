@@ -51,6 +51,7 @@ public:
     std::span<const Captured> arguments() const { return arguments_; }
     std::uint32_t record_bytes() const { return bytes_; } // with all arguments, a multiple of 8
     bool needs_symbols(expr::Show kind) const;
+    bool uses(expr::Helper helper) const;
 
     // The body of `int f(void *ctx, struct record *record)`: 0 where the condition is false, or how
     // many bytes of the record are to be sent.

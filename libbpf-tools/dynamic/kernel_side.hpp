@@ -35,6 +35,7 @@ private:
     expr::Types types_;
     expr::Machine machine_;
     std::unique_ptr<Kernel> kernel_;
+    bool own_types_ = true; // the kernel's own, so that programs know them too
 };
 
 } // namespace corebox

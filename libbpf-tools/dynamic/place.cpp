@@ -154,10 +154,8 @@ NodeId Builder::argument_word(unsigned index, TypeId type)
         if (!at)
             refuse("a system call has 6 arguments at most");
         const auto regs = types_.find("struct", "pt_regs");
-        const TypeId pointer =
-            types_.pointer_to(regs.value_or(TypeId::none), Space::kernel);
-        const auto first =
-            form_ == ContextForm::registers ? registers::argument(0).value_or(0) : 0;
+        const TypeId pointer = types_.pointer_to(regs.value_or(TypeId::none), Space::kernel);
+        const auto first = form_ == ContextForm::registers ? registers::argument(0).value_or(0) : 0;
         return load_word(context_word(first, pointer), *at, type);
     }
     if (form_ != ContextForm::registers)
@@ -204,8 +202,8 @@ NodeId Builder::operand(unsigned index)
         return load(convert(at, pointer), o.offset, own);
     }
     default:
-        refuse(cat("argument ", index + 1, " of ", place_.name,
-                   " is in a place that cannot be read"));
+        refuse(
+            cat("argument ", index + 1, " of ", place_.name, " is in a place that cannot be read"));
     }
 }
 
@@ -255,8 +253,8 @@ NodeId Builder::result()
         refuse("there is no return value here", "trace the return: r:LIB:FUNCTION, or x:FUNCTION");
     TypeId type = word();
     const TypeId known = place_.prototype ? place_.prototype->returns : TypeId::none;
-    if (known != TypeId::none && (types_[known].is_number() ||
-                                  types_[known].kind == Type::Kind::pointer)) {
+    if (known != TypeId::none &&
+        (types_[known].is_number() || types_[known].kind == Type::Kind::pointer)) {
         type = adjusted(known, kMostArguments - 1);
     } else if (form_ == ContextForm::typed) {
         refuse(cat(place_.name, " returns nothing"));
@@ -317,17 +315,16 @@ NodeId Builder::field(const TracepointField& field)
         if (is_text)
             return expr::make_text(code_, context(), field.offset, field.size);
         const auto element = types_.find("", field.type);
-        const TypeId of = element && types_[*element].is_number() ? *element
-                                                                  : types_.integer(1, false);
+        const TypeId of =
+            element && types_[*element].is_number() ? *element : types_.integer(1, false);
         return load(context(), field.offset, types_.array_of(of, field.size / types_[of].size));
     }
     case Form::data_loc:
     case Form::rel_loc: {
-        const NodeId place = convert(load(context(), field.offset, types_.integer(4, false)),
-                                     word());
+        const NodeId place =
+            convert(load(context(), field.offset, types_.integer(4, false)), word());
         const NodeId offset = binary(Op::bit_and, place, constant(0xffff));
-        const std::int64_t from =
-            field.form == Form::rel_loc ? std::int64_t(field.offset) + 4 : 0;
+        const std::int64_t from = field.form == Form::rel_loc ? std::int64_t(field.offset) + 4 : 0;
         const TypeId of = is_text ? types_.character() : types_.integer(1, false);
         const NodeId at = code_.add({.op = Op::add,
                                      .type = types_.pointer_to(of, Space::kernel),

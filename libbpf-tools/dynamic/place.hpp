@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What names mean in an expression at a place where a program runs: arguments, return values, fields
-// of a tracepoint, registers, the running task. All become the typed form (expr/ir.hpp), so that
-// nothing behind this knows what kind of place it is.
+// What names mean in an expression at a place where a program runs: arguments, return values,
+// fields of a tracepoint, registers, the running task. All become the typed form (expr/ir.hpp), so
+// that nothing behind this knows what kind of place it is.
 #pragma once
 #include "abi/usdt.h"
 #include "expr/declarations.hpp"
@@ -40,7 +40,7 @@ struct Place {
     unsigned user_arguments = 0; // bit n - 1: argument n points into user space
     // Where the record has the process and the thread as the tool's own PID namespace sees them.
     std::optional<std::int32_t> record_pid{}, record_tid{};
-    bool reads_registers = false;   // set where an expression does: ctx->di
+    bool reads_registers = false; // set where an expression does: ctx->di
 };
 
 // Whether a kernel function's arguments are behind a pointer to registers.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
 #include "capture.hpp"
+#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -154,10 +155,10 @@ constexpr Rung kRetMulti =
 
 // What a run attaches to one set of points: one of these.
 enum class Ways : std::uint8_t {
-    entry,          // of one function of the kernel
-    entry_typed,    // by fentry only
-    entries,        // by registers only, of any number of functions
-    entry_inside,   // at an offset, or with registers that are no arguments
+    entry,        // of one function of the kernel
+    entry_typed,  // by fentry only
+    entries,      // by registers only, of any number of functions
+    entry_inside, // at an offset, or with registers that are no arguments
     returns,
     returns_typed,
     returns_many,
@@ -178,12 +179,12 @@ constexpr Need kNeeds[] = {
     {.what = "returns of the functions", .rungs = {kRetMulti, kKretprobe}, .chosen = true},
     {.what = "calls of the user functions",
      .rungs = {points<&P::enter_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::enter_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "returns of the user functions",
      .rungs = {points<&P::leave_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::leave_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "the tracepoint",
@@ -318,15 +319,15 @@ void Trace::prepare(Traced& t)
                                : std::make_unique<MessageFormat>();
         std::optional<expr::TextError> first;
         for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN}) {
-            const bool can_be = form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype
-                                                    : !spec.typed_only;
+            const bool can_be =
+                form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype : !spec.typed_only;
             if (!can_be)
                 continue;
             try {
                 t.codes[form] = std::make_unique<expr::Code>(kernel_.types());
-                t.captures[form] = std::make_unique<Capture>(
-                    *t.codes[form], names_at(place, form_of(spec, form)), spec, *t.format, kHead,
-                    options_.string_size);
+                t.captures[form] =
+                    std::make_unique<Capture>(*t.codes[form], names_at(place, form_of(spec, form)),
+                                              spec, *t.format, kHead, options_.string_size);
             } catch (const expr::TextError& error) {
                 t.captures[form].reset();
                 if (!first)
@@ -440,9 +441,9 @@ const void* Trace::take(std::span<const std::byte> record)
     row_.cpu = head.cpu;
     row_.record = record;
     row_.function = t.tap.points[head.point < t.tap.points.size() ? head.point : 0].name;
-    if (const auto colon = row_.function.rfind(':');
-        colon != row_.function.npos && specs_[t.spec]->kind != PlaceKind::entry &&
-        specs_[t.spec]->kind != PlaceKind::returns)
+    if (const auto colon = row_.function.rfind(':'); colon != row_.function.npos &&
+                                                     specs_[t.spec]->kind != PlaceKind::entry &&
+                                                     specs_[t.spec]->kind != PlaceKind::returns)
         row_.function.remove_prefix(colon + 1);
     row_.user = {head.task.pid, ImageSymbols::image(head.task.pid)};
     row_.has_message = bool(specs_[t.spec]->format);
@@ -532,7 +533,8 @@ void Trace::report(bool last)
     std::vector<const std::pair<const std::string, std::uint64_t>*> blocks;
     for (const auto& block : counts_)
         blocks.push_back(&block);
-    std::ranges::stable_sort(blocks, std::greater{}, [](const auto* block) { return block->second; });
+    std::ranges::stable_sort(blocks, std::greater{},
+                             [](const auto* block) { return block->second; });
     std::string& out = output->text();
     for (const auto* block : blocks) {
         out += block->first;
