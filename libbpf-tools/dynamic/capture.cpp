@@ -19,6 +19,8 @@ using expr::TypeId;
 
 constexpr int kR0 = 0, kR1 = 1, kR2 = 2, kContext = 6, kRecord = 7;
 constexpr std::uint32_t kLength = sizeof(std::uint32_t); // in front of a text
+// Of a text that user space decides a condition by.
+constexpr std::uint32_t kHiddenTextBytes = 1024;
 
 std::uint32_t aligned(std::uint32_t n, std::uint32_t to) { return (n + to - 1) & ~(to - 1); }
 
@@ -75,9 +77,16 @@ Capture::Capture(expr::Code& code, const expr::Names& names, const ProbeSpec& sp
     }
     for (std::size_t i = 0; i < spec.arguments.size(); i++)
         add_argument(names, spec.arguments[i], format.conversions[i]);
-    place(text_bytes);
-    if (bytes_ > kMostBytes) {
-        const Piece& last = spec.arguments.back();
+    bytes_ = head_.size;
+    place(0, arguments_.size(), text_bytes);
+    if (condition_ != NodeId::none && side_of(code_, condition_) != expr::Side::kernel) {
+        const std::size_t shown = arguments_.size();
+        user_condition_ = in_user_space(condition_);
+        hidden_ = arguments_.size() - shown;
+        place(shown, arguments_.size(), kHiddenTextBytes);
+    }
+    if (bytes_ > kMostBytes || arguments_.size() > kMostArguments) {
+        const Piece& last = spec.arguments.empty() ? *spec.condition : spec.arguments.back();
         throw TextError(last.at, last.text.size(),
                         cat("the arguments have ", bytes_, " bytes, more than ", kMostBytes));
     }
@@ -203,12 +212,54 @@ bool Capture::uses(expr::Helper helper) const
     return false;
 }
 
-// Numbers, bytes, then texts, of which the last is not sent beyond its end.
-void Capture::place(std::uint32_t text_bytes)
+// An operand of a test becomes a column: what the record has of it.
+NodeId Capture::hide(NodeId operand)
 {
-    std::uint32_t at = head_.size;
+    if (operand == NodeId::none || code_[operand].op == Op::constant)
+        return operand;
+    const bool is_text = expr::text_of(code_, operand) == operand;
+    arguments_.push_back({.form = is_text ? Captured::Form::text : Captured::Form::number,
+                          .node = operand,
+                          .type = code_[operand].type});
+    return code_.add({.op = Op::column,
+                      .type = code_[operand].type,
+                      .value = std::int64_t(arguments_.size() - 1)});
+}
+
+NodeId Capture::in_user_space(NodeId id)
+{
+    expr::Node n = code_[id];
+    const bool joins = n.op == Op::logical_and || n.op == Op::logical_or || n.op == Op::logical_not;
+    n.a = joins ? in_user_space(n.a) : hide(n.a);
+    if (n.b != NodeId::none)
+        n.b = joins ? in_user_space(n.b) : hide(n.b);
+    return code_.add(n);
+}
+
+bool Capture::decide(std::span<const std::byte> record) const
+{
+    std::vector<CapturedValue> values;
+    for (std::size_t i = 0; i < arguments_.size(); i++)
+        values.push_back(read_captured(arguments_[i], i, head_, record));
+    const expr::World world{.column = [&](std::int64_t number) -> Value {
+                                const CapturedValue& v = values[std::size_t(number)];
+                                if (v.missing)
+                                    return Absent{};
+                                if (arguments_[std::size_t(number)].form == Captured::Form::text)
+                                    return v.text();
+                                return std::int64_t(v.number);
+                            },
+                            .regexes = &regexes_};
+    return user_condition_ != NodeId::none &&
+           expr::test(code_, user_condition_, world) == expr::Truth::yes;
+}
+
+// Numbers, bytes, then texts, of which the last is not sent beyond its end.
+void Capture::place(std::size_t first, std::size_t end, std::uint32_t text_bytes)
+{
+    std::uint32_t at = bytes_;
     for (const auto form : {Captured::Form::number, Captured::Form::bytes, Captured::Form::text})
-        for (std::size_t i = 0; i < arguments_.size(); i++) {
+        for (std::size_t i = first; i < end; i++) {
             Captured& a = arguments_[i];
             if (a.form != form)
                 continue;
@@ -218,36 +269,26 @@ void Capture::place(std::uint32_t text_bytes)
             if (form == Captured::Form::bytes)
                 a.room = std::max(code_.types()[a.type].size, 1u);
             if (form == Captured::Form::text) {
-                // What str(e, n) asks for, is for it alone.
+                // What str(e, n) asks for, and an array, is read whole.
                 const std::uint32_t size = code_[a.node].size;
-                a.room = kLength +
-                         (size ? std::min(size + 1, std::max(text_bytes, size + 1)) : text_bytes);
+                a.room = kLength + (size ? size + 1 : text_bytes);
             }
             at = aligned(at + a.room, form == Captured::Form::text ? 4 : 8);
         }
     bytes_ = aligned(at, 8);
 }
 
-Capture::Body Capture::generate(const expr::Machine& machine) const
+// The first so many of the record's arguments, and the return.
+void Capture::emit(expr::Generator& generator, expr::Assembler& out, std::size_t arguments) const
 {
-    expr::Assembler out;
-    expr::Generator generator(code_, machine, out);
-    const Label yes = out.new_label(), no = out.new_label(), undecided = out.new_label();
-    out.move(kContext, kR1);
-    out.move(kRecord, kR2);
-    if (condition_ != NodeId::none)
-        generator.condition(condition_, yes, no, undecided);
-    else
-        out.jump(yes);
-    out.bind(undecided);
-    out.store_imm(1, kRecord, std::int32_t(head_.undecided), 1);
-    out.bind(yes);
-    const std::size_t last = order_.empty() ? 0 : order_.back();
-    const bool last_is_text = !order_.empty() && arguments_[last].form == Captured::Form::text;
-    for (const std::size_t i : order_) {
+    const std::size_t last = arguments ? order_[arguments - 1] : 0;
+    const bool last_is_text = arguments && arguments_[last].form == Captured::Form::text;
+    std::uint32_t whole = head_.size;
+    for (const std::size_t i : std::span(order_).first(arguments)) {
         const Captured& a = arguments_[i];
         const Label missing = out.new_label(), next = out.new_label();
         const auto at = std::int32_t(a.offset);
+        whole = a.offset + a.room;
         switch (a.form) {
         case Captured::Form::number:
             generator.value(a.node, missing);
@@ -274,8 +315,26 @@ Capture::Body Capture::generate(const expr::Machine& machine) const
         out.store(8, kRecord, std::int32_t(head_.missing), kR1);
         out.bind(next);
     }
-    out.move(kR0, std::int64_t(last_is_text ? arguments_[last].offset + kLength : bytes_));
+    out.move(kR0, std::int64_t(last_is_text ? arguments_[last].offset + kLength : whole));
     out.exit();
+}
+
+Capture::Body Capture::generate(const expr::Machine& machine) const
+{
+    expr::Assembler out;
+    expr::Generator generator(code_, machine, out);
+    const Label yes = out.new_label(), no = out.new_label(), undecided = out.new_label();
+    out.move(kContext, kR1);
+    out.move(kRecord, kR2);
+    if (condition_ != NodeId::none)
+        generator.condition(condition_, yes, no, undecided);
+    else
+        out.jump(yes);
+    out.bind(undecided);
+    out.store_imm(1, kRecord, std::int32_t(head_.undecided), 1);
+    emit(generator, out, arguments_.size());
+    out.bind(yes);
+    emit(generator, out, arguments_.size() - hidden_);
     out.bind(no);
     out.move(kR0, std::int64_t(0));
     out.exit();

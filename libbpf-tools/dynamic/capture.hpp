@@ -2,6 +2,7 @@
 // What a generated function writes into a record: which bytes of it are which argument, the
 // instructions that put them there, and how they are read again.
 #pragma once
+#include "expr/evaluate.hpp"
 #include "expr/generate.hpp"
 #include "expr/parse.hpp"
 #include "format.hpp"
@@ -48,7 +49,12 @@ public:
     Capture(expr::Code& code, const expr::Names& names, const ProbeSpec& spec,
             const MessageFormat& format, const RecordHead& head, std::uint32_t text_bytes);
 
-    std::span<const Captured> arguments() const { return arguments_; }
+    std::span<const Captured> arguments() const
+    {
+        return std::span(arguments_).first(arguments_.size() - hidden_);
+    }
+    // Whether the condition holds, of a record that says that the kernel could not tell.
+    bool decide(std::span<const std::byte> record) const;
     std::uint32_t record_bytes() const { return bytes_; } // with all arguments, a multiple of 8
     bool needs_symbols(expr::Show kind) const;
     bool uses(expr::Helper helper) const;
@@ -66,12 +72,19 @@ private:
     void add_argument(const expr::Names& names, const Piece& piece, const Conversion& how);
     void shown_as_text(Captured& argument, const Piece& piece);
     void shown_as_number(Captured& argument, const Piece& piece);
-    void place(std::uint32_t text_bytes);
+    // The condition over what a record has of it.
+    expr::NodeId in_user_space(expr::NodeId test);
+    expr::NodeId hide(expr::NodeId operand);
+    void place(std::size_t first, std::size_t end, std::uint32_t text_bytes);
+    void emit(expr::Generator& generator, expr::Assembler& out, std::size_t arguments) const;
 
     expr::Code& code_;
     RecordHead head_;
     expr::NodeId condition_{}; // none: always
-    std::vector<Captured> arguments_;
+    expr::NodeId user_condition_{};
+    mutable expr::Regexes regexes_;
+    std::vector<Captured> arguments_; // and behind them `hidden_` operands of the condition
+    std::size_t hidden_ = 0;
     std::vector<std::size_t> order_; // in the record
     std::uint32_t bytes_ = 0;
 };

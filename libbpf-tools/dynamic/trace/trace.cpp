@@ -67,6 +67,7 @@ struct Traced {
     std::span<const Need> needs{};
     std::vector<std::byte> object;
     KernelSide::Maps maps;
+    bool names_user = false; // functions of programs
 
     std::uint32_t record_bytes() const
     {
@@ -343,6 +344,9 @@ void Trace::prepare(Traced& t)
     } catch (const expr::TextError& error) {
         fail_at(spec.text, error);
     }
+    t.names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
+        return capture && capture->needs_symbols(expr::Show::user_symbol);
+    });
     t.needs = needs_of(spec, t);
     t.probes = std::make_unique<FunctionProbes>(
         t.tap.points, place.of_program && session_.pids.size() == 1 ? session_.pids[0] : 0);
@@ -377,10 +381,7 @@ void Trace::configure(trace_bpf& s, const Traced& t)
         s.rodata->cb_filter.self = 0;
     prepare_event_stacks(options_, s.rodata->cb_event_stacks);
     // A process may end soon, and take the names of its functions with it.
-    const bool names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
-        return capture && capture->needs_symbols(expr::Show::user_symbol);
-    });
-    if (options_.user || names_user)
+    if (options_.user || t.names_user)
         s.rodata->cb_event.wakeup_bytes = 0;
     s.rodata->cb_functions.count = std::uint32_t(t.tap.points.size());
     prepare_points(s, *t.probes);
@@ -436,7 +437,7 @@ const void* Trace::take(std::span<const std::byte> record)
     if (c_str(head.task.comm).find(options_.name) == std::string_view::npos)
         return nullptr;
     row_.capture = t.captures[head.form & 1].get();
-    if (!row_.capture)
+    if (!row_.capture || (head.undecided && !row_.capture->decide(record)))
         return nullptr;
     row_.cpu = head.cpu;
     row_.record = record;
@@ -445,7 +446,7 @@ const void* Trace::take(std::span<const std::byte> record)
                                                      specs_[t.spec]->kind != PlaceKind::entry &&
                                                      specs_[t.spec]->kind != PlaceKind::returns)
         row_.function.remove_prefix(colon + 1);
-    row_.user = {head.task.pid, ImageSymbols::image(head.task.pid)};
+    row_.user = {head.task.pid, t.names_user ? ImageSymbols::image(head.task.pid) : 0};
     row_.has_message = bool(specs_[t.spec]->format);
     row_.message.clear();
     const auto arguments = row_.capture->arguments();
