@@ -294,6 +294,9 @@ TypeId Builder::type_of(const TracepointField& field)
     }
     if (known && types_[*known].is_number() && types_[*known].size <= field.size)
         return *known;
+    // The words of a system call's record are wider than an int.
+    if (base == "int" || base == "unsigned int" || base == "unsigned")
+        return types_.integer(4, base == "int");
     const bool is_size = field.size == 1 || field.size == 2 || field.size == 4 || field.size == 8;
     return is_size ? types_.integer(field.size, field.is_signed) : TypeId::none;
 }
@@ -394,7 +397,7 @@ Names names_at(Place& place, ContextForm form)
     names.field = [&place, form, find_field](Code& code, std::string_view object,
                                              std::string_view member) -> NodeId {
         Builder builder(place, form, code);
-        if (object == "ctx" && form == ContextForm::registers)
+        if (object == "ctx" && place.fields.empty())
             return builder.reg(member);
         const auto field = find_field(member);
         const bool is_record = object == "args" || (object == "ctx" && !place.fields.empty());
