@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "capture.hpp"
 #include "base/text.hpp"
+#include "expr/build.hpp"
 #include <algorithm>
 #include <cstring>
 
@@ -62,46 +63,42 @@ std::string name_of_argument(std::string_view expression, std::span<const Captur
     return key;
 }
 
-Capture::Capture(expr::Code& code, const expr::Names& names, const ProbeSpec& spec,
-                 const MessageFormat& format, const RecordHead& head, std::uint32_t text_bytes)
-    : code_(code), head_(head)
+void Capture::set_condition(const Piece& piece)
 {
-    if (spec.condition)
-        condition_ = parse_piece(*spec.condition, [&](std::string_view text) {
-            return expr::parse_condition(code_, names, text);
-        });
-    if (spec.arguments.size() > kMostArguments) {
-        const Piece& first = spec.arguments[kMostArguments];
-        throw TextError(first.at, first.text.size(),
-                        cat("more than ", kMostArguments, " arguments"));
-    }
-    for (std::size_t i = 0; i < spec.arguments.size(); i++)
-        add_argument(names, spec.arguments[i], format.conversions[i]);
-    bytes_ = head_.size;
-    place(0, arguments_.size(), text_bytes);
-    if (condition_ != NodeId::none && side_of(code_, condition_) != expr::Side::kernel) {
-        const std::size_t shown = arguments_.size();
-        user_condition_ = in_user_space(condition_);
-        hidden_ = arguments_.size() - shown;
-        place(shown, arguments_.size(), kHiddenTextBytes);
-    }
-    if (bytes_ > kMostBytes || arguments_.size() > kMostArguments) {
-        const Piece& last = spec.arguments.empty() ? *spec.condition : spec.arguments.back();
-        throw TextError(last.at, last.text.size(),
-                        cat("the arguments have ", bytes_, " bytes, more than ", kMostBytes));
-    }
+    condition_ = parse_piece(
+        piece, [&](std::string_view text) { return expr::parse_condition(code_, names_, text); });
 }
 
-void Capture::add_argument(const expr::Names& names, const Piece& piece, const Conversion& how)
+bool Capture::is_decided_by_kernel() const
 {
+    return condition_ == NodeId::none || side_of(code_, condition_) == expr::Side::kernel;
+}
+
+void Capture::let_user_space_decide()
+{
+    if (is_decided_by_kernel())
+        return;
+    const std::size_t shown = arguments_.size();
+    user_condition_ = in_user_space(condition_);
+    hidden_ = arguments_.size() - shown;
+    lay_out(kHiddenTextBytes);
+}
+
+void Capture::add(const Piece& piece, const Conversion& how, TypeId type)
+{
+    if (arguments_.size() == kMostArguments)
+        throw TextError(piece.at, piece.text.size(),
+                        cat("more than ", kMostArguments, " arguments"));
     const expr::Shown shown = parse_piece(
-        piece, [&](std::string_view text) { return expr::parse_value(code_, names, text); });
+        piece, [&](std::string_view text) { return expr::parse_value(code_, names_, text); });
     Captured argument{.name = name_of_argument(piece.text, arguments_),
                       .how = how,
                       .node = shown.node,
                       .show = shown.show,
-                      .type = code_[shown.node].type,
                       .named_by = shown.named_by};
+    if (type != TypeId::none && argument.show != Show::text)
+        argument.node = expr::convert(code_, argument.node, type);
+    argument.type = code_[argument.node].type;
     if (how.letter == 's')
         shown_as_text(argument, piece);
     else
@@ -255,15 +252,17 @@ bool Capture::decide(std::span<const std::byte> record) const
 }
 
 // Numbers, bytes, then texts, of which the last is not sent beyond its end.
-void Capture::place(std::size_t first, std::size_t end, std::uint32_t text_bytes)
+void Capture::lay_out(std::uint32_t text_bytes, bool is_key)
 {
     std::uint32_t at = bytes_;
+    const std::size_t first = order_.size();
     for (const auto form : {Captured::Form::number, Captured::Form::bytes, Captured::Form::text})
-        for (std::size_t i = first; i < end; i++) {
+        for (std::size_t i = first; i < arguments_.size(); i++) {
             Captured& a = arguments_[i];
             if (a.form != form)
                 continue;
             order_.push_back(i);
+            a.is_key = is_key;
             a.offset = at;
             a.room = 8;
             if (form == Captured::Form::bytes)
@@ -273,22 +272,28 @@ void Capture::place(std::size_t first, std::size_t end, std::uint32_t text_bytes
                 const std::uint32_t size = code_[a.node].size;
                 a.room = kLength + (size ? size + 1 : text_bytes);
             }
-            at = aligned(at + a.room, form == Captured::Form::text ? 4 : 8);
+            at = aligned(at + a.room, form == Captured::Form::text && !is_key ? 4 : 8);
         }
     bytes_ = aligned(at, 8);
+    if (bytes_ > kMostBytes)
+        throw TextError(0, 1, cat("the arguments have ", bytes_, " bytes, more than ", kMostBytes));
 }
 
 // The first so many of the record's arguments, and the return.
 void Capture::emit(expr::Generator& generator, expr::Assembler& out, std::size_t arguments) const
 {
     const std::size_t last = arguments ? order_[arguments - 1] : 0;
-    const bool last_is_text = arguments && arguments_[last].form == Captured::Form::text;
+    const bool last_is_text =
+        arguments && arguments_[last].form == Captured::Form::text && !arguments_[last].is_key;
     std::uint32_t whole = head_.size;
     for (const std::size_t i : std::span(order_).first(arguments)) {
         const Captured& a = arguments_[i];
         const Label missing = out.new_label(), next = out.new_label();
         const auto at = std::int32_t(a.offset);
         whole = a.offset + a.room;
+        if (a.is_key)
+            for (std::uint32_t zero = 0; zero < aligned(a.room, 8); zero += 8)
+                out.store_imm(8, kRecord, at + std::int32_t(zero), 0);
         switch (a.form) {
         case Captured::Form::number:
             generator.value(a.node, missing);
@@ -302,7 +307,7 @@ void Capture::emit(expr::Generator& generator, expr::Assembler& out, std::size_t
             out.store(4, kRecord, at, kR0);
             break;
         }
-        if (i == last && last_is_text) {
+        if (i == last && last_is_text && !a.is_key) {
             out.alu_imm(BPF_ADD, kR0, std::int32_t(a.offset + kLength));
             out.exit();
         } else {

@@ -40,26 +40,27 @@ TEST(Trace, KernelFunctions)
     const std::string there = dir / "there", missing = dir / "missing";
     for (const std::string rung : {"", "kprobe"}) {
         SCOPED_TRACE(rung);
-        const Result r = watch(
-            "trace",
-            {"do_sys_openat2 (flags(1) == 1 || 1) \"%s %d %s\", arg2@user, dfd, $comm",
-             "r::do_sys_openat2 (retval < 0) \"%d %s\", retval, errno(retval)",
-             "vfs_read (count == 7) \"%s %d %lu\", file->f_path.dentry->d_name.name, "
-             "$task->pid == $pid, arg3",
-             "r::vfs_read (retval == 7) \"%d\", retval"},
-            [&] {
-                char buffer[64];
-                const int fd = ::open(there.c_str(), O_RDONLY);
-                EXPECT_EQ(::open(missing.c_str(), O_RDONLY), -1);
-                EXPECT_EQ(::read(fd, buffer, 7), 7);
-                EXPECT_EQ(::read(fd, buffer, 8), 3);
-            },
-            {.env = forced(rung), .others_too = true});
+        const Result r =
+            watch("trace",
+                  {"do_sys_openat2 (flags(1) == 1 || 1) \"%s %d %s\", arg2@user, dfd, $comm",
+                   "r::do_sys_openat2 (retval < 0) \"%d %s\", retval, errno(retval)",
+                   "vfs_read (count == 7) \"%s %d %lu\", file->f_path.dentry->d_name.name, "
+                   "$task->pid == $pid, arg3",
+                   "r::vfs_read (retval == 7) \"%d\", retval"},
+                  [&] {
+                      char buffer[64];
+                      const int fd = ::open(there.c_str(), O_RDONLY);
+                      EXPECT_EQ(::open(missing.c_str(), O_RDONLY), -1);
+                      EXPECT_EQ(::read(fd, buffer, 7), 7);
+                      EXPECT_EQ(::read(fd, buffer, 8), 3);
+                  },
+                  {.env = forced(rung), .others_too = true});
         EXPECT_EQ(r.status, 0) << r.err;
         expect_exact(r);
         const Records opens = with(r.records, "function", "do_sys_openat2");
         ASSERT_EQ(opens.size(), 3u) << r.out << r.err;
-        EXPECT_EQ(arguments(opens, 0), (Json{{"arg2", there}, {"dfd", -100}, {"comm", "guest_tests"}}));
+        EXPECT_EQ(arguments(opens, 0),
+                  (Json{{"arg2", there}, {"dfd", -100}, {"comm", "guest_tests"}}));
         EXPECT_EQ(arguments(opens, 1).at("arg2"), missing);
         EXPECT_EQ(arguments(opens, 2), (Json{{"retval", -2}, {"errno(retval)", "ENOENT"}}));
         EXPECT_EQ(opens[2].at("message"), "-2 ENOENT");
@@ -77,20 +78,20 @@ TEST(Trace, Programs)
     const std::string program = this_program();
     for (const std::string rung : {"", "uprobe"}) {
         SCOPED_TRACE(rung);
-        const Result r = watch(
-            "trace",
-            {program + ":cbtest_trace_call(int number, const char *text, unsigned char byte) "
-                       "(text ~ \"a*z\" && number != 3) \"%d %s %u\", number, text, byte",
-             "r:" + program + ":cbtest_trace_call \"%d\", retval",
-             "u:" + program + ":cbtest:trace (arg1 < 0) \"%d %lx\", arg1, arg2"},
-            [] {
-                cbtest_trace_call(-5, "abcz", 200);
-                cbtest_trace_call(3, "abcz", 1); // other number
-                cbtest_trace_call(4, "abc", 1);  // other text
-                fire_usdt(-7, 0x123456789);
-                fire_usdt(7, 1);
-            },
-            {.env = forced(rung), .others_too = true});
+        const Result r =
+            watch("trace",
+                  {program + ":cbtest_trace_call(int number, const char *text, unsigned char byte) "
+                             "(text ~ \"a*z\" && number != 3) \"%d %s %u\", number, text, byte",
+                   "r:" + program + ":cbtest_trace_call \"%d\", retval",
+                   "u:" + program + ":cbtest:trace (arg1 < 0) \"%d %lx\", arg1, arg2"},
+                  [] {
+                      cbtest_trace_call(-5, "abcz", 200);
+                      cbtest_trace_call(3, "abcz", 1); // other number
+                      cbtest_trace_call(4, "abc", 1);  // other text
+                      fire_usdt(-7, 0x123456789);
+                      fire_usdt(7, 1);
+                  },
+                  {.env = forced(rung), .others_too = true});
         EXPECT_EQ(r.status, 0) << r.err;
         expect_exact(r);
         ASSERT_EQ(r.records.size(), 5u) << r.out << r.err;
@@ -114,7 +115,8 @@ TEST(Trace, TracepointsAndSystemCalls)
         {"t:syscalls:sys_enter_openat \"%s %d\", args->filename, args->dfd",
          "t:syscalls:sys_exit_openat (args->ret < 0) \"%d\", args->ret",
          "p::" + system_call("openat") + " \"%s %o\", arg2@user, arg4",
-         "t:sched:sched_process_fork \"%s\", args->parent_comm", "raw:sched_process_exit \"%s\", $comm"},
+         "t:sched:sched_process_fork \"%s\", args->parent_comm",
+         "raw:sched_process_exit \"%s\", $comm"},
         [&] {
             ::syscall(SYS_openat, AT_FDCWD, name.c_str(), O_RDONLY | O_CLOEXEC, 0);
             ::close(int(::syscall(SYS_openat, AT_FDCWD, name.c_str(), O_RDWR | O_CREAT, 0640)));
@@ -149,26 +151,25 @@ TEST(Trace, TextsInAwkwardPlaces)
     const long page = ::sysconf(_SC_PAGESIZE);
     TempDir dir;
     write_file(dir / "texts", std::string("from a file\0", 12));
-    const Result r = watch(
-        "trace",
-        {"-Z", "16",
-         program + ":cbtest_trace_call (arg1 != 0) \"%d %s\", arg1, arg2@user",
-         program + ":cbtest_trace_call (STRCMP(\"end\", arg2@user)) \"prefix %d\", arg1",
-         program + ":cbtest_trace_call(int n, char *s) (s =~ \"^en[c-e]$\") \"regex %d\", n"},
-        [&] {
-            auto* pages = static_cast<char*>(::mmap(nullptr, std::size_t(2 * page),
-                                                    PROT_READ | PROT_WRITE,
-                                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-            ::munmap(pages + page, std::size_t(page));
-            ::strcpy(pages + page - 4, "end");
-            cbtest_trace_call(1, pages + page - 4, 0);
-            cbtest_trace_call(2, nullptr, 0);
-            cbtest_trace_call(3, "longer than sixteen bytes", 0);
-            const int fd = ::open((dir / "texts").c_str(), O_RDONLY);
-            auto* file = static_cast<const char*>(
-                ::mmap(nullptr, std::size_t(page), PROT_READ, MAP_PRIVATE, fd, 0));
-            cbtest_trace_call(4, file, 0); // never touched
-        });
+    const Result r =
+        watch("trace",
+              {"-Z", "16", program + ":cbtest_trace_call (arg1 != 0) \"%d %s\", arg1, arg2@user",
+               program + ":cbtest_trace_call (STRCMP(\"end\", arg2@user)) \"prefix %d\", arg1",
+               program + ":cbtest_trace_call(int n, char *s) (s =~ \"^en[c-e]$\") \"regex %d\", n"},
+              [&] {
+                  auto* pages = static_cast<char*>(::mmap(nullptr, std::size_t(2 * page),
+                                                          PROT_READ | PROT_WRITE,
+                                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+                  ::munmap(pages + page, std::size_t(page));
+                  ::strcpy(pages + page - 4, "end");
+                  cbtest_trace_call(1, pages + page - 4, 0);
+                  cbtest_trace_call(2, nullptr, 0);
+                  cbtest_trace_call(3, "longer than sixteen bytes", 0);
+                  const int fd = ::open((dir / "texts").c_str(), O_RDONLY);
+                  auto* file = static_cast<const char*>(
+                      ::mmap(nullptr, std::size_t(page), PROT_READ, MAP_PRIVATE, fd, 0));
+                  cbtest_trace_call(4, file, 0); // never touched
+              });
     EXPECT_EQ(r.status, 0) << r.err;
     expect_exact(r);
     Records all;
@@ -176,7 +177,7 @@ TEST(Trace, TextsInAwkwardPlaces)
     for (const Json& record : r.records) {
         const std::string message = record.at("message");
         message.starts_with("prefix") || message.starts_with("regex") ? other.push_back(message)
-                                                                       : all.push_back(record);
+                                                                      : all.push_back(record);
     }
     ASSERT_EQ(all.size(), 4u) << r.out << r.err;
     EXPECT_EQ(arguments(all, 0).at("arg2"), "end");
@@ -192,17 +193,18 @@ TEST(Trace, TextsInAwkwardPlaces)
 // Structures whole, members on the way to nothing, enumerators, addresses.
 TEST(Trace, StructuresAndValues)
 {
-    const Result r = watch(
-        "trace",
-        {"security_socket_create \"%d %s\", family, $task->signal->tty->name",
-         "r::__sys_socket \"%K %x\", retval ? $task->sched_class : 0, retval",
-         "security_socket_connect \"%s %s\", address, ip(((struct sockaddr_in *)address)->sin_addr)"},
-        [] {
-            const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
-            sockaddr address{.sa_family = AF_INET, .sa_data = "\x12\x34\x7f\x01\x02\x03"};
-            address.sa_data[2] = 127;
-            EXPECT_EQ(::connect(fd, &address, sizeof address), 0);
-        });
+    const Result r =
+        watch("trace",
+              {"security_socket_create \"%d %s\", family, $task->signal->tty->name",
+               "r::__sys_socket \"%K %x\", retval ? $task->sched_class : 0, retval",
+               "security_socket_connect \"%s %s\", address, ip(((struct sockaddr_in "
+               "*)address)->sin_addr)"},
+              [] {
+                  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+                  sockaddr address{.sa_family = AF_INET, .sa_data = "\x12\x34\x7f\x01\x02\x03"};
+                  address.sa_data[2] = 127;
+                  EXPECT_EQ(::connect(fd, &address, sizeof address), 0);
+              });
     EXPECT_EQ(r.status, 0) << r.err;
     expect_exact(r);
     const Records creates = with(r.records, "function", "security_socket_create");
@@ -258,7 +260,8 @@ TEST(Trace, Refusals)
         EXPECT_NE(r.status, 0) << r.out;
         return r.err;
     };
-    EXPECT_TRUE(refused({"vfs_raed"}).find("vfs_read") != std::string::npos) << refused({"vfs_raed"});
+    EXPECT_TRUE(refused({"vfs_raed"}).find("vfs_read") != std::string::npos)
+        << refused({"vfs_raed"});
     const std::string member = refused({"vfs_read (file->f_nothing == 1)"});
     EXPECT_TRUE(member.find("no member 'f_nothing' in struct file") != std::string::npos) << member;
     EXPECT_TRUE(member.find("^^^^^^^^^") != std::string::npos) << member;

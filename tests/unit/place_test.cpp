@@ -70,14 +70,11 @@ print fmt: "%d,%d", REC->dev, "field:int x; offset:0; size:4;"
 TEST(Place, ArgumentsOfAFunction)
 {
     Types types;
-    const TypeId sock = types.add({.kind = Type::Kind::structure,
-                                   .size = 16,
-                                   .kernel_id = 7,
-                                   .name = "struct sock"},
-                                  [&](TypeId) {
-                                      return std::vector<expr::Member>{
-                                          {"state", types.integer(4, false), 64, 0}};
-                                  });
+    const TypeId sock = types.add(
+        {.kind = Type::Kind::structure, .size = 16, .kernel_id = 7, .name = "struct sock"},
+        [&](TypeId) {
+            return std::vector<expr::Member>{{"state", types.integer(4, false), 64, 0}};
+        });
     Place place{.name = "f"};
     place.prototype = Prototype{{{"sk", types.pointer_to(sock, Space::kernel)},
                                  {"flags", types.integer(4, true)},
@@ -162,7 +159,12 @@ TEST(Place, OperandsOfAUsdtProbe)
         {.base = 112, .kind = USDT_REGISTER, .size = 1},
         {.base = 80, .kind = USDT_REGISTER, .size = 1, .shift = 8},
         {.offset = 16, .base = 152, .kind = USDT_MEMORY, .size = 4, .is_signed = 1},
-        {.offset = 8, .base = USDT_NO_BASE, .index = 88, .kind = USDT_MEMORY, .scale = 4, .size = 8},
+        {.offset = 8,
+         .base = USDT_NO_BASE,
+         .index = 88,
+         .kind = USDT_MEMORY,
+         .scale = 4,
+         .size = 8},
         {.offset = 100, .kind = USDT_RELATIVE, .size = 4},
         {},
     };
@@ -189,7 +191,10 @@ TEST(Capture, RecordsAreLaidOutAndRead)
     const MessageFormat format(*spec.format, spec.arguments);
     Code code(types);
     const RecordHead head{.size = 32, .missing = 16, .undecided = 24};
-    const Capture capture(code, names_at(place, ContextForm::tracepoint), spec, format, head, 80);
+    Capture capture(code, names_at(place, ContextForm::tracepoint), head);
+    for (std::size_t i = 0; i < spec.arguments.size(); i++)
+        capture.add(spec.arguments[i], format.conversions[i]);
+    capture.lay_out(80);
     const auto arguments = capture.arguments();
     ASSERT_EQ(arguments.size(), 4u);
     EXPECT_EQ(arguments[0].name, "n");
@@ -232,11 +237,10 @@ TEST(Show, StructuresFlagsAndAddresses)
         {.kind = Type::Kind::enumeration, .size = 4, .name = "enum colour"}, nullptr, [](TypeId) {
             return std::vector<expr::Enumerator>{{"RED", 1}, {"GREEN", 2}, {"BLUE", 4}};
         });
-    const TypeId inner =
-        types.add({.kind = Type::Kind::structure, .size = 4}, [&](TypeId) {
-            return std::vector<expr::Member>{{"low", types.integer(4, false), 0, 3},
-                                             {"high", types.integer(4, true), 3, 5}};
-        });
+    const TypeId inner = types.add({.kind = Type::Kind::structure, .size = 4}, [&](TypeId) {
+        return std::vector<expr::Member>{{"low", types.integer(4, false), 0, 3},
+                                         {"high", types.integer(4, true), 3, 5}};
+    });
     const TypeId outer =
         types.add({.kind = Type::Kind::structure, .size = 32, .name = "struct s"}, [&](TypeId) {
             return std::vector<expr::Member>{

@@ -264,6 +264,7 @@ public:
 
 private:
     void prepare(Traced& traced);
+    void fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const;
     void make_object(Traced& traced);
     void configure(trace_bpf& s, const Traced& traced);
     const void* take(std::span<const std::byte> record);
@@ -307,6 +308,16 @@ Trace::Trace(Session& session, Options& options)
         }
 }
 
+void Trace::fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const
+{
+    if (spec.condition)
+        capture.set_condition(*spec.condition);
+    for (std::size_t i = 0; i < spec.arguments.size(); i++)
+        capture.add(spec.arguments[i], format.conversions[i]);
+    capture.lay_out(options_.string_size);
+    capture.let_user_space_decide();
+}
+
 // Its names, its condition and its arguments, for each kind of program that could run there.
 void Trace::prepare(Traced& t)
 {
@@ -326,9 +337,9 @@ void Trace::prepare(Traced& t)
                 continue;
             try {
                 t.codes[form] = std::make_unique<expr::Code>(kernel_.types());
-                t.captures[form] =
-                    std::make_unique<Capture>(*t.codes[form], names_at(place, form_of(spec, form)),
-                                              spec, *t.format, kHead, options_.string_size);
+                t.captures[form] = std::make_unique<Capture>(
+                    *t.codes[form], names_at(place, form_of(spec, form)), kHead);
+                fill(*t.captures[form], spec, *t.format);
             } catch (const expr::TextError& error) {
                 t.captures[form].reset();
                 if (!first)
