@@ -59,7 +59,7 @@ struct Traced {
     std::size_t spec = 0;
     Tap tap;
     std::unique_ptr<MessageFormat> format;
-    // By trace_form; one may be missing.
+    // By body_form; one may be missing.
     std::unique_ptr<expr::Code> codes[2];
     std::unique_ptr<Capture> captures[2];
     std::unique_ptr<FunctionProbes> probes;
@@ -203,7 +203,7 @@ constexpr Need kNeeds[] = {
 
 std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
 {
-    const bool typed = bool(t.captures[TRACE_TYPED]), plain = bool(t.captures[TRACE_PLAIN]);
+    const bool typed = bool(t.captures[BODY_TYPED]), plain = bool(t.captures[BODY_PLAIN]);
     const bool of_program = t.tap.place.of_program;
     const auto need = [](Ways ways) { return std::span(kNeeds).subspan(std::size_t(ways), 1); };
     switch (spec.kind) {
@@ -227,9 +227,9 @@ std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
     return {};
 }
 
-ContextForm form_of(const ProbeSpec& spec, trace_form form)
+ContextForm form_of(const ProbeSpec& spec, body_form form)
 {
-    if (form == TRACE_TYPED)
+    if (form == BODY_TYPED)
         return ContextForm::typed;
     return spec.kind == PlaceKind::tracepoint       ? ContextForm::tracepoint
            : spec.kind == PlaceKind::raw_tracepoint ? ContextForm::words
@@ -330,9 +330,9 @@ void Trace::prepare(Traced& t)
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
                                : std::make_unique<MessageFormat>();
         std::optional<expr::TextError> first;
-        for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN}) {
+        for (const body_form form : {BODY_TYPED, BODY_PLAIN}) {
             const bool can_be =
-                form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype : !spec.typed_only;
+                form == BODY_TYPED ? t.tap.may_be_typed && place.prototype : !spec.typed_only;
             if (!can_be)
                 continue;
             try {
@@ -370,11 +370,11 @@ void Trace::make_object(Traced& t)
 {
     std::vector<expr::Body> bodies;
     Capture::Body made[2];
-    for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN})
+    for (const body_form form : {BODY_TYPED, BODY_PLAIN})
         if (t.captures[form]) {
-            made[form] = kernel_.generate(*t.captures[form], form == TRACE_TYPED, t.maps);
+            made[form] = kernel_.generate(*t.captures[form], form == BODY_TYPED, t.maps);
             bodies.push_back(
-                {form == TRACE_TYPED ? "trace_typed" : "trace_plain", made[form].instructions});
+                {form == BODY_TYPED ? "body_typed" : "body_plain", made[form].instructions});
         }
     std::size_t size = 0;
     const void* bytes = trace_bpf::elf_bytes(&size);
@@ -387,7 +387,7 @@ void Trace::configure(trace_bpf& s, const Traced& t)
     const std::uint32_t record = t.record_bytes();
     const std::uint32_t most = record + (stacks ? sizeof(event_stacks) : 0);
     s.rodata->cfg = {.spec = std::uint32_t(&t - traced_.data()), .record = record, .most = most};
-    bpf_map__set_value_size(s.maps.trace_slots, std::uint32_t(offsetof(trace_slot, record)) + most);
+    bpf_map__set_value_size(s.maps.body_slots, std::uint32_t(sizeof(body_slot)) + most);
     if (options_.include_self)
         s.rodata->cb_filter.self = 0;
     prepare_event_stacks(options_, s.rodata->cb_event_stacks);
