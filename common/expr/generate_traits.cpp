@@ -69,11 +69,11 @@ bool Generator::Impl::is_plain(const Place& p, const Word& w, const Type& t, boo
     case Place::Base::context: {
         if (w.offset < 0 || w.offset % w.size)
             return false;
-        // What verifiers refuse to load as an argument (btf_ctx_access): pointers to pointers, to
-        // functions, to what has no definition.
+        // As an argument, verifiers refuse to load pointers to pointers, to functions and to what
+        // has no definition; 5.10 takes of numbers only `char *` (btf_ctx_access).
         const Type& target = code_.types()[t.target];
-        return !machine_.typed || t.kind != Type::Kind::pointer || trusted ||
-               t.target == TypeId::none || target.kind == Type::Kind::integer || !machine_.may_read;
+        return !machine_.typed || t.kind != Type::Kind::pointer || trusted || target.is_char ||
+               !machine_.may_read;
     }
     case Place::Base::pointer:
         return walk(p, w.offset, w.size) != KernelStructs::kRefused;

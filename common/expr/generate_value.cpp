@@ -140,7 +140,7 @@ void Generator::Impl::read_text(std::uint32_t bytes, Space space, Label failed)
     require_reading();
     out_.move(2, std::int64_t(bytes));
     call_by_space(BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_user_str, space);
-    out_.jump_if_imm(BPF_JSLE, 0, 0, failed);
+    out_.jump_if_imm(BPF_JSLT, 0, 0, failed);
 }
 
 void Generator::Impl::stack_address(int reg, int offset)

@@ -54,6 +54,13 @@ constexpr Field kSwitch[] = {
     {"next_prio", 60, 4, true, false},
 };
 
+struct Tracepoint {
+    const char* name;
+    const char* arguments[3];
+};
+constexpr Tracepoint kTracepoints[] = {{"sched_switch", {"preempt", "prev", "next"}},
+                                       {"sys_enter", {"regs", "id", ""}}};
+
 NodeId field(Code& code, NodeId base, std::span<const Field> fields, std::string_view name)
 {
     for (const Field& f : fields)
@@ -74,9 +81,13 @@ public:
                                            "vfs_fsync_range"};
         for (KernelFunction& f : kernel_.find_functions(functions))
             functions_[f.name] = f;
-        for (const char* name : {"sched_switch", "sys_enter"})
-            if (auto f = kernel_.find_tracepoint(name))
+        // BTF has their types, but no names.
+        for (const auto& [name, names] : kTracepoints)
+            if (auto f = kernel_.find_tracepoint(name)) {
+                for (std::size_t i = 0; i < std::min(f->parameters.size(), std::size(names)); i++)
+                    f->parameters[i].name = names[i];
                 functions_[name] = *f;
+            }
         scratch_ =
             Fd(::bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, nullptr, 4, kScratchBytes, 1, nullptr));
         record_ = Fd(::bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 512, 1, nullptr));
@@ -295,11 +306,8 @@ TEST(Expr, CorpusLoads)
         more +=
             instructions > row.instructions || verified > row.verified + kSlack + row.verified / 50;
     }
-    // COREBOX_COUNTS=1 prints them, for tests/guest/expr_corpus.inc.
-    if (std::getenv("COREBOX_COUNTS"))
-        std::printf("counts\n%send\n", counts.c_str());
-    else
-        EXPECT_EQ(more, 0u) << "of these more than in expr_corpus.inc:\n" << counts;
+    EXPECT_EQ(more, 0u) << "of these more than in expr_corpus.inc; scripts/record-expr-counts:\n"
+                        << counts;
 }
 
 // Memory of this process that FakeKernel's pointers point to, with nothing behind it.
@@ -391,7 +399,8 @@ TEST(Expr, KernelsComputeAsTheEvaluator)
             results[run.retval % 3]++;
             if (run.retval == 2 && side_of(code, test) != Side::kernel)
                 continue;
-            ASSERT_EQ(run.retval, expected) << n << ": " << print(code, test);
+            ASSERT_EQ(run.retval, expected)
+                << n << ": " << print(code, test) << kernel.show_context();
         }
     }
     EXPECT_GT(results[0], 300u);

@@ -179,6 +179,19 @@ bool FakeKernel::read(std::uint64_t address, bool is_user, std::span<std::byte> 
     return true;
 }
 
+std::string FakeKernel::show_context() const
+{
+    std::string out;
+    char word[32];
+    for (std::size_t i = 0; i < 8; i++) {
+        unsigned long value = 0;
+        std::memcpy(&value, &context[i * 8], 8);
+        std::snprintf(word, sizeof word, "%s%#lx", i ? " " : "\nctx: ", value);
+        out += word;
+    }
+    return out;
+}
+
 World FakeKernel::world() const
 {
     World w;
