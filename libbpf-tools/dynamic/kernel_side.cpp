@@ -5,6 +5,7 @@
 #include "expr/kernel_types.hpp"
 #include "kernel/facts.hpp"
 #include "kernel/types.hpp"
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
 
@@ -52,29 +53,85 @@ KernelSide::~KernelSide() = default;
 
 void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
 {
-    Place& place = tap.place;
-    if (spec.signature) {
-        try {
-            place.prototype = Prototype{expr::parse_signature(types_, spec.signature->text)};
-        } catch (const expr::TextError& error) {
-            throw expr::TextError(spec.signature->at + error.at, error.length, error.what(),
-                                  error.hint.empty() ? "put a blank before a condition"
-                                                     : error.hint);
-        }
-        return;
-    }
-    if (!kernel_->types || !tap.may_be_typed)
-        return;
-    const Point& point = tap.points[0];
     std::optional<expr::KernelFunction> found;
-    if (spec.kind == PlaceKind::raw_tracepoint)
+    const Point& point = tap.points[0];
+    if (!kernel_->types || !tap.may_be_typed)
+        ;
+    else if (spec.kind == PlaceKind::raw_tracepoint)
         found = kernel_->types->find_tracepoint(point.name);
     else if (point.module.empty())
         found = kernel_->types->find_function(point.name);
     else
         found = kernel_->types->find_module_function(point.module, point.name);
-    if (found && !found->is_variadic)
-        place.prototype = Prototype{std::move(found->parameters), found->result};
+    if (found && found->is_variadic)
+        found.reset();
+    std::optional<Prototype>& prototype = tap.place.prototype;
+    if (found)
+        prototype = Prototype{.parameters = found->parameters,
+                              .returns = found->result,
+                              .words = std::uint32_t(found->parameters.size())};
+    if (!spec.signature)
+        return;
+    try {
+        auto parameters = expr::parse_signature(types_, spec.signature->text);
+        if (!prototype)
+            prototype.emplace();
+        prototype->parameters = std::move(parameters);
+        prototype->by_user = true;
+    } catch (const expr::TextError& error) {
+        throw expr::TextError(spec.signature->at + error.at, error.length, error.what(),
+                              error.hint.empty() ? "put a blank before a condition" : error.hint);
+    }
+}
+
+namespace
+{
+ContextForm context_form(const ProbeSpec& spec, body_form form)
+{
+    if (form == BODY_TYPED)
+        return ContextForm::typed;
+    return spec.kind == PlaceKind::tracepoint       ? ContextForm::tracepoint
+           : spec.kind == PlaceKind::raw_tracepoint ? ContextForm::words
+                                                    : ContextForm::registers;
+}
+} // namespace
+
+std::uint32_t Forms::record_bytes(std::uint32_t least) const
+{
+    for (const auto& capture : captures)
+        least = std::max(least, capture ? capture->record_bytes() : 0);
+    return least;
+}
+
+Forms KernelSide::make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& head,
+                             const std::function<void(Capture&)>& fill)
+{
+    Forms forms;
+    std::optional<expr::TextError> first;
+    for (const body_form form : {BODY_TYPED, BODY_PLAIN}) {
+        const bool can_be = form == BODY_TYPED
+                                ? tap.may_be_typed && (tap.place.prototype || !spec.typed_only)
+                                : !spec.typed_only;
+        if (!can_be)
+            continue;
+        forms.codes[form] = std::make_unique<expr::Code>(types_);
+        auto capture = std::make_unique<Capture>(
+            *forms.codes[form], names_at(tap.place, context_form(spec, form)), head);
+        try {
+            fill(*capture);
+            forms.captures[form] = std::move(capture);
+        } catch (const expr::TextError& error) {
+            if (!first)
+                first = error;
+        }
+    }
+    if (!forms.captures[BODY_TYPED] && !forms.captures[BODY_PLAIN]) {
+        if (first)
+            throw *first;
+        throw expr::TextError(spec.place.at, spec.place.text.size(),
+                              "f: and x: need one function that the kernel's BTF describes");
+    }
+    return forms;
 }
 
 Capture::Body KernelSide::generate(const Capture& capture, bool typed, Maps& maps)

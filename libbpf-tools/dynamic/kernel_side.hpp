@@ -3,13 +3,24 @@
 // the maps that such code needs.
 #pragma once
 #include "base/fd.hpp"
+#include "body.h"
 #include "capture.hpp"
 #include "expr/generate.hpp"
 #include "session/session.hpp"
 #include "tap.hpp"
+#include <functional>
 
 namespace corebox
 {
+
+// What is generated for a tap, for each kind of program that could run there: by body_form, one may
+// be missing.
+struct Forms {
+    std::unique_ptr<expr::Code> codes[2];
+    std::unique_ptr<Capture> captures[2];
+
+    std::uint32_t record_bytes(std::uint32_t least) const;
+};
 
 class KernelSide
 {
@@ -22,6 +33,10 @@ public:
     // Fills in the prototype of a tap: the signature that the user wrote, or the kernel's own.
     // Throws expr::TextError.
     void describe(Tap& tap, const ProbeSpec& spec);
+
+    // `fill` adds what a record holds. Throws expr::TextError where that is possible in no form.
+    Forms make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& head,
+                     const std::function<void(Capture&)>& fill);
 
     // Of one instance; its programs are loaded while they are open.
     struct Maps {

@@ -137,8 +137,10 @@ NodeId Builder::common(std::string_view name)
 NodeId Builder::context_word(std::int32_t offset, TypeId type)
 {
     const Type& t = types_[type];
-    const bool trusted = form_ == ContextForm::typed && t.kind == Type::Kind::pointer &&
-                         t.space == Space::kernel && types_[t.target].kernel_id != 0;
+    const bool trusted = form_ == ContextForm::typed &&
+                         !(place_.prototype && place_.prototype->by_user) &&
+                         t.kind == Type::Kind::pointer && t.space == Space::kernel &&
+                         types_[t.target].kernel_id != 0;
     return load_word(context(), offset, type, trusted);
 }
 
@@ -251,18 +253,20 @@ NodeId Builder::result()
 {
     if (place_.kind != PlaceKind::returns)
         refuse("there is no return value here", "trace the return: r:LIB:FUNCTION, or x:FUNCTION");
+    const std::optional<std::uint32_t> words =
+        place_.prototype ? place_.prototype->words : std::nullopt;
+    if (form_ == ContextForm::typed && !words)
+        refuse("the kernel's BTF does not describe the function");
     TypeId type = word();
     const TypeId known = place_.prototype ? place_.prototype->returns : TypeId::none;
     if (known != TypeId::none &&
         (types_[known].is_number() || types_[known].kind == Type::Kind::pointer)) {
         type = adjusted(known, kMostArguments - 1);
-    } else if (form_ == ContextForm::typed) {
+    } else if (form_ == ContextForm::typed && !place_.prototype->by_user) {
         refuse(cat(place_.name, " returns nothing"));
     }
     const std::int32_t at =
-        form_ == ContextForm::typed
-            ? std::int32_t(8 * (place_.prototype ? place_.prototype->parameters.size() : 0))
-            : registers::result();
+        form_ == ContextForm::typed ? std::int32_t(8 * *words) : registers::result();
     const NodeId value = context_word(at, type);
     return types_[type].kind == Type::Kind::pointer ? value : widen(value);
 }

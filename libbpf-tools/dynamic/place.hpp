@@ -19,6 +19,9 @@ namespace corebox
 struct Prototype {
     std::vector<expr::Parameter> parameters;
     expr::TypeId returns = expr::TypeId::none; // none: nothing, or it is not known
+    bool by_user = false;                      // so the verifier may know it to be otherwise
+    // Arguments that the function really has, behind which a fexit program finds what it returns.
+    std::optional<std::uint32_t> words{};
 };
 
 // How what is known reaches a program of a kind.

@@ -59,9 +59,7 @@ struct Traced {
     std::size_t spec = 0;
     Tap tap;
     std::unique_ptr<MessageFormat> format;
-    // By trace_form; one may be missing.
-    std::unique_ptr<expr::Code> codes[2];
-    std::unique_ptr<Capture> captures[2];
+    Forms forms;
     std::unique_ptr<FunctionProbes> probes;
     std::array<Target, 1> targets{};
     std::span<const Need> needs{};
@@ -69,13 +67,7 @@ struct Traced {
     KernelSide::Maps maps;
     bool names_user = false; // functions of programs
 
-    std::uint32_t record_bytes() const
-    {
-        std::uint32_t most = sizeof(trace_record);
-        for (const auto& capture : captures)
-            most = std::max(most, capture ? capture->record_bytes() : 0);
-        return most;
-    }
+    std::uint32_t record_bytes() const { return forms.record_bytes(sizeof(trace_record)); }
 };
 
 constexpr Example kExamples[] = {
@@ -203,7 +195,8 @@ constexpr Need kNeeds[] = {
 
 std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
 {
-    const bool typed = bool(t.captures[TRACE_TYPED]), plain = bool(t.captures[TRACE_PLAIN]);
+    const bool typed = bool(t.forms.captures[BODY_TYPED]),
+               plain = bool(t.forms.captures[BODY_PLAIN]);
     const bool of_program = t.tap.place.of_program;
     const auto need = [](Ways ways) { return std::span(kNeeds).subspan(std::size_t(ways), 1); };
     switch (spec.kind) {
@@ -225,15 +218,6 @@ std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
         return need(!plain ? Ways::returns_typed : !typed ? Ways::returns_many : Ways::returns);
     }
     return {};
-}
-
-ContextForm form_of(const ProbeSpec& spec, trace_form form)
-{
-    if (form == TRACE_TYPED)
-        return ContextForm::typed;
-    return spec.kind == PlaceKind::tracepoint       ? ContextForm::tracepoint
-           : spec.kind == PlaceKind::raw_tracepoint ? ContextForm::words
-                                                    : ContextForm::registers;
 }
 
 // The state of a run.
@@ -329,33 +313,12 @@ void Trace::prepare(Traced& t)
         kernel_.describe(t.tap, spec);
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
                                : std::make_unique<MessageFormat>();
-        std::optional<expr::TextError> first;
-        for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN}) {
-            const bool can_be =
-                form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype : !spec.typed_only;
-            if (!can_be)
-                continue;
-            try {
-                t.codes[form] = std::make_unique<expr::Code>(kernel_.types());
-                t.captures[form] = std::make_unique<Capture>(
-                    *t.codes[form], names_at(place, form_of(spec, form)), kHead);
-                fill(*t.captures[form], spec, *t.format);
-            } catch (const expr::TextError& error) {
-                t.captures[form].reset();
-                if (!first)
-                    first = error;
-            }
-        }
-        if (!t.captures[0] && !t.captures[1]) {
-            if (first)
-                throw *first;
-            fail(cat("cannot trace ", place.name), 0,
-                 "f: and x: need one function that the kernel's BTF describes");
-        }
+        t.forms = kernel_.make_forms(t.tap, spec, kHead,
+                                     [&](Capture& capture) { fill(capture, spec, *t.format); });
     } catch (const expr::TextError& error) {
         fail_at(spec.text, error);
     }
-    t.names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
+    t.names_user = std::ranges::any_of(t.forms.captures, [](const auto& capture) {
         return capture && capture->needs_symbols(expr::Show::user_symbol);
     });
     t.needs = needs_of(spec, t);
@@ -370,11 +333,11 @@ void Trace::make_object(Traced& t)
 {
     std::vector<expr::Body> bodies;
     Capture::Body made[2];
-    for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN})
-        if (t.captures[form]) {
-            made[form] = kernel_.generate(*t.captures[form], form == TRACE_TYPED, t.maps);
+    for (const body_form form : {BODY_TYPED, BODY_PLAIN})
+        if (t.forms.captures[form]) {
+            made[form] = kernel_.generate(*t.forms.captures[form], form == BODY_TYPED, t.maps);
             bodies.push_back(
-                {form == TRACE_TYPED ? "trace_typed" : "trace_plain", made[form].instructions});
+                {form == BODY_TYPED ? "body_typed" : "body_plain", made[form].instructions});
         }
     std::size_t size = 0;
     const void* bytes = trace_bpf::elf_bytes(&size);
@@ -387,7 +350,7 @@ void Trace::configure(trace_bpf& s, const Traced& t)
     const std::uint32_t record = t.record_bytes();
     const std::uint32_t most = record + (stacks ? sizeof(event_stacks) : 0);
     s.rodata->cfg = {.spec = std::uint32_t(&t - traced_.data()), .record = record, .most = most};
-    bpf_map__set_value_size(s.maps.trace_slots, std::uint32_t(offsetof(trace_slot, record)) + most);
+    bpf_map__set_value_size(s.maps.body_slots, std::uint32_t(sizeof(body_slot)) + most);
     if (options_.include_self)
         s.rodata->cb_filter.self = 0;
     prepare_event_stacks(options_, s.rodata->cb_event_stacks);
@@ -447,7 +410,7 @@ const void* Trace::take(std::span<const std::byte> record)
     row_.task = head.task;
     if (c_str(head.task.comm).find(options_.name) == std::string_view::npos)
         return nullptr;
-    row_.capture = t.captures[head.form & 1].get();
+    row_.capture = t.forms.captures[head.form & 1].get();
     if (!row_.capture || (head.undecided && !row_.capture->decide(record)))
         return nullptr;
     row_.cpu = head.cpu;
