@@ -24,6 +24,7 @@ struct Trait {
     bool from_context = false;
     std::int64_t known = 0; // what it points to for the verifier: KernelStructs' structure
     unsigned weight = 0;    // values that live while it is made
+    std::uint32_t size = 1; // nodes, those that are shared counted each time
     // What a test of it costs: 0 no memory, 1 reads, 2 texts, 3 globs, 4 and 5 where user space
     // may have to decide and has to.
     unsigned cost = 0;

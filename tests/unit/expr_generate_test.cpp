@@ -265,6 +265,20 @@ TEST(ExprGenerate, FalseIsCheap)
         }
 }
 
+// A short text may mean an endless lot, as what is asked twice is computed twice.
+TEST(ExprGenerate, RefusesWhatIsTooComplex)
+{
+    FakeKernel kernel;
+    Code code(kernel.types);
+    const TypeId type = kernel.types.integer(4, true);
+    NodeId value = make_load(code, make_record(code), 0, type);
+    for (int i = 0; i < 100; i++)
+        value = make_and(code, make_comparison(code, Op::less, value, make_int(code, 1)),
+                         make_comparison(code, Op::less, make_int(code, 0), value));
+    EXPECT_THROW(side_of(code, value), Failure);
+    EXPECT_THROW(generate_where(code, value, {}), Failure);
+}
+
 TEST(ExprGlob, IsAsFnmatch)
 {
     std::mt19937_64 random(1);
