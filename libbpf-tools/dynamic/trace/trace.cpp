@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
 #include "capture.hpp"
+#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -58,22 +59,15 @@ struct Traced {
     std::size_t spec = 0;
     Tap tap;
     std::unique_ptr<MessageFormat> format;
-    // By trace_form; one may be missing.
-    std::unique_ptr<expr::Code> codes[2];
-    std::unique_ptr<Capture> captures[2];
+    Forms forms;
     std::unique_ptr<FunctionProbes> probes;
     std::array<Target, 1> targets{};
     std::span<const Need> needs{};
     std::vector<std::byte> object;
     KernelSide::Maps maps;
+    bool names_user = false; // functions of programs
 
-    std::uint32_t record_bytes() const
-    {
-        std::uint32_t most = sizeof(trace_record);
-        for (const auto& capture : captures)
-            most = std::max(most, capture ? capture->record_bytes() : 0);
-        return most;
-    }
+    std::uint32_t record_bytes() const { return forms.record_bytes(sizeof(trace_record)); }
 };
 
 constexpr Example kExamples[] = {
@@ -154,10 +148,10 @@ constexpr Rung kRetMulti =
 
 // What a run attaches to one set of points: one of these.
 enum class Ways : std::uint8_t {
-    entry,          // of one function of the kernel
-    entry_typed,    // by fentry only
-    entries,        // by registers only, of any number of functions
-    entry_inside,   // at an offset, or with registers that are no arguments
+    entry,        // of one function of the kernel
+    entry_typed,  // by fentry only
+    entries,      // by registers only, of any number of functions
+    entry_inside, // at an offset, or with registers that are no arguments
     returns,
     returns_typed,
     returns_many,
@@ -178,12 +172,12 @@ constexpr Need kNeeds[] = {
     {.what = "returns of the functions", .rungs = {kRetMulti, kKretprobe}, .chosen = true},
     {.what = "calls of the user functions",
      .rungs = {points<&P::enter_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::enter_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "returns of the user functions",
      .rungs = {points<&P::leave_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::leave_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "the tracepoint",
@@ -201,7 +195,8 @@ constexpr Need kNeeds[] = {
 
 std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
 {
-    const bool typed = bool(t.captures[TRACE_TYPED]), plain = bool(t.captures[TRACE_PLAIN]);
+    const bool typed = bool(t.forms.captures[BODY_TYPED]),
+               plain = bool(t.forms.captures[BODY_PLAIN]);
     const bool of_program = t.tap.place.of_program;
     const auto need = [](Ways ways) { return std::span(kNeeds).subspan(std::size_t(ways), 1); };
     switch (spec.kind) {
@@ -223,15 +218,6 @@ std::span<const Need> needs_of(const ProbeSpec& spec, const Traced& t)
         return need(!plain ? Ways::returns_typed : !typed ? Ways::returns_many : Ways::returns);
     }
     return {};
-}
-
-ContextForm form_of(const ProbeSpec& spec, trace_form form)
-{
-    if (form == TRACE_TYPED)
-        return ContextForm::typed;
-    return spec.kind == PlaceKind::tracepoint       ? ContextForm::tracepoint
-           : spec.kind == PlaceKind::raw_tracepoint ? ContextForm::words
-                                                    : ContextForm::registers;
 }
 
 // The state of a run.
@@ -262,6 +248,7 @@ public:
 
 private:
     void prepare(Traced& traced);
+    void fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const;
     void make_object(Traced& traced);
     void configure(trace_bpf& s, const Traced& traced);
     const void* take(std::span<const std::byte> record);
@@ -305,6 +292,16 @@ Trace::Trace(Session& session, Options& options)
         }
 }
 
+void Trace::fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const
+{
+    if (spec.condition)
+        capture.set_condition(*spec.condition);
+    for (std::size_t i = 0; i < spec.arguments.size(); i++)
+        capture.add(spec.arguments[i], format.conversions[i]);
+    capture.lay_out(options_.string_size);
+    capture.let_user_space_decide();
+}
+
 // Its names, its condition and its arguments, for each kind of program that could run there.
 void Trace::prepare(Traced& t)
 {
@@ -312,37 +309,18 @@ void Trace::prepare(Traced& t)
     Place& place = t.tap.place;
     place.record_pid = offsetof(trace_record, task.pid);
     place.record_tid = offsetof(trace_record, task.tid);
-    place.text_bytes = options_.string_size;
     try {
         kernel_.describe(t.tap, spec);
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
                                : std::make_unique<MessageFormat>();
-        std::optional<expr::TextError> first;
-        for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN}) {
-            const bool can_be = form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype
-                                                    : !spec.typed_only;
-            if (!can_be)
-                continue;
-            try {
-                t.codes[form] = std::make_unique<expr::Code>(kernel_.types());
-                t.captures[form] = std::make_unique<Capture>(
-                    *t.codes[form], names_at(place, form_of(spec, form)), spec, *t.format, kHead,
-                    options_.string_size);
-            } catch (const expr::TextError& error) {
-                t.captures[form].reset();
-                if (!first)
-                    first = error;
-            }
-        }
-        if (!t.captures[0] && !t.captures[1]) {
-            if (first)
-                throw *first;
-            fail(cat("cannot trace ", place.name), 0,
-                 "f: and x: need one function that the kernel's BTF describes");
-        }
+        t.forms = kernel_.make_forms(t.tap, spec, kHead,
+                                     [&](Capture& capture) { fill(capture, spec, *t.format); });
     } catch (const expr::TextError& error) {
         fail_at(spec.text, error);
     }
+    t.names_user = std::ranges::any_of(t.forms.captures, [](const auto& capture) {
+        return capture && capture->needs_symbols(expr::Show::user_symbol);
+    });
     t.needs = needs_of(spec, t);
     t.probes = std::make_unique<FunctionProbes>(
         t.tap.points, place.of_program && session_.pids.size() == 1 ? session_.pids[0] : 0);
@@ -355,11 +333,11 @@ void Trace::make_object(Traced& t)
 {
     std::vector<expr::Body> bodies;
     Capture::Body made[2];
-    for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN})
-        if (t.captures[form]) {
-            made[form] = kernel_.generate(*t.captures[form], form == TRACE_TYPED, t.maps);
+    for (const body_form form : {BODY_TYPED, BODY_PLAIN})
+        if (t.forms.captures[form]) {
+            made[form] = kernel_.generate(*t.forms.captures[form], form == BODY_TYPED, t.maps);
             bodies.push_back(
-                {form == TRACE_TYPED ? "trace_typed" : "trace_plain", made[form].instructions});
+                {form == BODY_TYPED ? "body_typed" : "body_plain", made[form].instructions});
         }
     std::size_t size = 0;
     const void* bytes = trace_bpf::elf_bytes(&size);
@@ -372,15 +350,12 @@ void Trace::configure(trace_bpf& s, const Traced& t)
     const std::uint32_t record = t.record_bytes();
     const std::uint32_t most = record + (stacks ? sizeof(event_stacks) : 0);
     s.rodata->cfg = {.spec = std::uint32_t(&t - traced_.data()), .record = record, .most = most};
-    bpf_map__set_value_size(s.maps.trace_slots, std::uint32_t(offsetof(trace_slot, record)) + most);
+    bpf_map__set_value_size(s.maps.body_slots, std::uint32_t(sizeof(body_slot)) + most);
     if (options_.include_self)
         s.rodata->cb_filter.self = 0;
     prepare_event_stacks(options_, s.rodata->cb_event_stacks);
     // A process may end soon, and take the names of its functions with it.
-    const bool names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
-        return capture && capture->needs_symbols(expr::Show::user_symbol);
-    });
-    if (options_.user || names_user)
+    if (options_.user || t.names_user)
         s.rodata->cb_event.wakeup_bytes = 0;
     s.rodata->cb_functions.count = std::uint32_t(t.tap.points.size());
     prepare_points(s, *t.probes);
@@ -435,17 +410,17 @@ const void* Trace::take(std::span<const std::byte> record)
     row_.task = head.task;
     if (c_str(head.task.comm).find(options_.name) == std::string_view::npos)
         return nullptr;
-    row_.capture = t.captures[head.form & 1].get();
-    if (!row_.capture)
+    row_.capture = t.forms.captures[head.form & 1].get();
+    if (!row_.capture || (head.undecided && !row_.capture->decide(record)))
         return nullptr;
     row_.cpu = head.cpu;
     row_.record = record;
     row_.function = t.tap.points[head.point < t.tap.points.size() ? head.point : 0].name;
-    if (const auto colon = row_.function.rfind(':');
-        colon != row_.function.npos && specs_[t.spec]->kind != PlaceKind::entry &&
-        specs_[t.spec]->kind != PlaceKind::returns)
+    if (const auto colon = row_.function.rfind(':'); colon != row_.function.npos &&
+                                                     specs_[t.spec]->kind != PlaceKind::entry &&
+                                                     specs_[t.spec]->kind != PlaceKind::returns)
         row_.function.remove_prefix(colon + 1);
-    row_.user = {head.task.pid, ImageSymbols::image(head.task.pid)};
+    row_.user = {head.task.pid, t.names_user ? ImageSymbols::image(head.task.pid) : 0};
     row_.has_message = bool(specs_[t.spec]->format);
     row_.message.clear();
     const auto arguments = row_.capture->arguments();
@@ -533,7 +508,8 @@ void Trace::report(bool last)
     std::vector<const std::pair<const std::string, std::uint64_t>*> blocks;
     for (const auto& block : counts_)
         blocks.push_back(&block);
-    std::ranges::stable_sort(blocks, std::greater{}, [](const auto* block) { return block->second; });
+    std::ranges::stable_sort(blocks, std::greater{},
+                             [](const auto* block) { return block->second; });
     std::string& out = output->text();
     for (const auto* block : blocks) {
         out += block->first;
