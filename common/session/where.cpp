@@ -148,7 +148,9 @@ expr::NodeId Where::parse(std::string_view text)
     try {
         return expr::parse_condition(code_, names, text);
     } catch (const expr::TextError& error) {
-        fail_usage(cat("--where is no condition on the columns:\n", expr::point_at(text, error)));
+        const std::string shown = expr::point_at(text, error); // the text, carets, what is wrong
+        fail_usage(cat("--where: ", error.what(), error.hint.empty() ? "" : "; ", error.hint),
+                   shown.substr(0, shown.find('\n', shown.find('\n') + 1)));
     }
 }
 
