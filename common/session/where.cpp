@@ -188,6 +188,13 @@ std::vector<std::byte> Where::give_body(std::span<const std::byte> object)
     return expr::splice(object, bodies);
 }
 
+expr::Truth Where::decide(std::span<const std::byte> record) const
+{
+    expr::World world;
+    world.record = record;
+    return expr::test(code_, in_kernel_, world);
+}
+
 Value Where::value_of(std::size_t column)
 {
     const Value value = columns_[column].get(row_);
