@@ -156,7 +156,8 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
 {
     choose_disk(s, session, o.disk);
     o.disk_notes = s.maps.cb_disk_notes;
-    o.partitions |= session.format != Format::text || !session.columns.empty();
+    o.partitions |= session.format != Format::text || !session.columns.empty() ||
+                    session.filters_by("partition");
     o.min_ns = o.min.ns;
     if (o.files && !o.direct_end)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);
