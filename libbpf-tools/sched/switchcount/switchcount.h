@@ -14,7 +14,7 @@ struct switch_stat {
 	__u64 switches;
 	__u32 prev_pid, next_pid;
 	char prev_comm[COMM_LEN], next_comm[COMM_LEN];
-} __attribute__((aligned(8)));
+};
 
 /* For --where. */
 struct switch_event {
@@ -22,4 +22,4 @@ struct switch_event {
 	__u32 cpu;
 	__u32 unused;
 	char prev_comm[COMM_LEN], next_comm[COMM_LEN];
-};
+} __attribute__((aligned(8)));
