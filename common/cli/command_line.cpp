@@ -540,7 +540,8 @@ std::string schema(const Tool& tool)
     const bool where_columns = tool.where.data() == tool.columns.data();
     const auto typed = [&](const Column& c, bool has_where) {
         text("help", c.help);
-        text("type", type_name(c.type));
+        if (c.type != ColumnType::any)
+            text("type", type_name(c.type));
         if (has_where && c.type != ColumnType::elapsed)
             text("where", c.field ? "kernel" : "user");
     };

@@ -76,6 +76,7 @@ struct Stream {
 
     using Skeleton = S;
     using Asked = Options;
+    using MadeRow = Row;
     static constexpr bool kRowsAreEvents = true;
     static constexpr Shared kShared =
         Shared::events | (HasFilter<S> ? Shared::filter : Shared::none);
