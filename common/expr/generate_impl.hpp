@@ -98,6 +98,7 @@ private:
     Trait analyse_load(const Node& n);
     Trait analyse_text(const Node& n);
     Side side_of_text(const Node& test) const;
+    bool sees_all(NodeId text) const;
     Place place(NodeId pointer, std::int64_t offset) const;
     Word word(const Node& load, const Place& place) const;
     bool is_plain(const Place& place, const Word& word, const Type& type, bool trusted);

@@ -253,12 +253,18 @@ Side Generator::Impl::side_of_text(const Node& n) const
         return glob.literal().size() < kScratchBytes ? Side::kernel : Side::user;
     if (glob.length() > Glob::kMaxLength)
         return Side::user;
-    // Does the kernel see all of it?
-    NodeId operand = n.a;
-    while (node(operand).op == Op::known || node(operand).op == Op::select)
-        operand = node(operand).b;
-    const std::uint32_t size = node(operand).size;
-    return size && size <= kTextBytes ? Side::kernel : Side::both;
+    return sees_all(n.a) ? Side::kernel : Side::both;
+}
+
+// Whether what the kernel looks at is always the whole text.
+bool Generator::Impl::sees_all(NodeId text) const
+{
+    const Node& n = node(text);
+    if (n.op == Op::select)
+        return sees_all(n.b) && sees_all(n.c);
+    if (n.op == Op::known)
+        return sees_all(n.b);
+    return n.size && n.size <= kTextBytes;
 }
 
 Side side_of(const Code& code, NodeId test)

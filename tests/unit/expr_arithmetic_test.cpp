@@ -228,7 +228,7 @@ TEST(ExprArithmetic, IsAsInC)
                                  types.integer(kVariables[i].bytes, kVariables[i].is_signed));
         return NodeId::none;
     };
-    std::size_t missing = 0;
+    std::size_t missing = 0, refused = 0;
     for (const World& world : worlds) {
         BpfMachine machine;
         machine.context.resize(8);
@@ -243,7 +243,14 @@ TEST(ExprArithmetic, IsAsInC)
             const auto expected = is_missing ? std::nullopt : std::optional(value);
 
             Code code(types);
-            const NodeId node = parse_value(code, names, expression.ours).node;
+            NodeId node{};
+            try {
+                node = parse_value(code, names, expression.ours).node;
+            } catch (const TextError& error) {
+                ASSERT_STREQ(error.what(), "division by zero"); // a constant's
+                refused++;
+                continue;
+            }
             const expr::World here{.record = machine.record};
             ASSERT_EQ(compute(code, node, here), expected) << expression.ours;
 
@@ -265,6 +272,7 @@ TEST(ExprArithmetic, IsAsInC)
             ASSERT_EQ(got, expected) << expression.ours;
         }
     }
+    EXPECT_LT(refused, kExpressions * kWorlds / 10);
     EXPECT_GT(missing, kExpressions * kWorlds / 100);
     std::remove((file + ".c").c_str());
     std::remove((file + ".out").c_str());

@@ -76,12 +76,16 @@ FakeKernel::FakeKernel(bool user_only)
 void FakeKernel::shuffle(std::mt19937_64& random)
 {
     const auto fill = [&](std::span<std::byte> bytes) {
-        for (std::byte& b : bytes)
-            b = std::byte(random() % 4 ? random() : 0);
+        std::uint64_t some = 0;
+        for (std::size_t i = 0; i < bytes.size(); i++, some >>= 8) {
+            if (i % 8 == 0) // numbers of all sizes
+                some = random() >> random() % 64;
+            bytes[i] = std::byte(some);
+        }
     };
     fill(context);
     fill(record);
-    fill(memory);
+    fill(std::span(memory).first(kNodes * kSize));
     const auto put = [](std::span<std::byte> to, std::size_t at, std::uint64_t value) {
         std::memcpy(&to[at], &value, sizeof value);
     };
@@ -90,7 +94,7 @@ void FakeKernel::shuffle(std::mt19937_64& random)
         for (std::size_t i = 0; i < room; i++)
             to[at + i] = i < text.size()    ? std::byte(text[i])
                          : i == text.size() ? std::byte{}
-                                            : std::byte(random());
+                                            : std::byte('z'); // not the text's
     };
     const auto some_node = [&]() -> std::uint64_t {
         return random() % 5 ? base + random() % kNodes * kSize : 0;
@@ -100,12 +104,12 @@ void FakeKernel::shuffle(std::mt19937_64& random)
         put_text(memory, texts + i * 64, 64);
         put_text(user, i * 64, 64);
     }
-    // Long ones, and at the end of each memory one that its end cuts off.
+    // Long ones, and one that ends where the memory does.
     for (std::size_t i = 0; i < 300; i++)
         user[1024 + i] = memory[texts + 600 + i] = std::byte("ab/"[random() % 3]);
     user[1024 + 200 + random() % 100] = memory[texts + 600 + 200 + random() % 100] = std::byte{};
-    std::memcpy(&memory[memory.size() - 4], random() % 2 ? "abc" : "nginx", 4);
-    std::memcpy(&user[user.size() - 4], random() % 2 ? "abc" : "nginx", 4);
+    std::memcpy(&memory[memory.size() - 4], random() % 2 ? "abc" : "ngi", 4);
+    std::memcpy(&user[user.size() - 4], random() % 2 ? "abc" : "ngi", 4);
     const auto some_text = [&](bool of_user) -> std::uint64_t {
         const std::uint64_t first = of_user ? kUser : base + texts;
         switch (random() % 8) {
