@@ -39,8 +39,9 @@ public:
     void jump32_if(int op, int a, int b, Label to);
     void jump32_if_imm(int op, int a, std::int32_t b, Label to);
 
-    // Takes out what nothing reaches, which verifiers refuse, and resolves the jumps. Fails
-    // (Failure) where one is too far.
+    // Takes out what nothing reaches, which verifiers refuse, and resolves the jumps. All labels
+    // that jumps use are bound, with an instruction after them. Fails (Failure) where a jump is
+    // too far.
     std::vector<bpf_insn> finish();
 
 private:
@@ -48,6 +49,9 @@ private:
         std::uint32_t instruction;
         Label label;
     };
+    void emit(int code, int to, int from, std::int32_t offset, std::int32_t immediate);
+    void refer(Label to); // from the next instruction
+
     std::vector<bpf_insn> code_;
     std::vector<std::int64_t> labels_; // where bound, or -1
     std::vector<Reference> references_;

@@ -4,18 +4,34 @@
 #pragma once
 #include "expr/ir.hpp"
 #include "output/value.hpp"
+#include <memory>
 #include <optional>
+#include <vector>
 
 namespace corebox::expr
 {
 
-// What an expression is computed over. Null functions: there is none.
+// Regular expressions are compiled when they are first used, and kept here.
+class Regexes
+{
+public:
+    Regexes();
+    ~Regexes();
+    bool matches(const Code& code, std::int64_t number, const std::string& text);
+
+private:
+    struct Compiled;
+    std::vector<std::unique_ptr<Compiled>> compiled_; // by the number of the text
+};
+
+// What an expression is computed over. What needs a function that is null is undecided.
 struct World {
     std::span<const std::byte> context{}, record{};
     // Reads memory that a pointer points to; false: it cannot be read.
     std::function<bool(std::uint64_t address, Space space, std::span<std::byte> to)> read{};
     std::function<std::uint64_t(Helper)> helper{};
     std::function<Value(std::int64_t number)> column{};
+    Regexes* regexes = nullptr; // null: compiled each time
 };
 
 enum class Truth : std::uint8_t { no, yes, undecided };

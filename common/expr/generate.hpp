@@ -23,8 +23,10 @@ struct Machine {
     bool task_btf = false; // bpf_get_current_task_btf (5.11)
     bool may_read = true;  // bpf_probe_read_*: not with lockdown=confidentiality
     bool arm64 = false;    // which half of the addresses is the kernel's
-    int scratch_fd = -1;   // PERCPU_ARRAY, one value of kScratchBytes
-    int tables_fd = -1;    // ARRAY, one value: the tables of globs
+    // Code that is generated without descriptors says which of them it needs.
+    int scratch_fd = -1; // PERCPU_ARRAY, one value of kScratchBytes
+    int tables_fd = -1;  // ARRAY, one value: the tables of globs
+    int stacks_fd = -1;  // STACK_TRACE, for Helper::kernel_stack_id and user_stack_id
     KernelStructs structs;
 };
 inline constexpr unsigned kScratchBytes = 4096;
@@ -47,17 +49,31 @@ public:
     void copy_bytes(NodeId address, std::int32_t offset, std::uint32_t size, Label missing);
 
     unsigned stack_bytes() const; // used so far
+    bool uses_scratch() const;
     // What the tables of globs must contain, to be written to tables_fd once all is generated.
     std::span<const std::uint64_t> tables() const;
 
-private:
     class Impl;
+
+private:
     std::shared_ptr<Impl> impl_;
 };
 
+// Who decides a test.
+enum class Side : std::uint8_t {
+    kernel,
+    both, // user space where the kernel cannot, such as for a text beyond kTextBytes
+    user,
+};
+Side side_of(const Code& code, NodeId test);
+
 // The body of `int cb_where(void *ctx, void *record, __u64 size)`: 1 sends the record (also where
 // it is undecided), 0 does not.
-std::vector<bpf_insn> generate_where(const Code& code, NodeId test, const Machine& machine,
-                                     std::vector<std::uint64_t>& tables);
+struct WhereBody {
+    std::vector<bpf_insn> instructions;
+    std::vector<std::uint64_t> tables; // as Generator::tables()
+    bool uses_scratch = false;
+};
+WhereBody generate_where(const Code& code, NodeId test, const Machine& machine);
 
 } // namespace corebox::expr

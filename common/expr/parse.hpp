@@ -23,16 +23,18 @@ public:
 // terminal would not print are shown as "?".
 std::string point_at(std::string_view text, const TextError& error);
 
-// A column such as lat_us or a fixed-point number: how its value is compared with literals.
+// A column such as lat_us or a fixed-point number: how its value is compared with literals. A
+// lat_us that is kept in nanoseconds has {1000, 1000}, one that is kept in microseconds {1, 1000}.
 struct Measure {
     std::uint64_t per_unit = 1;    // of the value make one of the column: `lat_ms > 1.5`
-    std::uint64_t ns_per_unit = 0; // a time, so that `lat_us > 5ms` means what it says; 0: none
+    std::uint64_t ns_per_unit = 0; // of the column, a time: `lat_us > 5ms`; 0: it is none
 };
 
 // What names mean in an expression. A tool for each kind of place: arguments of a function, fields
 // of a tracepoint, columns.
 struct Names {
     // The value of a name ("sk", "$pid", "arg2", "retval"), built in `code`; none: unknown here.
+    // A load of a structure's or an array's type is its place, from which members are taken.
     // May throw TextError with at and length 0 (the name's place is filled in) to say why.
     std::function<NodeId(Code& code, std::string_view name)> find;
     // `args->f`, `ctx->f`: members of what is no C structure; none: unknown.
@@ -68,6 +70,12 @@ struct Shown {
 
 // A whole text that is a condition, or a value. Throws TextError.
 NodeId parse_condition(Code& code, const Names& names, std::string_view text);
+// The node: a number or a pointer; a text; of structure, bytes, mac and ip (of 16 bytes) the
+// address of the place, whose type is a pointer to the structure or to an array of that size.
 Shown parse_value(Code& code, const Names& names, std::string_view text);
+
+// What %s prints of a value: the value if it is a text, else the text that it points to. `space`:
+// where, if that was said ("@user"). None: it cannot be a text.
+NodeId text_of(Code& code, NodeId value, Space space = Space::unknown);
 
 } // namespace corebox::expr

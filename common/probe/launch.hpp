@@ -244,7 +244,7 @@ Attachment<S> launch(
         connections = make_conn_filter(session.connections);
     for (;;) {
         Attachment<S> a;
-        a.skeleton.reset(S::open(launcher.open_options()));
+        a.skeleton.reset(S::open(launcher.open_options(), session.object));
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;
