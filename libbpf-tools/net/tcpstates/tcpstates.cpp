@@ -71,8 +71,8 @@ constexpr Stream<tcpstates_bpf, Options, Row> kTool{
     .about = {.name = "tcpstates",
               .area = "net",
               .summary = "Trace changes of TCP states",
-              .details = "Prints one line for each change of a TCP socket's state, with the time "
-                         "spent in the state before and the process that owns the socket.",
+              .details = "Prints one line for each change of a TCP socket's state: the owner, the "
+                         "connection, and the time spent in the state before.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
