@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "net.hpp"
+#include "harness.hpp"
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
@@ -115,6 +116,21 @@ Socket accept_from(const Socket& listener)
     Socket s(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     check(s.fd() >= 0, "accept");
     return s;
+}
+
+void wait_for_ends()
+{
+    // The fourth word is the state: TCP_TIME_WAIT and TCP_LISTEN remain.
+    const auto all_ended = [] {
+        for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"})
+            for (const std::string& line : lines(read_file(file)))
+                if (const auto w = words(line);
+                    w.size() > 3 && w[3] != "st" && w[3] != "06" && w[3] != "0A")
+                    return false;
+        return true;
+    };
+    if (!wait_until(all_ended))
+        throw std::runtime_error("connections that do not end");
 }
 
 std::uint16_t closed_port(const std::string& address)

@@ -52,6 +52,10 @@ Socket listen_on(const std::string& address, int backlog = 16, std::uint16_t por
 Socket connect_to(const std::string& address, std::uint16_t port, int* errno_out = nullptr);
 Socket accept_from(const Socket& listener);
 
+// Waits until every connection of this network namespace has ended (TIME_WAIT is an end): the last
+// segments of a connection come when its processes may have gone.
+void wait_for_ends();
+
 // A port to which nobody listens.
 std::uint16_t closed_port(const std::string& address);
 

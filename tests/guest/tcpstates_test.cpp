@@ -70,6 +70,7 @@ TEST_P(TcpstatesRung, EveryChangeWithItsOwner)
                       listener.close();
                       Socket(connect_to(address, facts.listener, &refused));
                       EXPECT_EQ(refused, ECONNREFUSED);
+                      wait_for_ends();
                   },
                   {.env = env(), .by = nullptr, .pid = &server});
         expect_exact(result);
@@ -123,6 +124,7 @@ TEST(Tcpstates, SocketsOlderThanTheToolHaveTheirOwner)
     Tracer tool{{"tcpstates", "--json"}};
     client.close();
     EXPECT_EQ(server.wait(), 0);
+    wait_for_ends();
     const Result result = tool.stop();
     expect_exact(result);
     const auto owners = [&](const char* side) {
@@ -143,6 +145,7 @@ TEST(Tcpstates, FiltersOfConnections)
                                     [&] {
                                         Socket(connect_to("127.0.0.1", wanted.port())).reset();
                                         Socket(connect_to("::1", other.port())).reset();
+                                        wait_for_ends();
                                     },
                                     {});
         expect_exact(result);
