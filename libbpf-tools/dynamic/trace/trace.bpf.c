@@ -87,6 +87,7 @@ static __always_inline int trace_event(void *ctx, __u32 point, enum trace_form f
 	record->spec = cfg.spec;
 	record->point = point;
 	record->form = form;
+	record->undecided = 0;
 	record->missing = 0;
 	size = (__u32)(form == TRACE_TYPED ? trace_typed(ctx, record) : trace_plain(ctx, record));
 	if (asked_for(size != 0))

@@ -17,7 +17,8 @@ struct trace_record {
 	__u32 point;   /* of those of the instance */
 	__u16 cpu;
 	__u8 form;     /* enum trace_form */
-	__u8 pad[5];
+	__u8 undecided; /* only user space can tell whether the event is wanted */
+	__u8 pad[4];
 	__u64 missing; /* bit n: argument n has no value */
 };
 
