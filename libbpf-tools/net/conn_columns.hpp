@@ -8,105 +8,105 @@
 
 namespace corebox
 {
-namespace detail
-{
-// Row is a parameter of its own for the linkage: see Store in tool/option.hpp.
-template <class Row>
-struct ConnValues {
-    static const conn& of(const void* row) { return static_cast<const Row*>(row)->conn; }
-    static const sock_owner& owner(const void* row) { return static_cast<const Row*>(row)->owner; }
-    static Value laddr(const void* row)
-    {
-        return Address{of(row).laddr, of(row).family == CONN_IPV6};
-    }
-    static Value raddr(const void* row)
-    {
-        return Address{of(row).raddr, of(row).family == CONN_IPV6};
-    }
-    static Value lport(const void* row) { return of(row).lport; }
-    static Value rport(const void* row) { return of(row).rport; }
-    static Value netns(const void* row) { return of(row).netns; }
-    static Value ip(const void* row) { return of(row).family == CONN_IPV6 ? 6u : 4u; }
-    static Value pid(const void* row) { return owner(row).pid ? Value(owner(row).pid) : Absent{}; }
-    static Value tid(const void* row) { return owner(row).pid ? Value(owner(row).tid) : Absent{}; }
-    static Value uid(const void* row) { return owner(row).pid ? Value(owner(row).uid) : Absent{}; }
-    static Value comm(const void* row)
-    {
-        return owner(row).pid ? Value(owner(row).comm) : Absent{};
-    }
-};
-template <class Row>
-consteval Column conn_column(std::string_view key, std::string_view header, int width,
-                             std::string_view help, Show show, Value (*get)(const void*))
-{
-    return {key, header, width, help, show, get, &kRowTag<Row>};
-}
-} // namespace detail
 
 // Wide enough for most IPv6 addresses; longer ones move the rest of their line.
 inline constexpr int kAddressWidth = 16;
 
+// Of a row with a member `time_ns`.
+template <class Row>
+consteval Column event_time_column(Show show)
+{
+    return col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                                 "Time of the event", show);
+}
+template <class Row>
+consteval Column event_since_column(Show show)
+{
+    return col<[](const Row& r) {
+        return SinceFirst{r.time_ns, 6};
+    }>("since_s", "TIME(s)", 9, "Seconds since the first event", show);
+}
+
+template <class Row>
+consteval Column ip_column(Show show = {})
+{
+    constexpr Formula kFamily = field<&Row::conn, &conn::family>;
+    return col<[](const Row& r) -> int { return r.conn.family == CONN_IPV6 ? 6 : 4; }>(
+               "ip", "IP", 2, "Version of IP: 4 or 6", show)
+        .template from<select(kFamily == CONN_IPV6, 6, 4)>();
+}
 template <class Row>
 consteval Column laddr_column(Show show = {})
 {
-    return detail::conn_column<Row>("laddr", "LADDR", kAddressWidth, "Local address", show,
-                                    detail::ConnValues<Row>::laddr);
+    return col<[](const Row& r) -> Value {
+               return Address{r.conn.laddr, r.conn.family == CONN_IPV6};
+           }>("laddr", "LADDR", kAddressWidth, "Local address", show)
+        .as(ColumnType::text);
 }
 template <class Row>
 consteval Column lport_column(Show show = {})
 {
-    return detail::conn_column<Row>("lport", "LPORT", 5, "Local port", show,
-                                    detail::ConnValues<Row>::lport);
+    return col<&Row::conn, &conn::lport>("lport", "LPORT", 5, "Local port", show);
 }
 template <class Row>
 consteval Column raddr_column(Show show = {})
 {
-    return detail::conn_column<Row>("raddr", "RADDR", kAddressWidth, "Remote address", show,
-                                    detail::ConnValues<Row>::raddr);
+    return col<[](const Row& r) -> Value {
+               return Address{r.conn.raddr, r.conn.family == CONN_IPV6};
+           }>("raddr", "RADDR", kAddressWidth, "Remote address", show)
+        .as(ColumnType::text);
 }
 template <class Row>
 consteval Column rport_column(Show show = {})
 {
-    return detail::conn_column<Row>("rport", "RPORT", 5, "Remote port", show,
-                                    detail::ConnValues<Row>::rport);
-}
-template <class Row>
-consteval Column ip_column(Show show = {})
-{
-    return detail::conn_column<Row>("ip", "IP", 2, "Version of IP: 4 or 6", show,
-                                    detail::ConnValues<Row>::ip);
+    return col<&Row::conn, &conn::rport>("rport", "RPORT", 5, "Remote port", show);
 }
 template <class Row>
 consteval Column netns_column(Show show = kJsonOnly)
 {
-    return detail::conn_column<Row>("netns", "NETNS", 10, "Number of the network namespace", show,
-                                    detail::ConnValues<Row>::netns);
+    return col<&Row::conn, &conn::netns>("netns", "NETNS", 10, "Number of the network namespace",
+                                         show);
 }
 
-// The owner of the socket: the task that connected, accepted or listened.
+// The owner of the socket: the task that connected, accepted or listened. Text shows "-" where it
+// is not known.
+template <class Row, auto Member>
+consteval Column owner_number(std::string_view key, std::string_view header, int width,
+                              std::string_view help, Show show)
+{
+    constexpr Formula kPid = field<&Row::owner, &sock_owner::pid>;
+    return col<[](const Row& r) -> Value {
+               return r.owner.pid ? Value(r.owner.*Member) : Value(Absent{});
+           }>(key, header, width, help, show)
+        .as(ColumnType::integer)
+        .template from<present(kPid != 0, field<&Row::owner, Member>)>();
+}
 template <class Row>
 consteval Column owner_pid_column(Show show = {})
 {
-    return detail::conn_column<Row>("pid", "PID", 7, "Process that owns the socket", show,
-                                    detail::ConnValues<Row>::pid);
+    return owner_number<Row, &sock_owner::pid>("pid", "PID", 7, "Process that owns the socket",
+                                               show);
 }
 template <class Row>
 consteval Column owner_tid_column(Show show = kJsonOnly)
 {
-    return detail::conn_column<Row>("tid", "TID", 7, "Thread that made or accepted the socket",
-                                    show, detail::ConnValues<Row>::tid);
+    return owner_number<Row, &sock_owner::tid>("tid", "TID", 7, "Thread that made it its own",
+                                               show);
 }
 template <class Row>
 consteval Column owner_uid_column(Show show = kJsonOnly)
 {
-    return detail::conn_column<Row>("uid", "UID", 6, "User ID of the owner", show,
-                                    detail::ConnValues<Row>::uid);
+    return owner_number<Row, &sock_owner::uid>("uid", "UID", 6, "User ID of the owner", show);
 }
 template <class Row>
 consteval Column owner_comm_column(Show show = {})
 {
-    return detail::conn_column<Row>("comm", "COMM", 16, "Command name of the owner", show,
-                                    detail::ConnValues<Row>::comm);
+    constexpr Formula kPid = field<&Row::owner, &sock_owner::pid>;
+    return col<[](const Row& r) -> Value {
+               return r.owner.pid ? Value(r.owner.comm) : Value(Absent{});
+           }>("comm", "COMM", 16, "Command name of the owner", show)
+        .as(ColumnType::text)
+        .template from<present(kPid != 0, field<&Row::owner, &sock_owner::comm>)>();
 }
 
 } // namespace corebox

@@ -29,14 +29,11 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {{'p', "pid"}, {'L', "lport"}, {'D', "rport"}, {'s', "csv"}};
 
 // Kilobytes of 1024 bytes, in hundredths.
-Value kilobytes(std::uint64_t bytes) { return Fixed{bytes * 100 / 1024, 2}; }
+Fixed kilobytes(std::uint64_t bytes) { return {bytes * 100 / 1024, 2}; }
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) -> Value { return WallTime{r.time_ns}; }>(
-        "time_ns", "TIME", 8, "Time when the session ended", with("time")),
-    col<[](const Row& r) -> Value {
-        return SinceFirst{r.time_ns, 6};
-    }>("since_s", "TIME(s)", 9, "Seconds since the first event", with("timestamp")),
+    event_time_column<Row>(with("time")),
+    event_since_column<Row>(with("timestamp")),
     owner_pid_column<Row>(),
     owner_tid_column<Row>(),
     owner_uid_column<Row>(),
@@ -48,23 +45,27 @@ constexpr Column kColumns[] = {
     rport_column<Row>(),
     netns_column<Row>(),
     col<[](const Row& r) { return kilobytes(r.sent); }>(
-        "tx_kb", "TX_KB", -8, "Kilobytes that the other side acknowledged", kTextOnly),
+        "tx_kb", "TX_KB", -8, "Kilobytes that the other side acknowledged", kTextOnly)
+        .from<fixed(field<&Row::sent> * 100 / 1024, 2)>(),
     col<[](const Row& r) { return kilobytes(r.received); }>("rx_kb", "RX_KB", -8,
-                                                            "Kilobytes received", kTextOnly),
+                                                            "Kilobytes received", kTextOnly)
+        .from<fixed(field<&Row::received> * 100 / 1024, 2)>(),
     col<&Row::sent>("tx_bytes", "TX_BYTES", -8, "Bytes that the other side acknowledged",
                     kJsonOnly),
     col<&Row::received>("rx_bytes", "RX_BYTES", -8, "Bytes received", kJsonOnly),
     col<[](const Row& r) -> Value {
-        return r.birth_ns ? Value(Fixed{(r.time_ns - r.birth_ns) / 10'000, 2}) : Absent{};
-    }>("span_ms", "MS", -9, "Milliseconds that the session lived; - if older than the tool"),
+        return r.birth_ns ? Value(Fixed{(r.time_ns - r.birth_ns) / 10'000, 2}) : Value(Absent{});
+    }>("span_ms", "MS", -9, "Milliseconds that the session lived; - if older than the tool")
+        .from<present(field<&Row::birth_ns> != 0,
+                      fixed((field<&Row::time_ns> - field<&Row::birth_ns>) / 10'000, 2))>(),
     col<&Row::retransmits>("retransmits", "RETR", -4, "Segments sent again", with("wide")),
     col<[](const Row& r) -> Value {
-        return r.rtt_us ? Value(Fixed{r.rtt_us, 3}) : Absent{};
-    }>("rtt_ms", "RTT_MS", -8, "Smoothed round trip time in milliseconds", with("wide")),
-    col<[](const Row& r) -> Value { return Trusted{tcp_state_name(r.state)}; }>(
-        "state", "STATE", 11, "Last state before the end", with("wide")),
-    col<[](const Row& r) -> Value { return Errno{r.error}; }>("error", "ERROR", 12,
-                                                              "Error that ended it", with("wide")),
+        return r.rtt_us ? Value(Fixed{r.rtt_us, 3}) : Value(Absent{});
+    }>("rtt_ms", "RTT_MS", -8, "Smoothed round trip time in milliseconds", with("wide"))
+        .from<present(field<&Row::rtt_us> != 0, fixed(field<&Row::rtt_us>, 3))>(),
+    state_column<&Row::state>("state", "STATE", "Last state before the end", with("wide")),
+    col<[](const Row& r) { return Errno{r.error}; }>("error", "ERROR", 12, "Error that ended it",
+                                                     with("wide")),
 };
 
 constexpr Need kNeeds[] = {

@@ -29,13 +29,11 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {{'L', "lport"}, {'D', "rport"}, {'s', "csv"}, {'p', "pid"}};
 
 constexpr Column kColumns[] = {
-    col<[](const Row& r) -> Value { return WallTime{r.time_ns}; }>(
-        "time_ns", "TIME", 8, "Time of the change", with("time")),
-    col<[](const Row& r) -> Value {
-        return SinceFirst{r.time_ns, 6};
-    }>("since_s", "TIME(s)", 9, "Seconds since the first event", with("timestamp")),
-    col<[](const Row& r) -> Value { return Hex{r.socket}; }>("skaddr", "SKADDR", 18,
-                                                             "Address of the socket in the kernel"),
+    event_time_column<Row>(with("time")),
+    event_since_column<Row>(with("timestamp")),
+    col<[](const Row& r) { return Hex{r.socket}; }>("skaddr", "SKADDR", 18,
+                                                    "Address of the socket in the kernel")
+        .from<field<&Row::socket>>(),
     owner_pid_column<Row>(),
     owner_tid_column<Row>(),
     owner_uid_column<Row>(),
@@ -46,14 +44,13 @@ constexpr Column kColumns[] = {
     raddr_column<Row>(),
     rport_column<Row>(),
     netns_column<Row>(),
-    col<[](const Row& r) -> Value { return Trusted{tcp_state_name(r.old_state)}; }>(
-        "old_state", "OLDSTATE", 11, "State before"),
-    col<[](const Row&) -> Value { return Trusted{"->"}; }>("arrow", "->", 2, "An arrow", kTextOnly),
-    col<[](const Row& r) -> Value { return Trusted{tcp_state_name(r.new_state)}; }>(
-        "new_state", "NEWSTATE", 11, "State after"),
-    col<[](const Row& r) -> Value {
-        return r.span_ns ? Value(Fixed{r.span_ns / 1000, 3}) : Absent{"0.000"};
-    }>("span_ms", "MS", -10, "Milliseconds in the old state, 0 if not known"),
+    state_column<&Row::old_state>("old_state", "OLDSTATE", "State before"),
+    col<[](const Row&) { return Trusted{"->"}; }>("arrow", "->", 2, "An arrow", kTextOnly),
+    state_column<&Row::new_state>("new_state", "NEWSTATE", "State after"),
+    col<[](const Row& r) {
+        return Fixed{r.span_ns / 1000, 3};
+    }>("span_ms", "MS", -10, "Milliseconds in the old state, 0 if not known")
+        .from<fixed(field<&Row::span_ns> / 1000, 3)>(),
 };
 
 constexpr Need kNeeds[] = {
