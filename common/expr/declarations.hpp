@@ -6,11 +6,6 @@
 namespace corebox::expr
 {
 
-struct Parameter {
-    std::string name; // may be empty
-    TypeId type = TypeId::none;
-};
-
 // The parameters of "struct path *path, const char __user *name, int n". A structure that no source
 // knows is one of which only the name is known. Throws TextError.
 std::vector<Parameter> parse_signature(Types& types, std::string_view text);

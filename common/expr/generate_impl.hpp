@@ -6,6 +6,7 @@
 // Values that have to live on while others are made are in r8, r9, then on the stack. The stack: a
 // slot of 8 bytes for helpers to read into, a text, then such values.
 #pragma once
+#include "expr/build.hpp"
 #include "expr/generate.hpp"
 #include "expr/glob.hpp"
 #include <optional>
@@ -27,8 +28,6 @@ struct Trait {
     unsigned cost = 0;
     Side side = Side::kernel;
 };
-
-constexpr bool is_test(Op op) { return op >= Op::logical_not; }
 
 constexpr bool is_commutative(Op op)
 {
@@ -108,6 +107,7 @@ private:
     void chain(NodeId id, Label yes, Label no, Label undecided, Label next);
     void flatten(NodeId id, Op op, std::vector<NodeId>& out) const;
     void compare(const Node& n, Label yes, Label no, Label next);
+    void is_one_of(const Node& n, Label yes, Label no, Label next);
     void is_not_zero(NodeId id, Label yes, Label no, Label next);
     void go(Label to, Label next);
     // One conditional jump, of r0 with r1 or an immediate, and what else it takes.
@@ -132,7 +132,8 @@ private:
     std::optional<std::int64_t> constant_value(NodeId id);
     void extend(Made& made, int reg);
     int hold(); // r0 until release()
-    void release(int slot, int reg);
+    void release(int slot, int reg) { peek(slot, reg), held_--; }
+    void peek(int slot, int reg);
     void use_stack(int bytes);
     void stack_address(int reg, int offset);
     void add_offset(int reg, std::int64_t offset);
@@ -146,14 +147,16 @@ private:
     // generate_text.cpp
     void test_text(const Node& test, NodeId text, Label yes, Label no, Label undecided, Label next);
     bool is_plain_text(const Place& place, std::uint32_t bytes);
-    void compare_text(const Node& n, std::string_view literal, bool is_whole, Label yes, Label no,
-                      Label next);
+    // `differs` is where another text goes, `no` where it is missing.
+    void compare_text(const Node& n, std::string_view literal, bool is_whole, Label equal,
+                      Label differs, Label no, Label next);
     void compare_bytes(int base, std::int64_t offset, std::string_view bytes, Label differs);
     void match(const Node& n, const Glob& glob, Label yes, Label no, Label undecided);
-    int match_beginning(const Place& place, std::string_view literal, Label no);
+    void read_beginning(const Place& place, std::string_view literal, Label failed, Label differs);
     void run_automaton(const Glob& glob, std::int64_t offset, std::uint32_t bytes, bool is_all,
                        Label yes, Label no, Label undecided);
     void test_defined_text(NodeId text, Label yes, Label no, Label undecided, Label next);
+    void test_readable(const Node& text, Label yes, Label no, Label next);
     bool is_text(NodeId id) const;
 
     const Code& code_;

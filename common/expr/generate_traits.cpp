@@ -205,11 +205,13 @@ Trait Generator::Impl::analyse(NodeId id)
         break;
     case Op::logical_not:
     case Op::truth:
+    case Op::one_of:
         r.is_constant = a.is_constant;
         break;
     case Op::defined:
         break;
     case Op::text_equal:
+    case Op::text_differs:
     case Op::text_prefix:
     case Op::glob:
     case Op::regex:

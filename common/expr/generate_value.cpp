@@ -63,9 +63,8 @@ int Generator::Impl::hold()
     return slot;
 }
 
-void Generator::Impl::release(int slot, int reg)
+void Generator::Impl::peek(int slot, int reg)
 {
-    held_--;
     if (slot < 2)
         out_.move(reg, 8 + slot);
     else

@@ -38,6 +38,12 @@ struct Enumerator {
     std::int64_t value = 0;
 };
 
+// Of a function.
+struct Parameter {
+    std::string name; // may be empty
+    TypeId type = TypeId::none;
+};
+
 struct Type {
     enum class Kind : std::uint8_t {
         none, // void, functions, and what has no more than a name

@@ -181,6 +181,23 @@ consteval Column col(std::string_view key, std::string_view header, int width,
             Getter::field_of_row()};
 }
 
+// A field of an event that the kernel side counts, for --where: event_field<field<&X::bytes>>(
+// "bytes", "Size of the request in bytes").
+template <Formula F>
+consteval Column event_field(std::string_view key, std::string_view help)
+{
+    return {key, key, 0, F.type, help, {}, nullptr, nullptr, &detail::Stored<F>::kField};
+}
+
+// The same, a text: the formula is its number in the table.
+template <Formula F, const auto& Names>
+consteval Column event_field_of_names(std::string_view key, std::string_view help)
+{
+    Column c = event_field<F>(key, help);
+    c.field = &detail::StoredNames<F, Names>::kField;
+    return c.as(ColumnType::text);
+}
+
 // A table whose every column reads a Row; anything else does not compile.
 template <class Row>
 struct Columns {

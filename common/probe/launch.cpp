@@ -5,6 +5,7 @@
 #include "probe/session.hpp"
 #include "session/cgroup.hpp"
 #include "session/transport.hpp"
+#include "session/where.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -447,7 +448,22 @@ bool Launcher::attach()
         fail("cannot list the sockets that there are", errno, privilege_hint());
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);
+    if (session_.explain && session_.where)
+        std::fputs(session_.where->explain().c_str(), stderr);
     return true;
+}
+
+std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*)) const
+{
+    if (!session_.where || session_.where->side() == expr::Side::user)
+        return {};
+    std::span<const std::byte> object = session_.object;
+    if (object.empty()) {
+        std::size_t size = 0;
+        const void* const bytes = elf_bytes(&size);
+        object = {static_cast<const std::byte*>(bytes), size};
+    }
+    return session_.where->give_body(object);
 }
 
 bool Launcher::depends_on_ftrace() const

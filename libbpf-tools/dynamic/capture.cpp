@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "capture.hpp"
 #include "base/text.hpp"
+#include "expr/build.hpp"
 #include <algorithm>
 #include <cstring>
 
@@ -19,6 +20,8 @@ using expr::TypeId;
 
 constexpr int kR0 = 0, kR1 = 1, kR2 = 2, kContext = 6, kRecord = 7;
 constexpr std::uint32_t kLength = sizeof(std::uint32_t); // in front of a text
+// Of a text that user space decides a condition by.
+constexpr std::uint32_t kHiddenTextBytes = 1024;
 
 std::uint32_t aligned(std::uint32_t n, std::uint32_t to) { return (n + to - 1) & ~(to - 1); }
 
@@ -60,39 +63,42 @@ std::string name_of_argument(std::string_view expression, std::span<const Captur
     return key;
 }
 
-Capture::Capture(expr::Code& code, const expr::Names& names, const ProbeSpec& spec,
-                 const MessageFormat& format, const RecordHead& head, std::uint32_t text_bytes)
-    : code_(code), head_(head)
+void Capture::set_condition(const Piece& piece)
 {
-    if (spec.condition)
-        condition_ = parse_piece(*spec.condition, [&](std::string_view text) {
-            return expr::parse_condition(code_, names, text);
-        });
-    if (spec.arguments.size() > kMostArguments) {
-        const Piece& first = spec.arguments[kMostArguments];
-        throw TextError(first.at, first.text.size(),
-                        cat("more than ", kMostArguments, " arguments"));
-    }
-    for (std::size_t i = 0; i < spec.arguments.size(); i++)
-        add_argument(names, spec.arguments[i], format.conversions[i]);
-    place(text_bytes);
-    if (bytes_ > kMostBytes) {
-        const Piece& last = spec.arguments.back();
-        throw TextError(last.at, last.text.size(),
-                        cat("the arguments have ", bytes_, " bytes, more than ", kMostBytes));
-    }
+    condition_ = parse_piece(
+        piece, [&](std::string_view text) { return expr::parse_condition(code_, names_, text); });
 }
 
-void Capture::add_argument(const expr::Names& names, const Piece& piece, const Conversion& how)
+bool Capture::is_decided_by_kernel() const
 {
+    return condition_ == NodeId::none || side_of(code_, condition_) == expr::Side::kernel;
+}
+
+void Capture::let_user_space_decide()
+{
+    if (is_decided_by_kernel())
+        return;
+    const std::size_t shown = arguments_.size();
+    user_condition_ = in_user_space(condition_);
+    hidden_ = arguments_.size() - shown;
+    lay_out(kHiddenTextBytes);
+}
+
+void Capture::add(const Piece& piece, const Conversion& how, TypeId type)
+{
+    if (arguments_.size() == kMostArguments)
+        throw TextError(piece.at, piece.text.size(),
+                        cat("more than ", kMostArguments, " arguments"));
     const expr::Shown shown = parse_piece(
-        piece, [&](std::string_view text) { return expr::parse_value(code_, names, text); });
+        piece, [&](std::string_view text) { return expr::parse_value(code_, names_, text); });
     Captured argument{.name = name_of_argument(piece.text, arguments_),
                       .how = how,
                       .node = shown.node,
                       .show = shown.show,
-                      .type = code_[shown.node].type,
                       .named_by = shown.named_by};
+    if (type != TypeId::none && argument.show != Show::text)
+        argument.node = expr::convert(code_, argument.node, type);
+    argument.type = code_[argument.node].type;
     if (how.letter == 's')
         shown_as_text(argument, piece);
     else
@@ -173,8 +179,8 @@ void Capture::shown_as_number(Captured& argument, const Piece& piece)
                                                        .type = code_[node.a].type,
                                                        .a = node.a,
                                                        .value = node.value});
-        argument.node = code_.add(
-            {.op = Op::convert, .type = code_.types().integer(8, false), .a = at});
+        argument.node =
+            code_.add({.op = Op::convert, .type = code_.types().integer(8, false), .a = at});
         argument.type = code_[argument.node].type;
     } else if (argument.show == Show::structure) {
         refuse("a structure");
@@ -195,29 +201,127 @@ bool Capture::needs_symbols(Show kind) const
     return std::ranges::any_of(arguments_, [&](const Captured& a) { return a.show == kind; });
 }
 
-// Numbers, bytes, then texts, of which the last is not sent beyond its end.
-void Capture::place(std::uint32_t text_bytes)
+bool Capture::uses(expr::Helper helper) const
 {
-    std::uint32_t at = head_.size;
+    for (std::size_t i = 1; i < code_.size(); i++)
+        if (const expr::Node& n = code_[NodeId(i)]; n.op == Op::helper && n.helper == helper)
+            return true;
+    return false;
+}
+
+// An operand of a test becomes a column: what the record has of it.
+NodeId Capture::hide(NodeId operand)
+{
+    if (operand == NodeId::none || code_[operand].op == Op::constant)
+        return operand;
+    const bool is_text = expr::text_of(code_, operand) == operand;
+    arguments_.push_back({.form = is_text ? Captured::Form::text : Captured::Form::number,
+                          .node = operand,
+                          .type = code_[operand].type});
+    return code_.add({.op = Op::column,
+                      .type = code_[operand].type,
+                      .value = std::int64_t(arguments_.size() - 1)});
+}
+
+NodeId Capture::in_user_space(NodeId id)
+{
+    expr::Node n = code_[id];
+    const bool joins = n.op == Op::logical_and || n.op == Op::logical_or || n.op == Op::logical_not;
+    n.a = joins ? in_user_space(n.a) : hide(n.a);
+    if (n.b != NodeId::none)
+        n.b = joins ? in_user_space(n.b) : hide(n.b);
+    return code_.add(n);
+}
+
+bool Capture::decide(std::span<const std::byte> record) const
+{
+    std::vector<CapturedValue> values;
+    for (std::size_t i = 0; i < arguments_.size(); i++)
+        values.push_back(read_captured(arguments_[i], i, head_, record));
+    const expr::World world{.column = [&](std::int64_t number) -> Value {
+                                const CapturedValue& v = values[std::size_t(number)];
+                                if (v.missing)
+                                    return Absent{};
+                                if (arguments_[std::size_t(number)].form == Captured::Form::text)
+                                    return v.text();
+                                return std::int64_t(v.number);
+                            },
+                            .regexes = &regexes_};
+    return user_condition_ != NodeId::none &&
+           expr::test(code_, user_condition_, world) == expr::Truth::yes;
+}
+
+// Numbers, bytes, then texts, of which the last is not sent beyond its end.
+void Capture::lay_out(std::uint32_t text_bytes, bool is_key)
+{
+    std::uint32_t at = bytes_;
+    const std::size_t first = order_.size();
     for (const auto form : {Captured::Form::number, Captured::Form::bytes, Captured::Form::text})
-        for (std::size_t i = 0; i < arguments_.size(); i++) {
+        for (std::size_t i = first; i < arguments_.size(); i++) {
             Captured& a = arguments_[i];
             if (a.form != form)
                 continue;
             order_.push_back(i);
+            a.is_key = is_key;
             a.offset = at;
             a.room = 8;
             if (form == Captured::Form::bytes)
                 a.room = std::max(code_.types()[a.type].size, 1u);
             if (form == Captured::Form::text) {
-                // What str(e, n) asks for, is for it alone.
+                // What str(e, n) asks for, and an array, is read whole.
                 const std::uint32_t size = code_[a.node].size;
-                a.room = kLength + (size ? std::min(size + 1, std::max(text_bytes, size + 1))
-                                         : text_bytes);
+                a.room = kLength + (size ? size + 1 : text_bytes);
             }
-            at = aligned(at + a.room, form == Captured::Form::text ? 4 : 8);
+            at = aligned(at + a.room, form == Captured::Form::text && !is_key ? 4 : 8);
         }
     bytes_ = aligned(at, 8);
+    if (bytes_ > kMostBytes)
+        throw TextError(0, 1, cat("the arguments have ", bytes_, " bytes, more than ", kMostBytes));
+}
+
+// The first so many of the record's arguments, and the return.
+void Capture::emit(expr::Generator& generator, expr::Assembler& out, std::size_t arguments) const
+{
+    const std::size_t last = arguments ? order_[arguments - 1] : 0;
+    const bool last_is_text =
+        arguments && arguments_[last].form == Captured::Form::text && !arguments_[last].is_key;
+    std::uint32_t whole = head_.size;
+    for (const std::size_t i : std::span(order_).first(arguments)) {
+        const Captured& a = arguments_[i];
+        const Label missing = out.new_label(), next = out.new_label();
+        const auto at = std::int32_t(a.offset);
+        whole = a.offset + a.room;
+        if (a.is_key)
+            for (std::uint32_t zero = 0; zero < aligned(a.room, 8); zero += 8)
+                out.store_imm(8, kRecord, at + std::int32_t(zero), 0);
+        switch (a.form) {
+        case Captured::Form::number:
+            generator.value(a.node, missing);
+            out.store(8, kRecord, at, kR0);
+            break;
+        case Captured::Form::bytes:
+            generator.copy_bytes(a.node, at, a.room, missing);
+            break;
+        case Captured::Form::text:
+            generator.copy_text(a.node, at + std::int32_t(kLength), a.room - kLength, missing);
+            out.store(4, kRecord, at, kR0);
+            break;
+        }
+        if (i == last && last_is_text && !a.is_key) {
+            out.alu_imm(BPF_ADD, kR0, std::int32_t(a.offset + kLength));
+            out.exit();
+        } else {
+            out.jump(next);
+        }
+        out.bind(missing);
+        out.load(8, kR1, kRecord, std::int32_t(head_.missing));
+        out.move(kR2, std::int64_t(1) << i);
+        out.alu(BPF_OR, kR1, kR2);
+        out.store(8, kRecord, std::int32_t(head_.missing), kR1);
+        out.bind(next);
+    }
+    out.move(kR0, std::int64_t(last_is_text ? arguments_[last].offset + kLength : whole));
+    out.exit();
 }
 
 Capture::Body Capture::generate(const expr::Machine& machine) const
@@ -233,42 +337,9 @@ Capture::Body Capture::generate(const expr::Machine& machine) const
         out.jump(yes);
     out.bind(undecided);
     out.store_imm(1, kRecord, std::int32_t(head_.undecided), 1);
+    emit(generator, out, arguments_.size());
     out.bind(yes);
-    const std::size_t last = order_.empty() ? 0 : order_.back();
-    const bool last_is_text =
-        !order_.empty() && arguments_[last].form == Captured::Form::text;
-    for (const std::size_t i : order_) {
-        const Captured& a = arguments_[i];
-        const Label missing = out.new_label(), next = out.new_label();
-        const auto at = std::int32_t(a.offset);
-        switch (a.form) {
-        case Captured::Form::number:
-            generator.value(a.node, missing);
-            out.store(8, kRecord, at, kR0);
-            break;
-        case Captured::Form::bytes:
-            generator.copy_bytes(a.node, at, a.room, missing);
-            break;
-        case Captured::Form::text:
-            generator.copy_text(a.node, at + std::int32_t(kLength), a.room - kLength, missing);
-            out.store(4, kRecord, at, kR0);
-            break;
-        }
-        if (i == last && last_is_text) {
-            out.alu_imm(BPF_ADD, kR0, std::int32_t(a.offset + kLength));
-            out.exit();
-        } else {
-            out.jump(next);
-        }
-        out.bind(missing);
-        out.load(8, kR1, kRecord, std::int32_t(head_.missing));
-        out.move(kR2, std::int64_t(1) << i);
-        out.alu(BPF_OR, kR1, kR2);
-        out.store(8, kRecord, std::int32_t(head_.missing), kR1);
-        out.bind(next);
-    }
-    out.move(kR0, std::int64_t(last_is_text ? arguments_[last].offset + kLength : bytes_));
-    out.exit();
+    emit(generator, out, arguments_.size() - hidden_);
     out.bind(no);
     out.move(kR0, std::int64_t(0));
     out.exit();

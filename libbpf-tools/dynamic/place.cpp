@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "place.hpp"
 #include "base/text.hpp"
+#include "expr/build.hpp"
 #include "registers.hpp"
 #include <algorithm>
 
@@ -11,7 +12,6 @@ namespace
 using expr::Code;
 using expr::Helper;
 using expr::Names;
-using expr::Node;
 using expr::NodeId;
 using expr::Op;
 using expr::Space;
@@ -56,25 +56,25 @@ public:
     NodeId reg(std::string_view name);
 
 private:
-    NodeId constant(std::int64_t n) { return code_.add({.type = word(), .value = n}); }
     TypeId word(bool is_signed = false) { return types_.integer(8, is_signed); }
-    NodeId context() { return code_.add({.op = Op::context, .type = word()}); }
-    NodeId record() { return code_.add({.op = Op::record, .type = word()}); }
-    NodeId helper(Helper which, TypeId type)
+    NodeId constant(std::int64_t n) { return expr::make_constant(code_, n, word()); }
+    NodeId context() { return expr::make_context(code_); }
+    NodeId helper(Helper which, TypeId type) { return expr::make_helper(code_, which, type); }
+    NodeId binary(Op op, NodeId a, NodeId b) { return expr::make_binary(code_, op, a, b, word()); }
+    NodeId convert(NodeId a, TypeId type) { return expr::convert(code_, a, type); }
+    NodeId load(NodeId from, std::int64_t offset, TypeId type)
     {
-        return code_.add({.op = Op::helper, .helper = which, .type = type});
+        return expr::make_load(code_, from, offset, type);
     }
-    NodeId binary(Op op, NodeId a, NodeId b)
+    // Of a whole word, of which a value of `type` has the lowest bytes.
+    NodeId load_word(NodeId from, std::int64_t offset, TypeId type, bool trusted = false)
     {
-        return code_.add({.op = op, .type = word(), .a = a, .b = b});
-    }
-    NodeId convert(NodeId a, TypeId type)
-    {
-        return code_[a].type == type ? a : code_.add({.op = Op::convert, .type = type, .a = a});
-    }
-    NodeId load(NodeId from, std::int64_t offset, TypeId type, std::uint32_t size = 0)
-    {
-        return code_.add({.op = Op::load, .type = type, .size = size, .a = from, .value = offset});
+        return code_.add({.op = Op::load,
+                          .trusted = trusted,
+                          .type = type,
+                          .size = 8,
+                          .a = from,
+                          .value = offset});
     }
     // A number as 8 bytes, extended by its own type.
     NodeId widen(NodeId a)
@@ -82,7 +82,7 @@ private:
         const Type type = code_.type(a);
         return convert(a, word(type.is_number() && type.is_signed));
     }
-    // From the context, a whole word of which a value of `type` has the lowest bytes.
+    // From the context; the verifier may know what a pointer points to.
     NodeId context_word(std::int32_t offset, TypeId type);
     // The word of an argument, as the calling convention has it.
     NodeId argument_word(unsigned index, TypeId type);
@@ -90,14 +90,6 @@ private:
     // are.
     TypeId adjusted(TypeId type, unsigned index);
     NodeId operand(unsigned index);
-    NodeId text(NodeId from, std::int64_t offset, std::uint32_t bytes)
-    {
-        return code_.add({.op = Op::text,
-                          .type = types_.pointer_to(types_.character(), Space::kernel),
-                          .size = bytes,
-                          .a = from,
-                          .value = offset});
-    }
     TypeId type_of(const TracepointField& field);
 
     Place& place_;
@@ -111,7 +103,7 @@ NodeId Builder::common(std::string_view name)
     const TypeId u32 = types_.integer(4, false);
     const auto id = [&](const std::optional<std::int32_t>& at, unsigned shift) {
         if (at)
-            return load(record(), *at, u32);
+            return load(expr::make_record(code_), *at, u32);
         const NodeId both = helper(Helper::pid_tgid, word());
         return convert(shift ? binary(Op::shift_right, both, constant(shift)) : both, u32);
     };
@@ -147,12 +139,7 @@ NodeId Builder::context_word(std::int32_t offset, TypeId type)
     const Type& t = types_[type];
     const bool trusted = form_ == ContextForm::typed && t.kind == Type::Kind::pointer &&
                          t.space == Space::kernel && types_[t.target].kernel_id != 0;
-    return code_.add({.op = Op::load,
-                      .trusted = trusted,
-                      .type = type,
-                      .size = 8,
-                      .a = context(),
-                      .value = offset});
+    return load_word(context(), offset, type, trusted);
 }
 
 NodeId Builder::argument_word(unsigned index, TypeId type)
@@ -166,11 +153,10 @@ NodeId Builder::argument_word(unsigned index, TypeId type)
         const auto at = registers::syscall_argument(index);
         if (!at)
             refuse("a system call has 6 arguments at most");
-        const TypeId pointer = types_.pointer_to(TypeId::none, Space::kernel);
+        const auto regs = types_.find("struct", "pt_regs");
+        const TypeId pointer = types_.pointer_to(regs.value_or(TypeId::none), Space::kernel);
         const auto first = form_ == ContextForm::registers ? registers::argument(0).value_or(0) : 0;
-        const NodeId inner =
-            code_.add({.op = Op::load, .type = pointer, .size = 8, .a = context(), .value = first});
-        return code_.add({.op = Op::load, .type = type, .size = 8, .a = inner, .value = *at});
+        return load_word(context_word(first, pointer), *at, type);
     }
     if (form_ != ContextForm::registers)
         return context_word(std::int32_t(8 * index), type);
@@ -216,8 +202,8 @@ NodeId Builder::operand(unsigned index)
         return load(convert(at, pointer), o.offset, own);
     }
     default:
-        refuse(cat("argument ", index + 1, " of ", place_.name,
-                   " is in a place that cannot be read"));
+        refuse(
+            cat("argument ", index + 1, " of ", place_.name, " is in a place that cannot be read"));
     }
 }
 
@@ -267,8 +253,8 @@ NodeId Builder::result()
         refuse("there is no return value here", "trace the return: r:LIB:FUNCTION, or x:FUNCTION");
     TypeId type = word();
     const TypeId known = place_.prototype ? place_.prototype->returns : TypeId::none;
-    if (known != TypeId::none && (types_[known].is_number() ||
-                                  types_[known].kind == Type::Kind::pointer)) {
+    if (known != TypeId::none &&
+        (types_[known].is_number() || types_[known].kind == Type::Kind::pointer)) {
         type = adjusted(known, kMostArguments - 1);
     } else if (form_ == ContextForm::typed) {
         refuse(cat(place_.name, " returns nothing"));
@@ -308,6 +294,9 @@ TypeId Builder::type_of(const TracepointField& field)
     }
     if (known && types_[*known].is_number() && types_[*known].size <= field.size)
         return *known;
+    // The words of a system call's record are wider than an int.
+    if (base == "int" || base == "unsigned int" || base == "unsigned")
+        return types_.integer(4, base == "int");
     const bool is_size = field.size == 1 || field.size == 2 || field.size == 4 || field.size == 8;
     return is_size ? types_.integer(field.size, field.is_signed) : TypeId::none;
 }
@@ -322,32 +311,31 @@ NodeId Builder::field(const TracepointField& field)
         if (type == TypeId::none)
             break;
         const Type& t = types_[type];
-        return load(context(), field.offset, type, t.size < field.size ? field.size : 0);
+        return t.size < field.size ? load_word(context(), field.offset, type)
+                                   : load(context(), field.offset, type);
     }
     case Form::array: {
         if (is_text)
-            return text(context(), field.offset, field.size);
+            return expr::make_text(code_, context(), field.offset, field.size);
         const auto element = types_.find("", field.type);
-        const TypeId of = element && types_[*element].is_number() ? *element
-                                                                  : types_.integer(1, false);
+        const TypeId of =
+            element && types_[*element].is_number() ? *element : types_.integer(1, false);
         return load(context(), field.offset, types_.array_of(of, field.size / types_[of].size));
     }
     case Form::data_loc:
     case Form::rel_loc: {
-        const NodeId place = convert(load(context(), field.offset, types_.integer(4, false)),
-                                     word());
+        const NodeId place =
+            convert(load(context(), field.offset, types_.integer(4, false)), word());
         const NodeId offset = binary(Op::bit_and, place, constant(0xffff));
-        const std::int64_t from =
-            field.form == Form::rel_loc ? std::int64_t(field.offset) + 4 : 0;
+        const std::int64_t from = field.form == Form::rel_loc ? std::int64_t(field.offset) + 4 : 0;
         const TypeId of = is_text ? types_.character() : types_.integer(1, false);
         const NodeId at = code_.add({.op = Op::add,
                                      .type = types_.pointer_to(of, Space::kernel),
                                      .a = context(),
                                      .b = offset});
         if (is_text)
-            return text(at, from, place_.text_bytes);
-        return code_.add(
-            {.op = Op::address, .type = code_[at].type, .a = at, .value = from});
+            return expr::make_text(code_, at, from, 0);
+        return expr::make_address(code_, at, from, code_[at].type);
     }
     }
     refuse(cat("field ", field.name, " of ", field.size, " bytes is no number"));
@@ -409,7 +397,7 @@ Names names_at(Place& place, ContextForm form)
     names.field = [&place, form, find_field](Code& code, std::string_view object,
                                              std::string_view member) -> NodeId {
         Builder builder(place, form, code);
-        if (object == "ctx" && form == ContextForm::registers)
+        if (object == "ctx" && place.fields.empty())
             return builder.reg(member);
         const auto field = find_field(member);
         const bool is_record = object == "args" || (object == "ctx" && !place.fields.empty());
@@ -422,7 +410,7 @@ Names names_at(Place& place, ContextForm form)
         for (const Alias& alias : kAliases)
             all.emplace_back(alias.name);
         if (place.prototype)
-            for (const Parameter& p : place.prototype->parameters)
+            for (const expr::Parameter& p : place.prototype->parameters)
                 all.push_back(p.name);
         for (const TracepointField& f : place.fields)
             all.push_back(f.name);

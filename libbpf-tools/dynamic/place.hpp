@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What names mean in an expression at a place where a program runs: arguments, return values, fields
-// of a tracepoint, registers, the running task. All become the typed form (expr/ir.hpp), so that
-// nothing behind this knows what kind of place it is.
+// What names mean in an expression at a place where a program runs: arguments, return values,
+// fields of a tracepoint, registers, the running task. All become the typed form (expr/ir.hpp), so
+// that nothing behind this knows what kind of place it is.
 #pragma once
 #include "abi/usdt.h"
+#include "expr/declarations.hpp"
 #include "expr/parse.hpp"
 #include "spec.hpp"
 #include "tracepoint_fields.hpp"
@@ -14,14 +15,9 @@
 namespace corebox
 {
 
-struct Parameter {
-    std::string name;
-    expr::TypeId type = expr::TypeId::none;
-};
-
 // What is known of a function or a raw tracepoint.
 struct Prototype {
-    std::vector<Parameter> parameters;
+    std::vector<expr::Parameter> parameters;
     expr::TypeId returns = expr::TypeId::none; // none: nothing, or it is not known
 };
 
@@ -44,8 +40,7 @@ struct Place {
     unsigned user_arguments = 0; // bit n - 1: argument n points into user space
     // Where the record has the process and the thread as the tool's own PID namespace sees them.
     std::optional<std::int32_t> record_pid{}, record_tid{};
-    std::uint32_t text_bytes = 256; // of texts of which no size is known
-    bool reads_registers = false;   // set where an expression does: ctx->di
+    bool reads_registers = false; // set where an expression does: ctx->di
 };
 
 // Whether a kernel function's arguments are behind a pointer to registers.

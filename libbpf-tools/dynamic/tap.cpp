@@ -124,15 +124,16 @@ std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session)
                       .user_arguments = spec.user_arguments},
             .offset = spec.offset};
     if (spec.kind == PlaceKind::raw_tracepoint) {
-        tap.points.push_back({.name = std::string(spec.name.text), .kind = Point::Kind::tracepoint});
+        tap.points.push_back(
+            {.name = std::string(spec.name.text), .kind = Point::Kind::tracepoint});
         tap.may_be_typed = true;
         taps.push_back(std::move(tap));
         return taps;
     }
     const PointPattern& pattern = *spec.pattern;
     // BCC: ":func" is a function of the kernel. With -p it is one of the process' program.
-    const bool of_kernel = pattern.kind == Point::Kind::kernel ||
-                           (pattern.of_program && session.pids.empty());
+    const bool of_kernel =
+        pattern.kind == Point::Kind::kernel || (pattern.of_program && session.pids.empty());
     if (of_kernel) {
         tap.points = kernel_points(pattern, session);
     } else {

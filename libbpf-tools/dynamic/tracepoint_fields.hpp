@@ -14,9 +14,9 @@ struct TracepointField {
     enum class Form : std::uint8_t {
         plain,    // a value of `type`
         array,    // of `count` elements of `type`, in the record
-        data_loc, // of elements of `type`; a u32 has its offset in the record, and above 16 bits its
-                  // size
-        rel_loc,  // the same, from behind the u32
+        data_loc, // of elements of `type`; a u32 has its offset in the record, and above 16 bits
+                  // its size
+        rel_loc, // the same, from behind the u32
     };
     std::string name, type; // "unsigned long", "const char *", "struct sk_buff *"
     Form form = Form::plain;

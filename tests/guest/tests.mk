@@ -35,6 +35,9 @@ $(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp | $(libraries)
 	@mkdir -p $(@D)
 	$(Q)$(compile_guest_test) -MF $(@:.o=.d) -c $< -o $@
 
+# Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
+guest_test_objs += $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/bpf_machine.o $(BUILD)/libkit.a)
+
 $(BUILD)/tests/guest_tests: $(guest_test_objs)
 	$(say) LINK $@
 	@mkdir -p $(@D)

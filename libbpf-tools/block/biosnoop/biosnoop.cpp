@@ -106,7 +106,9 @@ constexpr Column kColumns[] = {
         return Trusted{r.kind() == REQUEST_WRITE ? "W" : r.e.bytes == 0 ? "M" : "R"};
     }>("rwm", "T", 1, "W: write, M: without data, R: other", kJsonOnly),
     col<[](const Row& r) { return Trusted{request_kind_name(r.kind())}; }>("op", "OP", 12,
-                                                                           "Operation", kJsonOnly),
+                                                                           "Operation", kJsonOnly)
+        .from_names<kOf<&biosnoop_request::flags>&((1 << REQUEST_FLAGS_SHIFT) - 1),
+                    kRequestKinds>(),
     col<[](const Row& r) {
         return List{r.flag_words, r.flag_count};
     }>("flags", "FLAGS", 20, "Flags of the request: sync, meta, fua, ahead, ...", kJsonOnly),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
 #include "capture.hpp"
+#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -66,6 +67,7 @@ struct Traced {
     std::span<const Need> needs{};
     std::vector<std::byte> object;
     KernelSide::Maps maps;
+    bool names_user = false; // functions of programs
 
     std::uint32_t record_bytes() const
     {
@@ -154,10 +156,10 @@ constexpr Rung kRetMulti =
 
 // What a run attaches to one set of points: one of these.
 enum class Ways : std::uint8_t {
-    entry,          // of one function of the kernel
-    entry_typed,    // by fentry only
-    entries,        // by registers only, of any number of functions
-    entry_inside,   // at an offset, or with registers that are no arguments
+    entry,        // of one function of the kernel
+    entry_typed,  // by fentry only
+    entries,      // by registers only, of any number of functions
+    entry_inside, // at an offset, or with registers that are no arguments
     returns,
     returns_typed,
     returns_many,
@@ -178,12 +180,12 @@ constexpr Need kNeeds[] = {
     {.what = "returns of the functions", .rungs = {kRetMulti, kKretprobe}, .chosen = true},
     {.what = "calls of the user functions",
      .rungs = {points<&P::enter_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::enter_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "returns of the user functions",
      .rungs = {points<&P::leave_umulti, &F::attach_uprobe_multi>("uprobe.multi",
-                                                                kUprobeMultiFunction),
+                                                                 kUprobeMultiFunction),
                points<&P::leave_uprobe, &F::attach_uprobes>("uprobe")},
      .chosen = true},
     {.what = "the tracepoint",
@@ -262,6 +264,7 @@ public:
 
 private:
     void prepare(Traced& traced);
+    void fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const;
     void make_object(Traced& traced);
     void configure(trace_bpf& s, const Traced& traced);
     const void* take(std::span<const std::byte> record);
@@ -305,6 +308,16 @@ Trace::Trace(Session& session, Options& options)
         }
 }
 
+void Trace::fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const
+{
+    if (spec.condition)
+        capture.set_condition(*spec.condition);
+    for (std::size_t i = 0; i < spec.arguments.size(); i++)
+        capture.add(spec.arguments[i], format.conversions[i]);
+    capture.lay_out(options_.string_size);
+    capture.let_user_space_decide();
+}
+
 // Its names, its condition and its arguments, for each kind of program that could run there.
 void Trace::prepare(Traced& t)
 {
@@ -312,22 +325,21 @@ void Trace::prepare(Traced& t)
     Place& place = t.tap.place;
     place.record_pid = offsetof(trace_record, task.pid);
     place.record_tid = offsetof(trace_record, task.tid);
-    place.text_bytes = options_.string_size;
     try {
         kernel_.describe(t.tap, spec);
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
                                : std::make_unique<MessageFormat>();
         std::optional<expr::TextError> first;
         for (const trace_form form : {TRACE_TYPED, TRACE_PLAIN}) {
-            const bool can_be = form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype
-                                                    : !spec.typed_only;
+            const bool can_be =
+                form == TRACE_TYPED ? t.tap.may_be_typed && place.prototype : !spec.typed_only;
             if (!can_be)
                 continue;
             try {
                 t.codes[form] = std::make_unique<expr::Code>(kernel_.types());
                 t.captures[form] = std::make_unique<Capture>(
-                    *t.codes[form], names_at(place, form_of(spec, form)), spec, *t.format, kHead,
-                    options_.string_size);
+                    *t.codes[form], names_at(place, form_of(spec, form)), kHead);
+                fill(*t.captures[form], spec, *t.format);
             } catch (const expr::TextError& error) {
                 t.captures[form].reset();
                 if (!first)
@@ -343,6 +355,9 @@ void Trace::prepare(Traced& t)
     } catch (const expr::TextError& error) {
         fail_at(spec.text, error);
     }
+    t.names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
+        return capture && capture->needs_symbols(expr::Show::user_symbol);
+    });
     t.needs = needs_of(spec, t);
     t.probes = std::make_unique<FunctionProbes>(
         t.tap.points, place.of_program && session_.pids.size() == 1 ? session_.pids[0] : 0);
@@ -377,10 +392,7 @@ void Trace::configure(trace_bpf& s, const Traced& t)
         s.rodata->cb_filter.self = 0;
     prepare_event_stacks(options_, s.rodata->cb_event_stacks);
     // A process may end soon, and take the names of its functions with it.
-    const bool names_user = std::ranges::any_of(t.captures, [](const auto& capture) {
-        return capture && capture->needs_symbols(expr::Show::user_symbol);
-    });
-    if (options_.user || names_user)
+    if (options_.user || t.names_user)
         s.rodata->cb_event.wakeup_bytes = 0;
     s.rodata->cb_functions.count = std::uint32_t(t.tap.points.size());
     prepare_points(s, *t.probes);
@@ -436,16 +448,16 @@ const void* Trace::take(std::span<const std::byte> record)
     if (c_str(head.task.comm).find(options_.name) == std::string_view::npos)
         return nullptr;
     row_.capture = t.captures[head.form & 1].get();
-    if (!row_.capture)
+    if (!row_.capture || (head.undecided && !row_.capture->decide(record)))
         return nullptr;
     row_.cpu = head.cpu;
     row_.record = record;
     row_.function = t.tap.points[head.point < t.tap.points.size() ? head.point : 0].name;
-    if (const auto colon = row_.function.rfind(':');
-        colon != row_.function.npos && specs_[t.spec]->kind != PlaceKind::entry &&
-        specs_[t.spec]->kind != PlaceKind::returns)
+    if (const auto colon = row_.function.rfind(':'); colon != row_.function.npos &&
+                                                     specs_[t.spec]->kind != PlaceKind::entry &&
+                                                     specs_[t.spec]->kind != PlaceKind::returns)
         row_.function.remove_prefix(colon + 1);
-    row_.user = {head.task.pid, ImageSymbols::image(head.task.pid)};
+    row_.user = {head.task.pid, t.names_user ? ImageSymbols::image(head.task.pid) : 0};
     row_.has_message = bool(specs_[t.spec]->format);
     row_.message.clear();
     const auto arguments = row_.capture->arguments();
@@ -533,7 +545,8 @@ void Trace::report(bool last)
     std::vector<const std::pair<const std::string, std::uint64_t>*> blocks;
     for (const auto& block : counts_)
         blocks.push_back(&block);
-    std::ranges::stable_sort(blocks, std::greater{}, [](const auto* block) { return block->second; });
+    std::ranges::stable_sort(blocks, std::greater{},
+                             [](const auto* block) { return block->second; });
     std::string& out = output->text();
     for (const auto* block : blocks) {
         out += block->first;

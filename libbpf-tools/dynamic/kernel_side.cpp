@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel_side.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "expr/kernel_types.hpp"
+#include "kernel/facts.hpp"
+#include "kernel/types.hpp"
+#include <bpf/bpf.h>
+#include <cerrno>
+
+namespace corebox
+{
+
+struct KernelSide::Kernel {
+    std::unique_ptr<KernelMemory> memory;
+    std::unique_ptr<KernelBtf> btf;
+    std::optional<expr::KernelTypes> types; // none: the kernel provides no BTF
+    std::optional<bool> task_btf;
+
+    // Whether programs may call bpf_get_current_task_btf().
+    bool has_task_btf()
+    {
+        if (!task_btf)
+            task_btf = types && btf->enumerator("BPF_FUNC_get_current_task_btf").has_value();
+        return *task_btf;
+    }
+};
+
+KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel>())
+{
+    machine_.may_read = lockdown_mode() != "confidentiality";
+#ifdef __aarch64__
+    machine_.arm64 = true;
+#endif
+    Kernel& k = *kernel_;
+    k.btf = types_from_elsewhere(session.btf);
+    own_types_ = !k.btf;
+    if (!k.btf)
+        k.btf = std::make_unique<KernelBtf>([&k]() -> KernelMemory* {
+            if (KernelMemory::has_index() && !k.memory)
+                k.memory = std::make_unique<KernelMemory>();
+            return k.memory.get();
+        });
+    if (k.btf->empty())
+        return;
+    k.types.emplace(types_, *k.btf);
+    types_.add_source(k.types->source());
+    machine_.structs = k.types->structs();
+}
+
+KernelSide::~KernelSide() = default;
+
+void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
+{
+    Place& place = tap.place;
+    if (spec.signature) {
+        try {
+            place.prototype = Prototype{expr::parse_signature(types_, spec.signature->text)};
+        } catch (const expr::TextError& error) {
+            throw expr::TextError(spec.signature->at + error.at, error.length, error.what(),
+                                  error.hint.empty() ? "put a blank before a condition"
+                                                     : error.hint);
+        }
+        return;
+    }
+    if (!kernel_->types || !tap.may_be_typed)
+        return;
+    const Point& point = tap.points[0];
+    std::optional<expr::KernelFunction> found;
+    if (spec.kind == PlaceKind::raw_tracepoint)
+        found = kernel_->types->find_tracepoint(point.name);
+    else if (point.module.empty())
+        found = kernel_->types->find_function(point.name);
+    else
+        found = kernel_->types->find_module_function(point.module, point.name);
+    if (found && !found->is_variadic)
+        place.prototype = Prototype{std::move(found->parameters), found->result};
+}
+
+Capture::Body KernelSide::generate(const Capture& capture, bool typed, Maps& maps)
+{
+    expr::Machine machine = machine_;
+    machine.typed = typed;
+    machine.task_btf = own_types_ && capture.uses(expr::Helper::task) && kernel_->has_task_btf();
+    // Without descriptors the code says which of them it needs.
+    Capture::Body body = capture.generate(machine);
+    if (body.tables.empty() && !body.uses_scratch)
+        return body;
+    if (!body.tables.empty() && !maps.tables) {
+        const auto bytes = std::uint32_t(body.tables.size() * sizeof body.tables[0]);
+        maps.tables = Fd(
+            bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_tables", sizeof(__u32), bytes, 1, nullptr));
+        const std::uint32_t first = 0;
+        if (!maps.tables ||
+            bpf_map_update_elem(maps.tables.get(), &first, body.tables.data(), BPF_ANY) != 0)
+            fail("cannot create a map for patterns", errno);
+    }
+    if (body.uses_scratch && !maps.scratch) {
+        maps.scratch = Fd(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "trace_scratch", sizeof(__u32),
+                                         expr::kScratchBytes, 1, nullptr));
+        if (!maps.scratch)
+            fail("cannot create a map for texts", errno);
+    }
+    machine.tables_fd = maps.tables.get();
+    machine.scratch_fd = maps.scratch.get();
+    return capture.generate(machine);
+}
+
+} // namespace corebox
