@@ -36,9 +36,9 @@ $(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp | $(libraries)
 	$(Q)$(compile_guest_test) -MF $(@:.o=.d) -c $< -o $@
 
 # Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
-guest_test_objs += $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/bpf_machine.o $(BUILD)/libkit.a)
+guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/bpf_machine.o $(BUILD)/libkit.a)
 
-$(BUILD)/tests/guest_tests: $(guest_test_objs)
+$(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -Wl,-S -Wl,--no-warnings $^ -lgtest $(LDLIBS) -o $@
