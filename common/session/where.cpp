@@ -148,7 +148,9 @@ expr::NodeId Where::parse(std::string_view text)
     try {
         return expr::parse_condition(code_, names, text);
     } catch (const expr::TextError& error) {
-        fail_usage(cat("--where is no condition on the columns:\n", expr::point_at(text, error)));
+        const std::string shown = expr::point_at(text, error); // the text, carets, what is wrong
+        fail_usage(cat("--where: ", error.what(), error.hint.empty() ? "" : "; ", error.hint),
+                   shown.substr(0, shown.find('\n', shown.find('\n') + 1)));
     }
 }
 
@@ -184,6 +186,13 @@ std::vector<std::byte> Where::give_body(std::span<const std::byte> object)
     }
     const expr::Body bodies[] = {{"cb_where", body.instructions}};
     return expr::splice(object, bodies);
+}
+
+expr::Truth Where::decide(std::span<const std::byte> record) const
+{
+    expr::World world;
+    world.record = record;
+    return expr::test(code_, in_kernel_, world);
 }
 
 Value Where::value_of(std::size_t column)

@@ -266,7 +266,7 @@ NodeId Builder::result()
         refuse(cat(place_.name, " returns nothing"));
     }
     const std::int32_t at =
-        form_ == ContextForm::typed ? std::int32_t(8 * *words) : registers::result();
+        form_ == ContextForm::typed ? std::int32_t(8 * words.value_or(0)) : registers::result();
     const NodeId value = context_word(at, type);
     return types_[type].kind == Type::Kind::pointer ? value : widen(value);
 }

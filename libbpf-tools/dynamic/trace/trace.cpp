@@ -124,7 +124,8 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::comm>("comm", "COMM", 15, "Command name of the thread"),
     col<&Row::function>("function", "FUNC", 16, "Function, tracepoint or USDT probe"),
     col<[](const Row& r) { return r.has_message ? Value(r.message) : Value(Absent{""}); }>(
-        "message", "-", 0, "Message of the probe's format"),
+        "message", "-", 0, "Message of the probe's format")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
         "kernel", "KERNEL", 0, "Kernel functions, leaf first", json_with("kernel-stack")),
     col<[](const Row& r) { return r.stacks.user(); }>(
