@@ -38,7 +38,6 @@ $(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp | $(libraries)
 # Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
 guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/expr_random.o $(BUILD)/tests/unit/bpf_machine.o $(BUILD)/libkit.a)
 
-
 $(BUILD)/tests/obj/tests/guest/harness.o: compile_guest_test += -O1
 
 $(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit)
