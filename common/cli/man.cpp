@@ -237,6 +237,8 @@ std::string columns(const Tool& tool)
             out += cat("Shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::without)
             out += cat("Not shown with ", either(c.show.option, bold), ".\n");
+        if (c.show.when == When::text)
+            out += "Only in text.\n";
         if (c.show.when == When::json)
             out += cat("In JSON and CSV",
                        c.show.option.empty() ? "" : cat(" with ", either(c.show.option, bold)),

@@ -33,7 +33,8 @@ unsigned distance(std::string_view a, std::string_view b)
 
 } // namespace
 
-std::string did_you_mean(std::string_view word, std::span<const std::string> known)
+std::string did_you_mean(std::string_view word, std::span<const std::string> known,
+                         std::string_view keyword)
 {
     if (word.empty() || word.size() > kLongest)
         return {};
@@ -57,7 +58,8 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
         for (const std::string& k : known)
             if (contains(k) && (!name || k.size() < name->size()))
                 name = &k;
-    return name ? cat("did you mean '", *name, "'?") : std::string();
+    return name ? cat("did you mean '", keyword, keyword.empty() ? "" : " ", *name, "'?")
+                : std::string();
 }
 
 } // namespace corebox::expr

@@ -59,7 +59,7 @@ TypeId TypeReader::read_tagged(std::size_t& at)
                                                     .name = cat(keyword.word, " ", name.word)});
     throw TextError(keyword.at, name.at + name.length - keyword.at,
                     cat("unknown type '", keyword.word, " ", name.word, "'"),
-                    did_you_mean(name.word, types_.names(keyword.word)));
+                    did_you_mean(name.word, types_.names(keyword.word), keyword.word));
 }
 
 bool TypeReader::read_specifier(std::size_t& at, Specifiers& s, bool may_be_name)

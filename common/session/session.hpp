@@ -5,6 +5,7 @@
 #include "base/erased.hpp"
 #include "base/error.hpp"
 #include "output/output.hpp"
+#include "tool/connection.hpp"
 #include "tool/tool.hpp"
 #include <memory>
 #include <set>
@@ -32,6 +33,7 @@ struct Session {
     User user;
     char comm[COMM_LEN] = {};
     std::string_view cgroup, cgroup_map, mntns_map;
+    Connections connections;
     Seconds duration{0}, interval{0};
     std::uint64_t count = 0; // rows of a stream, intervals of the others; 0: no limit
     std::uint32_t buffer_kib = 0, buffer_pages = 0; // one or the other

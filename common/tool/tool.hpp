@@ -61,10 +61,11 @@ enum class Shared : std::uint16_t {
     duration = 16,
     every = 32, // an interval as an option, for tools that report only at their end without it
     // No options: what it goes on reading once it traces (session/privileges.hpp).
-    symbols = 64,      // the kernel's symbols and other processes' files, to name functions
-    files = 128,       // directories anywhere
-    callers = 256,     // as symbols, but only with its option --callers
-    user_symbols = 512 // other processes' files only
+    symbols = 64,       // the kernel's symbols and other processes' files, to name functions
+    files = 128,        // directories anywhere
+    callers = 256,      // as symbols, but only with its option --callers
+    user_symbols = 512, // other processes' files only
+    connections = 1024  // which connections are traced
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }

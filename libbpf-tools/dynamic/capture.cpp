@@ -99,11 +99,22 @@ void Capture::add(const Piece& piece, const Conversion& how, TypeId type)
     if (type != TypeId::none && argument.show != Show::text)
         argument.node = expr::convert(code_, argument.node, type);
     argument.type = code_[argument.node].type;
-    if (how.letter == 's')
+    if (how.letter == 0)
+        argument.how = usual_conversion(argument);
+    if (argument.how.letter == 's')
         shown_as_text(argument, piece);
     else
         shown_as_number(argument, piece);
     arguments_.push_back(std::move(argument));
+}
+
+// Where the user wrote no conversion.
+Conversion Capture::usual_conversion(const Captured& argument) const
+{
+    const Type& type = code_.types()[argument.type];
+    if (argument.show != Show::number || argument.named_by != TypeId::none)
+        return {.letter = 's'};
+    return {.letter = type.is_signed || type.kind == Type::Kind::boolean ? 'd' : 'u', .bytes = 8};
 }
 
 // %s: a text, a structure, a name.

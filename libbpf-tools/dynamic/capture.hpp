@@ -51,8 +51,15 @@ public:
         : code_(code), names_(names), head_(head), bytes_(head.size)
     {
     }
+    // What else names mean here.
+    template <class Wrap>
+    void wrap_names(Wrap&& wrap)
+    {
+        names_ = wrap(std::move(names_));
+    }
     void set_condition(const Piece& piece);
-    // `type`: to which the value is converted; none: its own.
+    // `how` without a letter: as its type asks for. `type`: to which the value is converted; none:
+    // its own.
     void add(const Piece& piece, const Conversion& how, expr::TypeId type = expr::TypeId::none);
     // Lays out what was added since the last call: `text_bytes` for texts of which no size is
     // known. `is_key`: what texts have no bytes for is zero, so that equal ones are equal bytes.
@@ -82,6 +89,7 @@ public:
     Body generate(const expr::Machine& machine) const;
 
 private:
+    Conversion usual_conversion(const Captured& argument) const;
     void shown_as_text(Captured& argument, const Piece& piece);
     void shown_as_number(Captured& argument, const Piece& piece);
     // The condition over what a record has of it.

@@ -60,10 +60,32 @@ DistSpec::Expression take_use(const Piece& piece)
 
 } // namespace
 
+void DistSpec::take_entries()
+{
+    constexpr std::string_view kEntry = "$entry(";
+    original_ = text;
+    for (std::size_t at = 0; (at = text.find(kEntry, at)) != text.npos;) {
+        const std::size_t open = at + kEntry.size() - 1, end = end_of_parentheses(text, open);
+        constexpr std::size_t kMostEntries = 8;
+        if (entries.size() == kMostEntries)
+            throw TextError(at, end - at, cat("more than ", kMostEntries, " of $entry()"));
+        const Piece inside{std::string_view(original_).substr(open + 1, end - open - 2), open + 1};
+        if (inside.text.find_first_not_of(' ') == std::string_view::npos)
+            throw TextError(at, end - at, "$entry() takes one value");
+        std::string name = cat("$entry", entries.size());
+        name.resize(end - at, ' ');
+        text.replace(at, end - at, name);
+        entries.push_back(inside);
+        at = end;
+    }
+    has_latency = text.find("$latency") != text.npos;
+}
+
 DistSpec::DistSpec(std::string_view from) : text(from)
 {
     unsigned marks = 0;
     text = take_marks(from, marks);
+    take_entries();
     const auto labelled = split_list({text, 0}, '#');
     if (labelled.size() > 2)
         throw TextError(labelled[2].at ? labelled[2].at - 1 : 0, 1, "a second '#'");

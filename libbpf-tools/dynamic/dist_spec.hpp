@@ -24,12 +24,19 @@ struct DistSpec {
         std::int64_t from = 0, to = 0, step = 0; // of linear
     };
 
-    std::string text;                 // without "@user"
+    std::string text;                 // without "@user", and with $entryN for what follows
     std::unique_ptr<ProbeSpec> probe; // its place and signature
     std::vector<Expression> expressions;
     std::optional<Piece> filter{};
+    // What is inside of each $entry(), of which the text has a name of the same length: $entry0.
+    std::vector<Piece> entries{};
+    bool has_latency = false; // $latency
     std::string_view label{}; // of the user, or all of the text
     bool has_label = false;
+
+private:
+    void take_entries();
+    std::string original_; // what the entries are views of
 };
 
 } // namespace corebox

@@ -55,10 +55,13 @@ private:
     void share(S& s)
     {
         S& first = *attached_.front().skeleton;
-        for (const auto& [own, other] : {std::pair{s.maps.cb_events, first.maps.cb_events},
-                                         std::pair{s.maps.bss, first.maps.bss}})
+        const auto share_map = [](bpf_map* own, const bpf_map* other) {
             if (bpf_map__reuse_fd(own, bpf_map__fd(other)) != 0)
-                fail("cannot share the event buffer", errno);
+                fail("cannot share a BPF map", errno);
+        };
+        share_map(s.maps.bss, first.maps.bss);
+        if constexpr (HasEvents<S>)
+            share_map(s.maps.cb_events, first.maps.cb_events);
     }
 
     std::vector<Attachment<S>> attached_;

@@ -16,7 +16,7 @@ struct TracepointField {
         array,    // of `count` elements of `type`, in the record
         data_loc, // of elements of `type`; a u32 has its offset in the record, and above 16 bits
                   // its size
-        rel_loc, // the same, from behind the u32
+        rel_loc,  // the same, from behind the u32
     };
     std::string name, type; // "unsigned long", "const char *", "struct sk_buff *"
     Form form = Form::plain;

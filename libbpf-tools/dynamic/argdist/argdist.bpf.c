@@ -16,7 +16,7 @@ const volatile struct argdist_config cfg = {};
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 10240);
-	__uint(key_size, sizeof(struct argdist_record) - offsetof(struct argdist_record, part));
+	__uint(key_size, sizeof(__u64));
 	__uint(value_size, sizeof(struct hist_part));
 } argdist_values SEC(".maps");
 
