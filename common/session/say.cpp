@@ -8,10 +8,12 @@
 namespace corebox
 {
 
-void say(std::string_view name, std::string_view text)
+namespace
+{
+
+void say_line(std::string line, std::string_view text)
 {
     // Names in it may be those of a traced process: escaped, unless they are already.
-    std::string line = cat(name, ": ");
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\\', at), text.size());
         escape_text(line, text.substr(at, end - at), false);
@@ -25,12 +27,23 @@ void say(std::string_view name, std::string_view text)
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
+} // namespace
+
+void say(std::string_view name, std::string_view text) { say_line(cat(name, ": "), text); }
+
 int guarded(std::string_view name, const std::function<Exit()>& body)
 try {
     return int(body());
 } catch (const Failure& failure) {
-    say(name,
-        failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
+    if (failure.status != Exit::usage) {
+        say(name, failure.message);
+        return int(failure.status);
+    }
+    // What is behind the first line shows a place in what the user wrote.
+    const auto lines = split(failure.message, '\n');
+    say(name, cat(lines.empty() ? "" : lines[0], " (see --help)"));
+    for (std::size_t i = 1; i < lines.size(); i++)
+        say_line("  ", lines[i]);
     return int(failure.status);
 } catch (const std::bad_alloc&) {
     say(name, "out of memory");

@@ -34,6 +34,16 @@ enum class PlaceKind : std::uint8_t {
     usdt,
 };
 
+// An operand or option that may be given several times, with commas in its values.
+struct SpecList {
+    std::vector<std::string_view> texts;
+    static std::string parse(std::string_view s, SpecList& out)
+    {
+        out.texts.push_back(s);
+        return s.empty() ? "a text" : "";
+    }
+};
+
 struct ProbeSpec {
     // Takes the text apart; throws expr::TextError.
     explicit ProbeSpec(std::string_view text);
@@ -52,6 +62,9 @@ struct ProbeSpec {
     std::optional<Piece> format{}; // between its quotes, escapes as they are
     std::vector<Piece> arguments{};
 };
+
+// Fails with a usage error: what is wrong with an operand or option, and the place below.
+[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error);
 
 // BCC marks an argument once, wherever it stands: arg2@user. The marks become blanks, so that
 // messages point at what the user wrote.

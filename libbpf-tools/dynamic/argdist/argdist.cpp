@@ -20,18 +20,8 @@ using namespace corebox;
 using P = decltype(argdist_bpf::progs);
 using Use = DistSpec::Use;
 
-// An option that may be given several times, with commas in its values.
-struct Specs {
-    std::vector<std::string_view> texts;
-    static std::string parse(std::string_view s, Specs& out)
-    {
-        out.texts.push_back(s);
-        return {};
-    }
-};
-
 struct Options {
-    Specs histograms, counts;
+    SpecList histograms, counts;
     std::uint32_t string_size = 80;
     std::uint32_t top = 0;
     bool cumulative = false;
@@ -232,11 +222,6 @@ private:
     std::vector<Instance> instances_of_;
     Instances<argdist_bpf> instances_;
 };
-
-[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error)
-{
-    fail_usage(cat("cannot trace this:\n", expr::point_at(text, error)));
-}
 
 Argdist::Argdist(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
@@ -480,9 +465,10 @@ void Argdist::configure(argdist_bpf& s, const Instance& t)
 {
     const Counted& counted = counted_[t.counted];
     const Capture& capture = t.capture();
-    argdist_config config{.bias = counted.is_signed ? 1ull << 63 : 0,
-                          .histogram = counted.is_histogram,
-                          .pairs = t.pairs};
+    argdist_config config{};
+    config.bias = counted.is_signed ? 1ull << 63 : 0;
+    config.histogram = counted.is_histogram;
+    config.pairs = t.pairs;
     std::uint32_t key_end = capture.record_bytes();
     if (counted.value || counted.is_histogram) {
         const Captured& value = capture.arguments().back();

@@ -24,7 +24,7 @@ using namespace corebox;
 using P = decltype(trace_bpf::progs);
 
 struct Options : EventStackOptions {
-    std::vector<std::string_view> specs;
+    SpecList specs;
     std::uint32_t string_size = 80;
     std::uint64_t max_events = 0;
     std::string_view name, message, cgroup_path, symbol_files;
@@ -269,16 +269,10 @@ private:
     std::map<std::string, std::uint64_t> counts_; // -A: of the same text
 };
 
-// What is wrong with an operand, as lines with a caret below the place.
-[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error)
-{
-    fail_usage(cat("cannot trace this:\n", expr::point_at(text, error)));
-}
-
 Trace::Trace(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
-    for (const std::string_view text : options_.specs)
+    for (const std::string_view text : options_.specs.texts)
         try {
             specs_.push_back(std::make_unique<ProbeSpec>(text));
         } catch (const expr::TextError& error) {
@@ -547,7 +541,7 @@ struct TraceTool {
 
     static void check(Options& o, Session& session)
     {
-        if (o.specs.empty())
+        if (o.specs.texts.empty())
             fail_usage("missing PROBE; for example: trace 'do_sys_openat2 \"%s\", arg2@user'");
         if (session.given("aggregate") && !o.max_events && !session.count)
             fail_usage("--aggregate requires --max-events");
