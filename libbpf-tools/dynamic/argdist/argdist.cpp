@@ -209,6 +209,7 @@ private:
     std::vector<Need> needs_of(const Instance& instance) const;
     void make_object(Instance& instance);
     void configure(argdist_bpf& s, const Instance& instance);
+    void end_texts(const Instance& instance, std::string& key) const;
     void read(Instance& instance, argdist_bpf& s, std::uint32_t generation);
     void print_counts(Counted& counted, std::uint64_t now);
     void print_histograms(Counted& counted, std::uint64_t now);
@@ -532,6 +533,21 @@ void Argdist::begin()
         output->text() += "time_ns,label,key,unit,from,to,count\n";
 }
 
+// What stands behind the NUL of an array is no part of the key.
+void Argdist::end_texts(const Instance& t, std::string& key) const
+{
+    for (std::size_t i = 0; i < t.keys; i++) {
+        const Captured& a = t.capture().arguments()[i];
+        if (a.form != Captured::Form::text)
+            continue;
+        const std::size_t from = 1 + a.offset - kHead.missing + sizeof(std::uint32_t);
+        const std::size_t end = std::min<std::size_t>(from + a.room - sizeof(std::uint32_t),
+                                                      key.size());
+        const auto nul = std::min(key.find('\0', from), end);
+        std::fill(key.begin() + std::ptrdiff_t(nul), key.begin() + std::ptrdiff_t(end), '\0');
+    }
+}
+
 // Adds what one instance has counted since the last report.
 void Argdist::read(Instance& t, argdist_bpf& s, std::uint32_t generation)
 {
@@ -546,6 +562,7 @@ void Argdist::read(Instance& t, argdist_bpf& s, std::uint32_t generation)
         std::memcpy(&part, bytes, sizeof part);
         std::string key(1, part & ARGDIST_NEGATIVE ? '-' : '+');
         key.append(bytes + kKept, key_size - kKept);
+        end_texts(t, key);
         Total& total = counted.totals[key];
         entries.values<hist_part>(i, [&](const hist_part& p) {
             if (counted.is_histogram) {

@@ -83,6 +83,10 @@ constexpr Example kExamples[] = {
     {"trace -AM 1000 tcp_sendmsg", "Count identical lines until there were 1000"},
 };
 
+constexpr Alias kAliases[] = {
+    {"stacksnoop", {"-K"}, "Trace a kernel function with the stacks of its calls"},
+};
+
 constexpr Option kPositionals[] = {
     repeated(opt<&Options::specs>(0, "probe", "PROBE...",
                                   "What to trace, when, and what to print of it")),
@@ -563,6 +567,7 @@ constexpr TraceTool kTool{
               .details = "Prints one line each time a function, a tracepoint or a USDT probe runs "
                          "and its condition holds, with the arguments that its format names.",
               .examples = kExamples,
+              .aliases = kAliases,
               .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,
