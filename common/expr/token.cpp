@@ -39,10 +39,10 @@ class Lexer
 public:
     explicit Lexer(std::string_view text) : text_(text) {}
 
-    std::vector<Token> read_all()
+    std::vector<Token> read_all(std::size_t longest)
     {
-        if (text_.size() > kLongestText)
-            throw TextError(kLongestText, 1, cat("longer than ", kLongestText, " bytes"));
+        if (text_.size() > longest)
+            throw TextError(longest, 1, cat("longer than ", longest, " bytes"));
         std::vector<Token> tokens;
         do
             tokens.push_back(read());
@@ -282,6 +282,9 @@ private:
 
 } // namespace
 
-std::vector<Token> read_tokens(std::string_view text) { return Lexer(text).read_all(); }
+std::vector<Token> read_tokens(std::string_view text, std::size_t longest)
+{
+    return Lexer(text).read_all(longest);
+}
 
 } // namespace corebox::expr
