@@ -6,6 +6,7 @@
 #include "base/fd.hpp"
 #include "probe/kernel_functions.hpp"
 #include "probe/ladder.hpp"
+#include "probe/uprobe.hpp"
 #include <bpf/libbpf.h>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,8 @@
 
 namespace corebox
 {
+
+class Copies;
 
 // The probes of a set of points. A point that turns out not to be traceable is left out.
 //
@@ -43,11 +46,13 @@ public:
     std::vector<bpf_link*> attach_multi(const bpf_program* program);
     std::vector<bpf_link*> attach_kprobes(const bpf_program* program);
     std::vector<bpf_link*> attach_fentries(const bpf_program* program); // fentry and fexit
-    // Its expected attach type is kUprobeMulti.
     std::vector<bpf_link*> attach_uprobe_multi(const bpf_program* program);
     std::vector<bpf_link*> attach_uprobes(const bpf_program* program);
     std::vector<bpf_link*> attach_raw_tracepoints(const bpf_program* program);
     std::vector<bpf_link*> attach_tracepoints(const bpf_program* program);
+
+    // Once one of the two before has attached: in files that processes map later, too.
+    void attach_later(const Session& session, const bpf_program* program);
 
     std::size_t attached() const { return attached_; }
     // Calls of a function for which the kernel did not run the program (see SkippedCalls in
@@ -68,6 +73,22 @@ private:
     static constexpr unsigned kMostFailures = 200;
     using AttachRange = std::function<bool(std::size_t first, std::size_t count)>;
 
+    // A place in a file of user space.
+    struct Place {
+        std::size_t function;
+        std::shared_ptr<const ObjectFile> object;
+        Point::Site site;
+    };
+
+    std::vector<Place> places() const; // by file
+    bool link_places(const bpf_program* program, std::span<const Place> places,
+                     std::vector<Copy>& links, unsigned& failures);
+    bool open_place(const bpf_program* program, Copies& copies, const Place& place,
+                    std::vector<Copy>& events);
+    std::size_t attach_in(const bpf_program* program, const LaterPoints& later,
+                          const std::shared_ptr<const ObjectFile>& object);
+    // What the kernel would say of each function alike.
+    static bool leads_nowhere(int code);
     bool attach_range(const AttachRange& attach, std::size_t first, std::size_t count,
                       unsigned& failures);
     // What an AttachFn returns once these are attached, and owned here instead of by libbpf.
@@ -78,17 +99,20 @@ private:
     std::uint32_t only_;
     bpf_map* ids_ = nullptr;
     std::size_t attached_ = 0;
+    std::vector<bool> has_place_;             // functions of user space that are attached
+    bool by_links_ = false, cookies_ = false; // how
     std::vector<Copy> copies_; // by function
 };
-
-// BPF_TRACE_UPROBE_MULTI (linux/bpf.h of 6.6 and later).
-inline constexpr int kUprobeMulti = 48;
 
 template <class Options>
 FunctionProbes& probes_of(const auto& session)
 {
     return *session.template options_as<Options>().probes;
 }
+
+using AttachPoints = std::vector<bpf_link*> (FunctionProbes::*)(const bpf_program*);
+std::vector<bpf_link*> attach_points(FunctionProbes& probes, AttachPoints attach,
+                                     const Session& session, const bpf_program* program);
 
 // A rung of points; &P::program goes to the member function Attach of the FunctionProbes that the
 // tool's options have as `probes`.
@@ -98,15 +122,13 @@ consteval Rung point_rung(std::string_view name, std::string_view blind = {},
 {
     // `auto`: Session is not complete here.
     constexpr auto attach = [](const auto& session, const bpf_program* program) {
-        return (probes_of<Options>(session).*Attach)(program);
+        return attach_points(probes_of<Options>(session), Attach, session, program);
     };
     return with_function(rung<Program>(name, blind, attach), function);
 }
 
-// The kernel's functions that links of many functions are made by: fprobes (5.18, CONFIG_FPROBE),
-// and 6.6.
+// The kernel's function that links of many functions are made by: fprobes (5.18, CONFIG_FPROBE).
 inline constexpr std::string_view kKprobeMultiFunction = "register_fprobe_ips";
-inline constexpr std::string_view kUprobeMultiFunction = "bpf_uprobe_multi_link_attach";
 
 // The rungs of a tool with FUNCTION_PROGS whose options have a member `probes`, a pointer to
 // FunctionProbes.
@@ -145,15 +167,6 @@ inline std::span<const Need> point_need(std::span<const Need> needs, Point::Kind
                          : kind == Point::Kind::tracepoint ? 2
                                                            : 1,
                          1);
-}
-
-// Before load, for each try.
-template <class S>
-void prepare_points(S& s, FunctionProbes& probes)
-{
-    probes.use(s.maps.cb_function_ids);
-    if constexpr (requires { s.progs.user_multi; })
-        bpf_program__set_expected_attach_type(s.progs.user_multi, bpf_attach_type(kUprobeMulti));
 }
 
 } // namespace corebox

@@ -229,6 +229,47 @@ std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const Objec
     return points;
 }
 
+namespace
+{
+
+// Those of one file.
+class PointFinder
+{
+public:
+    PointFinder(const PointPattern& which, FunctionPattern::Syntax syntax)
+        : which_(which), pattern_(which.name, syntax)
+    {
+        if (!which.provider.empty())
+            provider_.emplace(which.provider, syntax);
+    }
+    // False: it is no ELF file.
+    bool add(std::vector<Point>& points, const Object& object, const Opener& open,
+             std::span<const std::uint32_t> pids) const
+    {
+        const auto file = open_elf(*object);
+        if (file && which_.kind == Point::Kind::user)
+            add_functions(points, object, *file, pattern_, open, pids);
+        else if (file)
+            add_probes(points, object, *file, which_, pattern_, provider_);
+        return file.has_value();
+    }
+
+private:
+    PointPattern which_;
+    FunctionPattern pattern_;
+    std::optional<FunctionPattern> provider_;
+};
+
+// Whether a pattern names a library that any process may have, in files of its own.
+bool is_shared_library(const PointPattern& which, std::span<const std::uint32_t> pids)
+{
+    return (which.kind == Point::Kind::user || which.kind == Point::Kind::usdt) && pids.empty() &&
+           !which.of_program && !which.object.empty() &&
+           which.object.find('/') == which.object.npos;
+}
+
+} // namespace
+
 std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Syntax syntax,
                                std::span<const std::uint32_t> pids, std::size_t* own)
 {
@@ -244,23 +285,58 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
     }
     if (which.kind == Point::Kind::tracepoint)
         return find_tracepoints(which, syntax);
-    std::optional<FunctionPattern> provider;
-    if (!which.provider.empty())
-        provider.emplace(which.provider, syntax);
+    const PointFinder finder(which, syntax);
     const Fd root = root_of(pids.empty() ? 0 : pids[0]);
     const Opener open = [&](const std::string& path) { return open_regular_in(root.get(), path); };
     std::vector<Point> points;
-    for (const Object& object : objects_of(which, pids)) {
-        const auto file = open_elf(*object);
-        if (!file) {
-            if (which.object.empty() && !which.of_program)
-                continue; // one of many mapped files
+    for (const Object& object : objects_of(which, pids))
+        // Among many mapped files some are not.
+        if (!finder.add(points, object, open, pids) && (!which.object.empty() || which.of_program))
             fail(cat("cannot read ", object->path), 0, "it is not an ELF file");
+    return points;
+}
+
+std::vector<Point> find_points_everywhere(const PointPattern& which,
+                                          FunctionPattern::Syntax syntax,
+                                          std::span<const std::uint32_t> pids, std::size_t* own)
+{
+    if (!is_shared_library(which, pids))
+        return find_points(which, syntax, pids, own);
+    const std::string_view libraries[] = {which.object};
+    std::vector<Object> objects = libraries_in_use(libraries);
+    if (Object first = find_object(which.object); first && is_library(first->path, which.object))
+        objects.insert(objects.begin(), std::move(first)); // the one that is named in rows
+    else
+        return find_points(which, syntax, pids, own); // a program
+    drop_duplicates(objects);
+    const auto finder = std::make_shared<PointFinder>(which, syntax);
+    const Opener open = [](const std::string& path) { return open_regular(path); };
+    const auto later = std::make_shared<const LaterPoints>(
+        LaterPoints{std::string(which.object), [finder](const Object& object) {
+                        std::vector<Point> points;
+                        finder->add(points, object, {}, {});
+                        return points;
+                    }});
+    std::vector<Point> points;
+    std::map<std::string, std::size_t> numbers; // of those of files before
+    for (const Object& object : objects) {
+        std::vector<Point> found;
+        finder->add(found, object, open, pids);
+        const std::size_t known = points.size();
+        for (Point& point : found) {
+            point.later = later;
+            const auto number = numbers.find(point.name);
+            if (number == numbers.end()) {
+                points.push_back(std::move(point));
+                continue;
+            }
+            for (Point::Site& site : point.sites) {
+                site.object = object;
+                points[number->second].sites.push_back(std::move(site));
+            }
         }
-        if (which.kind == Point::Kind::user)
-            add_functions(points, object, *file, pattern, open, pids);
-        else
-            add_probes(points, object, *file, which, pattern, provider);
+        for (std::size_t i = known; i < points.size(); i++)
+            numbers.try_emplace(points[i].name, i);
     }
     return points;
 }

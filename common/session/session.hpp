@@ -12,6 +12,8 @@
 namespace corebox
 {
 
+class LaterFiles;
+
 struct Session {
     explicit Session(const Tool& t) : tool(t) {}
 
@@ -42,6 +44,9 @@ struct Session {
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command;  // after "--", with its terminating null
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
+
+    // Probes of programs: what they are attached to, and will be (probe/later_files.hpp).
+    std::shared_ptr<LaterFiles> later;
 
     std::set<std::string_view> given_names;
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }

@@ -138,7 +138,7 @@ struct Calls {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
                 bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
-                prepare_points(s, probes);
+                probes.use(s.maps.cb_function_ids);
             },
             [](S&, bool) {});
         if (session->explain || probes.attached() != probes.functions().size())

@@ -62,6 +62,7 @@ public:
     void attach_needs(std::span<const Need> needs, BeforeLoad&& before_load,
                       OpenBuffers&& open_buffers)
     {
+        prepare_later_files(session_);
         attachment_ = launch<S>(
             session_, needs,
             [&](S& s) {
@@ -92,6 +93,7 @@ public:
             if (shape_.ending)
                 shape_.ending(skeleton(), options_);
         attachment_.detach();
+        session_.later->detach();
         account.unreturned = attachment_.unreturned();
         if constexpr (requires { shape_.detached; })
             if (shape_.detached)
