@@ -231,8 +231,12 @@ Facts recorded_facts(std::string_view text)
 {
     using Key = std::pair<Facts::Name, std::string>;
     auto names = std::make_shared<std::set<Key>>();
-    Facts facts{
-        .btf = false, .tracefs = false, .kprobes = false, .uprobes = false, .ring_buffer = false, .session = false};
+    Facts facts{.btf = false,
+                .tracefs = false,
+                .kprobes = false,
+                .uprobes = false,
+                .ring_buffer = false,
+                .session = false};
     for (const std::string_view line : split(text, '\n')) {
         const auto words = split(line, ' ');
         if (words.size() == 1) {

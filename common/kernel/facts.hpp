@@ -73,11 +73,10 @@ Facts live_facts();
 // Of members it says what `types` say, if those come from elsewhere.
 Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelBtf> types = {});
 
-// Lines "btf", "tracefs", "kprobes", "uprobes", "ring_buffer", "session" (the features that are there),
-// "ftrace_off" and
-// "function NAME", "site NAME", "btf_tracepoint NAME",
-// "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
-// listed is not there; but of members only those of lines "lacks_member STRUCT.NAME" are not.
+// Lines "btf", "tracefs", "kprobes", "uprobes", "ring_buffer", "session" (the features that are
+// there), "ftrace_off" and "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint
+// CATEGORY/NAME", "perf_event NAME". What is not listed is not there; but of members only those of
+// lines "lacks_member STRUCT.NAME" are not.
 Facts recorded_facts(std::string_view text);
 
 // Whether a file is there for this process and its capabilities, which access(2) leaves out for all

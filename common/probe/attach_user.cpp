@@ -67,7 +67,8 @@ std::vector<bpf_link*> FunctionProbes::attach_uprobe_multi(const bpf_program* pr
     return keep(std::move(links), code);
 }
 
-// The event of a place with the program, or its copy for the place's function. False with errno set.
+// The event of a place with the program, or its copy for the place's function. False with errno
+// set.
 bool FunctionProbes::open_place(const bpf_program* program, Copies& copies, const Place& place,
                                 std::vector<Copy>& events)
 {
@@ -168,11 +169,11 @@ void FunctionProbes::attach_later(const Session& session, const bpf_program* pro
         LaterFiles& files = *session.later;
         files.watch();
         files.needs_perf_events |= !by_links_;
-        const std::size_t taker = files.add(
-            {.libraries = {later->library},
-             .attach = [this, program, later](const Object& object, std::uint32_t) {
-                 return attach_in(program, *later, object);
-             }});
+        const std::size_t taker =
+            files.add({.libraries = {later->library},
+                       .attach = [this, program, later](const Object& object, std::uint32_t) {
+                           return attach_in(program, *later, object);
+                       }});
         for (const Place& place : places())
             if (functions_[place.function].later.get() == later)
                 files.know(taker, place.object);

@@ -13,9 +13,10 @@ FunctionProbes::FunctionProbes(std::vector<Point> functions, std::uint32_t only)
 {
 }
 
-void FunctionProbes::use(bpf_map* ids)
+void FunctionProbes::use(bpf_map* ids, bpf_map* syscalls)
 {
     ids_ = ids;
+    syscalls_ = syscalls;
     if (functions_.size() > 200) // here: a command has been forked, and keeps its limit
         raise_open_files();
     bpf_map__set_max_entries(ids, __u32(std::max<std::size_t>(functions_.size(), 1)));

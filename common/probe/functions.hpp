@@ -40,7 +40,7 @@ public:
     }
     // Before load, for each try. `ids`: for kprobes without cookies; made as large as there are
     // functions.
-    void use(bpf_map* ids);
+    void use(bpf_map* ids, bpf_map* syscalls = nullptr);
 
     // What an AttachFn does: the links, or none with errno set.
     std::vector<bpf_link*> attach_multi(const bpf_program* program);
@@ -50,6 +50,10 @@ public:
     std::vector<bpf_link*> attach_uprobes(const bpf_program* program);
     std::vector<bpf_link*> attach_raw_tracepoints(const bpf_program* program);
     std::vector<bpf_link*> attach_tracepoints(const bpf_program* program);
+    // For many of single system calls and any others: one after the other those of
+    // SYSCALL_POINT_PROGS, event_raw and event_perf, each of which takes what is left.
+    std::vector<bpf_link*> attach_syscalls(const bpf_program* program);
+    bool has_many_syscalls() const;
 
     // Once one of the two before has attached: in files that processes map later, too.
     void attach_later(const Session& session, const bpf_program* program);
@@ -80,6 +84,8 @@ private:
         Point::Site site;
     };
 
+    bool open_raw_tracepoint(Copies& copies, std::size_t function, std::vector<Copy>& probes);
+    bool open_tracepoint(Copies& copies, std::size_t function, std::vector<Copy>& probes);
     std::vector<Place> places() const; // by file
     bool link_places(const bpf_program* program, std::span<const Place> places,
                      std::vector<Copy>& links, unsigned& failures);
@@ -97,11 +103,11 @@ private:
 
     std::vector<Point> functions_;
     std::uint32_t only_;
-    bpf_map* ids_ = nullptr;
+    bpf_map *ids_ = nullptr, *syscalls_ = nullptr;
     std::size_t attached_ = 0;
-    std::vector<bool> has_place_;             // functions of user space that are attached
+    std::vector<bool> has_place_;             // functions that are attached somewhere
     bool by_links_ = false, cookies_ = false; // how
-    std::vector<Copy> copies_; // by function
+    std::vector<Copy> copies_;                // by function
 };
 
 template <class Options>
@@ -158,11 +164,30 @@ inline constexpr std::array<Need, 3> kPointNeeds = {
                        "tracepoint")},
          .chosen = true}};
 
-// Of three needs in the order of kPointNeeds the one of a kind of point, as a tool of points has.
-inline std::span<const Need> point_need(std::span<const Need> needs, Point::Kind kind)
+// The same for a tool with SYSCALL_POINT_PROGS.
+template <class S, class Options, class P = decltype(S::progs)>
+inline constexpr Need kSyscallsNeed = {
+    .what = "the tracepoints of system calls",
+    .rungs = {[] {
+                  constexpr auto attach = [](const auto& session, const bpf_program* program) {
+                      return attach_points(probes_of<Options>(session),
+                                           &FunctionProbes::attach_syscalls, session, program);
+                  };
+                  return rung<&P::syscall_enter, &P::syscall_exit, &P::event_raw, &P::event_perf>(
+                      "raw_syscalls", {}, attach);
+              }(),
+              kPointNeeds<S, Options>[2].rungs[1]},
+    .chosen = true};
+
+// Of needs in the order of kPointNeeds, and behind them perhaps kSyscallsNeed, the one of these
+// points, as a tool of points has.
+inline std::span<const Need> point_need(std::span<const Need> needs, const FunctionProbes& probes)
 {
+    const Point::Kind kind = probes.kind();
     if (needs.size() < 3)
         return needs;
+    if (needs.size() > 3 && probes.has_many_syscalls())
+        return needs.subspan(3, 1);
     return needs.subspan(kind == Point::Kind::kernel       ? 0
                          : kind == Point::Kind::tracepoint ? 2
                                                            : 1,

@@ -46,7 +46,8 @@ void LaterFiles::know(std::size_t taker, const Object& object)
 {
     auto& known = takers_[taker].known;
     const auto id = identify(*object);
-    if (id && std::ranges::none_of(known, [&](const Taker::Known& k) { return is_same(k.id, *id); }))
+    if (id &&
+        std::ranges::none_of(known, [&](const Taker::Known& k) { return is_same(k.id, *id); }))
         known.push_back({*id, 0, 1});
 }
 
@@ -76,8 +77,7 @@ bool LaterFiles::wants(const Taker& taker, const MapWatch::Mapped& mapped)
 {
     if (taker.libraries.empty())
         return false;
-    if (!taker.pids.empty() &&
-        std::ranges::find(taker.pids, mapped.pid) == taker.pids.end())
+    if (!taker.pids.empty() && std::ranges::find(taker.pids, mapped.pid) == taker.pids.end())
         return false;
     if (is_one_of(mapped.path, views(taker.libraries)))
         return true;

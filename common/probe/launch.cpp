@@ -262,9 +262,10 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
         if (const auto at = std::ranges::find(plan_.load, program); at != plan_.load.end())
             if (std::string_view(bpf_program__section_name(program)).starts_with("u"))
                 bpf_program__set_expected_attach_type(
-                    program, plan_.rungs[std::size_t(at - plan_.load.begin())]->name == "uprobe.multi"
-                                 ? bpf_attach_type(kUprobeMulti)
-                                 : bpf_attach_type{});
+                    program,
+                    plan_.rungs[std::size_t(at - plan_.load.begin())]->name == "uprobe.multi"
+                        ? bpf_attach_type(kUprobeMulti)
+                        : bpf_attach_type{});
         // Where libbpf itself looks for the function, it has to be told which.
         const std::string_view section = bpf_program__section_name(program);
         if (const Target* target = slot_target(section, session_.targets);

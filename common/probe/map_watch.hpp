@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What processes map to execute, as they map it: the records that the kernel writes for profilers
-// (PERF_RECORD_MMAP2), of an exec, of dlopen(3), of every process and container. It takes no BPF and
-// no ftrace: a perf event on each CPU that is online.
+// (PERF_RECORD_MMAP2), of an exec, of dlopen(3), of every process and container. It takes no BPF
+// and no ftrace: a perf event on each CPU that is online.
 #pragma once
 #include "base/fd.hpp"
 #include <cstdint>

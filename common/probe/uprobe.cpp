@@ -49,7 +49,9 @@ Fd link_uprobes(int program, bool at_return, const ObjectFile& object, const Upr
                          .count = __u32(set.offsets.size()),
                          .link_flags = at_return ? kUprobeMultiReturn : 0,
                          .pid = pid ? ~0u : 0};
-    const auto create = [&] { return Fd(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link))); };
+    const auto create = [&] {
+        return Fd(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
+    };
     if (pid) {
         // From 6.6 until it was fixed (46ba0e49b642, 6.10) the kernel took the process for a
         // thread; a fixed one refuses this, which is no process.
@@ -64,8 +66,8 @@ Fd link_uprobes(int program, bool at_return, const ObjectFile& object, const Upr
     return create();
 }
 
-Fd open_uprobe(std::uint32_t pmu, bool at_return, const ObjectFile& object,
-               const Point::Site& site, std::uint32_t pid)
+Fd open_uprobe(std::uint32_t pmu, bool at_return, const ObjectFile& object, const Point::Site& site,
+               std::uint32_t pid)
 {
     const std::string path = path_of(object);
     perf_event_attr attr{};

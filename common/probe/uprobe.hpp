@@ -30,7 +30,7 @@ Fd link_uprobes(int program, bool at_return, const ObjectFile& object, const Upr
 
 // A perf event at one place, which raises the semaphore; for all processes (pid 0) or one. `pmu` is
 // find_pmu("uprobe"). Empty with errno set.
-Fd open_uprobe(std::uint32_t pmu, bool at_return, const ObjectFile& object,
-               const Point::Site& site, std::uint32_t pid);
+Fd open_uprobe(std::uint32_t pmu, bool at_return, const ObjectFile& object, const Point::Site& site,
+               std::uint32_t pid);
 
 } // namespace corebox

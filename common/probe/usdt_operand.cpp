@@ -246,7 +246,8 @@ std::optional<std::uint64_t> find_variable(const ElfFile& file, std::string_view
     constexpr std::pair<const char*, const char*> kTables[] = {{".dynsym", ".dynstr"},
                                                                {".symtab", ".strtab"}};
     for (const auto& [symbols, strings] : kTables) {
-        const auto table = file.section(symbols, kMaxTable), text = file.section(strings, kMaxTable);
+        const auto table = file.section(symbols, kMaxTable),
+                   text = file.section(strings, kMaxTable);
         for (std::size_t at = 0; table && text && at + sizeof(Elf64_Sym) <= table->size();
              at += sizeof(Elf64_Sym)) {
             Elf64_Sym symbol;
@@ -265,8 +266,7 @@ std::optional<std::uint64_t> find_variable(const ElfFile& file, std::string_view
 
 usdt_site parse_site(const ElfFile& file, const UsdtNote& note)
 {
-    const SymbolDistance distance =
-        [&](std::string_view symbol) -> std::optional<std::int64_t> {
+    const SymbolDistance distance = [&](std::string_view symbol) -> std::optional<std::int64_t> {
         const auto variable = find_variable(file, symbol);
         for (const Segment& s : file.segments())
             if (variable && s.executable && note.offset >= s.offset &&

@@ -238,12 +238,9 @@ std::optional<FileId> identify(const ObjectFile& object)
     };
     if (::fstat(object.file.get(), &info) != 0 || ::fstatfs(object.file.get(), &system) != 0)
         return std::nullopt;
-    return FileId{info.st_dev,
-                  info.st_ino,
-                  std::uint64_t(info.st_size),
-                  info.st_ctim.tv_sec,
-                  info.st_ctim.tv_nsec,
-                  system.f_type == OVERLAYFS_SUPER_MAGIC};
+    return FileId{
+        info.st_dev,         info.st_ino,          std::uint64_t(info.st_size),
+        info.st_ctim.tv_sec, info.st_ctim.tv_nsec, system.f_type == OVERLAYFS_SUPER_MAGIC};
 }
 
 bool is_same(const FileId& a, const FileId& b)

@@ -201,9 +201,18 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
             std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
             sites.push_back({offset, 0});
     }
-    if (is_ifunc)
-        for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
-            for (const std::uint64_t offset : offsets)
+    if (!is_ifunc)
+        return sites;
+    for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
+        for (const std::uint64_t offset : offsets)
+            sites.push_back({offset, 0});
+    if (sites.empty())
+        for (const RawSymbol& symbol : symbols)
+            if (std::uint64_t offset = 0;
+                symbol.type == RawSymbol::Type::function &&
+                may_implement(symbol.name, site.symbol) &&
+                file_offset(segments, symbol.value, true, offset) &&
+                std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
                 sites.push_back({offset, 0});
     return sites;
 }
@@ -230,9 +239,9 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     }
     later.needs_perf_events |= way == UserWay::perf_events;
     // Copies of the program for files that come later.
-    later.loads_programs |= way == UserWay::perf_events && Copies(program).numbered() &&
-                            libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE,
-                                                    BPF_FUNC_get_attach_cookie, nullptr) <= 0;
+    later.loads_programs |=
+        way == UserWay::perf_events && Copies(program).numbered() &&
+        libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, nullptr) <= 0;
     const auto attacher = std::make_shared<UserAttacher>(later, program, site, way);
     taker.attach = [attacher](const Object& object, std::uint32_t pid) {
         return attacher->attach(object, pid);
@@ -249,9 +258,10 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
                 code = errno;
             if (n == 0 && !named.empty())
                 fail(cat("cannot attach to ", object->path), code == ENOENT ? 0 : code,
-                     code == ENOENT ? cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
-                                          name_of(site))
-                                    : "");
+                     code == ENOENT
+                         ? cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
+                               name_of(site))
+                         : "");
             places += n;
             all.push_back(std::move(object));
         }

@@ -72,9 +72,9 @@ consteval Rung user_rung(std::string_view name, std::string_view blind)
 template <auto Program, const UserSite& Site, class Options>
 consteval std::array<Rung, 5> user_rungs(std::string_view blind = {})
 {
-    return {with_function(detail::user_rung<Program, Site, Options, UserWay::multi>("uprobe.multi",
-                                                                                   blind),
-                          kUprobeMultiFunction),
+    return {with_function(
+                detail::user_rung<Program, Site, Options, UserWay::multi>("uprobe.multi", blind),
+                kUprobeMultiFunction),
             detail::user_rung<Program, Site, Options, UserWay::perf_events>("uprobe", blind)};
 }
 

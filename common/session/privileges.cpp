@@ -197,9 +197,8 @@ void drop_privileges(std::span<const Session* const> sessions)
     }
     // Capabilities first: setting the filter needs none.
     const auto kept = keep_capabilities(keep);
-    const bool limited =
-        limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM,
-                    attaching);
+    const bool limited = limit_calls(
+        how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM, attaching);
     if (explain)
         std::fputs(cat("dropped privileges:\n  capabilities: ", kept ? given_up(*kept) : "none",
                        "\n  system calls: ",

@@ -133,12 +133,15 @@ struct Calls {
                  "tplist lists what this system has");
         tracing.options().probes = &probes;
         tracing.attach_needs(
-            point_need(needs, probes.kind()),
+            point_need(needs, probes),
             [&](S& s) {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
                 bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
-                probes.use(s.maps.cb_function_ids);
+                if constexpr (requires { s.maps.cb_syscall_points; })
+                    probes.use(s.maps.cb_function_ids, s.maps.cb_syscall_points);
+                else
+                    probes.use(s.maps.cb_function_ids);
             },
             [](S&, bool) {});
         if (session->explain || probes.attached() != probes.functions().size())

@@ -185,8 +185,8 @@ TEST(Threadsnoop, ALibraryThatWasReplaced)
     EXPECT_EQ(result.records[0].at("function"), "threadsnoop_second") << result.out;
 }
 
-// A container starts while the tool runs, with a C library that nobody has used before; by each kind
-// of probe. The second container has the same file.
+// A container starts while the tool runs, with a C library that nobody has used before; by each
+// kind of probe. The second container has the same file.
 TEST(Threadsnoop, ALibraryThatIsUsedLater)
 {
     for (const std::string rung : {"uprobe.multi", "uprobe"}) {

@@ -16,7 +16,7 @@
                  ".8byte " semaphore "\n"                                                          \
                  ".asciz \"" provider "\"\n"                                                       \
                  ".asciz \"" name "\"\n"                                                           \
-                 ".asciz \"" arguments "\"\n"                                                       \
+                 ".asciz \"" arguments "\"\n"                                                      \
                  "994: .balign 4\n"                                                                \
                  ".popsection\n"                                                                   \
                  ".ifndef _.stapsdt.base\n"                                                        \

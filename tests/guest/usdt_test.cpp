@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Arguments of USDT probes as a tool reads them (bpf/usdt.bpf.h), and the semaphores of such probes.
-#include "usdt.hpp"
+// Arguments of USDT probes as a tool reads them (bpf/usdt.bpf.h), and the semaphores of such
+// probes.
 #include "harness.hpp"
+#include "usdt.hpp"
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

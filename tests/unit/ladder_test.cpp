@@ -131,9 +131,7 @@ TEST(Ladders, ProbesOfPrograms)
     if (!t)
         GTEST_SKIP() << "built without threadsnoop";
     t->inspect(*t, [&](const void* progs) {
-        const auto on = [&](Facts facts) {
-            return resolve(t->needs, progs, facts, {}, never, {});
-        };
+        const auto on = [&](Facts facts) { return resolve(t->needs, progs, facts, {}, never, {}); };
         const auto recorded = [](std::string_view kernel) {
             return recorded_facts(facts_text(kernel));
         };
@@ -229,7 +227,8 @@ TEST_F(Ladder, AnyOfStandsWithoutSomeOfItsPrograms)
 TEST_F(Ladder, AnyOfFallsWhereTheVerifierRefusesOne)
 {
     on([](const void* progs, std::span<const Need> needs) {
-        const Refusals refused = {{"leave_openat/tracepoint", {Cause::load_refused, "Invalid argument"}}};
+        const Refusals refused = {
+            {"leave_openat/tracepoint", {Cause::load_refused, "Invalid argument"}}};
         const Plan plan = resolve(needs, progs, Facts{.btf = false}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("kprobe"));
         const Refusals lacking = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A tool of the tests alone: prints the arguments of the USDT probe cbtest:operands, as tools of
-// programs that have such probes read theirs (bpf/usdt.bpf.h). It is in guest_tests, not in corebox.
+// programs that have such probes read theirs (bpf/usdt.bpf.h). It is in guest_tests, not in
+// corebox.
 #include "usdtargs.h"
 #include "probe/user_probe.hpp"
 #include "shape/stream.hpp"
@@ -27,8 +28,7 @@ constexpr Column kColumns[] = {
                                                                         "Arguments, signed"),
 };
 
-constexpr UserSite kOperands{
-    .libraries = {"cbusdt-"}, .provider = "cbtest", .probe = "operands"};
+constexpr UserSite kOperands{.libraries = {"cbusdt-"}, .provider = "cbtest", .probe = "operands"};
 
 constexpr Need kNeeds[] = {
     {.what = "calls of the probe", .rungs = user_rungs<&P::operands, kOperands, Options>()}};
