@@ -131,6 +131,14 @@ $(BUILD)/kit/%.o: %.cpp | $(libraries)
 
 $(filter $(BUILD)/kit/common/kernel/% $(BUILD)/kit/common/output/% $(BUILD)/kit/common/session/%,$(kit_objs)): override CXXFLAGS += $(hot)
 
+# The constants that expressions may name: most are macros, which no type information has.
+$(BUILD)/gen/constants.inc: scripts/build/uapi-constants $(BUILD)/host/pack-files | $(libraries)
+	@mkdir -p $(@D)
+	$(Q)CXX='$(CXX)' $< $(CPPFLAGS) > $(@:.inc=.txt)
+	$(Q)$(BUILD)/host/pack-files corebox_constants $(@:.inc=.txt) > $@
+$(BUILD)/kit/common/expr/constants.o $(BUILD)/asan/common/expr/constants.o: $(BUILD)/gen/constants.inc
+$(BUILD)/kit/common/expr/constants.o $(BUILD)/asan/common/expr/constants.o: override CPPFLAGS += -isystem $(BUILD)/gen
+
 $(BUILD)/libkit.a: $(kit_objs)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -268,7 +276,7 @@ cdb    = $(file >>$@,{"directory": "$(CURDIR)"$(comma) "file": "$1"$(comma) "com
 compile_commands.json: Makefile $(cxx_files)
 	$(file >$@,[)
 	$(foreach f,$(kit_srcs),\
-	    $(call cdb,$f,$(CXX) $(CPPFLAGS) $(CXXFLAGS),$(comma)))
+	    $(call cdb,$f,$(CXX) $(CPPFLAGS) -isystem $(BUILD)/gen $(CXXFLAGS),$(comma)))
 	$(foreach f,$(wildcard tests/unit/*.cpp),\
 	    $(call cdb,$f,$(CXX) $(CPPFLAGS) -DSOURCE_DIR=__FILE__ $(CXXFLAGS),$(comma)))
 	$(foreach f,$(wildcard tests/guest/*.cpp),\

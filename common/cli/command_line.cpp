@@ -58,6 +58,9 @@ constexpr Option kEveryOption[] = {
 constexpr Option kDurationOperand[] = {
     opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, such as 10 or 0.5"),
 };
+constexpr Option kWhereOption[] = {
+    opt<&Session::condition>(0, "where", "EXPR", "Show only events for which EXPR is true"),
+};
 constexpr Option kCommonOptions[] = {
     opt<&Session::duration>(0, "duration", "SECONDS", "End after this time", {}, "run-time"),
     opt<&Session::count>(0, "count", "N", "End after this many rows or reports", kPositive,
@@ -229,6 +232,17 @@ std::string columns_help(const Tool& tool)
     return out;
 }
 
+std::string fields_help(const Tool& tool)
+{
+    if (tool.where.empty() || tool.where.data() == tool.columns.data())
+        return {};
+    std::string out = "\nFields of --where:\n";
+    for (const Column& c : tool.where)
+        out += cat("  ", c.key, std::string(c.key.size() < 12 ? 12 - c.key.size() : 1, ' '), c.help,
+                   "\n");
+    return out;
+}
+
 std::string examples_help(const Tool& tool)
 {
     std::string out;
@@ -274,6 +288,8 @@ std::vector<Entry> option_entries(Session& session, void* options)
     add(tool.options, options, Group::own);
     if (has(tool.shared, Shared::filter))
         add(kFilterOptions, &session, Group::filter);
+    if (!tool.where.empty())
+        add(kWhereOption, &session, Group::filter);
     if (has(tool.shared, Shared::sorted))
         add(kSortedOptions, &session, Group::shared);
     // An operand that a tool gives a letter is an option as well.
@@ -363,8 +379,8 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     operands += operands.empty() ? "[-- COMMAND...]" : " [-- COMMAND...]";
     if (!has(tool.shared, Shared::filter))
         operands = operands.substr(0, operands.rfind("[-- "));
-    std::string doc =
-        cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool), examples_help(tool));
+    std::string doc = cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool),
+                          fields_help(tool), examples_help(tool));
 
     const argp definition{table.data(), on_option, operands.c_str(), doc.c_str(),
                           nullptr,      nullptr,   nullptr};
@@ -441,6 +457,18 @@ std::vector<const Option*> listed_operands(const Tool& tool)
     return list;
 }
 
+namespace
+{
+
+std::string_view type_name(ColumnType type)
+{
+    constexpr std::string_view kNames[] = {"any",  "integer", "unsigned", "boolean", "decimal",
+                                           "text", "list",    "time",     "elapsed"};
+    return kNames[std::size_t(type)];
+}
+
+} // namespace
+
 std::string schema(const Tool& tool)
 {
     std::string out = "{";
@@ -509,16 +537,34 @@ std::string schema(const Tool& tool)
     out += ']';
     put_json_key(out, "columns");
     out += '[';
+    const bool where_columns = tool.where.data() == tool.columns.data();
+    const auto typed = [&](const Column& c, bool has_where) {
+        text("help", c.help);
+        text("type", type_name(c.type));
+        if (has_where && c.type != ColumnType::elapsed)
+            text("where", c.field ? "kernel" : "user");
+    };
     for (const Column& c : tool.columns) {
         out += out.back() == '[' ? "{" : ",{";
         text("key", c.key);
         text("header", c.header);
-        text("help", c.help);
+        typed(c, where_columns && !tool.where.empty());
         if (!c.show.option.empty())
             text("option", c.show.option);
         out += '}';
     }
     out += ']';
+    if (!tool.where.empty() && !where_columns) {
+        put_json_key(out, "fields");
+        out += '[';
+        for (const Column& c : tool.where) {
+            out += out.back() == '[' ? "{" : ",{";
+            text("key", c.key);
+            typed(c, true);
+            out += '}';
+        }
+        out += ']';
+    }
     put_json_key(out, "needs");
     out += '[';
     for (const Need& need : tool.needs) {

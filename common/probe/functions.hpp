@@ -194,4 +194,14 @@ inline std::span<const Need> point_need(std::span<const Need> needs, const Funct
                          1);
 }
 
+// Before load, for each try.
+template <class S>
+void prepare_points(S& s, FunctionProbes& probes)
+{
+    if constexpr (requires { s.maps.cb_syscall_points; })
+        probes.use(s.maps.cb_function_ids, s.maps.cb_syscall_points);
+    else
+        probes.use(s.maps.cb_function_ids);
+}
+
 } // namespace corebox

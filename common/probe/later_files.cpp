@@ -16,15 +16,25 @@ std::vector<std::string_view> views(const std::vector<std::string>& texts)
 
 } // namespace
 
-void LaterFiles::clear()
+void LaterFiles::begin()
 {
-    takers_.clear();
-    seen_.clear();
+    begun_ = takers_.size();
+    take_back();
+}
+
+void LaterFiles::take_back()
+{
+    takers_.resize(begun_);
     files_.clear();
-    watch_.reset();
-    needs_perf_events = loads_programs = false;
     usdt_sites = nullptr;
     obstacle = {};
+}
+
+void LaterFiles::detach()
+{
+    takers_.clear();
+    begun_ = 0;
+    watch_.reset();
 }
 
 void LaterFiles::watch()
@@ -138,7 +148,7 @@ void LaterFiles::look()
 
 std::string LaterFiles::explain() const
 {
-    if (files_.empty() && !watch_)
+    if (takers_.size() == begun_)
         return {};
     return cat("  files:\n", files_,
                watch_ ? "    and files of these libraries that processes map later\n" : "");

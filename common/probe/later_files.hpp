@@ -36,8 +36,9 @@ public:
     // `say` prints a line of --explain while the tool runs; may be empty.
     explicit LaterFiles(std::function<void(std::string_view)> say) : say_(std::move(say)) {}
 
-    // Before each try to attach: what was attached goes.
-    void clear();
+    // Before each try to attach. Where that fails, what it has attached goes.
+    void begin();
+    void take_back();
     // From now on nothing is missed. Before a taker's first files are listed.
     void watch();
     // Returns its number. From now on it gets what is mapped later, if the kernel lets us watch.
@@ -50,7 +51,7 @@ public:
     // What a taker has attached to before it was added.
     void know(std::size_t taker, const Object& object);
     // Ends what takers attached. They are called no more.
-    void detach() { clear(); }
+    void detach();
 
     // Whether more may be attached, which takes CAP_PERFMON where it goes by perf events.
     bool watches() const { return watch_.has_value(); }
@@ -59,7 +60,7 @@ public:
     // Attaches to what was mapped since.
     void look();
 
-    // For --explain: the files, a line each.
+    // For --explain: the files since begin(), a line each.
     std::string explain() const;
 
     bpf_map* usdt_sites = nullptr; // of the object that is being attached (bpf/usdt.bpf.h)
@@ -83,6 +84,7 @@ private:
     std::function<void(std::string_view)> say_;
     std::optional<MapWatch> watch_;
     std::vector<Taker> takers_;
+    std::size_t begun_ = 0; // the takers before this try, of other instances of the run
     std::string files_;
     // Mappings that were looked at: device, inode, its generation, process or 0.
     std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t>> seen_;

@@ -6,6 +6,7 @@
 #include "probe/uprobe.hpp"
 #include "session/cgroup.hpp"
 #include "session/transport.hpp"
+#include "session/where.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -54,6 +55,8 @@ std::string privilege_hint()
 void prepare_later_files(Session& session)
 {
     std::function<void(std::string_view)> say_line;
+    if (session.later)
+        return;
     if (session.explain)
         say_line = [&tool = session.tool](std::string_view line) { say(tool, line); };
     session.later = std::make_shared<LaterFiles>(std::move(say_line));
@@ -61,6 +64,7 @@ void prepare_later_files(Session& session)
 
 Launcher::Launcher(const Session& session) : session_(session)
 {
+    session.later->begin();
     take_libbpf_log(session.verbose);
     if (const Obstacle missing = missing_privilege())
         fail(missing.text(), 0, missing.fix());
@@ -297,7 +301,7 @@ bool Launcher::refuse(std::string_view program, const Obstacle& reason)
 bool Launcher::loaded(int result, bpf_object* object)
 {
     if (result == 0) {
-        session_.later->clear();
+        session_.later->take_back();
         session_.later->usdt_sites = bpf_object__find_map_by_name(object, "cb_usdt_sites");
         btf_.reset(); // some megabytes that only loading needed
         return true;
@@ -435,7 +439,22 @@ bool Launcher::attach()
     memory_.reset();
     if (session_.explain)
         std::fputs((plan_.explain() + session_.later->explain()).c_str(), stderr);
+    if (session_.explain && session_.where)
+        std::fputs(session_.where->explain().c_str(), stderr);
     return true;
+}
+
+std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*)) const
+{
+    if (!session_.where || session_.where->side() == expr::Side::user)
+        return {};
+    std::span<const std::byte> object = session_.object;
+    if (object.empty()) {
+        std::size_t size = 0;
+        const void* const bytes = elf_bytes(&size);
+        object = {static_cast<const std::byte*>(bytes), size};
+    }
+    return session_.where->give_body(object);
 }
 
 bool Launcher::depends_on_ftrace() const

@@ -53,6 +53,12 @@ concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
 };
+// Of bpf/where.bpf.h.
+template <class S>
+concept HasWhere = requires(S* s)
+{
+    s->rodata->cb_where_on;
+};
 // Of bpf/uring.bpf.h.
 template <class S>
 concept HasUringOpens = requires(S* s)
@@ -128,6 +134,9 @@ public:
     void prepare_histograms(bpf_map* map) const;
     // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
     int argument(std::string_view tracepoint, std::string_view type) const;
+    // The object with --where in it; empty where the kernel has nothing to decide. Fails where the
+    // condition's maps cannot be made.
+    std::vector<std::byte> object_with_condition(const void* (*elf_bytes)(std::size_t*)) const;
     // What to open the object with; the path in it is filled by choose().
     const bpf_object_open_opts* open_options() const { return &open_options_; }
     // After load: true if it worked; false: a program was refused, begin again. Fails where
@@ -217,12 +226,18 @@ Attachment<S> launch(
     task_filter filter{};
     if constexpr (HasFilter<S>)
         filter = make_filter(session);
+    std::vector<std::byte> with_condition;
+    if constexpr (HasWhere<S>)
+        with_condition = launcher.object_with_condition(S::elf_bytes);
+    const auto object = with_condition.empty() ? session.object : std::span(with_condition);
     for (;;) {
         Attachment<S> a;
-        a.skeleton.reset(S::open(launcher.open_options()));
+        a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;
+        if constexpr (HasWhere<S>)
+            s.rodata->cb_where_on = !with_condition.empty();
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
             launcher.prepare_filter(

@@ -138,10 +138,7 @@ struct Calls {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};
                 bpf_map__set_max_entries(s.maps.cb_calls, __u32(probes.functions().size() * cpus));
-                if constexpr (requires { s.maps.cb_syscall_points; })
-                    probes.use(s.maps.cb_function_ids, s.maps.cb_syscall_points);
-                else
-                    probes.use(s.maps.cb_function_ids);
+                prepare_points(s, probes);
             },
             [](S&, bool) {});
         if (session->explain || probes.attached() != probes.functions().size())

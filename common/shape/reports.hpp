@@ -41,6 +41,7 @@ struct Reports {
     std::span<const Letter> letters{};
     Columns<typename Report::Row> columns{};
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     Seconds interval{0};                           // unless one is given; 0: until the end
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;

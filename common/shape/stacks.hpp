@@ -85,6 +85,7 @@ struct Stacks {
     std::span<const Letter> letters{};
     Columns<StackRow> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{}; // of an event, for --where (bpf/where.bpf.h)
     StackUnit unit{};
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;

@@ -42,6 +42,7 @@ private:
     Below below_;
     Stackless stackless_;
     Output* text_; // where it prints text
+    Where* where_; // null: no condition
     std::uint64_t shown_ = 0;
 };
 
@@ -75,6 +76,7 @@ struct Stream {
 
     using Skeleton = S;
     using Asked = Options;
+    static constexpr bool kRowsAreEvents = true;
     static constexpr Shared kShared =
         Shared::events | (HasFilter<S> ? Shared::filter : Shared::none);
 

@@ -22,6 +22,7 @@ struct Table {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;

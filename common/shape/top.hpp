@@ -66,6 +66,7 @@ struct Top {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     Seconds interval = std::chrono::seconds(1);    // unless told otherwise
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;

@@ -95,6 +95,8 @@ struct alignas(64) Tool {
     Obstacle (*obstacle)(const Facts&) = nullptr;
     // `columns` are the usual ones: options choose others, and the shape looks at --columns.
     bool columns_vary = false;
+    // What --where may name: columns, or fields of the events that are counted; empty: no --where.
+    std::span<const Column> where{};
 };
 
 // Every tool linked into this program, by name. Tools register by placing a Tool into the section
@@ -152,6 +154,19 @@ consteval bool columns_vary(const S& shape)
         return false;
 }
 
+// A shape says what --where is about: of events that become rows the columns, of those that the
+// kernel side counts the fields of a record (event_field()).
+template <class S>
+constexpr std::span<const Column> where_of(const S& shape)
+{
+    if constexpr (requires { shape.fields; })
+        return shape.fields;
+    else if constexpr (requires { S::kRowsAreEvents; })
+        return shape.columns.list;
+    else
+        return {};
+}
+
 // The tool's own options in a session, whose type is not known here.
 const void* asked_options(const Session& session);
 
@@ -193,7 +208,8 @@ consteval Tool entry()
                 return {};
             },
             .obstacle = obstacle_of(Shape),
-            .columns_vary = columns_vary(Shape)};
+            .columns_vary = columns_vary(Shape),
+            .where = where_of(Shape)};
 }
 
 // A Tool of several modes, each a shape of its own: `Mode(options)` is the number of the one that a

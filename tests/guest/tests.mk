@@ -42,7 +42,10 @@ $(BUILD)/tests/obj/usdtargs.o: tests/guest/usdtargs/usdtargs.cpp $(BUILD)/skel/u
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(BUILD)/tests/guest_tests: $(guest_test_objs) $(BUILD)/libkit.a
+# Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
+guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/bpf_machine.o)
+
+$(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -Wl,-S -Wl,--no-warnings $^ -lgtest $(LDLIBS) -o $@

@@ -151,7 +151,7 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
     .targets = [](const Options& o) { return Targets(o.one).first(o.one[0].slot.empty() ? 0 : 1); },
     .setup =
         [](funcinterval_bpf& s, Options& o, const Session&) {
-            o.probes->use(s.maps.cb_function_ids);
+            prepare_points(s, *o.probes);
             s.rodata->cb_functions.count = std::uint32_t(o.probes->functions().size());
             bpf_map__set_autocreate(s.maps.cb_calls, false);
             bpf_map__set_max_entries(s.maps.cb_lasts, o.per_thread ? call_threads_room() : 1);

@@ -233,7 +233,7 @@ struct StackCount {
             [&](stackcount_bpf& s) {
                 prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
                                s.maps.cb_stacks_spill);
-                probes.use(s.maps.cb_function_ids);
+                prepare_points(s, probes);
                 s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
                 s.rodata->cfg = {session->given("cpu"), o.per_process, o.cpu};
             },

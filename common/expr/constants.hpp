@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Constants of the system's headers, most of which are macros and so in no type information.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace corebox::expr
+{
+
+std::optional<std::int64_t> uapi_constant(std::string_view name);
+
+} // namespace corebox::expr
