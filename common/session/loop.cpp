@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
 #include "base/signals.hpp"
+#include "probe/later_files.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -94,6 +95,9 @@ void Loop::add(const Session& session, int data_fd)
         watch(data_fd, EPOLLIN, tag(What::data, run));
         timeout_ms_ = kPollMs;
     }
+    // Files that processes map later are attached to without delay.
+    if (session.later && session.later->fd() >= 0)
+        watch(session.later->fd(), EPOLLIN, tag(What::data, run));
     if (session.interval.count()) {
         w.interval = timer(session.interval, true);
         watch(w.interval.get(), EPOLLIN, tag(What::interval, run));

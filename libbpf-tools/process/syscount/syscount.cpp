@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syscount.h"
 #include "base/difference.hpp"
+#include "kernel/syscall_names.hpp"
 #include "output/task_fields.hpp"
 #include "session/cpus.hpp"
 #include "shape/reports.hpp"
-#include "syscall_names.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cstdio>
