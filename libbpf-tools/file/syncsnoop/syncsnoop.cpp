@@ -127,7 +127,8 @@ constexpr Need kNeeds[] = {
     call<&P::fsync_fentry, &P::fsync_fexit, &P::fsync_enter, &P::fsync_leave>("fsync"),
     call<&P::fdsync_fentry, &P::fdsync_fexit, &P::fdsync_enter, &P::fdsync_leave>("fdatasync"),
     rare_call<&P::msync_fentry, &P::msync_fexit, &P::msync_enter, &P::msync_leave>("msync"),
-    rare_call<&P::range_fentry, &P::range_fexit, &P::range_enter, &P::range_leave>("sync_file_range"),
+    rare_call<&P::range_fentry, &P::range_fexit, &P::range_enter, &P::range_leave>(
+        "sync_file_range"),
     rare_call<&P::syncfs_fentry, &P::syncfs_fexit, &P::syncfs_enter, &P::syncfs_leave>("syncfs"),
 };
 
