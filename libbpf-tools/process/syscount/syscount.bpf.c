@@ -153,6 +153,11 @@ static __always_inline struct syscount_sums *syscall_sums(__u32 slot)
 	return sums;
 }
 
+static __always_inline bool is_failure(long ret)
+{
+	return ret < 0 && ret >= -MAX_ERRNO;
+}
+
 static __noinline int holds(long ret, __u64 ns)
 {
 	struct syscount_event e = { .ret = ret };
@@ -163,7 +168,7 @@ static __noinline int holds(long ret, __u64 ns)
 
 static __always_inline int count(__u32 slot, __u32 pid, long ret, __u64 ns)
 {
-	bool failed = ret < 0 && ret >= -MAX_ERRNO;
+	bool failed = is_failure(ret);
 	struct syscount_sums *sums;
 
 	if (cfg.failed && !asked_for(failed))
@@ -280,6 +285,36 @@ int BPF_PROG(btf_exit, struct pt_regs *regs, long ret)
 {
 	return leave(true, regs->CALL_NR_FIELD, ret);
 }
+
+static __always_inline bool is_own_call(void)
+{
+	if (HAS_HELPER(get_current_task_btf))
+		return (__u32)bpf_get_current_task_btf()->tgid == cb_filter.self;
+	return bpf_get_current_pid_tgid() >> 32 == cb_filter.self;
+}
+
+/* The same where every call of every task is counted, by system call: without the loads of the
+ * configuration and what they rule out. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(plain_exit, struct pt_regs *regs, long ret)
+{
+	__u64 nr = regs->CALL_NR_FIELD;
+	__u32 slot = slot_of(true, nr);
+	struct syscount_sums *sums;
+
+	if ((__u32)nr == ~0u)
+		ret = 0;
+	if ((!ret && is_fork(slot)) || is_own_call())
+		return 0;
+	sums = syscall_sums(slot);
+	if (!sums)
+		return 0;
+	__sync_fetch_and_add(&sums->count, 1);
+	if (is_failure(ret))
+		__sync_fetch_and_add(&sums->failed, 1);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(btf_end) { return end(true); }
 

@@ -374,6 +374,9 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
             bpf_map__set_autocreate(s.maps.cb_syscalls, !o.by_process);
             bpf_map__set_autocreate(s.maps.cb_top, o.by_process);
             bpf_map__set_autocreate(s.maps.cb_calls, o.timed);
+            if (!o.timed && !o.by_process && !o.by_slot && !o.failed && !o.error &&
+                !s.rodata->cb_filter.any && !s.rodata->cb_where_on)
+                s.progs.btf_exit = s.progs.plain_exit;
         },
 };
 
