@@ -4,7 +4,7 @@
  * counted. */
 #pragma once
 #include "abi/event.h"
-#include "bpf/core.bpf.h"
+#include "bpf/where.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -38,11 +38,9 @@ static __noinline long event_output_shard(void *record, __u64 size)
 	return ring ? event_output_ring(ring, record, size) : -1;
 }
 
-/* Sends `size` bytes (bounded by the caller) that may not be on the stack only because they are
- * many: see EVENT_SCRATCH. Waking the reader for each record costs more than all the rest
- * (10.7 us against 3.9 us an open, design.md section 5), so it is woken when much waits; its own
- * timer finds the rest. */
-static __always_inline void event_output(void *ctx, void *record, __u64 size)
+/* Sends a record for which where_holds() has been asked: a tool that asks before the record is complete
+ * saves the rest. */
+static __always_inline void event_send(void *ctx, void *record, __u64 size)
 {
 	__u8 way = cb_event.way; /* read once: what is left of the choice is this one instruction */
 	long err;
@@ -57,6 +55,16 @@ static __always_inline void event_output(void *ctx, void *record, __u64 size)
 		__sync_fetch_and_add(&account()->lost_ring, 1);
 }
 
+/* Sends `size` bytes (bounded by the caller) that may not be on the stack only because they are
+ * many: see EVENT_SCRATCH; unless --where rejects them. Waking the reader for each record costs more
+ * than all the rest (10.7 us against 3.9 us an open, design.md section 5), so it is woken when much
+ * waits; its own timer finds the rest. */
+static __always_inline void event_output(void *ctx, void *record, __u64 size)
+{
+	if (where_holds(ctx, record, size))
+		event_send(ctx, record, size);
+}
+
 /* Whether event_output() needs its ctx. */
 static __always_inline bool event_needs_ctx(void)
 {
@@ -64,8 +72,8 @@ static __always_inline bool event_needs_ctx(void)
 }
 
 /* Room for a record of `size` (constant) bytes, to be filled in place and given to
- * bpf_ringbuf_submit() or bpf_ringbuf_discard(). NULL: there is none, which is not counted, or the
- * kernel has no ring buffers. */
+ * bpf_ringbuf_submit() or bpf_ringbuf_discard(), once where_holds() has been asked for its beginning.
+ * NULL: there is none, which is not counted, or the kernel has no ring buffers. */
 static __always_inline void *event_reserve(__u64 size)
 {
 	__u8 way = cb_event.way;

@@ -215,7 +215,7 @@ Attachment<S> launch(
         filter = make_filter(session);
     for (;;) {
         Attachment<S> a;
-        a.skeleton.reset(S::open(launcher.open_options()));
+        a.skeleton.reset(S::open(launcher.open_options(), session.object));
         if (!a.skeleton)
             fail("open the BPF object", errno);
         S& s = *a.skeleton;

@@ -38,6 +38,7 @@ struct Session {
     std::string_view columns, sort;
     std::string_view btf;            // where the kernel's types are, if not with the kernel
     std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
+    std::span<const std::byte> object; // in place of the tool's own BPF object; empty: that one
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command;  // after "--", with its terminating null

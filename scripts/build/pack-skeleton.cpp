@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Replaces the BPF object in a skeleton of `bpftool gen skeleton` by a compressed one: a quarter of
 // its size, and of all tools in one file they are most. Adds to the skeleton which of the object's
-// programs use which of its maps.
+// programs use which of its maps, and lets open() take another object in the place of its own: the
+// same with other bodies of functions (expr/splice.hpp).
 //
 // usage: pack-skeleton OBJECT <SKELETON >PACKED
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 #include <zlib.h>
@@ -191,6 +193,34 @@ std::string map_uses(const std::string& object)
     return uses;
 }
 
+// Where bpftool wrote it, and only there.
+void replace(std::string& skeleton, std::string_view what, std::string_view with)
+{
+    const auto at = skeleton.find(what);
+    if (at == skeleton.npos || skeleton.find(what, at + 1) != skeleton.npos)
+        die("this bpftool writes skeletons of another form");
+    skeleton.replace(at, what.size(), with);
+}
+
+void let_open_take_objects(std::string& skeleton)
+{
+    constexpr std::string_view kObject = ", std::span<const std::byte> object";
+    const auto both = [&](std::string_view before, std::string_view after, std::string_view added) {
+        replace(skeleton, std::string(before).append(after),
+                std::string(before).append(added).append(after));
+    };
+    both("*open(const struct bpf_object_open_opts *opts = nullptr", ");",
+         std::string(kObject) + " = {}");
+    both("__open_opts(const struct bpf_object_open_opts *opts", ")\n", kObject);
+    both("__open_opts(NULL", ");", ", {}");
+    both("::open(const struct bpf_object_open_opts *opts", ")", kObject);
+    both("__open_opts(opts", ");", ", object");
+    both("__create_skeleton(obj);\n\tif (err)\n\t\tgoto err_out;\n", "",
+         "\tif (!object.empty()) {\n"
+         "\t\tobj->skeleton->data = const_cast<std::byte *>(object.data());\n"
+         "\t\tobj->skeleton->data_sz = object.size();\n\t}\n");
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -231,6 +261,7 @@ int main(int argc, char** argv)
     skeleton.insert(skeleton.find('\n', member),
                     "\n\tstatic constexpr std::string_view map_uses = \"" + map_uses(object) +
                         "\";");
+    let_open_take_objects(skeleton);
     std::fputs("#include \"base/unpack.hpp\"\n", stdout);
     std::fputs(skeleton.c_str(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;

@@ -22,7 +22,8 @@ struct exec_call {
 };
 SYSCALL_ARGS(struct exec_call)
 
-/* Everything but file name and arguments. */
+/* Everything but file name and arguments. The arguments come last, and only of what --where lets pass:
+ * columns of them are user space's. */
 static __always_inline struct exec_event *begin(__u32 slot, int ret, int dfd)
 {
 	struct exec_event *e = event_scratch(slot);
@@ -108,6 +109,8 @@ static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm
 	filename = BPF_CORE_READ(bprm, filename);
 	e->by_interpreter = BPF_CORE_READ(bprm, interp) != filename;
 	at = end_of_paths(e, bpf_probe_read_kernel_str(e->data, PATH_LEN, filename));
+	if (!where_holds(ctx, e, offsetof(struct exec_event, data) + at))
+		return 0;
 
 	mm = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm);
 	start = BPF_CORE_READ(mm, arg_start);
@@ -123,7 +126,7 @@ static __always_inline int started(void *ctx, __u32 old_tid, struct linux_binprm
 		e->cut = 1;
 	}
 	e->args_len = len;
-	event_output(ctx, e, offsetof(struct exec_event, data) + at + len);
+	event_send(ctx, e, offsetof(struct exec_event, data) + at + len);
 	return 0;
 }
 
@@ -178,12 +181,14 @@ static __always_inline int failed(void *ctx, __u32 slot, int ret, int dfd, const
 	if (!e)
 		return 0;
 	at = end_of_paths(e, bpf_probe_read_user_str(e->data, PATH_LEN, filename));
+	if (!where_holds(ctx, e, offsetof(struct exec_event, data) + at))
+		return 0;
 	e->cut = 1;
 	for (__u32 i = 0; i <= FAILED_ARGS && read_argument(slot, at, argv, i); i++)
 		;
 	at += *(volatile __u32 *)&e->args_len;
 	if (at <= sizeof(e->data))
-		event_output(ctx, e, offsetof(struct exec_event, data) + at);
+		event_send(ctx, e, offsetof(struct exec_event, data) + at);
 	return 0;
 }
 
