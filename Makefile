@@ -213,6 +213,12 @@ demo: corebox
 matrix:
 	+$(Q)scripts/matrix
 
+# What the examples of the man pages print, in a guest: what differs in form. TOOLS='opensnoop biotop' are
+# not all; UPDATE=1 writes what was printed into the pages.
+.PHONY: examples
+examples: corebox
+	$(Q)scripts/examples $(if $(UPDATE),--update) $(TOOLS)
+
 # make new TOOL=area/name SHAPE=stream
 new:
 	$(Q)scripts/new-tool $(or $(TOOL),$(error say TOOL=area/name)) $(or $(SHAPE),stream)

@@ -217,7 +217,7 @@ Attachment<S> launch(
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options(), session.object));
         if (!a.skeleton)
-            fail("open the BPF object", errno);
+            fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;

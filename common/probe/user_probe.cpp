@@ -88,7 +88,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     for (const auto& [object, pid] : find_places(session, site, named)) {
         const auto sites = find_sites(object, site, session.pids);
         if (sites.empty() && !named.empty())
-            fail(cat("cannot attach to ", object->path), 0,
+            fail(cat("cannot attach to ", object->path),
                  cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
                      site.probe.empty() ? site.symbol : site.probe));
         // That very file, wherever it is.

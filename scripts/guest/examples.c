@@ -20,18 +20,22 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-// opensnoop -c
+// opensnoop -c. The system call itself: the C library's function has no frame of its own. At the end the
+// program lives on for a moment, in which the tool reads what it has mapped.
 static int open_file(const char *path)
 {
-	int fd = open(path, O_RDONLY);
+	long result = SYS_open;
 
-	if (fd >= 0)
-		close(fd);
-	return fd;
+	__asm__ volatile("syscall"
+			 : "+a"(result)
+			 : "D"(path), "S"(O_RDONLY), "d"(0)
+			 : "rcx", "r11", "memory");
+	return result;
 }
 
 static int load_settings(void) { return open_file("/etc/app.conf") + 1; }
@@ -41,6 +45,7 @@ static int app(void)
 {
 	load_settings();
 	find_user();
+	usleep(300000);
 	return 0;
 }
 
