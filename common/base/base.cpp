@@ -21,7 +21,10 @@ void fail(std::string_view attempted, std::string_view reason, std::string_view 
                                         hint.empty() ? "" : "; ", hint)};
 }
 
-void fail_usage(std::string message) { throw Failure{Exit::usage, std::move(message)}; }
+void fail_usage(std::string message, std::string below)
+{
+    throw Failure{Exit::usage, std::move(message), std::move(below)};
+}
 
 std::optional<std::string> read_file(const std::string& path)
 {

@@ -18,6 +18,8 @@ enum class Exit : int {
 struct Failure {
     Exit status;
     std::string message; // one line
+    // Lines that stand below it: a text that is wrong, and carets below the place.
+    std::string below{};
 };
 
 // Throws Failure{cannot_run}: "cannot open /proc/kallsyms: Permission denied; run as root".
@@ -30,6 +32,6 @@ struct Failure {
                        std::string_view hint = {});
 
 // Throws Failure{usage}.
-[[noreturn]] void fail_usage(std::string message);
+[[noreturn]] void fail_usage(std::string message, std::string below = {});
 
 } // namespace corebox

@@ -37,6 +37,19 @@ constexpr Option kFilterOptions[] = {
     opt<&Session::mntns_map>(0, "mntnsmap", "PATH",
                              "Trace only mount namespaces in this pinned map", {}, {}, "file"),
 };
+// Members of Session::connections.
+constexpr Option kConnectionOptions[] = {
+    opt<&Connections::ports>(0, "port", "PORTS", "Trace only these ports, such as 80,8000-8099"),
+    opt<&Connections::lports>(0, "lport", "PORTS", "Trace only these local ports", {}, "localport"),
+    opt<&Connections::rports>(0, "rport", "PORTS", "Trace only these remote ports", {},
+                              "remoteport"),
+    opt<&Connections::laddrs>(0, "laddr", "SUBNET,...", "Trace only these local addresses"),
+    opt<&Connections::raddrs>(0, "raddr", "SUBNET,...", "Trace only these remote addresses"),
+    flag<&Connections::ipv4>('4', "ipv4", "Trace only IPv4"),
+    flag<&Connections::ipv6>('6', "ipv6", "Trace only IPv6"),
+    opt<&Connections::netns>(0, "netns", "NETNS", "Trace only this network namespace", {},
+                             "netns-id"),
+};
 constexpr Option kEventOptions[] = {
     opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Set the size of the event buffer",
                               {4, 1 << 20}),
@@ -57,6 +70,9 @@ constexpr Option kEveryOption[] = {
 };
 constexpr Option kDurationOperand[] = {
     opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, such as 10 or 0.5"),
+};
+constexpr Option kWhereOption[] = {
+    opt<&Session::condition>(0, "where", "EXPR", "Show only events for which EXPR is true"),
 };
 constexpr Option kCommonOptions[] = {
     opt<&Session::duration>(0, "duration", "SECONDS", "End after this time", {}, "run-time"),
@@ -221,11 +237,24 @@ std::string columns_help(const Tool& tool)
                 c.help, c.key == c.header ? "" : cat(" (", c.key, ")"));
         if (c.show.when == Show::When::with || c.show.when == Show::When::costly)
             out += cat(", with ", either(c.show.option));
+        if (c.show.when == Show::When::text)
+            out += ", text only";
         if (c.show.when == Show::When::json)
             out += cat(", JSON only",
                        c.show.option.empty() ? "" : cat(", with ", either(c.show.option)));
         out += '\n';
     }
+    return out;
+}
+
+std::string fields_help(const Tool& tool)
+{
+    if (tool.where.empty() || tool.where.data() == tool.columns.data())
+        return {};
+    std::string out = "\nFields of --where:\n";
+    for (const Column& c : tool.where)
+        out += cat("  ", c.key, std::string(c.key.size() < 12 ? 12 - c.key.size() : 1, ' '), c.help,
+                   "\n");
     return out;
 }
 
@@ -274,6 +303,10 @@ std::vector<Entry> option_entries(Session& session, void* options)
     add(tool.options, options, Group::own);
     if (has(tool.shared, Shared::filter))
         add(kFilterOptions, &session, Group::filter);
+    if (has(tool.shared, Shared::connections))
+        add(kConnectionOptions, &session.connections, Group::filter);
+    if (!tool.where.empty())
+        add(kWhereOption, &session, Group::filter);
     if (has(tool.shared, Shared::sorted))
         add(kSortedOptions, &session, Group::shared);
     // An operand that a tool gives a letter is an option as well.
@@ -363,8 +396,8 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
     operands += operands.empty() ? "[-- COMMAND...]" : " [-- COMMAND...]";
     if (!has(tool.shared, Shared::filter))
         operands = operands.substr(0, operands.rfind("[-- "));
-    std::string doc =
-        cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool), examples_help(tool));
+    std::string doc = cat(tool.about.summary, ".\v", tool.about.details, columns_help(tool),
+                          fields_help(tool), examples_help(tool));
 
     const argp definition{table.data(), on_option, operands.c_str(), doc.c_str(),
                           nullptr,      nullptr,   nullptr};
@@ -441,6 +474,18 @@ std::vector<const Option*> listed_operands(const Tool& tool)
     return list;
 }
 
+namespace
+{
+
+std::string_view type_name(ColumnType type)
+{
+    constexpr std::string_view kNames[] = {"any",  "integer", "unsigned", "boolean", "decimal",
+                                           "text", "list",    "time",     "elapsed"};
+    return kNames[std::size_t(type)];
+}
+
+} // namespace
+
 std::string schema(const Tool& tool)
 {
     std::string out = "{";
@@ -509,16 +554,35 @@ std::string schema(const Tool& tool)
     out += ']';
     put_json_key(out, "columns");
     out += '[';
+    const bool where_columns = tool.where.data() == tool.columns.data();
+    const auto typed = [&](const Column& c, bool has_where) {
+        text("help", c.help);
+        if (c.type != ColumnType::any)
+            text("type", type_name(c.type));
+        if (has_where && c.type != ColumnType::elapsed)
+            text("where", c.field ? "kernel" : "user");
+    };
     for (const Column& c : tool.columns) {
         out += out.back() == '[' ? "{" : ",{";
         text("key", c.key);
         text("header", c.header);
-        text("help", c.help);
+        typed(c, where_columns && !tool.where.empty());
         if (!c.show.option.empty())
             text("option", c.show.option);
         out += '}';
     }
     out += ']';
+    if (!tool.where.empty() && !where_columns) {
+        put_json_key(out, "fields");
+        out += '[';
+        for (const Column& c : tool.where) {
+            out += out.back() == '[' ? "{" : ",{";
+            text("key", c.key);
+            typed(c, true);
+            out += '}';
+        }
+        out += ']';
+    }
     put_json_key(out, "needs");
     out += '[';
     for (const Need& need : tool.needs) {

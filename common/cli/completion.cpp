@@ -35,6 +35,9 @@ std::string values_of(const Tool& tool, const Option& option)
     else if (option.name == "columns" || option.name == "sort")
         for (const Column& c : tool.columns)
             words += cat(",", c.key);
+    else if (option.name == "where")
+        for (const Column& c : tool.where)
+            words += cat(",", c.key);
     else
         words = option.values;
     return words;

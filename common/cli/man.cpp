@@ -243,6 +243,8 @@ std::string columns(const Tool& tool)
             out += cat("Shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::without)
             out += cat("Not shown with ", either(c.show.option, bold), ".\n");
+        if (c.show.when == When::text)
+            out += "Only in text.\n";
         if (c.show.when == When::json)
             out += cat("In JSON and CSV",
                        c.show.option.empty() ? "" : cat(" with ", either(c.show.option, bold)),
@@ -252,6 +254,24 @@ std::string columns(const Tool& tool)
         out += ".PP\nThe name in parentheses is the key in JSON, the heading in CSV, and the word "
                "for \\fB\\-\\-columns\\fR.\n";
     return out;
+}
+
+std::string conditions(const Tool& tool)
+{
+    if (tool.where.empty())
+        return {};
+    const bool of_columns = tool.where.data() == tool.columns.data();
+    std::string out =
+        cat(bold("--where"),
+            " shows only events for which the expression is true, and "
+            "counts the others as filtered. ",
+            of_columns ? "It names columns by their keys." : "It names these fields of each event:",
+            "\n");
+    if (!of_columns)
+        for (const Column& c : tool.where)
+            out += cat(".TP\n", bold(c.key), "\n", sentence(c.help), "\n");
+    return out + cat(".PP\n", bold("corebox"), "(8) describes the expressions. ", bold("--explain"),
+                     " shows which part the kernel decides.\n");
 }
 
 std::string examples(const Tool& tool, std::string_view written)
@@ -316,6 +336,7 @@ std::string man_page(const Tool& tool, std::string_view markdown)
                 described.empty() ? cat(inline_marks(tool.about.details), "\n") : described);
     put_section(out, "OPTIONS", options(tool));
     put_section(out, "COLUMNS", columns(tool));
+    put_section(out, "CONDITIONS", conditions(tool));
     put_section(out, "EXAMPLES", examples(tool, section(markdown, "EXAMPLES")));
     put_section(out, "OVERHEAD", blocks(section(markdown, "OVERHEAD")));
     put_section(out, "KERNEL SUPPORT", kernel_support(tool, section(markdown, "KERNEL SUPPORT")));
@@ -349,6 +370,29 @@ lets anyone who can execute this file or a link to it trace. These two capabilit
 attaching, a tool drops every capability that it no longer needs.
 )";
 
+constexpr std::string_view kConditions =
+    R"(Most tools take `--where EXPR`, which shows only events for which the expression is true:
+
+    opensnoop --where 'err != 0 && path ~ "/etc/*"'
+    biosnoop --where 'lat_ms > 10 && (op == "read" || bytes >= 64k)'
+    runqlat --where 'comm ~ "nginx*"'
+
+All other events count as filtered. The kernel decides as much as it can before it sends an event;
+the tool decides the rest. `--explain` shows which part is decided where.
+
+- Names are the keys of the tool's columns in JSON, and values are those that JSON shows. `--schema`
+  lists them with their types. Tools that count events in the kernel have fields instead: see
+  CONDITIONS in the page of the tool.
+- Operators are those of C: `|| && ! == != < <= > >= + - * / % & | ^ ~ << >> ?:` and parentheses.
+- Text is in double quotes. `==` and `!=` compare the whole text. `~` compares it with a pattern of
+  `*`, `?`, `[a-z]` and `[!a]`, and `=~` with an extended regular expression, which only user space has.
+- `in` compares with several: `pid in {1, 2}`, `err in 1..9`, `comm in {"sh", "bash"}`.
+- Numbers may have a size or a time behind them: `64k`, `2m`, `10us`, `5ms`, `1s`. Times are converted
+  to the unit of the column.
+- A value that an event does not have (null in JSON) makes its comparison false. `defined(fd)` is true
+  where there is a value.
+)";
+
 std::string man_page(std::span<const Tool* const> tools)
 {
     std::string out = title("corebox");
@@ -375,6 +419,7 @@ std::string man_page(std::span<const Tool* const> tools)
             list += cat(".TP\n", bold(alias.name), "(8)\n", sentence(alias.summary), "\n");
     }
     put_section(out, "TOOLS", list);
+    put_section(out, "CONDITIONS", blocks(kConditions));
     put_section(out, "PRIVILEGES", blocks(kPrivileges));
     put_section(out, "ENVIRONMENT",
                 ".TP\n\\fBCOREBOX_PROBES\\fR\nProbes to use where a tool has them, separated by "

@@ -104,6 +104,7 @@ private:
     Number arithmetic(const Node& n) const;
     Text load_text(const Node& n) const;
     Truth compare(const Node& n) const;
+    Truth is_one_of(const Node& n) const;
     Truth test_text(const Node& n) const;
     Truth is_defined(NodeId id) const;
     bool is_text(NodeId id) const;
@@ -371,13 +372,21 @@ Truth Evaluation::compare(const Node& n) const
     const State state = join(a.state, b.state);
     if (state != State::present)
         return state == State::missing ? Truth::no : Truth::undecided;
-    if (n.op == Op::equal)
-        return to_truth(a.value == b.value);
+    if (n.op == Op::equal || n.op == Op::not_equal)
+        return to_truth((a.value == b.value) == (n.op == Op::equal));
     const bool is_signed = type(n.a).is_signed;
     const auto x = std::uint64_t(a.value), y = std::uint64_t(b.value);
     if (n.op == Op::less)
         return to_truth(is_signed ? a.value < b.value : x < y);
     return to_truth(is_signed ? a.value <= b.value : x <= y);
+}
+
+Truth Evaluation::is_one_of(const Node& n) const
+{
+    const Number a = number(n.a);
+    if (a.state != State::present)
+        return a.state == State::missing ? Truth::no : Truth::undecided;
+    return to_truth(std::ranges::count(code_.set(n.value), a.value) != 0);
 }
 
 Truth Evaluation::test_text(const Node& n) const
@@ -389,6 +398,8 @@ Truth Evaluation::test_text(const Node& n) const
     switch (n.op) {
     case Op::text_equal:
         return to_truth(t.value == other);
+    case Op::text_differs:
+        return to_truth(t.value != other);
     case Op::text_prefix:
         return to_truth(t.value.starts_with(other));
     case Op::glob:
@@ -420,12 +431,16 @@ Truth Evaluation::test(NodeId id) const
     case Op::truth:
         return test(n.a);
     case Op::equal:
+    case Op::not_equal:
     case Op::less:
     case Op::less_or_equal:
         return compare(n);
+    case Op::one_of:
+        return is_one_of(n);
     case Op::defined:
         return is_defined(n.a);
     case Op::text_equal:
+    case Op::text_differs:
     case Op::text_prefix:
     case Op::glob:
     case Op::regex:

@@ -39,8 +39,8 @@ int opposite(int op)
 // The jump that is taken if a OP b; `swapped`: if b OP a.
 int comparison(Op op, bool is_signed, bool swapped)
 {
-    if (op == Op::equal)
-        return BPF_JEQ;
+    if (op == Op::equal || op == Op::not_equal)
+        return op == Op::equal ? BPF_JEQ : BPF_JNE;
     if (op == Op::less)
         return swapped ? (is_signed ? BPF_JSGT : BPF_JGT) : is_signed ? BPF_JSLT : BPF_JLT;
     return swapped ? (is_signed ? BPF_JSGE : BPF_JGE) : is_signed ? BPF_JSLE : BPF_JLE;
@@ -103,6 +103,25 @@ void Generator::Impl::is_not_zero(NodeId id, Label yes, Label no, Label next)
     branch(BPF_JNE, made.size == 4, 0, yes, no, next);
 }
 
+void Generator::Impl::is_one_of(const Node& n, Label yes, Label no, Label next)
+{
+    Made made = make(n.a, 0);
+    const bool is_half = made.size == 4;
+    if (!is_half)
+        extend(made, 0);
+    for (const std::int64_t value : code_.set(n.value)) {
+        if (is_half) {
+            out_.jump32_if_imm(BPF_JEQ, 0, std::int32_t(value), yes);
+        } else if (fits(value)) {
+            out_.jump_if_imm(BPF_JEQ, 0, std::int32_t(value), yes);
+        } else {
+            out_.move(1, value);
+            out_.jump_if(BPF_JEQ, 0, 1, yes);
+        }
+    }
+    go(no, next);
+}
+
 void Generator::Impl::flatten(NodeId id, Op op, std::vector<NodeId>& out) const
 {
     const Node& n = node(id);
@@ -155,9 +174,13 @@ void Generator::Impl::condition(NodeId id, Label yes, Label no, Label undecided,
         condition(n.a, yes, no, undecided, next);
         break;
     case Op::equal:
+    case Op::not_equal:
     case Op::less:
     case Op::less_or_equal:
         compare(n, yes, no, next);
+        break;
+    case Op::one_of:
+        is_one_of(n, yes, no, next);
         break;
     case Op::defined:
         if (is_text(n.a)) {
@@ -168,6 +191,7 @@ void Generator::Impl::condition(NodeId id, Label yes, Label no, Label undecided,
         }
         break;
     case Op::text_equal:
+    case Op::text_differs:
     case Op::text_prefix:
     case Op::glob:
     case Op::regex:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The generator's parts share this: generate.cpp has conditions, generate_value.cpp values and
-// loads, generate_text.cpp texts.
+// The generator's parts share this: generate.cpp has conditions, generate_value.cpp values,
+// generate_memory.cpp the stack and loads, generate_text.cpp texts, and generate_traits.cpp what is
+// known of a node before code is made of it.
 //
 // Registers: a value is made in r0, a second in r1; r2 to r5 are for a few instructions only.
 // Values that have to live on while others are made are in r8, r9, then on the stack. The stack: a
 // slot of 8 bytes for helpers to read into, a text, then such values.
 #pragma once
+#include "expr/build.hpp"
 #include "expr/generate.hpp"
 #include "expr/glob.hpp"
 #include <optional>
@@ -22,13 +24,12 @@ struct Trait {
     bool from_context = false;
     std::int64_t known = 0; // what it points to for the verifier: KernelStructs' structure
     unsigned weight = 0;    // values that live while it is made
+    std::uint32_t size = 1; // nodes, those that are shared counted each time
     // What a test of it costs: 0 no memory, 1 reads, 2 texts, 3 globs, 4 and 5 where user space
     // may have to decide and has to.
     unsigned cost = 0;
     Side side = Side::kernel;
 };
-
-constexpr bool is_test(Op op) { return op >= Op::logical_not; }
 
 constexpr bool is_commutative(Op op)
 {
@@ -99,6 +100,7 @@ private:
     Trait analyse_load(const Node& n);
     Trait analyse_text(const Node& n);
     Side side_of_text(const Node& test) const;
+    bool sees_all(NodeId text) const;
     Place place(NodeId pointer, std::int64_t offset) const;
     Word word(const Node& load, const Place& place) const;
     bool is_plain(const Place& place, const Word& word, const Type& type, bool trusted);
@@ -108,6 +110,7 @@ private:
     void chain(NodeId id, Label yes, Label no, Label undecided, Label next);
     void flatten(NodeId id, Op op, std::vector<NodeId>& out) const;
     void compare(const Node& n, Label yes, Label no, Label next);
+    void is_one_of(const Node& n, Label yes, Label no, Label next);
     void is_not_zero(NodeId id, Label yes, Label no, Label next);
     void go(Label to, Label next);
     // One conditional jump, of r0 with r1 or an immediate, and what else it takes.
@@ -118,10 +121,6 @@ private:
     Made make(NodeId id, int reg);
     Made make_number(NodeId id, int reg); // what the verifier takes for a number too
     Both make_both(NodeId a, NodeId b, bool wholes, bool numbers);
-    // What a place's pointer is, not NULL, and not an error code either; the place's address.
-    void make_pointer(const Place& place, int reg, bool test_error);
-    void make_address(const Place& place, int reg);
-    Made load(const Node& n, int reg);
     Made convert(const Node& n, int reg);
     Made arithmetic(const Node& n, int reg);
     void divide_signed(Op op); // r0 by r1
@@ -131,29 +130,38 @@ private:
     void constant(NodeId id, int reg);
     std::optional<std::int64_t> constant_value(NodeId id);
     void extend(Made& made, int reg);
+
+    // generate_memory.cpp
     int hold(); // r0 until release()
-    void release(int slot, int reg);
+    void release(int slot, int reg) { peek(slot, reg), held_--; }
+    void peek(int slot, int reg);
     void use_stack(int bytes);
     void stack_address(int reg, int offset);
     void add_offset(int reg, std::int64_t offset);
-    void require_reading() const;
+    void scratch_value(Label failed); // its address to r0
     // From r3 to r1; jump if that fails. A text's length with its NUL is in r0 then.
     void read(std::uint32_t bytes, Space space, Label failed);
     void read_text(std::uint32_t bytes, Space space, Label failed);
     void call_by_space(int kernel, int user, Space space);
-    void scratch_value(Label failed); // its address to r0
+    void require_reading() const;
+    // What a place's pointer is, not NULL, and not an error code either; the place's address.
+    void make_pointer(const Place& place, int reg, bool test_error);
+    void make_address(const Place& place, int reg);
+    Made load(const Node& n, int reg);
 
     // generate_text.cpp
     void test_text(const Node& test, NodeId text, Label yes, Label no, Label undecided, Label next);
     bool is_plain_text(const Place& place, std::uint32_t bytes);
-    void compare_text(const Node& n, std::string_view literal, bool is_whole, Label yes, Label no,
-                      Label next);
+    // `differs` is where another text goes, `no` where it is missing.
+    void compare_text(const Node& n, std::string_view literal, bool is_whole, Label equal,
+                      Label differs, Label no, Label next);
     void compare_bytes(int base, std::int64_t offset, std::string_view bytes, Label differs);
     void match(const Node& n, const Glob& glob, Label yes, Label no, Label undecided);
-    int match_beginning(const Place& place, std::string_view literal, Label no);
+    void read_beginning(const Place& place, std::string_view literal, Label failed, Label differs);
     void run_automaton(const Glob& glob, std::int64_t offset, std::uint32_t bytes, bool is_all,
                        Label yes, Label no, Label undecided);
     void test_defined_text(NodeId text, Label yes, Label no, Label undecided, Label next);
+    void test_readable(const Node& text, Label yes, Label no, Label next);
     bool is_text(NodeId id) const;
 
     const Code& code_;

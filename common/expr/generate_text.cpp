@@ -65,55 +65,73 @@ void Generator::Impl::compare_bytes(int base, std::int64_t offset, std::string_v
 }
 
 // A text that is equal, or begins so, has all these bytes, so they can be read at once. If that
-// fails it is another text, or missing: the test is false in both cases.
+// fails it is another text, or missing.
 void Generator::Impl::compare_text(const Node& n, std::string_view literal, bool is_whole,
-                                   Label yes, Label no, Label next)
+                                   Label equal, Label differs, Label no, Label next)
 {
     std::string bytes(literal);
-    if (bytes.find('\0') != bytes.npos || (n.size && bytes.size() > n.size)) {
-        go(no, next);
-        return;
-    }
     if (is_whole && (n.size == 0 || bytes.size() < n.size))
         bytes += '\0';
     const Place p = place(n.a, n.value);
     const auto size = std::uint32_t(std::max<std::size_t>(bytes.size(), 1));
+    if (literal.find('\0') != literal.npos || (n.size && literal.size() > n.size)) {
+        test_readable(n, differs, no, next);
+        return;
+    }
     if (is_plain_text(p, size)) {
         int base = p.base == Place::Base::record ? kRecord : kContext;
         if (p.base == Place::Base::pointer)
             make_pointer(p, base = 0, true);
-        compare_bytes(base, p.offset, bytes, no);
-    } else if (size <= kTextRoom) {
+        compare_bytes(base, p.offset, bytes, differs);
+        go(equal, next);
+        return;
+    }
+    const bool asks = differs != no; // which of both it is
+    const Label failed = asks ? out_.new_label() : no;
+    int address = 0;
+    if (size > kTextRoom || asks) {
         make_address(p, 3);
+        out_.move(0, 3);
+        address = hold();
+    }
+    if (size <= kTextRoom) {
+        if (!asks)
+            make_address(p, 3);
         stack_address(1, kText);
-        read(size, p.space, no);
-        compare_bytes(kFrame, kText, bytes, no);
+        read(size, p.space, failed);
+        compare_bytes(kFrame, kText, bytes, differs);
     } else {
-        const int address = match_beginning(p, literal, no);
+        read_beginning(p, literal, failed, differs);
         scratch_value(no);
         out_.move(1, 0);
-        release(address, 3);
+        peek(address, 3);
         const int scratch = hold();
-        read(size, p.space, no);
+        read(size, p.space, failed);
         release(scratch, 0);
-        compare_bytes(0, 0, bytes, no);
+        compare_bytes(0, 0, bytes, differs);
     }
-    go(yes, next);
+    go(equal, asks ? failed : next);
+    if (asks) {
+        out_.bind(failed);
+        peek(address, 3);
+        stack_address(1, kText);
+        read_text(std::min(size, kTextRoom), p.space, no);
+        go(differs, next);
+    }
+    if (size > kTextRoom || asks)
+        held_--;
 }
 
-// Most texts differ at their beginning, so that is read before the whole. Holds the address.
-int Generator::Impl::match_beginning(const Place& p, std::string_view literal, Label no)
+// Most texts differ at their beginning, so that is read, from r3, before the whole.
+void Generator::Impl::read_beginning(const Place& p, std::string_view literal, Label failed,
+                                     Label differs)
 {
     literal = literal.substr(0, kTextRoom);
-    make_address(p, 3);
-    out_.move(0, 3);
-    const int address = hold();
-    if (!literal.empty()) {
-        stack_address(1, kText);
-        read(std::uint32_t(literal.size()), p.space, no);
-        compare_bytes(kFrame, kText, literal, no);
-    }
-    return address;
+    if (literal.empty())
+        return;
+    stack_address(1, kText);
+    read(std::uint32_t(literal.size()), p.space, failed);
+    compare_bytes(kFrame, kText, literal, differs);
 }
 
 void Generator::Impl::match(const Node& n, const Glob& glob, Label yes, Label no, Label undecided)
@@ -138,7 +156,10 @@ void Generator::Impl::match(const Node& n, const Glob& glob, Label yes, Label no
         run_automaton(glob, p.offset, bytes, true, yes, no, undecided);
         return;
     }
-    const int address = match_beginning(p, glob.literal(), no);
+    make_address(p, 3);
+    out_.move(0, 3);
+    const int address = hold();
+    read_beginning(p, glob.literal(), no, no);
     scratch_value(no);
     out_.move(1, 0);
     release(address, 3);
@@ -227,13 +248,17 @@ void Generator::Impl::test_text(const Node& test, NodeId text, Label yes, Label 
         return;
     }
     const std::string_view literal = code_.text(test.value);
+    if (test.op == Op::text_differs) {
+        compare_text(n, literal, true, no, yes, no, next);
+        return;
+    }
     if (test.op != Op::glob) {
-        compare_text(n, literal, test.op == Op::text_equal, yes, no, next);
+        compare_text(n, literal, test.op == Op::text_equal, yes, no, no, next);
         return;
     }
     const Glob glob(literal);
     if (glob.is_literal() || glob.is_prefix())
-        compare_text(n, glob.literal(), glob.is_literal(), yes, no, next);
+        compare_text(n, glob.literal(), glob.is_literal(), yes, no, no, next);
     else
         match(n, glob, yes, no, undecided);
 }
@@ -254,17 +279,21 @@ void Generator::Impl::test_defined_text(NodeId text, Label yes, Label no, Label 
         }
         return;
     }
-    const Place p = place(n.a, n.value);
-    if (n.op != Op::text) {
+    if (n.op == Op::text)
+        test_readable(n, yes, no, next);
+    else
         go(undecided, next);
-        return;
-    }
+}
+
+void Generator::Impl::test_readable(const Node& text, Label yes, Label no, Label next)
+{
+    const Place p = place(text.a, text.value);
     if (p.base == Place::Base::pointer && is_plain_text(p, 1)) {
         make_pointer(p, 0, true);
-    } else if (p.base == Place::Base::pointer) {
+    } else if (p.base == Place::Base::pointer && yes != no) {
         make_address(p, 3);
         stack_address(1, kText);
-        read_text(n.size && n.size < kTextRoom ? n.size : kTextRoom, p.space, no);
+        read_text(text.size && text.size < kTextRoom ? text.size : kTextRoom, p.space, no);
     }
     go(yes, next);
 }
@@ -317,6 +346,12 @@ void Generator::Impl::copy_text(NodeId text, std::int32_t offset, std::uint32_t 
         out_.move(0, std::int64_t(n.size + 1));
     } else {
         read_text(n.size ? std::min(n.size, room) : room, p.space, exits_.missing);
+        if (p.space != Space::kernel) { // which for an empty text returns 0 (mm/maccess.c)
+            const Label done = out_.new_label();
+            out_.jump_if_imm(BPF_JNE, 0, 0, done);
+            out_.move(0, std::int64_t(1));
+            out_.bind(done);
+        }
     }
 }
 

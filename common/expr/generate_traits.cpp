@@ -10,6 +10,9 @@ namespace corebox::expr
 namespace
 {
 
+// Nodes may be shared, so that a short text ("x in 1..2 in 1..2 ...") can mean an endless lot.
+constexpr std::uint32_t kMostNodes = 100'000;
+
 bool is_word(unsigned size) { return size == 1 || size == 2 || size == 4 || size == 8; }
 
 bool is_short(std::int64_t offset) { return offset == std::int16_t(offset); }
@@ -69,11 +72,11 @@ bool Generator::Impl::is_plain(const Place& p, const Word& w, const Type& t, boo
     case Place::Base::context: {
         if (w.offset < 0 || w.offset % w.size)
             return false;
-        // What verifiers refuse to load as an argument (btf_ctx_access): pointers to pointers, to
-        // functions, to what has no definition.
+        // As an argument, verifiers refuse to load pointers to pointers, to functions and to what
+        // has no definition; 5.10 takes of numbers only `char *` (btf_ctx_access).
         const Type& target = code_.types()[t.target];
-        return !machine_.typed || t.kind != Type::Kind::pointer || trusted ||
-               t.target == TypeId::none || target.kind == Type::Kind::integer || !machine_.may_read;
+        return !machine_.typed || t.kind != Type::Kind::pointer || trusted || target.is_char ||
+               !machine_.may_read;
     }
     case Place::Base::pointer:
         return walk(p, w.offset, w.size) != KernelStructs::kRefused;
@@ -95,7 +98,13 @@ const Trait& Generator::Impl::trait(NodeId id)
     if (traits_.size() < code_.size())
         traits_.resize(code_.size());
     if (!traits_[std::size_t(id)].is_analysed) {
-        const Trait t = analyse(id); // which may analyse others
+        Trait t = analyse(id); // which may analyse others
+        t.size = 1;
+        for (const NodeId operand : {node(id).a, node(id).b, node(id).c})
+            if (operand != NodeId::none)
+                t.size += trait(operand).size;
+        if (t.size > kMostNodes)
+            fail("cannot use the expression: it is too complex", 0, "use a simpler one");
         traits_[std::size_t(id)] = t;
         traits_[std::size_t(id)].is_analysed = true;
     }
@@ -205,11 +214,13 @@ Trait Generator::Impl::analyse(NodeId id)
         break;
     case Op::logical_not:
     case Op::truth:
+    case Op::one_of:
         r.is_constant = a.is_constant;
         break;
     case Op::defined:
         break;
     case Op::text_equal:
+    case Op::text_differs:
     case Op::text_prefix:
     case Op::glob:
     case Op::regex:
@@ -251,12 +262,18 @@ Side Generator::Impl::side_of_text(const Node& n) const
         return glob.literal().size() < kScratchBytes ? Side::kernel : Side::user;
     if (glob.length() > Glob::kMaxLength)
         return Side::user;
-    // Does the kernel see all of it?
-    NodeId operand = n.a;
-    while (node(operand).op == Op::known || node(operand).op == Op::select)
-        operand = node(operand).b;
-    const std::uint32_t size = node(operand).size;
-    return size && size <= kTextBytes ? Side::kernel : Side::both;
+    return sees_all(n.a) ? Side::kernel : Side::both;
+}
+
+// Whether what the kernel looks at is always the whole text.
+bool Generator::Impl::sees_all(NodeId text) const
+{
+    const Node& n = node(text);
+    if (n.op == Op::select)
+        return sees_all(n.b) && sees_all(n.c);
+    if (n.op == Op::known)
+        return sees_all(n.b);
+    return n.size && n.size <= kTextBytes;
 }
 
 Side side_of(const Code& code, NodeId test)

@@ -37,9 +37,8 @@ enum class Op : std::uint8_t {
     load,    // `type` from there; of a bitfield with `bit` and `bits` of the `size` bytes there.
              // `size` 0: the type's. More than the type's: an argument's or register's whole word
              // (8), of which the type's lowest bytes are the value
-    address, // the pointer itself, as a pointer of `type` (a cast, an array, &member). Missing
-             // where
-             // the pointer is NULL and `value` is not 0
+    address, // the pointer itself, as a pointer of `type` (a cast, an array, &member); missing
+             // where the pointer is NULL and `value` is not 0
     text,    // the text there, of at most `size` bytes, ends at its first NUL; no load yet
 
     // Arithmetic of two values of the node's own type.

@@ -2,9 +2,11 @@
 // C's types as expressions see them, whatever they were read from: the kernel's BTF, a program's
 // DWARF, declarations that the user wrote, the columns of a tool.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +36,12 @@ struct Member {
 struct Enumerator {
     std::string name;
     std::int64_t value = 0;
+};
+
+// Of a function.
+struct Parameter {
+    std::string name; // may be empty
+    TypeId type = TypeId::none;
 };
 
 struct Type {
@@ -71,6 +79,8 @@ struct TypeSource {
     std::function<std::optional<TypeId>(std::string_view keyword, std::string_view name)> find;
     // The value of an enumerator or another named constant.
     std::function<std::optional<std::int64_t>(std::string_view name)> constant{};
+    // All names of types of a keyword, for "did you mean"; may be slow.
+    std::function<std::vector<std::string>(std::string_view keyword)> names{};
 };
 
 // All types that the expressions of one run use. Types are imported when they are asked for: a
@@ -90,7 +100,7 @@ public:
     // `complete(id)` gives the members or enumerators, once, when they are first asked for.
     TypeId add(Type type, std::function<std::vector<Member>(TypeId)> members = nullptr,
                std::function<std::vector<Enumerator>(TypeId)> enumerators = nullptr);
-    // Each of these is made once.
+    // Each of these is made once. Integers of one byte are numbers, no text.
     TypeId integer(unsigned bytes, bool is_signed);
     TypeId character() { return character_; }
     TypeId boolean() { return boolean_; }
@@ -98,8 +108,12 @@ public:
     TypeId array_of(TypeId element, std::uint32_t count);
 
     void add_source(TypeSource source) { sources_.push_back(std::move(source)); }
+    // C's own types and the common names of integers (u32, __be16, size_t, pid_t) need no source.
+    // The keyword is "struct", "union", "enum", or empty for all other names.
     std::optional<TypeId> find(std::string_view keyword, std::string_view name) const;
+    // Constants of the system's headers (O_CREAT, AF_INET6, EPERM) come before those of sources.
     std::optional<std::int64_t> constant(std::string_view name) const;
+    std::vector<std::string> names(std::string_view keyword) const;
 
     // Finds a member, also in anonymous structs and unions; its `bit` is from the outermost.
     std::optional<Member> member(TypeId structure, std::string_view name) const;
@@ -114,9 +128,18 @@ private:
         std::vector<Member> members;
         std::vector<Enumerator> enumerators;
     };
+    // Also of anonymous structs and unions; until `each` says true.
+    bool for_each_member(TypeId structure, std::uint32_t bit, unsigned depth,
+                         const std::function<bool(const Member&, std::uint32_t)>& each) const;
+    TypeId add_integer(std::string_view name, std::uint32_t size, bool is_signed, bool is_char);
+
     mutable std::deque<Entry> types_;
     std::vector<TypeSource> sources_;
-    TypeId character_{}, boolean_{};
+    TypeId character_{}, unsigned_character_{}, boolean_{};
+    std::array<TypeId, 8> integers_{}; // of 1, 2, 4, 8 bytes, unsigned and signed
+    std::map<std::pair<TypeId, Space>, TypeId> pointers_;
+    std::map<std::pair<TypeId, std::uint32_t>, TypeId> arrays_;
+    mutable std::map<std::string, TypeId, std::less<>> found_;
 };
 
 } // namespace corebox::expr

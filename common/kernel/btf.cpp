@@ -696,6 +696,73 @@ bool KernelBtf::argument_unknown(std::uint32_t function_id) const
     return target && btf_kind(target) == BTF_KIND_FWD;
 }
 
+const btf_type* KernelBtf::at(std::uint32_t id) const
+{
+    const Type* t = type(id);
+    if (!t || std::size_t(reinterpret_cast<const std::byte*>(t) - raw_.data()) + sizeof *t +
+                      tail_size(t) >
+                  types_end_)
+        return nullptr;
+    return t;
+}
+
+// Calls each(type) for all, whole; until it returns true.
+template <class Each>
+void KernelBtf::for_each_type(Each&& each) const
+{
+    for (std::size_t at = types_; at < types_end_;) {
+        const auto bytes = piece(at, types_end_);
+        std::size_t done = 0;
+        while (done + sizeof(btf_type) <= bytes.size()) {
+            const auto* t = reinterpret_cast<const btf_type*>(bytes.data() + done);
+            const std::size_t size = sizeof *t + tail_size(t);
+            if (done + size > bytes.size())
+                break;
+            if (each(*t))
+                return;
+            done += size;
+        }
+        if (done == 0)
+            return;
+        at += done;
+    }
+}
+
+std::optional<std::int64_t> KernelBtf::enumerator(std::string_view wanted) const
+{
+    Name name{0, std::string(wanted)};
+    const auto offsets = find_strings({&name, 1});
+    std::optional<std::int64_t> value;
+    if (!offsets.empty())
+        for_each_type([&](const btf_type& t) {
+            if (btf_kind(&t) == BTF_KIND_ENUM64) {
+                for (const struct btf_enum64& e : std::span(btf_enum64(&t), btf_vlen(&t)))
+                    if (offsets.contains(e.name_off))
+                        value = std::int64_t(std::uint64_t(e.val_hi32) << 32 | e.val_lo32);
+            } else if (btf_kind(&t) == BTF_KIND_ENUM)
+                // Before ENUM64 BTF had no unsigned ones: all were pahole's int.
+                for (const struct btf_enum& e : std::span(btf_enum(&t), btf_vlen(&t)))
+                    if (offsets.contains(e.name_off))
+                        value = e.val;
+            return value.has_value();
+        });
+    return value;
+}
+
+std::vector<std::string> KernelBtf::names(std::uint32_t kind) const
+{
+    std::vector<std::uint32_t> offsets;
+    for_each_type([&](const btf_type& t) {
+        if (kind_class(btf_kind(&t)) == kind_class(kind) && t.name_off != 0)
+            offsets.push_back(t.name_off);
+        return false;
+    });
+    std::vector<std::string> all;
+    for (const std::uint32_t offset : offsets)
+        all.emplace_back(name(offset));
+    return all;
+}
+
 std::optional<std::uint32_t> member_offset(const btf* types, const char* structure,
                                            std::string_view member)
 {

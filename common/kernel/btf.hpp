@@ -21,6 +21,7 @@
 #include <vector>
 
 struct btf;
+struct btf_type;
 
 namespace corebox
 {
@@ -78,9 +79,23 @@ public:
     // more than the name: then the verifier lets no program read it.
     bool argument_unknown(std::uint32_t function_id) const;
 
+    // Below: after find(). What the ids and offsets of a module's BTF mean needs vmlinux's
+    // counts.
+    std::uint32_t count() const { return count_; }
+    std::uint32_t strings_size() const { return std::uint32_t(strings_size_); }
+    // A type with what follows it; null: there is none, or it is malformed.
+    const btf_type* at(std::uint32_t id) const;
+    std::string_view string(std::uint32_t offset) const { return name(offset); }
+    // The value of an enumerator. One pass; the first of several of a name.
+    std::optional<std::int64_t> enumerator(std::string_view name) const;
+    // The names of all types of a kind; slow.
+    std::vector<std::string> names(std::uint32_t kind) const;
+
 private:
     struct Type; // btf_type
     using Offsets = std::unordered_multimap<std::uint32_t, Name*>;
+    template <class Each>
+    void for_each_type(Each&& each) const;
     Offsets find_strings(std::span<Name> names) const;
     void check();
     bool read_pieces(KernelMemory& memory);

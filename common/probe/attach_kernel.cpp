@@ -54,6 +54,7 @@ std::vector<bpf_link*> FunctionProbes::attach_kprobes(const bpf_program* program
     const auto type = find_pmu("kprobe");
     if (!type)
         return fail_attach(EOPNOTSUPP);
+    Copies copies(program);
     std::vector<Copy> probes;
     unsigned failures = 0;
     bool cookies = true;
@@ -61,27 +62,36 @@ std::vector<bpf_link*> FunctionProbes::attach_kprobes(const bpf_program* program
     attached_ = 0;
     for (std::size_t i = 0; i < functions_.size(); i++) {
         const Point& f = functions_[i];
+        const std::uint64_t address = f.address ? f.address + f.offset : 0;
         perf_event_attr attr{};
         attr.type = *type;
         attr.config = at_return(program);
-        if (f.address)
-            attr.kprobe_addr = f.address;
-        else
+        if (address) {
+            attr.kprobe_addr = address;
+        } else {
             attr.kprobe_func = reinterpret_cast<std::uintptr_t>(f.name.c_str());
+            attr.probe_offset = f.offset;
+        }
         Copy probe{i, Fd(), Fd(), open_event(attr, -1)};
         const __u32 number = __u32(i);
         if (probe.event && cookies) {
             probe.link = link_to(probe.event, bpf_program__fd(program), i + 1);
             cookies = bool(probe.link) || (errno != EINVAL && errno != EOPNOTSUPP);
         }
-        // Without cookies the address tells which function it is: where the kernel hides it, only
-        // one can be told.
-        if (!cookies && !f.address && functions_.size() > 1)
-            return fail_attach(EOPNOTSUPP);
-        const bool attached = probe.link || (probe.event && !cookies &&
-                                             bpf_map_update_elem(bpf_map__fd(ids_), &f.address,
-                                                                 &number, BPF_ANY) == 0 &&
-                                             run_at(probe.event, bpf_program__fd(program)));
+        bool attached = bool(probe.link);
+        if (probe.event && !cookies && copies.numbered()) {
+            if (i >= Copies::kMost)
+                return fail_attach(E2BIG);
+            probe.program = copies.load(i);
+            attached = probe.program && run_at(probe.event, probe.program.get());
+        } else if (probe.event && !cookies) {
+            // The address tells which function it is: where the kernel hides it, only one can be
+            // told.
+            if (!address && functions_.size() > 1)
+                return fail_attach(EOPNOTSUPP);
+            attached = bpf_map_update_elem(bpf_map__fd(ids_), &address, &number, BPF_ANY) == 0 &&
+                       run_at(probe.event, bpf_program__fd(program));
+        }
         if (!attached) {
             code = errno;
             if (++failures >= kMostFailures)

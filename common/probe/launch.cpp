@@ -5,6 +5,7 @@
 #include "probe/session.hpp"
 #include "session/cgroup.hpp"
 #include "session/transport.hpp"
+#include "session/where.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -31,6 +32,15 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
         return bpf_program__attach_kprobe(program, section.starts_with("kretprobe"),
                                           std::string(target->function).c_str());
     return bpf_program__attach(program);
+}
+
+// Runs an iterator once, over all that it iterates over. False with errno set.
+bool run_iterator(const bpf_program* program)
+{
+    const Link link(bpf_program__attach_iter(program, nullptr));
+    const Fd iterator(link ? bpf_iter_create(bpf_link__fd(link.get())) : -1);
+    char nothing[64]; // it writes no text
+    return iterator && ::read(iterator.get(), nothing, sizeof nothing) == 0;
 }
 
 std::string privilege_hint()
@@ -113,6 +123,24 @@ void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& prog
     pinned(mntns, session_.mntns_map, "mntnsmap");
 }
 
+void Launcher::prepare_connections(bpf_map* ports, const conn_filter& filter)
+{
+    bpf_map__set_autocreate(ports, std::ranges::any_of(filter.by_port, std::identity()));
+}
+
+void Launcher::prepare_owners(bpf_map* owners, bpf_program* older)
+{
+    // Twice the sockets that there are, and some: connections come and go.
+    constexpr std::uint64_t kLeast = 16384, kMost = 1 << 20;
+    const std::string sockets = read_file("/proc/net/sockstat").value_or("");
+    const auto words = split(std::string_view(sockets).substr(0, sockets.find('\n')), ' ');
+    const auto used = words.size() == 3 ? to_number<std::uint64_t>(words[2]) : std::nullopt;
+    bpf_map__set_max_entries(owners,
+                             std::uint32_t(std::clamp(2 * used.value_or(0), kLeast, kMost)));
+    // An iterator is known by its id in the kernel's own BTF.
+    older_sockets_ = facts_.btf && open_options_.btf_custom_path ? older : nullptr;
+}
+
 void Launcher::prepare_events(bpf_map* events, event_config& config)
 {
     like_events_ = prepare_event_map(events, config, perf_buffer_, session_.buffer_bytes());
@@ -133,7 +161,7 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
     {
         const std::string section =
             target_section(bpf_program__section_name(program), session_.targets);
-        if (is_trace(section))
+        if (is_trace(section) || is_iterator(section))
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
                  target_name(section)});
@@ -246,7 +274,8 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     bpf_object__for_each_program(program, object)
     {
         const bool wanted = std::ranges::find(plan_.load, program) != plan_.load.end() ||
-                            std::ranges::find(always_, program) != always_.end();
+                            std::ranges::find(always_, program) != always_.end() ||
+                            program == older_sockets_;
         bpf_program__set_autoload(program, wanted);
         // Where libbpf itself looks for the function, it has to be told which.
         const std::string_view section = bpf_program__section_name(program);
@@ -306,6 +335,19 @@ bool Launcher::loaded(int result, bpf_object*)
     fail(cat("cannot load the BPF programs",
              program.empty() ? "" : cat(" (", program, ": ", message, ")")),
          -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
+}
+
+void Launcher::fill_connections(bpf_map* ports, const conn_filter& filter)
+{
+    const Connections& asked = session_.connections;
+    const PortSet* const sets[CONN_SIDES] = {&asked.lports, &asked.rports, &asked.ports};
+    for (__u32 side = 0; side < CONN_SIDES; side++) {
+        if (!filter.by_port[side])
+            continue;
+        const conn_ports words = sets[side]->words();
+        if (bpf_map_update_elem(bpf_map__fd(ports), &side, &words, BPF_ANY) != 0)
+            fail("cannot fill the filter of ports", errno);
+    }
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
@@ -401,9 +443,26 @@ bool Launcher::attach()
         return false;
     }
     memory_.reset();
+    if (older_sockets_ && !run_iterator(older_sockets_))
+        fail("cannot list the sockets that there are", errno, privilege_hint());
     if (session_.explain)
         std::fputs(plan_.explain().c_str(), stderr);
+    if (session_.explain && session_.where)
+        std::fputs(session_.where->explain().c_str(), stderr);
     return true;
+}
+
+std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*)) const
+{
+    if (!session_.where || session_.where->side() == expr::Side::user)
+        return {};
+    std::span<const std::byte> object = session_.object;
+    if (object.empty()) {
+        std::size_t size = 0;
+        const void* const bytes = elf_bytes(&size);
+        object = {static_cast<const std::byte*>(bytes), size};
+    }
+    return session_.where->give_body(object);
 }
 
 bool Launcher::depends_on_ftrace() const

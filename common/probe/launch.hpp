@@ -52,6 +52,25 @@ concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
 };
+// Of bpf/sock.bpf.h, and bpf/sock_owner.bpf.h.
+template <class S>
+concept HasConnections = requires(S* s)
+{
+    s->rodata->cb_conns;
+    s->maps.cb_ports;
+};
+template <class S>
+concept HasOwners = requires(S* s)
+{
+    s->maps.cb_owners;
+    s->progs.cb_owners_of_files;
+};
+// Of bpf/where.bpf.h.
+template <class S>
+concept HasWhere = requires(S* s)
+{
+    s->rodata->cb_where_on;
+};
 // Of bpf/uring.bpf.h.
 template <class S>
 concept HasUringOpens = requires(S* s)
@@ -81,6 +100,14 @@ concept HasGeneration = requires(S* s)
 {
     s->bss->cb_generation;
 };
+
+// The filters that its BPF files offer.
+template <class S>
+consteval Shared filters_of()
+{
+    return (HasFilter<S> ? Shared::filter : Shared::none) |
+           (HasConnections<S> ? Shared::connections : Shared::none);
+}
 
 struct DestroyLink {
     void operator()(bpf_link* link) const { bpf_link__destroy(link); }
@@ -115,6 +142,9 @@ public:
     };
     void prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
                         const task_filter& filter);
+    void prepare_connections(bpf_map* ports, const conn_filter& filter);
+    // Makes room for the owners of all sockets, and lets `older` find those that there are.
+    void prepare_owners(bpf_map* owners, bpf_program* older);
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
     // has a line for each map with the programs that use it.
@@ -124,12 +154,16 @@ public:
     void prepare_histograms(bpf_map* map) const;
     // The number of a tracepoint's `struct type *` argument, once chosen; -1: none, or no BTF.
     int argument(std::string_view tracepoint, std::string_view type) const;
+    // The object with --where in it; empty where the kernel has nothing to decide. Fails where the
+    // condition's maps cannot be made.
+    std::vector<std::byte> object_with_condition(const void* (*elf_bytes)(std::size_t*)) const;
     // What to open the object with; the path in it is filled by choose().
     const bpf_object_open_opts* open_options() const { return &open_options_; }
     // After load: true if it worked; false: a program was refused, begin again. Fails where
     // nothing can be done.
     bool loaded(int result, bpf_object* object);
     void fill_filter(bpf_map* ids, const task_filter& filter);
+    void fill_connections(bpf_map* ports, const conn_filter& filter);
     bool attach();
 
     std::vector<Link> take_links() { return std::move(links_); }
@@ -153,9 +187,10 @@ private:
     Plan plan_;
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
-    std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
-    bpf_map* cgroup_path_ = nullptr;   // with --cgroup
-    Fd like_events_;                   // what cb_events is made of, where it is several rings
+    std::vector<bpf_program*> always_;     // loaded beside the plan: the filter's own
+    bpf_map* cgroup_path_ = nullptr;       // with --cgroup
+    bpf_program* older_sockets_ = nullptr; // an iterator, to be run once all is attached
+    Fd like_events_;                       // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;
@@ -213,12 +248,21 @@ Attachment<S> launch(
     task_filter filter{};
     if constexpr (HasFilter<S>)
         filter = make_filter(session);
+    conn_filter connections{};
+    if constexpr (HasConnections<S>)
+        connections = make_conn_filter(session.connections);
+    std::vector<std::byte> with_condition;
+    if constexpr (HasWhere<S>)
+        with_condition = launcher.object_with_condition(S::elf_bytes);
+    const auto object = with_condition.empty() ? session.object : std::span(with_condition);
     for (;;) {
         Attachment<S> a;
-        a.skeleton.reset(S::open(launcher.open_options(), session.object));
+        a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
             fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
+        if constexpr (HasWhere<S>)
+            s.rodata->cb_where_on = !with_condition.empty();
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
             launcher.prepare_filter(
@@ -226,6 +270,12 @@ Attachment<S> launch(
                  s.maps.cb_mntns_map},
                 {s.progs.cb_tree_fork, s.progs.cb_tree_free, s.progs.cb_cgroup_mkdir}, filter);
         }
+        if constexpr (HasConnections<S>) {
+            s.rodata->cb_conns = connections;
+            launcher.prepare_connections(s.maps.cb_ports, connections);
+        }
+        if constexpr (HasOwners<S>)
+            launcher.prepare_owners(s.maps.cb_owners, s.progs.cb_owners_of_files);
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
@@ -237,6 +287,8 @@ Attachment<S> launch(
             continue;
         if constexpr (HasFilter<S>)
             launcher.fill_filter(s.maps.cb_filter_ids, filter);
+        if constexpr (HasConnections<S>)
+            launcher.fill_connections(s.maps.cb_ports, connections);
         open_buffers(s, launcher.perf_buffer());
         if (!launcher.attach())
             continue;

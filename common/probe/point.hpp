@@ -22,6 +22,7 @@ struct Point {
     std::string name;          // "vfs_read", "malloc", "libc:setjmp", "sched:sched_switch"
     std::string module{};      // of a kernel function; empty: the kernel itself
     std::uint64_t address = 0; // of a kernel function; 0: the kernel does not tell (no CAP_SYSLOG)
+    std::uint64_t offset = 0;  // behind the entry of a kernel function
     enum class Kind : std::uint8_t { kernel, user, usdt, tracepoint } kind = Kind::kernel;
     std::shared_ptr<const ObjectFile> object{}; // of user and usdt
     struct Site {

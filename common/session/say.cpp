@@ -31,6 +31,14 @@ try {
 } catch (const Failure& failure) {
     say(name,
         failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
+    std::string below;
+    if (!failure.below.empty())
+        for (const std::string_view line : split(failure.below, '\n')) {
+            below += "  ";
+            escape_text(below, line, false);
+            below += '\n';
+        }
+    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, below.data(), below.size());
     return int(failure.status);
 } catch (const std::bad_alloc&) {
     say(name, "out of memory");

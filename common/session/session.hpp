@@ -5,12 +5,15 @@
 #include "base/erased.hpp"
 #include "base/error.hpp"
 #include "output/output.hpp"
+#include "tool/connection.hpp"
 #include "tool/tool.hpp"
 #include <memory>
 #include <set>
 
 namespace corebox
 {
+
+class Where;
 
 struct Session {
     explicit Session(const Tool& t) : tool(t) {}
@@ -30,12 +33,15 @@ struct Session {
     User user;
     char comm[COMM_LEN] = {};
     std::string_view cgroup, cgroup_map, mntns_map;
+    Connections connections;
     Seconds duration{0}, interval{0};
     std::uint64_t count = 0; // rows of a stream, intervals of the others; 0: no limit
     std::uint32_t buffer_kib = 0, buffer_pages = 0; // one or the other
     std::uint32_t rows = 0;                         // of a top tool
     Format format = Format::text;
     std::string_view columns, sort;
+    std::string_view condition;      // --where
+    std::shared_ptr<Where> where;    // the same, once it is known what it is about; may be null
     std::string_view btf;            // where the kernel's types are, if not with the kernel
     std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
     std::span<const std::byte> object; // in place of the tool's own BPF object; empty: that one
@@ -48,6 +54,8 @@ struct Session {
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }
     OutputOptions output_options() const;
     ColumnChoice column_choice() const;
+    // Whether --where asks for a column, which then has to be filled in.
+    bool filters_by(std::string_view column) const;
     std::uint32_t buffer_bytes() const
     {
         return buffer_pages ? buffer_pages << 12 : buffer_kib << 10;
@@ -59,6 +67,10 @@ std::uint32_t own_pid_namespace();
 
 // The kernel-side filter for what was asked; fails where a PID, cgroup or map does not exist.
 task_filter make_filter(const Session& session);
+
+// Makes Session::where of --where, if that was given. What is true of events that the kernel side
+// counts has to be decided there: `counted`. Fails where it is no condition on the columns.
+void prepare_where(Session& session, std::span<const Column> columns, bool counted);
 
 // Whether anything restricts who is traced.
 bool is_filtered(const Session& session);

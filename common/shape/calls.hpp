@@ -73,8 +73,7 @@ struct Calls {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::every | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::every | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -83,6 +83,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{}; // of an event, for --where (bpf/where.bpf.h)
     // Fills in what a row has beside its counters.
     void (*complete)(Row&) = nullptr;
     // How many events a row stands for, where that is not the sum of its counters.
@@ -103,8 +104,7 @@ requires(HasCounters<S>&& std::derived_from<Row, CounterRow>) struct Counters {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::interval | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -64,7 +64,7 @@ void EventStacks::name_kernel(std::span<const std::uint64_t> addresses)
         kernel_symbols_ = KernelSymbols::load();
     const std::size_t own = kernel_symbols_->own_frames(addresses);
     for (std::size_t i = own; i < addresses.size(); i++) {
-        std::string line;
+        std::string line = addresses_shown_ ? cat(to_hex(addresses[i]), " ") : "";
         append_kernel_frame(line, *kernel_symbols_, addresses[i], {.offset = true, .module = true},
                             i == 0 ? At::instruction : At::return_address);
         kernel_.add(i - own, std::move(line));
@@ -93,6 +93,8 @@ void EventStacks::name_user(std::span<const std::uint64_t> addresses, stack_task
             line += cat("+", to_hex(frame.offset));
         if (frame.resolved && !frame.object.empty())
             line += cat(" [", frame.object, "]");
+        if (addresses_shown_ && !nowhere)
+            line = cat(to_hex(addresses[i]), " ", line);
         user_.add(n++, std::move(line));
     }
     user_.end(n);

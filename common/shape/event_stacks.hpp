@@ -29,6 +29,9 @@ void prepare_event_stacks(const EventStackOptions& options, event_stacks_config&
 class EventStacks
 {
 public:
+    // Each name behind its address.
+    void show_addresses(bool yes) { addresses_shown_ = yes; }
+
     // The struct event_stacks at byte `at` of a record. False where the record does not hold it.
     bool take(std::span<const std::byte> record, std::size_t at, std::uint32_t pid);
 
@@ -57,6 +60,7 @@ private:
     void name_kernel(std::span<const std::uint64_t> addresses);
     void name_user(std::span<const std::uint64_t> addresses, stack_task task);
 
+    bool addresses_shown_ = false;
     std::vector<std::uint64_t> addresses_;
     std::optional<KernelSymbols> kernel_symbols_;
     ImageSymbols user_symbols_;

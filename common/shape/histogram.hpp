@@ -83,6 +83,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
     std::span<const Letter> letters{};
     Columns<Row> columns{}; // of the keys
     std::span<const Need> needs;
+    std::span<const Column> fields{}; // of an event, for --where (bpf/where.bpf.h)
     Unit (*unit)(const Options&);
     // Slots of equal width, as the BPF side fills them; none: powers of two.
     Buckets (*buckets)(const Options&) = nullptr;
@@ -113,8 +114,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::interval | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -3,6 +3,7 @@
 // attached.
 #pragma once
 #include "session/run.hpp"
+#include "session/where.hpp"
 #include <csignal>
 #include <cstring>
 
@@ -29,6 +30,7 @@ struct Listing {
     Obstacle (*obstacle)(const Facts&) = nullptr;
 
     using Asked = Options;
+    static constexpr bool kRowsAreEvents = true;
     static constexpr Shared kShared = Shared::none;
 
     // There is nothing to run: the rows are printed before it returns.
@@ -37,6 +39,7 @@ struct Listing {
         auto& o = *static_cast<Options*>(session->options.get());
         if (prepare)
             prepare(o, *session);
+        prepare_where(*session, columns.list, false);
         std::signal(SIGPIPE, SIG_IGN); // a reader that goes away is an end like any other
         const auto sink = make_sink(*session, columns.list);
         if (session->check) {
@@ -47,7 +50,10 @@ struct Listing {
         Output* const free_text = text && session->columns.empty() ? text_output(*sink) : nullptr;
         if (!free_text)
             sink->header();
+        Where* const where = session->where.get();
         list(o, *session, [&](const Row& row) {
+            if (where && !where->holds(&row))
+                return true;
             if (free_text) {
                 text(free_text->text(), row, o);
                 free_text->end_record();

@@ -41,6 +41,7 @@ struct Reports {
     std::span<const Letter> letters{};
     Columns<typename Report::Row> columns{};
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     Seconds interval{0};                           // unless one is given; 0: until the end
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
@@ -50,7 +51,7 @@ struct Reports {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared = Operands | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Operands | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -85,6 +85,7 @@ struct Stacks {
     std::span<const Letter> letters{};
     Columns<StackRow> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{}; // of an event, for --where (bpf/where.bpf.h)
     StackUnit unit{};
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
@@ -93,8 +94,7 @@ struct Stacks {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none) | Shared::symbols;
+    static constexpr Shared kShared = Shared::duration | filters_of<S>() | Shared::symbols;
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/stream.hpp"
+#include "session/where.hpp"
 #include <new>
 
 namespace corebox
@@ -8,7 +9,8 @@ namespace corebox
 RowStream::RowStream(Run& run, EventReader& reader, Decode decode, void* context, Mirror mirror,
                      Below below, Stackless stackless)
     : run_(run), reader_(reader), decode_(decode), context_(context), mirror_(mirror),
-      below_(below), stackless_(stackless), text_(text_output(*run.sink))
+      below_(below), stackless_(stackless), text_(text_output(*run.sink)),
+      where_(run.session->where.get())
 {
     reader_.deliver_to(on_record, this);
 }
@@ -45,7 +47,7 @@ void RowStream::on_record(void* self, const void* record, std::size_t size) noex
 void RowStream::take(const void* record, std::size_t size)
 {
     const void* row = decode_(context_, record, size);
-    if (!row) {
+    if (!row || (where_ && !where_->holds(row))) {
         run_.account.filtered++;
         return;
     }

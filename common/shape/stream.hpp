@@ -42,6 +42,7 @@ private:
     Below below_;
     Stackless stackless_;
     Output* text_; // where it prints text
+    Where* where_; // null: no condition
     std::uint64_t shown_ = 0;
 };
 
@@ -75,8 +76,9 @@ struct Stream {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::events | (HasFilter<S> ? Shared::filter : Shared::none);
+    using MadeRow = Row;
+    static constexpr bool kRowsAreEvents = true;
+    static constexpr Shared kShared = Shared::events | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

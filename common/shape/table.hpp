@@ -22,6 +22,7 @@ struct Table {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
@@ -47,7 +48,7 @@ struct Table {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared = HasFilter<S> ? Shared::filter : Shared::none;
+    static constexpr Shared kShared = filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -66,6 +66,7 @@ struct Top {
     std::span<const Letter> letters{};
     Columns<Row> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     Seconds interval = std::chrono::seconds(1);    // unless told otherwise
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
@@ -83,8 +84,7 @@ struct Top {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::interval | Shared::sorted | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::interval | Shared::sorted | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

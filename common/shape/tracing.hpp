@@ -47,6 +47,8 @@ public:
         if constexpr (requires { shape_.targets; })
             if (shape_.targets)
                 session_.targets = shape_.targets(options_);
+        prepare_where(
+            session_, where_of(shape_), !requires { Shape::kRowsAreEvents; });
     }
 
     // `before_load(S&)` and `open_buffers(S&, bool perf)` are the shape's own part, as of

@@ -9,11 +9,6 @@ namespace corebox
 namespace
 {
 
-constexpr std::string_view kKinds[REQUEST_KINDS] = {
-    "read",           "write",     "flush",      "discard",     "secure_erase", "write_same",
-    "zeroout",        "zone_open", "zone_close", "zone_finish", "zone_append",  "zone_reset",
-    "zone_reset_all", "scsi_in",   "scsi_out",   "drv_in",      "drv_out",      "unknown"};
-
 // From the lowest bit, REQUEST_FLAGS_SHIFT, up.
 constexpr std::string_view kFlags[] = {"sync",  "meta",       "prio",  "nomerge",
                                        "idle",  "integrity",  "fua",   "preflush",
@@ -29,7 +24,7 @@ constexpr int kStatus[] = {0,       EOPNOTSUPP, ETIMEDOUT, ENOSPC, ENOLINK, EREM
 
 std::string_view request_kind_name(std::uint32_t kind)
 {
-    return kKinds[std::min<std::uint32_t>(kind, REQUEST_UNKNOWN)];
+    return kRequestKinds[std::min<std::uint32_t>(kind, REQUEST_UNKNOWN)];
 }
 
 void request_letters(RequestLetters& out, std::uint32_t kind, std::uint32_t flags)

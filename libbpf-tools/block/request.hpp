@@ -53,6 +53,11 @@ void request_resolved(S& s, const Launcher& launcher)
     s.rodata->cb_front_arg = std::uint32_t(launcher.argument("block_bio_frontmerge", "bio"));
 }
 
+inline constexpr std::string_view kRequestKinds[REQUEST_KINDS] = {
+    "read",           "write",     "flush",      "discard",     "secure_erase", "write_same",
+    "zeroout",        "zone_open", "zone_close", "zone_finish", "zone_append",  "zone_reset",
+    "zone_reset_all", "scsi_in",   "scsi_out",   "drv_in",      "drv_out",      "unknown"};
+
 // "read", "flush" ... of an enum request_kind.
 std::string_view request_kind_name(std::uint32_t kind);
 

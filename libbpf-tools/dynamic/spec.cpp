@@ -29,28 +29,6 @@ std::size_t skip_quoted(std::string_view text, std::size_t at)
     return kEnd;
 }
 
-// Behind what closes the parenthesis at `at`.
-std::size_t skip_parentheses(std::string_view text, std::size_t at)
-{
-    std::size_t depth = 0;
-    for (std::size_t i = at; i < text.size();) {
-        const char c = text[i];
-        if (c == '"' || c == '\'') {
-            const auto end = skip_quoted(text, i);
-            if (end == kEnd)
-                throw TextError(i, 1, "a string without an end");
-            i = end;
-            continue;
-        }
-        if (c == '(')
-            depth++;
-        if (c == ')' && --depth == 0)
-            return i + 1;
-        i++;
-    }
-    throw TextError(at, 1, "a parenthesis without an end");
-}
-
 std::size_t skip_blanks(std::string_view text, std::size_t at)
 {
     while (at < text.size() && is_blank(text[at]))
@@ -67,30 +45,6 @@ Piece trimmed(Piece piece)
     while (!piece.text.empty() && is_blank(piece.text.back()))
         piece.text.remove_suffix(1);
     return piece;
-}
-
-// BCC marks an argument once, wherever it stands: arg2@user. The mark becomes blanks, so that
-// messages point at what the user wrote.
-std::string take_marks(std::string_view text, unsigned& marked)
-{
-    constexpr std::string_view kMark = "@user";
-    std::string out(text);
-    for (std::size_t i = 0; i < out.size();) {
-        if (out[i] == '"') {
-            const auto end = skip_quoted(out, i);
-            i = end == kEnd ? out.size() : end;
-            continue;
-        }
-        const bool is_argument = i >= 4 && out.compare(i - 4, 3, "arg") == 0 && out[i - 1] >= '1' &&
-                                 out[i - 1] <= '9' && (i == 4 || !is_word(out[i - 5]));
-        if (out[i] == '@' && is_argument && out.compare(i, kMark.size(), kMark) == 0 &&
-            (i + kMark.size() == out.size() || !is_word(out[i + kMark.size()]))) {
-            marked |= 1u << (out[i - 1] - '1');
-            out.replace(i, kMark.size(), kMark.size(), ' ');
-        }
-        i++;
-    }
-    return out;
 }
 
 // "+16", "+0x1f" at the end of a place.
@@ -121,6 +75,49 @@ constexpr Type kTypes[] = {
 };
 
 } // namespace
+
+std::size_t end_of_parentheses(std::string_view text, std::size_t at)
+{
+    std::size_t depth = 0;
+    for (std::size_t i = at; i < text.size();) {
+        const char c = text[i];
+        if (c == '"' || c == '\'') {
+            const auto end = skip_quoted(text, i);
+            if (end == kEnd)
+                throw TextError(i, 1, "a string without an end");
+            i = end;
+            continue;
+        }
+        if (c == '(')
+            depth++;
+        if (c == ')' && --depth == 0)
+            return i + 1;
+        i++;
+    }
+    throw TextError(at, 1, "a parenthesis without an end");
+}
+
+std::string take_marks(std::string_view text, unsigned& marked)
+{
+    constexpr std::string_view kMark = "@user";
+    std::string out(text);
+    for (std::size_t i = 0; i < out.size();) {
+        if (out[i] == '"') {
+            const auto end = skip_quoted(out, i);
+            i = end == kEnd ? out.size() : end;
+            continue;
+        }
+        const bool is_argument = i >= 4 && out.compare(i - 4, 3, "arg") == 0 && out[i - 1] >= '1' &&
+                                 out[i - 1] <= '9' && (i == 4 || !is_word(out[i - 5]));
+        if (out[i] == '@' && is_argument && out.compare(i, kMark.size(), kMark) == 0 &&
+            (i + kMark.size() == out.size() || !is_word(out[i + kMark.size()]))) {
+            marked |= 1u << (out[i - 1] - '1');
+            out.replace(i, kMark.size(), kMark.size(), ' ');
+        }
+        i++;
+    }
+    return out;
+}
 
 std::vector<Piece> split_list(Piece list, char separator)
 {
@@ -207,7 +204,7 @@ ProbeSpec::ProbeSpec(std::string_view from) : text(take_marks(from, user_argumen
                         "use p: with an offset");
 
     if (at < all.size() && all[at] == '(') {
-        const auto end = skip_parentheses(all, at);
+        const auto end = end_of_parentheses(all, at);
         if (kind == PlaceKind::tracepoint || kind == PlaceKind::usdt)
             throw TextError(at, end - at, "a tracepoint or USDT probe has no signature",
                             "put a blank before a condition");
@@ -216,7 +213,7 @@ ProbeSpec::ProbeSpec(std::string_view from) : text(take_marks(from, user_argumen
     }
     at = skip_blanks(all, at);
     if (at < all.size() && all[at] == '(') {
-        const auto end = skip_parentheses(all, at);
+        const auto end = end_of_parentheses(all, at);
         condition = trimmed({all.substr(at + 1, end - at - 2), at + 1});
         if (condition->text.empty())
             throw TextError(at, end - at, "an empty condition");

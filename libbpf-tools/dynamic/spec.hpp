@@ -53,6 +53,13 @@ struct ProbeSpec {
     std::vector<Piece> arguments{};
 };
 
+// BCC marks an argument once, wherever it stands: arg2@user. The marks become blanks, so that
+// messages point at what the user wrote.
+std::string take_marks(std::string_view text, unsigned& marked);
+
+// Behind what closes the parenthesis at `at`; throws expr::TextError.
+std::size_t end_of_parentheses(std::string_view text, std::size_t at);
+
 // The parts of a list that is separated by commas outside of strings and parentheses.
 std::vector<Piece> split_list(Piece list, char separator = ',');
 

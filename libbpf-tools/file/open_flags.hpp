@@ -24,9 +24,7 @@ constexpr std::uint32_t kKernelLargeFile = 0100000;
 constexpr std::uint32_t visible_flags(std::uint32_t flags) { return flags & ~kKernelLargeFile; }
 
 // Whether the call's mode argument means anything.
-constexpr bool may_create(std::uint32_t flags)
-{
-    return (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) != 0;
-}
+constexpr std::uint32_t kCreatingFlags = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
+constexpr bool may_create(std::uint32_t flags) { return (flags & kCreatingFlags) != 0; }
 
 } // namespace corebox

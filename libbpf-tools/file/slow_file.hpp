@@ -2,6 +2,7 @@
 // What fsslower and fileslower have in common: their threshold and most of their columns.
 #pragma once
 #include "base/path.hpp"
+#include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "slow_file.h"
 #include "tool/option.hpp"
@@ -55,5 +56,19 @@ struct SlowRow {
         name = slash == path.npos ? path : path.substr(slash + 1);
     }
 };
+
+// What the columns are of the record.
+inline constexpr Formula kSlowKind = field<&slow_event::kind>;
+inline constexpr Formula kSlowBytes = field<&slow_event::ret>;
+inline constexpr Formula kSlowNanoseconds = field<&slow_event::lat_ns>;
+inline constexpr Formula kSlowMilliseconds = fixed(kSlowNanoseconds / 10'000, 2);
+inline constexpr Formula kSlowName = known(
+    Formula(1) < field<&slow_event::path, &path_record::path_len>, path_field<&slow_event::path>);
+
+consteval Formula slow_offset(std::int64_t unit)
+{
+    const Formula offset = field<&slow_event::offset>;
+    return present(!(offset < 0), offset / unit);
+}
 
 } // namespace corebox

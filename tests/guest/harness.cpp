@@ -725,3 +725,8 @@ void expect_exact_flood(const Result& result, std::uint64_t shown, std::uint64_t
 }
 
 } // namespace corebox::test
+
+template class nlohmann::basic_json<>;
+template class std::vector<nlohmann::json>;
+template class std::map<std::string, nlohmann::json, std::less<>>;
+template class std::vector<std::string>;

@@ -248,3 +248,9 @@ void expect_exact(const Result& result);
 void expect_exact_flood(const Result& result, std::uint64_t shown, std::uint64_t caused);
 
 } // namespace corebox::test
+
+// Compiled once, in harness.cpp, instead of in each of seventy files.
+extern template class nlohmann::basic_json<>;
+extern template class std::vector<nlohmann::json>;
+extern template class std::map<std::string, nlohmann::json, std::less<>>;
+extern template class std::vector<std::string>;

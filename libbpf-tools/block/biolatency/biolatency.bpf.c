@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../disk.bpf.h"
-#include "../request_kind.bpf.h"
+#include "../request_event.bpf.h"
 #include "../request_merge.bpf.h"
 #include "biolatency.h"
 /* Requests are the disk's: in a container those of others, kernel threads above all, count too. */
@@ -51,6 +51,8 @@ static __always_inline void count(struct request *rq, bool direct, __u64 ns)
 {
 	struct biolat_key key = {};
 
+	if (!request_holds(rq, direct, ns))
+		return;
 	if (!cfg.per_disk && !cfg.per_flags) {
 		hist_count(ns, cfg.unit_ns);
 		return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatency.h"
 #include "disks.hpp"
+#include "request_event.hpp"
 #include "shape/histogram.hpp"
 
 #include "biolatency.skel.h"
@@ -48,6 +49,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(Trusted{r.flags}); }>(
         "flags", "FLAGS", 20, "Flags and operation of the request", costly("flags")),
 };
+
+constexpr Column kFields[] = {request_field::disk,   request_field::op,     request_field::bytes,
+                              request_field::lat_us, request_field::lat_ms, request_field::lat_ns};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -100,6 +104,7 @@ constexpr Histogram<biolatency_bpf, Options, biolat_key, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit =
         [](const Options& o) {
             return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biolatpcts.h"
 #include "../disk.bpf.h"
+#include "../request_event.bpf.h"
 #include "../request_merge.bpf.h"
 #include "bpf/hist.bpf.h"
 
@@ -85,6 +86,8 @@ static __always_inline int complete(__u64 *ctx, bool direct)
 		return 0;
 	}
 	ns = time_since(start);
+	if (!request_holds(rq, direct, ns))
+		return 0;
 	slot = ns >> PCTS_MAX_BITS ? PCTS_SLOTS - 1 : log_linear_slot(ns, PCTS_FINE_BITS);
 	if (slot < PCTS_SLOTS)
 		__sync_fetch_and_add(&cb_latencies[op][slot], 1);

@@ -3,6 +3,7 @@
 #include "base/difference.hpp"
 #include "disks.hpp"
 #include "output/distribution.hpp"
+#include "request_event.hpp"
 #include "shape/reports.hpp"
 #include <algorithm>
 #include <array>
@@ -91,6 +92,9 @@ constexpr Option kOptions[] = {
 };
 
 constexpr Letter kLetters[] = {{'j', "json"}, {'v', "buckets"}};
+
+constexpr Column kFields[] = {request_field::disk,   request_field::op,     request_field::bytes,
+                              request_field::lat_us, request_field::lat_ms, request_field::lat_ns};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -376,6 +380,7 @@ constexpr Reports<biolatpcts_bpf, Options, Report, Shared::none> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .interval = std::chrono::seconds(3),
     .prepare =
         [](Options& o, Session& session) {

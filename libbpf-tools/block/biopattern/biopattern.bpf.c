@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../disk.bpf.h"
+#include "../request_event.bpf.h"
 #include "biopattern.h"
 
 #define FIRST_COMMAND 32 /* REQ_OP_SCSI_IN, REQ_OP_DRV_IN and above: no sector */
@@ -30,6 +31,8 @@ static __always_inline int issue(void *ctx, bool direct)
 	if (request_comes_again(rq, direct))
 		return 0;
 	if (!asked_for(request_is_on_disk(rq, direct)))
+		return 0;
+	if (!request_holds(rq, direct, 0))
 		return 0;
 	sector = READ_FIELD(direct, rq, __sector);
 	disk = find_disk(request_disk_named(rq, direct));

@@ -2,6 +2,7 @@
 #include "biopattern.h"
 #include "base/difference.hpp"
 #include "disks.hpp"
+#include "request_event.hpp"
 #include "shape/reports.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
@@ -62,6 +63,9 @@ constexpr Column kColumns[] = {
     col<&Row::random>("random", "RND", -8, "Number of random requests", kJsonOnly),
     col<&Row::sequential>("sequential", "SEQ", -8, "Number of sequential requests", kJsonOnly),
 };
+
+constexpr Column kFields[] = {request_field::disk, request_field::op, request_field::bytes,
+                              request_field::sector};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -127,6 +131,7 @@ constexpr Reports<biopattern_bpf, Options, Report> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .setup = [](biopattern_bpf& s, Options& o,
                 const Session&) { restrict_to_disk(s, o.disk_name); },
     .resolved =

@@ -77,6 +77,9 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'c', "cgroup"}, {'p', "pid"}};
 
+template <auto Member>
+constexpr Formula kOf = field<&biosnoop_event::request, Member>;
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return SinceFirst{r.e.time_ns, 6};
@@ -85,13 +88,18 @@ constexpr Column kColumns[] = {
         return WallTime{r.e.time_ns, 3};
     }>("time_ns", "TIMESTAMP", 12, "Time when the request completed", with("timestamp")),
     col<[](const Row& r) -> Value { return r.e.comm; }>(
-        "comm", "COMM", 14, "Command name of the thread that issued the I/O"),
-    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread"),
+        "comm", "COMM", 14, "Command name of the thread that issued the I/O")
+        .from<kOf<&biosnoop_request::comm>>(),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID of this thread")
+        .from<kOf<&biosnoop_request::pid>>(),
     col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID of this thread",
-                                              kJsonOnly),
-    col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
+                                              kJsonOnly)
+        .from<kOf<&biosnoop_request::tid>>(),
+    col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.partition.empty() ? Value(Absent{}) : Value(r.partition); }>(
-        "partition", "PART", 11, "The partition that the sector is in", with("partitions")),
+        "partition", "PART", 11, "The partition that the sector is in", with("partitions"))
+        .as(ColumnType::text),
     col<[](const Row& r) { return Trusted{r.letters}; }>(
         "type", "T", 4,
         "Letters: F preflush; R read, W write, F flush, D discard, DE erase, WZ zeroes; F FUA, A "
@@ -100,34 +108,45 @@ constexpr Column kColumns[] = {
         return Trusted{r.kind() == REQUEST_WRITE ? "W" : r.e.bytes == 0 ? "M" : "R"};
     }>("rwm", "T", 1, "W: write, M: without data, R: other", kJsonOnly),
     col<[](const Row& r) { return Trusted{request_kind_name(r.kind())}; }>("op", "OP", 12,
-                                                                           "Operation", kJsonOnly),
+                                                                           "Operation", kJsonOnly)
+        .from_names<kOf<&biosnoop_request::flags>&((1 << REQUEST_FLAGS_SHIFT) - 1),
+                    kRequestKinds>(),
     col<[](const Row& r) {
         return List{r.flag_words, r.flag_count};
     }>("flags", "FLAGS", 20, "Flags of the request: sync, meta, fua, ahead, ...", kJsonOnly),
     col<[](const Row& r) { return r.e.sector == kNoSector ? Value(Absent{}) : Value(r.e.sector); }>(
-        "sector", "SECTOR", 10, "First sector, in units of 512 bytes"),
-    col<[](const Row& r) { return r.e.bytes; }>("bytes", "BYTES", 7, "Size in bytes"),
+        "sector", "SECTOR", 10, "First sector, in units of 512 bytes")
+        .from<present(kOf<&biosnoop_request::sector> != std::int64_t(kNoSector),
+                      kOf<&biosnoop_request::sector>)>(),
+    col<[](const Row& r) { return r.e.bytes; }>("bytes", "BYTES", 7, "Size in bytes")
+        .from<kOf<&biosnoop_request::bytes>>(),
     col<[](const Row& r) {
         return Trusted{{&r.pattern, 1}};
     }>("pattern", "P", 1, "S: sequential, R: random, ?: first request of its disk",
        with("pattern")),
     col<[](const Row& r) {
         return Fixed{r.e.queue_ns / 1000, 3};
-    }>("queue_ms", "QUE(ms)", -8, "Milliseconds from creation to issue", with("queue")),
+    }>("queue_ms", "QUE(ms)", -8, "Milliseconds from creation to issue", with("queue"))
+        .from<fixed(kOf<&biosnoop_request::queue_ns> / 1000, 3)>(),
     col<[](const Row& r) {
         return Fixed{r.e.lat_ns / 1000, 3};
-    }>("lat_ms", "LAT(ms)", -8, "Milliseconds from issue to completion"),
+    }>("lat_ms", "LAT(ms)", -8, "Milliseconds from issue to completion")
+        .from<fixed(kOf<&biosnoop_request::lat_ns> / 1000, 3)>(),
     col<[](const Row& r) { return r.e.lat_ns; }>("lat_ns", "LAT(ns)", -12,
-                                                 "The same time in nanoseconds", kJsonOnly),
+                                                 "The same time in nanoseconds", kJsonOnly)
+        .from<kOf<&biosnoop_request::lat_ns>>(),
     col<[](const Row& r) { return r.e.queue_ns; }>("queue_ns", "QUE(ns)", -12,
-                                                   "Nanoseconds from creation to issue", kJsonOnly),
+                                                   "Nanoseconds from creation to issue", kJsonOnly)
+        .from<kOf<&biosnoop_request::queue_ns>>(),
     col<[](const Row& r) { return r.e.requeues; }>(
         "requeues", "REQUEUES", -8, "How often the driver returned the request to the queue",
-        kJsonOnly),
+        kJsonOnly)
+        .from<kOf<&biosnoop_request::requeues>>(),
     col<[](const Row& r) { return Errno{request_errno(r.e.error)}; }>(
         "error", "ERROR", 8, "Name of the errno it failed with", kJsonOnly),
     col<[](const Row& r) { return r.path.empty() ? Value(Absent{}) : Value(r.path); }>(
-        "file", "FILE", 0, "File that the request belongs to", costly("files")),
+        "file", "FILE", 0, "File that the request belongs to", costly("files"))
+        .as(ColumnType::text),
 };
 
 constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop_bpf>,
@@ -137,7 +156,8 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
 {
     choose_disk(s, session, o.disk);
     o.disk_notes = s.maps.cb_disk_notes;
-    o.partitions |= session.format != Format::text || !session.columns.empty();
+    o.partitions |= session.format != Format::text || !session.columns.empty() ||
+                    session.filters_by("partition");
     o.min_ns = o.min.ns;
     if (o.files && !o.direct_end)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);

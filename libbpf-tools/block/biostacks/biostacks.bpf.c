@@ -5,6 +5,7 @@
 
 #define REQUEST_MORE __s32 stack; /* id + 1; 0: none, negative: lost */
 #include "../request.bpf.h"
+#include "../request_event.bpf.h"
 
 const volatile __u64 cb_unit_ns = 1000;
 
@@ -37,6 +38,8 @@ static __always_inline void request_done(void *ctx, struct request *rq, struct r
 	__s32 stack = r->origin.stack;
 	struct hist_part *p;
 
+	if (!request_of_holds(rq, r, ns))
+		return;
 	if (cb_stack.threads)
 		key.tid = r->origin.tid;
 	key.kernel = stack > 0 ? stack - 1 : stack < 0 ? stack : STACK_NONE;

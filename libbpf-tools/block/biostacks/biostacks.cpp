@@ -3,6 +3,7 @@
 #include "output/escape.hpp"
 #include "output/replace_file.hpp"
 #include "request.hpp"
+#include "request_event.hpp"
 #include "session/transport.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/histogram.hpp"
@@ -75,6 +76,11 @@ constexpr Column kColumns[] = {
 };
 
 using Programs = decltype(biostacks_bpf::progs);
+constexpr Column kFields[] = {request_field::disk,   request_field::op,     request_field::bytes,
+                              request_field::lat_us, request_field::lat_ms, request_field::lat_ns,
+                              request_field::sector, request_field::pid,    request_field::tid,
+                              request_field::comm};
+
 constexpr Need kNeeds[] = {kRequestsMade<biostacks_bpf>, kRequestsIssued<biostacks_bpf>,
                            kRequestsDone<biostacks_bpf>};
 
@@ -272,6 +278,7 @@ constexpr Reports<biostacks_bpf, Options, Report, Shared::duration | Shared::sym
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .interval = std::chrono::seconds(1), // passes for a valid one until check() knows
     .prepare =
         [](Options& o, Session& session) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../request.bpf.h"
-#include "../request_kind.bpf.h"
+#include "../request_event.bpf.h"
 #include "biotop.h"
 #include "bpf/top.bpf.h"
 
@@ -25,6 +25,8 @@ static __always_inline void request_done(void *ctx, struct request *rq, struct r
 	struct biotop_sums *s;
 	bool made;
 
+	if (!request_of_holds(rq, r, time_between(r->ns, now)))
+		return;
 	s = top_entry(&key, &made);
 	if (!s)
 		return;

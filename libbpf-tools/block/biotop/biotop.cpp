@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "biotop.h"
 #include "request.hpp"
+#include "request_event.hpp"
 #include "shape/top.hpp"
 
 #include "biotop.skel.h"
@@ -74,6 +75,11 @@ constexpr Column kColumns[] = {
         "total_ns", "TOTALns", -14, "Total time of all requests, in nanoseconds", kJsonOnly),
 };
 
+constexpr Column kFields[] = {request_field::disk,   request_field::op,     request_field::bytes,
+                              request_field::lat_us, request_field::lat_ms, request_field::lat_ns,
+                              request_field::sector, request_field::pid,    request_field::tid,
+                              request_field::comm};
+
 constexpr Need kNeeds[] = {kRequestsMade<biotop_bpf>, kRequestsIssued<biotop_bpf>,
                            kRequestsDone<biotop_bpf>};
 
@@ -112,6 +118,7 @@ constexpr Top<biotop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .setup =
         [](biotop_bpf& s, Options& o, const Session& session) {
             o.disk_notes = s.maps.cb_disk_notes;

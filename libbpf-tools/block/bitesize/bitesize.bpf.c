@@ -2,7 +2,7 @@
 #include "bitesize.h"
 #include "../disk.bpf.h"
 #include "../issuer.bpf.h"
-#include "../request_kind.bpf.h"
+#include "../request_event.bpf.h"
 #include "bpf/hist.bpf.h"
 #include "bpf/top.bpf.h"
 
@@ -78,6 +78,18 @@ static __noinline int count_linear(__u32 bytes)
 	return 0;
 }
 
+/* The name is known only where it is one of the key or of the filter. */
+static __always_inline bool holds(struct request *rq, bool direct, const union name *name)
+{
+	struct request_event e;
+
+	if (!cb_where_on)
+		return true;
+	request_event_fill(&e, rq, direct);
+	__builtin_memcpy(e.comm, name->comm, sizeof(e.comm));
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline int issue(void *ctx, bool direct)
 {
 	struct request *rq = request_argument(ctx);
@@ -94,11 +106,11 @@ static __always_inline int issue(void *ctx, bool direct)
 			count_filtered();
 			return 0;
 		}
-		if (!cfg.per_process)
-			__builtin_memset(&name, 0, sizeof(name));
 	}
-	if (!asked_for(request_is_on_disk(rq, direct)))
+	if (!asked_for(request_is_on_disk(rq, direct)) || !holds(rq, direct, &name))
 		return 0;
+	if (!cfg.per_process)
+		__builtin_memset(&name, 0, sizeof(name));
 	if (cfg.per_disk)
 		disk = request_disk_named(rq, direct);
 	if (cfg.per_operation)

@@ -2,6 +2,7 @@
 #include "bitesize.h"
 #include "disks.hpp"
 #include "request.hpp"
+#include "request_event.hpp"
 #include "shape/histogram.hpp"
 #include "shape/reports.hpp"
 #include <algorithm>
@@ -59,6 +60,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Value(Trusted{r.operation}); }>(
         "operation", "OPERATION", 12, "Operation of the request", costly("operations")),
 };
+
+constexpr Column kFields[] = {request_field::disk, request_field::op, request_field::bytes,
+                              request_field::sector, request_field::comm};
 
 constexpr Need kNeeds[] = {
     {"requests as they are issued",
@@ -199,6 +203,7 @@ constexpr Reports<bitesize_bpf, Options, Report> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .setup =
         [](bitesize_bpf& s, Options& o, const Session& session) {
             s.rodata->cb_issuer_filtered = is_filtered(session);

@@ -34,16 +34,19 @@ constexpr Column kColumns[] = {
     col<&mdflush_event::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&mdflush_event::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const mdflush_event& e) -> Value { return e.disk; }>("device", "DEVICE", 9,
-                                                                "Name of the array"),
+                                                                "Name of the array")
+        .from<field<&mdflush_event::disk>>(),
     col<&mdflush_event::bytes>("bytes", "BYTES", 8, "Bytes to write after the flush", kJsonOnly),
     col<[](const mdflush_event& e) {
         return Fixed{e.lat_ns / 1000, 3};
     }>("lat_ms", "LAT(ms)", -9, "Milliseconds until the flush and its data are written",
-       costly("latency")),
+       costly("latency"))
+        .from<fixed(field<&mdflush_event::lat_ns> / 1000, 3)>(),
     col<[](const mdflush_event& e) {
         return e.lat_ns ? Value(Errno{request_errno(int(e.status))}) : Value(Absent{});
     }>("error", "ERROR", 8, "Name of the errno it failed with, if its end was waited for",
-       kJsonOnly),
+       kJsonOnly)
+        .as(ColumnType::text),
 };
 
 // (One that is built in has parameters, and so is there too.)

@@ -50,25 +50,36 @@ constexpr Option kOptions[] = {
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.e.time_ns}; }>("time_ns", "TIME", 8,
                                                             "Time when the section ended"),
-    col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 16, "Command name"),
-    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID"),
-    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID"),
-    col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", 4, "CPU"),
+    col<[](const Row& r) -> Value { return r.e.comm; }>("comm", "COMM", 16, "Command name")
+        .from<field<&critical_event::comm>>(),
+    col<[](const Row& r) { return r.e.pid; }>("pid", "PID", 7, "Process ID")
+        .from<field<&critical_event::pid>>(),
+    col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID")
+        .from<field<&critical_event::tid>>(),
+    col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", 4, "CPU")
+        .from<field<&critical_event::cpu>>(),
     col<[](const Row& r) { return r.e.ns / 1000; }>("total_us", "TOTAL(us)", -10,
-                                                    "Duration of the section in microseconds"),
+                                                    "Duration of the section in microseconds")
+        .from<field<&critical_event::ns> / 1000>(),
     col<[](const Row& r) { return r.e.ns; }>("total_ns", "TOTAL(ns)", -12,
-                                             "Duration of the section in nanoseconds"),
+                                             "Duration of the section in nanoseconds")
+        .from<field<&critical_event::ns>>(),
     col<[](const Row& r) { return Value(std::string_view(r.begin)); }>(
-        "begin", "BEGIN", 24, "Function where the section began"),
+        "begin", "BEGIN", 24, "Function where the section began")
+        .as(ColumnType::text),
     col<[](const Row& r) { return Value(std::string_view(r.begin_parent)); }>(
-        "begin_parent", "BEGIN-PARENT", 24, "Caller of this function"),
+        "begin_parent", "BEGIN-PARENT", 24, "Caller of this function")
+        .as(ColumnType::text),
     col<[](const Row& r) { return Value(std::string_view(r.end)); }>(
-        "end", "END", 24, "Function where the section ended"),
+        "end", "END", 24, "Function where the section ended")
+        .as(ColumnType::text),
     col<[](const Row& r) { return Value(std::string_view(r.end_parent)); }>(
-        "end_parent", "END-PARENT", 24, "Caller of this function"),
+        "end_parent", "END-PARENT", 24, "Caller of this function")
+        .as(ColumnType::text),
     col<[](const Row& r) {
         return Value(List{r.views.data(), r.views.size()});
-    }>("stack", "STACK", 0, "Kernel functions at the end of the section, leaf first"),
+    }>("stack", "STACK", 0, "Kernel functions at the end of the section, leaf first")
+        .as(ColumnType::list),
 };
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)

@@ -87,22 +87,29 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<[](const Row& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds", without("min-us")),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds", without("min-us"))
+        .from<fixed(field<&funcslower_event::lat_ns> / 10'000, 2)>(),
     col<[](const Row& r) {
         return Fixed{r.lat_ns / 10, 2};
-    }>("lat_us", "LAT(us)", -8, "Duration in microseconds", with("min-us")),
-    col<&Row::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
+    }>("lat_us", "LAT(us)", -8, "Duration in microseconds", with("min-us"))
+        .from<fixed(field<&funcslower_event::lat_ns> / 10, 2)>(),
+    col<&Row::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly)
+        .from<field<&funcslower_event::lat_ns>>(),
     col<[](const Row& r) { return Hex{r.ret}; }>("rval", "RVAL", -18,
-                                                 "Return value: the full register"),
+                                                 "Return value: the full register")
+        .from<field<&funcslower_event::ret>>(),
     col<[](const Row& r) { return Value(r.function); }>("function", "FUNC", 24,
-                                                        "Name of the function"),
+                                                        "Name of the function")
+        .as(ColumnType::text),
     col<[](const Row& r) {
         return List{r.args.data(), r.args_size, List::Join::blank};
     }>("args", "ARGS", 0, "Arguments: the registers", costly("arguments")),
     col<[](const Row& r) { return StackRow::names(r.kernel); }>(
-        "kernel", "KERNEL", 0, "Kernel functions, leaf first", kJsonOnly),
+        "kernel", "KERNEL", 0, "Kernel functions, leaf first", kJsonOnly)
+        .as(ColumnType::list),
     col<[](const Row& r) { return StackRow::names(r.user); }>(
-        "user", "USER", 0, "User functions, leaf first", kJsonOnly),
+        "user", "USER", 0, "User functions, leaf first", kJsonOnly)
+        .as(ColumnType::list),
 };
 
 // Two patterns may choose one function.

@@ -2,6 +2,7 @@
 #include "dcsnoop.h"
 #include "base/path.hpp"
 #include "dcache.hpp"
+#include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -37,25 +38,24 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'u', "uid"}, {'d', "duration"}};
 
+constexpr std::string_view kResults[] = {"R", "R", "M"}; // enum dcache_result
+
 constexpr Column kColumns[] = {
-    {"since_s",
-     "TIME(s)",
-     11,
-     "Seconds since the first event",
-     {},
-     [](const void* row) -> Value {
-         return SinceFirst{static_cast<const Row*>(row)->task.time_ns, 6};
-     },
-     &detail::kRowTag<Row>},
+    col<[](const Row& r) {
+        return SinceFirst{r.task.time_ns, 6};
+    }>("since_s", "TIME(s)", 11, "Seconds since the first event"),
     time_column<&Row::task>(kJsonOnly),
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) { return Trusted{r.type}; }>(
-        "type", "T", 1, "M: missed, the file system searched; R: referenced, found in the cache"),
-    col<&Row::name>("name", "FILE", 0, "Name of the look-up", without("full-path")),
-    col<&Row::path>("path", "FILE", 0, "Name with its directory", with("full-path")),
+        "type", "T", 1, "M: missed, the file system searched; R: referenced, found in the cache")
+        .from_names<field<&dcsnoop_event::result>, kResults>(),
+    col<&Row::name>("name", "FILE", 0, "Name of the look-up", without("full-path"))
+        .from<given_path_field<&dcsnoop_event::path>>(),
+    col<&Row::path>("path", "FILE", 0, "Name with its directory", with("full-path"))
+        .as(ColumnType::text),
 };
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t size)
@@ -82,8 +82,10 @@ constexpr Stream<dcsnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kDcacheNeeds<Progs>,
-    .setup = [](dcsnoop_bpf&, Options& o,
-                const Session& session) { o.full_path |= session.format == Format::json; },
+    .setup =
+        [](dcsnoop_bpf&, Options& o, const Session& session) {
+            o.full_path |= session.format == Format::json || session.filters_by("path");
+        },
     .decode = decode,
 };
 

@@ -40,6 +40,11 @@ constexpr std::string_view kActions[GONE_ACTIONS] = {"DELETE", "RENAME", "REPLAC
 
 std::string_view name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+constexpr Formula kAction = field<&gone_event::action>;
+// The first of the names from the deepest up.
+constexpr Formula kName = known(kAction == GONE_DELETE && Formula(1) < field<&gone_event::old_len>,
+                                prefix<PATH_NAME_LEN, &gone_event::data>);
+
 constexpr Column kColumns[] = {
     time_column<&Row::task>({}),
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
@@ -47,16 +52,21 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) -> Value { return Trusted{kActions[r.action]}; }>(
-        "action", "ACTION", 8, "DELETE, RENAME, REPLACE (renamed over another file) or EXCHANGE"),
-    col<&Row::directory>("directory", "DIR", 5, "Whether it is a directory", kJsonOnly),
+        "action", "ACTION", 8, "DELETE, RENAME, REPLACE (renamed over another file) or EXCHANGE")
+        .from_names<kAction, kActions>(),
+    col<&Row::directory>("directory", "DIR", 5, "Whether it is a directory", kJsonOnly)
+        .from<field<&gone_event::directory>>(),
     col<[](const Row& r) -> Value { return std::string_view(r.text); }>(
-        "file", "FILE", 0, "Name of the file; for a rename: old > new", without("full-path")),
+        "file", "FILE", 0, "Name of the file; for a rename: old > new", without("full-path"))
+        .from<kName>(),
     col<[](const Row& r) -> Value { return std::string_view(r.full_text); }>(
-        "files", "FILE", 0, "The same names as full paths", with("full-path")),
+        "files", "FILE", 0, "The same names as full paths", with("full-path"))
+        .as(ColumnType::text),
     col<&Row::path>("path", "PATH", 32, "Full path; for a rename, the old path", kJsonOnly),
     col<[](const Row& r) -> Value {
         return r.action == GONE_DELETE ? Value(Absent{}) : Value(r.new_path);
-    }>("new_path", "NEW", 32, "New path after a rename", kJsonOnly),
+    }>("new_path", "NEW", 32, "New path after a rename", kJsonOnly)
+        .as(ColumnType::text),
 };
 
 constexpr Need kNeeds[] = {

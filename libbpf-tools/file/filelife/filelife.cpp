@@ -2,6 +2,7 @@
 #include "filelife.h"
 #include "base/path.hpp"
 #include "layers.hpp"
+#include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -46,12 +47,17 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of this thread"),
     col<[](const Row& r) -> Value {
         return Fixed{r.age_ns / 10'000'000, 2};
-    }>("age_s", "AGE(s)", 8, "Age of the file in seconds"),
-    col<&Row::age_ns>("age_ns", "AGE(ns)", -14, "The same time in nanoseconds", kJsonOnly),
+    }>("age_s", "AGE(s)", 8, "Age of the file in seconds")
+        .from<fixed(field<&life_event::age_ns> / 10'000'000, 2)>(),
+    col<&Row::age_ns>("age_ns", "AGE(ns)", -14, "The same time in nanoseconds", kJsonOnly)
+        .from<field<&life_event::age_ns>>(),
     col<&Row::creator>("creator_pid", "CREATOR", 7, "ID of the process that created the file",
-                       kJsonOnly),
-    col<&Row::replaced>("replaced", "REPLACED", 8, "Whether a rename replaced the file", kJsonOnly),
-    col<&Row::file>("file", "FILE", 0, "Name of the file", without("full-path")),
+                       kJsonOnly)
+        .from<field<&life_event::creator>>(),
+    col<&Row::replaced>("replaced", "REPLACED", 8, "Whether a rename replaced the file", kJsonOnly)
+        .from<field<&life_event::replaced>>(),
+    col<&Row::file>("file", "FILE", 0, "Name of the file", without("full-path"))
+        .from<path_field<&life_event::path>>(),
     col<&Row::path>("path", "FILE", 0, "Full path of the file", with("full-path")),
 };
 
@@ -77,7 +83,8 @@ void setup(filelife_bpf& s, Options& options, const Session& session)
     constexpr std::uint32_t kKeptFree = 2 * 128;
     bpf_map__set_max_entries(s.maps.births,
                              LIFE_BIRTHS + kKeptFree * std::uint32_t(libbpf_num_possible_cpus()));
-    options.full_path |= session.format == Format::json || !session.columns.empty();
+    options.full_path |=
+        session.format == Format::json || !session.columns.empty() || session.filters_by("path");
 }
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t size)

@@ -49,6 +49,13 @@ constexpr const Call& call_of(const SlowRow& row)
     return kCalls[row.kind < FILE_CALLS ? row.kind : 0];
 }
 
+constexpr auto kCallNames = [] {
+    std::array<std::string_view, FILE_CALLS> names;
+    for (std::size_t i = 0; i < names.size(); i++)
+        names[i] = kCalls[i].name;
+    return names;
+}();
+
 constexpr Column kColumns[] = {
     col<[](const SlowRow& r) {
         return SinceFirst{r.task.time_ns, 3};
@@ -61,13 +68,18 @@ constexpr Column kColumns[] = {
     col<[](const SlowRow& r) { return Trusted{call_of(r).write ? "W" : "R"}; }>(
         "dir", "D", 1, "R: read, W: write"),
     col<[](const SlowRow& r) { return Trusted{call_of(r).name}; }>("call", "CALL", 15,
-                                                                   "Kind of call", kJsonOnly),
-    col<&SlowRow::bytes>("bytes", "BYTES", -8, "Bytes transferred, or a negative errno"),
+                                                                   "Kind of call", kJsonOnly)
+        .from_names<kSlowKind, kCallNames>(),
+    col<&SlowRow::bytes>("bytes", "BYTES", -8, "Bytes transferred, or a negative errno")
+        .from<kSlowBytes>(),
     col<[](const SlowRow& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds"),
-    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
-    col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds")
+        .from<kSlowMilliseconds>(),
+    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly)
+        .from<kSlowNanoseconds>(),
+    col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path"))
+        .from<kSlowName>(),
     col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
 };
 

@@ -58,22 +58,31 @@ constexpr Column kColumns[] = {
     col<&SlowRow::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&SlowRow::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<[](const SlowRow& r) { return Trusted{kOps[r.kind < FS_OPS ? r.kind : 0]}; }>(
-        "op", "T", 1, "R: read, W: write, O: open, S: fsync, G: getattr, C: commit of NFS"),
-    col<&SlowRow::bytes>("bytes", "BYTES", -7, "Bytes transferred, 0, or a negative errno"),
+        "op", "T", 1, "R: read, W: write, O: open, S: fsync, G: getattr, C: commit of NFS")
+        .from_names<kSlowKind, kOps>(),
+    col<&SlowRow::bytes>("bytes", "BYTES", -7, "Bytes transferred, 0, or a negative errno")
+        .from<kSlowBytes>(),
     col<[](const SlowRow& r) { return r.offset_in(1024); }>("offset_kib", "OFF_KB", -8,
-                                                            "Offset in the file, in KiB"),
+                                                            "Offset in the file, in KiB")
+        .from<slow_offset(1024)>(),
     col<[](const SlowRow& r) { return r.offset_in(1); }>("offset_bytes", "OFF", -10,
-                                                         "Offset in the file, in bytes", kJsonOnly),
+                                                         "Offset in the file, in bytes", kJsonOnly)
+        .from<slow_offset(1)>(),
     col<[](const SlowRow& r) {
         return Fixed{r.lat_ns / 10'000, 2};
-    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds"),
-    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly),
+    }>("lat_ms", "LAT(ms)", -8, "Duration in milliseconds")
+        .from<kSlowMilliseconds>(),
+    col<&SlowRow::lat_ns>("lat_ns", "LAT(ns)", -12, "Duration in nanoseconds", kJsonOnly)
+        .from<kSlowNanoseconds>(),
     col<[](const SlowRow& r) { return r.task.time_ns / 1000; }>(
         "end_us", "ENDTIME_us", -14, "End of the operation, in microseconds since boot",
-        costly("bcc-csv")),
+        costly("bcc-csv"))
+        .from<field<&task_info::time_ns> / 1000>(),
     col<[](const SlowRow& r) { return r.lat_ns / 1000; }>(
-        "lat_us", "LATENCY_us", -10, "Duration in microseconds", costly("bcc-csv")),
-    col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path")),
+        "lat_us", "LATENCY_us", -10, "Duration in microseconds", costly("bcc-csv"))
+        .from<kSlowNanoseconds / 1000>(),
+    col<&SlowRow::name>("file", "FILENAME", 0, "Name of the file", without("full-path"))
+        .from<kSlowName>(),
     col<&SlowRow::path>("path", "FILENAME", 0, "Full path of the file", costly("full-path")),
 };
 

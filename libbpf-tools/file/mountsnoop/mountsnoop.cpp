@@ -223,12 +223,23 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
+constexpr auto kOps = [] {
+    std::array<std::string_view, MOUNT_CALLS> names;
+    for (std::size_t i = 0; i < names.size(); i++)
+        names[i] = kCalls[i].op;
+    return names;
+}();
+
 template <Role R>
 consteval Column role(std::string_view key, std::string_view header, std::string_view help)
 {
+    constexpr bool kIsNumber = R == fd || R == to_fd || R == aux || R == user_ns;
     return col<[](const Row& r) -> Value { return r.roles[std::size_t(R)]; }>(key, header, 16, help,
-                                                                              kJsonOnly);
+                                                                              kJsonOnly)
+        .as(kIsNumber ? ColumnType::integer : ColumnType::text);
 }
+
+constexpr Formula kRet = field<&mount_event::ret>;
 
 constexpr Column kColumns[] = {
     time_column<&Row::task>(with("timestamp")),
@@ -236,17 +247,23 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID"),
-    col<&Row::pcomm>("pcomm", "PCOMM", 16, "Command name of the parent", with("parent-process")),
-    col<&Row::ppid>("ppid", "PPID", 7, "Parent process ID", with("parent-process")),
-    col<&Row::mntns>("mnt_ns", "MNT_NS", 11, "Number of the mount namespace"),
+    col<&Row::pcomm>("pcomm", "PCOMM", 16, "Command name of the parent", with("parent-process"))
+        .from<field<&mount_event::pcomm>>(),
+    col<&Row::ppid>("ppid", "PPID", 7, "Parent process ID", with("parent-process"))
+        .from<field<&mount_event::ppid>>(),
+    col<&Row::mntns>("mnt_ns", "MNT_NS", 11, "Number of the mount namespace")
+        .from<field<&mount_event::mntns>>(),
     col<[](const Row& r) -> Value { return Trusted{r.call->op}; }>("op", "OP", 14,
-                                                                   "Name of the call", kJsonOnly),
-    col<&Row::ret>("ret", "RET", 4, "Return value of the call", kJsonOnly),
+                                                                   "Name of the call", kJsonOnly)
+        .from_names<field<&mount_event::call>, kOps>(),
+    col<&Row::ret>("ret", "RET", 4, "Return value of the call", kJsonOnly).from<kRet>(),
     col<[](const Row& r) -> Value { return Errno{r.ret < 0 ? -r.ret : 0}; }>(
-        "error", "ERROR", 8, "Name of the errno", kJsonOnly),
+        "error", "ERROR", 8, "Name of the errno", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return Fixed{r.duration_ns, 3};
-    }>("lat_us", "LAT(us)", 10, "Duration of the call in microseconds", kJsonOnly),
+    }>("lat_us", "LAT(us)", 10, "Duration of the call in microseconds", kJsonOnly)
+        .from<fixed(field<&mount_event::duration_ns>, 3)>(),
     role<source>("source", "SOURCE", "Source of the mount or move; for pivot_root the new root"),
     role<target>("target", "TARGET", "Target; for pivot_root the new place of the old root"),
     role<fs>("fs", "FS", "Type of the file system"),
@@ -263,7 +280,7 @@ constexpr Column kColumns[] = {
     role<cleared>("attr_clr", "ATTR_CLR", "Mount attributes that are cleared"),
     role<propagation>("propagation", "PROPAGATION", "Propagation that is set"),
     role<user_ns>("userns_fd", "USERNS_FD", "User namespace of an ID-mapped mount"),
-    col<&Row::shown>("call", "CALL", 0, "Call with its arguments and result"),
+    col<&Row::shown>("call", "CALL", 0, "Call with its arguments and result").as(ColumnType::text),
 };
 
 template <auto Fentry, auto Fexit, auto Enter, auto Leave>

@@ -2,6 +2,7 @@
 #include "opensnoop.h"
 #include "base/path.hpp"
 #include "open_flags.hpp"
+#include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "shape/event_stacks.hpp"
 #include "shape/stream.hpp"
@@ -46,6 +47,10 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {
     {'p', "pid"}, {'t', "tid"}, {'u', "uid"}, {'d', "duration"}, {'b', "buffer-pages"}};
 
+constexpr Formula kRet = field<&open_event::ret>;
+constexpr Formula kIsKnown = kRet != URING_RESULT_UNKNOWN;
+constexpr Formula kFlags = field<&open_event::flags>;
+
 constexpr Column kColumns[] = {
     since_column<&Row::task>(with("timestamp")),
     time_column<&Row::task>(kJsonOnly),
@@ -53,15 +58,20 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID", without("tid")),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", with("tid")),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
-    col<&Row::fd>("fd", "FD", 4, "File descriptor, -1 on failure, ? if not known"),
-    col<&Row::err>("err", "ERR", 4, "errno, 0 on success"),
-    col<&Row::error>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
-    col<&Row::flags>("flags", "FLAGS", 8, "Flags of open(2), octal", with("extended-fields")),
-    col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields")),
+    col<&Row::fd>("fd", "FD", 4, "File descriptor, -1 on failure, ? if not known")
+        .from<present(kIsKnown, result_of(kRet))>(),
+    col<&Row::err>("err", "ERR", 4, "errno, 0 on success")
+        .from<present(kIsKnown, errno_of(kRet))>(),
+    col<&Row::error>("error", "ERROR", 8, "Name of the errno", kJsonOnly).as(ColumnType::text),
+    col<&Row::flags>("flags", "FLAGS", 8, "Flags of open(2), octal", with("extended-fields"))
+        .from<kFlags & visible_flags(~0u)>(),
+    col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields"))
+        .from<present((kFlags & kCreatingFlags) != 0, field<&open_event::mode>)>(),
     col<[](const Row& r) { return r.callers.user(); }>("callers", "CALLERS", 0,
                                                        "Functions that called the open, leaf first",
                                                        json_with("callers")),
-    col<&Row::path>("path", "PATH", 0, "Path passed to the call; the full path with -F"),
+    col<&Row::path>("path", "PATH", 0, "Path passed to the call; the full path with -F")
+        .from<path_field<&open_event::path>>(),
 };
 
 constexpr Need kNeeds[] = {

@@ -37,24 +37,37 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'d', "duration"}};
 
+constexpr Formula kSocket = field<&sofd_event::socket_fd>;
+constexpr Formula kSocketInode = field<&sofd_event::socket_inode>;
+
+constexpr std::string_view kActions[] = {"SEND", "RECV"};
+
 constexpr Column kColumns[] = {
     since_column<&Row::task>(with("timestamp")),
     time_column<&Row::task>(kJsonOnly),
-    col<[](const Row& r) { return Trusted{r.action}; }>("action", "ACTION", 6, "SEND or RECV"),
+    col<[](const Row& r) { return Trusted{r.action}; }>("action", "ACTION", 6, "SEND or RECV")
+        .from_names<field<&sofd_event::action>, kActions>(),
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID", kJsonOnly),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID"),
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) { return Trusted{r.socket}; }>(
         "socket", "SOCKET", 20, "Descriptor of the socket, -1 if not known, and its name"),
-    col<&Row::socket_fd>("socket_fd", "SFD", 5, "Descriptor of the socket", kJsonOnly),
-    col<&Row::socket_inode>("socket_inode", "SINODE", 10, "Inode number of the socket", kJsonOnly),
-    col<&Row::fd>("fd", "FD", 5, "Descriptor in this process; -1 if it received none"),
+    col<&Row::socket_fd>("socket_fd", "SFD", 5, "Descriptor of the socket", kJsonOnly)
+        .from<present(!(kSocket < 0), kSocket)>(),
+    col<&Row::socket_inode>("socket_inode", "SINODE", 10, "Inode number of the socket", kJsonOnly)
+        .from<present(kSocketInode, kSocketInode)>(),
+    col<&Row::fd>("fd", "FD", 5, "Descriptor in this process; -1 if it received none")
+        .from<field<&sofd_event::fd>>(),
     col<[](const Row& r) { return Errno{r.err}; }>("error", "ERROR", 8, "Name of the errno",
                                                    kJsonOnly),
-    col<&Row::inode>("inode", "INODE", 10, "Inode number of the file", kJsonOnly),
-    col<&Row::name>("name", "NAME", 24, "File that the descriptor refers to, ? if not known"),
-    col<&Row::err>("err", "ERR", 4, "errno of sending or receiving, 0 on success"),
+    col<&Row::inode>("inode", "INODE", 10, "Inode number of the file", kJsonOnly)
+        .from<present(field<&sofd_event::name, &file_name::known>,
+                      field<&sofd_event::name, &file_name::inode>)>(),
+    col<&Row::name>("name", "NAME", 24, "File that the descriptor refers to, ? if not known")
+        .as(ColumnType::text),
+    col<&Row::err>("err", "ERR", 4, "errno of sending or receiving, 0 on success")
+        .from<-field<&sofd_event::ret>>(),
 };
 
 constexpr Need kNeeds[] = {
@@ -83,7 +96,7 @@ bool decode(Row& row, const Options& options, const void* record, std::size_t si
     if (c_str(e.task.comm).find(options.name) == std::string_view::npos)
         return false;
     row.task = e.task;
-    row.action = e.action == SOFD_SEND ? "SEND" : "RECV";
+    row.action = kActions[e.action != SOFD_SEND];
     row.socket = cat(e.socket_fd);
     if (e.socket_inode)
         row.socket += cat(":socket:[", e.socket_inode, "]");

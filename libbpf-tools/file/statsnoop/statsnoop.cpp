@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "statsnoop.h"
 #include "file_name.hpp"
+#include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 
@@ -35,6 +36,11 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
+constexpr Formula kRet = field<&stat_event::ret>;
+
+constexpr std::string_view kNames[STAT_CALLS] = {"stat",  "lstat",  "fstat",  "fstatat",
+                                                 "statx", "statfs", "fstatfs"};
+
 constexpr Column kColumns[] = {
     since_column<&Row::task>(with("timestamp")),
     time_column<&Row::task>(kJsonOnly),
@@ -42,17 +48,18 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
-    col<&Row::ret>("ret", "FD", 4, "Return value: 0, or -1 on failure"),
-    col<&Row::code>("err", "ERR", 4, "errno, 0 on success"),
+    col<&Row::ret>("ret", "FD", 4, "Return value: 0, or -1 on failure").from<result_of(kRet)>(),
+    col<&Row::code>("err", "ERR", 4, "errno, 0 on success").from<errno_of(kRet)>(),
     col<[](const Row& r) -> Value { return Errno{r.code}; }>("error", "ERROR", 8,
-                                                             "Name of the errno", kJsonOnly),
+                                                             "Name of the errno", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value { return Trusted{r.call}; }>("syscall", "SYSCALL", 8,
-                                                               "Name of the call", with("sysname")),
-    col<&Row::path>("path", "PATH", 0, "Full path of the file"),
+                                                               "Name of the call", with("sysname"))
+        .from_names<field<&stat_event::call>, kNames>(),
+    col<&Row::path>("path", "PATH", 0, "Full path of the file")
+        .from<known(field<&stat_event::file, &file_name::magic> == 0,
+                    path_field<&stat_event::file, &file_name::path>)>(),
 };
-
-constexpr std::string_view kNames[STAT_CALLS] = {"stat",  "lstat",  "fstat",  "fstatat",
-                                                 "statx", "statfs", "fstatfs"};
 
 template <auto Fexit, auto Enter, auto Leave>
 constexpr Need call(std::string_view what)

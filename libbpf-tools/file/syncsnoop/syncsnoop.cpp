@@ -52,37 +52,56 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}};
 
+constexpr Formula kRet = field<&sync_event::ret>;
+constexpr Formula kCall = field<&sync_event::call>;
+constexpr Formula kHasFile = kCall != CALL_SYNC && kCall != CALL_MSYNC;
+constexpr Formula kHasRange = kCall == CALL_SYNC_FILE_RANGE || kCall == CALL_MSYNC;
+
+constexpr std::string_view kNames[SYNC_CALLS] = {"sync",  "fsync",           "fdatasync",
+                                                 "msync", "sync_file_range", "syncfs"};
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value {
         return Fixed{r.task.time_ns, 9};
-    }>("mono_s", "TIME(s)", 18, "Time of the call since boot, in seconds"),
+    }>("mono_s", "TIME(s)", 18, "Time of the call since boot, in seconds")
+        .from<fixed(field<&task_info::time_ns>, 9)>(),
     time_column<&Row::task>(kJsonOnly),
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
     col<[](const Row& r) -> Value { return Trusted{r.call}; }>("call", "CALL", 16,
-                                                               "Name of the call"),
+                                                               "Name of the call")
+        .from_names<kCall, kNames>(),
     col<&Row::task, &task_info::pid>("pid", "PID", 7, "Process ID"),
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<[](const Row& r) -> Value {
         return Fixed{r.duration_ns, 3};
-    }>("lat_us", "LAT(us)", -12, "Duration of the call in microseconds"),
-    col<[](const Row& r) -> Value { return r.code; }>("err", "ERR", -4, "errno, 0 on success"),
+    }>("lat_us", "LAT(us)", -12, "Duration of the call in microseconds")
+        .from<fixed(field<&sync_event::duration_ns>, 3)>(),
+    col<[](const Row& r) -> Value { return r.code; }>("err", "ERR", -4, "errno, 0 on success")
+        .from<errno_of(kRet)>(),
     col<[](const Row& r) -> Value { return Errno{r.code}; }>("error", "ERROR", 8,
-                                                             "Name of the errno", kJsonOnly),
+                                                             "Name of the errno", kJsonOnly)
+        .as(ColumnType::text),
     col<&Row::after_ms>("after_ms", "AFTER(ms)", -10,
-                        "Milliseconds since the previous call of this kind", with("quick")),
+                        "Milliseconds since the previous call of this kind", with("quick"))
+        .as(ColumnType::decimal),
     col<&Row::count>("count", "COUNT", -7, "Number of calls of this kind so far", with("quick")),
     col<&Row::offset>("offset", "OFFSET", 18,
-                      "Start: in the file for sync_file_range, in memory for msync", kJsonOnly),
+                      "Start: in the file for sync_file_range, in memory for msync", kJsonOnly)
+        .from<present(kHasRange, select(kCall == CALL_MSYNC, element<&sync_event::a, 0>,
+                                        element<&sync_event::a, 1>))>(),
     col<&Row::length>("bytes", "BYTES", -10, "Length for sync_file_range and msync; 0: to the end",
-                      kJsonOnly),
-    col<&Row::flags>("flags", "FLAGS", 6, "Flags of sync_file_range and msync", kJsonOnly),
-    col<&Row::fd>("fd", "FD", -4, "File descriptor"),
+                      kJsonOnly)
+        .from<present(kHasRange, select(kCall == CALL_MSYNC, element<&sync_event::a, 1>,
+                                        element<&sync_event::a, 2>))>(),
+    col<&Row::flags>("flags", "FLAGS", 6, "Flags of sync_file_range and msync", kJsonOnly)
+        .from<present(kHasRange,
+                      select(kCall == CALL_MSYNC, as_unsigned(element<&sync_event::a, 2>),
+                             as_unsigned(element<&sync_event::a, 3>)))>(),
+    col<&Row::fd>("fd", "FD", -4, "File descriptor")
+        .from<present(kHasFile, as_int(element<&sync_event::a, 0>))>(),
     col<&Row::path>("path", "PATH", 0, "Full path of the file"),
 };
-
-constexpr std::string_view kNames[SYNC_CALLS] = {"sync",  "fsync",           "fdatasync",
-                                                 "msync", "sync_file_range", "syncfs"};
 
 template <auto Fentry, auto Fexit, auto Enter, auto Leave>
 constexpr Need call(std::string_view what)

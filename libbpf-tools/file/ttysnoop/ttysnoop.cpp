@@ -60,7 +60,8 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::tid>("tid", "TID", 7, "Thread ID", kJsonOnly),
     col<&Row::task, &task_info::uid>("uid", "UID", 6, "User ID", kJsonOnly),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
-    col<[](const Row& r) { return r.data.size(); }>("bytes", "BYTES", -5, "Length of the text"),
+    col<[](const Row& r) { return r.data.size(); }>("bytes", "BYTES", -5, "Length of the text")
+        .from<field<&tty_event::len>>(),
     col<&Row::data>("text", "TEXT", 0, "Text that was written"),
 };
 

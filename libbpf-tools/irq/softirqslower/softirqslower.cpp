@@ -45,20 +45,28 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.e.time_ns}; }>("time_ns", "TIME", 8,
                                                             "Time when the stage ended"),
     col<[](const Row& r) { return Value(Trusted{kStages[r.e.stage & 1]}); }>(
-        "stage", "STAGE", 20, "Stage that took long: the wait for its start, or its run"),
+        "stage", "STAGE", 20, "Stage that took long: the wait for its start, or its run")
+        .from_names<field<&softirq_event::stage> & 1, kStages>(),
     col<[](const Row& r) { return Value(Trusted{r.softirq}); }>("softirq", "SOFTIRQ", 8,
-                                                                "Kind of softirq"),
+                                                                "Kind of softirq")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.e.lat_ns / 1000; }>("lat_us", "LAT(us)", -13,
-                                                        "Duration in microseconds"),
+                                                        "Duration in microseconds")
+        .from<field<&softirq_event::lat_ns> / 1000>(),
     col<[](const Row& r) { return r.e.lat_ns; }>("lat_ns", "LAT(ns)", -13,
-                                                 "Duration in nanoseconds", kJsonOnly),
-    col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", -4, "CPU"),
+                                                 "Duration in nanoseconds", kJsonOnly)
+        .from<field<&softirq_event::lat_ns>>(),
+    col<[](const Row& r) { return r.e.cpu; }>("cpu", "CPU", -4, "CPU")
+        .from<field<&softirq_event::cpu>>(),
     col<[](const Row& r) { return r.e.pid; }>("pid", "PID", -7, "Process ID of this thread",
-                                              kJsonOnly),
+                                              kJsonOnly)
+        .from<field<&softirq_event::pid>>(),
     col<[](const Row& r) { return r.e.tid; }>("tid", "TID", -7, "Thread ID of this thread",
-                                              kJsonOnly),
+                                              kJsonOnly)
+        .from<field<&softirq_event::tid>>(),
     col<[](const Row& r) -> Value { return r.e.comm; }>(
-        "comm", "COMM", 16, "Command name of the interrupted thread, or ksoftirqd"),
+        "comm", "COMM", 16, "Command name of the interrupted thread, or ksoftirqd")
+        .from<field<&softirq_event::comm>>(),
 };
 
 // Ends before begins before raises: of a raise that is seen, the begin has to be seen too, or it
@@ -88,7 +96,8 @@ void setup(softirqslower_bpf& s, Options& o, const Session& session)
 bool decode(Row& row, const Options& o, const void* record, std::size_t)
 {
     row.e = *static_cast<const softirq_event*>(record);
-    row.softirq = o.names[row.e.vector % SOFTIRQ_SLOTS];
+    row.softirq =
+        row.e.vector < o.names.size() ? std::string_view(o.names[row.e.vector]) : "unknown";
     return true;
 }
 

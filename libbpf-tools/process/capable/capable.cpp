@@ -138,29 +138,44 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'t', "tid"}, {'c', "cgroup"}};
 template <auto Member>
 constexpr auto kTask = [](const Row& r) { return Value(r.event->task.*Member); };
 
+constexpr Formula kCap = field<&capable_event::cap>;
+constexpr Formula kOpts = field<&capable_event::opts>;
+constexpr Formula kOptsKnown = kOpts != std::int64_t(CAP_OPTS_UNKNOWN);
+
+constexpr std::string_view kVerdicts[] = {"allow", "deny"};
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.event->task.time_ns}; }>("time_ns", "TIME", 9,
                                                                       "Time of the check"),
-    col<kTask<&task_info::uid>>("uid", "UID", 6, "User ID"),
-    col<kTask<&task_info::pid>>("pid", "PID", 6, "Process ID"),
-    col<kTask<&task_info::tid>>("tid", "TID", 6, "Thread ID", with("extra")),
+    col<kTask<&task_info::uid>>("uid", "UID", 6, "User ID").from<field<&task_info::uid>>(),
+    col<kTask<&task_info::pid>>("pid", "PID", 6, "Process ID").from<field<&task_info::pid>>(),
+    col<kTask<&task_info::tid>>("tid", "TID", 6, "Thread ID", with("extra"))
+        .from<field<&task_info::tid>>(),
     col<[](const Row& r) { return Value(r.event->task.comm); }>("comm", "COMM", 16,
-                                                                "Command name of the thread"),
-    col<[](const Row& r) { return r.event->cap; }>("cap", "CAP", 4, "Number of the capability"),
+                                                                "Command name of the thread")
+        .from<field<&task_info::comm>>(),
+    col<[](const Row& r) { return r.event->cap; }>("cap", "CAP", 4, "Number of the capability")
+        .from<kCap>(),
     col<[](const Row& r) {
         const auto cap = std::uint32_t(r.event->cap);
         return cap < std::size(kNames) ? Value(Trusted{kNames[cap]}) : Value(Absent{"?"});
-    }>("name", "NAME", 20, "Name of the capability"),
+    }>("name", "NAME", 20, "Name of the capability")
+        .from_names<kCap, kNames>(),
     col<[](const Row& r) { return r.opt(!(r.event->opts & CAP_OPT_NOAUDIT)); }>(
-        "audit", "AUDIT", 6, "1 if the check goes to the audit log, ? if not known"),
-    col<[](const Row& r) { return Trusted{r.event->ret ? "deny" : "allow"}; }>("verdict", "VERDICT",
-                                                                               7, "allow or deny"),
+        "audit", "AUDIT", 6, "1 if the check goes to the audit log, ? if not known")
+        .from<present(kOptsKnown, !(kOpts & CAP_OPT_NOAUDIT))>(),
+    col<[](const Row& r) { return Trusted{kVerdicts[r.event->ret != 0]}; }>("verdict", "VERDICT", 7,
+                                                                            "allow or deny")
+        .from_names<field<&capable_event::ret> != 0, kVerdicts>(),
     col<[](const Row& r) { return r.opt(r.event->opts & CAP_OPT_INSETID); }>(
-        "insetid", "INSETID", 7, "1 if a set*id call causes the check", with("extra")),
+        "insetid", "INSETID", 7, "1 if a set*id call causes the check", with("extra"))
+        .from<present(kOptsKnown, (kOpts & CAP_OPT_INSETID) != 0)>(),
     col<[](const Row& r) { return r.event->user_ns; }>(
-        "user_ns", "USERNS", 10, "User namespace of the check (inode number)", kJsonOnly),
+        "user_ns", "USERNS", 10, "User namespace of the check (inode number)", kJsonOnly)
+        .from<field<&capable_event::user_ns>>(),
     col<[](const Row& r) { return r.event->cgroup; }>("cgroup_id", "CGROUP", 10,
-                                                      "cgroup (v2) of the process", kJsonOnly),
+                                                      "cgroup (v2) of the process", kJsonOnly)
+        .from<field<&capable_event::cgroup>>(),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
         "kernel_stack", "KERNEL", 0, "Kernel functions with -K, leaf first", kJsonOnly),
     col<[](const Row& r) { return r.stacks.user(); }>(

@@ -83,26 +83,38 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'P', "ppid"}, {'u', "uid"}, {'c', "cgroup"}};
 
+constexpr Formula kFileName =
+    known(field<&exec_event::dfd> == AT_FDCWD && field<&exec_event::filename_len> != 0,
+          prefix<PATH_LEN, &exec_event::data>);
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.event->time_ns}; }>("time_ns", "TIME", 8,
                                                                  "Time of the exec", with("time")),
     col<[](const Row& r) {
         return SinceFirst{r.event->time_ns, 3};
     }>("since_s", "TIME(s)", 8, "Seconds since the first event", with("timestamp")),
-    col<[](const Row& r) { return r.event->uid; }>("uid", "UID", 6, "User ID", with("print-uid")),
+    col<[](const Row& r) { return r.event->uid; }>("uid", "UID", 6, "User ID", with("print-uid"))
+        .from<field<&exec_event::uid>>(),
     col<[](const Row& r) -> Value { return r.event->comm; }>(
-        "comm", "COMM", 16, "Command name; for a failed exec, of the caller"),
-    col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID"),
+        "comm", "COMM", 16, "Command name; for a failed exec, of the caller")
+        .from<field<&exec_event::comm>>(),
+    col<[](const Row& r) { return r.event->pid; }>("pid", "PID", 7, "Process ID")
+        .from<field<&exec_event::pid>>(),
     col<[](const Row& r) -> Value { return r.event->pcomm; }>(
-        "pcomm", "PCOMM", 16, "Command name of the parent", with("print-pcomm")),
-    col<[](const Row& r) { return r.event->ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
-    col<[](const Row& r) { return r.event->cpu; }>("cpu", "CPU", 3, "CPU", with("print-cpu")),
+        "pcomm", "PCOMM", 16, "Command name of the parent", with("print-pcomm"))
+        .from<field<&exec_event::pcomm>>(),
+    col<[](const Row& r) { return r.event->ppid; }>("ppid", "PPID", 7, "Process ID of the parent")
+        .from<field<&exec_event::ppid>>(),
+    col<[](const Row& r) { return r.event->cpu; }>("cpu", "CPU", 3, "CPU", with("print-cpu"))
+        .from<field<&exec_event::cpu>>(),
     col<[](const Row& r) { return r.event->ret; }>("ret", "RET", 3,
-                                                   "0 on success, or the negative errno"),
+                                                   "0 on success, or the negative errno")
+        .from<field<&exec_event::ret>>(),
     col<[](const Row& r) { return Errno{-r.event->ret}; }>("error", "ERROR", 8, "Name of the errno",
                                                            kJsonOnly),
     col<[](const Row& r) { return std::string_view(r.filename); }>("filename", "FILENAME", 32,
-                                                                   "File to execute", kJsonOnly),
+                                                                   "File to execute", kJsonOnly)
+        .from<kFileName>(),
     col<[](const Row& r) { return std::string_view(r.cwd); }>("cwd", "CWD", 24, "Working directory",
                                                               costly("cwd")),
     col<[](const Row& r) {

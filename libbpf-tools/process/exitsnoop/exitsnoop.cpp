@@ -49,36 +49,52 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'c', "cgroup"}};
 
+constexpr Formula kStatus = field<&exit_event::status>;
+constexpr Formula kSignal = kStatus & 0x7f;
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return WallTime{r.task.time_ns, 3};
     }>("time_ns", "TIME-ZONE", 12, "Time when it ended", with("timestamp|utc")),
     col<&Row::label>("label", "LABEL", 8, "Text of --label", costly("label")),
     col<[](const Row& r) -> Value { return r.task.comm; }>(
-        "pcomm", "PCOMM", 16, "Command name of the process, or of the thread with -T"),
-    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID"),
-    col<[](const Row& r) { return r.ppid; }>("ppid", "PPID", 7, "Process ID of the parent"),
+        "pcomm", "PCOMM", 16, "Command name of the process, or of the thread with -T")
+        .from<field<&task_info::comm>>(),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID")
+        .from<field<&task_info::pid>>(),
+    col<[](const Row& r) { return r.ppid; }>("ppid", "PPID", 7, "Process ID of the parent")
+        .from<field<&exit_event::ppid>>(),
     col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7,
-                                                 "Thread ID; for a process, of its last thread"),
+                                                 "Thread ID; for a process, of its last thread")
+        .from<field<&task_info::tid>>(),
     col<[](const Row& r) {
         return Fixed{r.age_ns / 10'000'000, 2};
-    }>("age_s", "AGE(s)", -8, "Age in seconds"),
+    }>("age_s", "AGE(s)", -8, "Age in seconds")
+        .from<fixed(field<&exit_event::age_ns> / 10'000'000, 2)>(),
     col<[](const Row& r) { return r.age_ns; }>("age_ns", "AGE(ns)", -14, "The same in nanoseconds",
-                                               kJsonOnly),
-    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
+                                               kJsonOnly)
+        .from<field<&exit_event::age_ns>>(),
+    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly)
+        .from<field<&task_info::uid>>(),
     col<[](const Row& r) { return r.last != 0; }>("process_end", "LAST", 5,
-                                                  "Whether the process ends", kJsonOnly),
+                                                  "Whether the process ends", kJsonOnly)
+        .from<field<&exit_event::last> != 0>(),
     col<[](const Row& r) -> Value { return r.signal() ? Value() : Value(r.code()); }>(
-        "code", "CODE", 4, "Argument of exit(2); null if a signal ended it", kJsonOnly),
+        "code", "CODE", 4, "Argument of exit(2); null if a signal ended it", kJsonOnly)
+        .from<present(!kSignal, kStatus >> 8 & 0xff)>(),
     col<[](const Row& r) -> Value { return r.signal() ? Value(r.signal()) : Value(); }>(
-        "signal", "SIG", 4, "Number of the signal that ended it, or null", kJsonOnly),
+        "signal", "SIG", 4, "Number of the signal that ended it, or null", kJsonOnly)
+        .from<present(kSignal, kSignal)>(),
     col<[](const Row& r) -> Value {
         return r.signal() ? Value(Trusted{signal_name(r.signal())}) : Value();
-    }>("signal_name", "SIGNAL", 8, "Name of the signal without SIG", kJsonOnly),
+    }>("signal_name", "SIGNAL", 8, "Name of the signal without SIG", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.core(); }>("core_dumped", "CORE", 5, "Whether it dumped core",
-                                               kJsonOnly),
+                                               kJsonOnly)
+        .from<(kStatus & 0x80) != 0>(),
     col<[](const Row& r) -> Value { return Trusted{r.how}; }>(
-        "exit_code", "EXIT_CODE", 0, "0, or the exit code, or the signal that killed it"),
+        "exit_code", "EXIT_CODE", 0, "0, or the exit code, or the signal that killed it")
+        .as(ColumnType::text),
 };
 
 constexpr Need kNeeds[] = {

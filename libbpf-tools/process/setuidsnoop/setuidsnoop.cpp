@@ -2,6 +2,7 @@
 #include "setuidsnoop.h"
 #include "shape/stream.hpp"
 #include <algorithm>
+#include <array>
 
 #include "setuidsnoop.skel.h"
 
@@ -64,6 +65,23 @@ bool gives_old_id(const Row& r)
     return r.event.call == CALL_SETFSUID || r.event.call == CALL_SETFSGID;
 }
 
+constexpr Formula kCall = field<&id_event::call>;
+constexpr Formula kRet = field<&id_event::ret>;
+constexpr Formula kOfGroup = select(
+    kCall == CALL_EXEC, element<&id_event::requested, 0> == EXEC_GROUP, !(kCall < CALL_SETGID));
+
+template <auto Who, auto Member>
+constexpr Formula kIdField = present(kCall != CALL_SETGROUPS,
+                                     select(kOfGroup, field<Who, &identity::group, Member>,
+                                            field<Who, &identity::user, Member>));
+
+constexpr auto kNames = [] {
+    std::array<std::string_view, std::size(kCalls)> names;
+    for (std::size_t i = 0; i < names.size(); i++)
+        names[i] = kCalls[i].name;
+    return names;
+}();
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) {
         return SinceFirst{r.event.task.time_ns, 3};
@@ -71,41 +89,60 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.event.task.time_ns}; }>(
         "time_ns", "TIME", 8, "Time when the call returned", kJsonOnly),
     col<[](const Row& r) -> Value { return r.event.task.comm; }>(
-        "comm", "COMM", 16, "Command name; for an exec, of the new program"),
-    col<[](const Row& r) { return r.event.task.pid; }>("pid", "PID", 7, "Process ID"),
-    col<[](const Row& r) { return r.event.task.tid; }>("tid", "TID", 7, "Thread ID", kJsonOnly),
+        "comm", "COMM", 16, "Command name; for an exec, of the new program")
+        .from<field<&task_info::comm>>(),
+    col<[](const Row& r) { return r.event.task.pid; }>("pid", "PID", 7, "Process ID")
+        .from<field<&task_info::pid>>(),
+    col<[](const Row& r) { return r.event.task.tid; }>("tid", "TID", 7, "Thread ID", kJsonOnly)
+        .from<field<&task_info::tid>>(),
     col<[](const Row& r) { return r.event.old.user.real; }>("uid", "UID", 7,
-                                                            "Real user ID before the call"),
+                                                            "Real user ID before the call")
+        .from<field<&id_event::old, &identity::user, &id_set::real>>(),
     col<[](const Row& r) { return Trusted{kCalls[r.event.call].name}; }>("call", "CALL", 9,
-                                                                         "System call"),
+                                                                         "System call")
+        .from_names<kCall, kNames>(),
     col<[](const Row& r) -> Value { return Trusted{r.request}; }>(
-        "requested", "REQUEST", 17, "Arguments of the call; -1 means no change"),
+        "requested", "REQUEST", 17, "Arguments of the call; -1 means no change")
+        .as(ColumnType::text),
     col<[](const Row& r) {
         return gives_old_id(r) ? Value(std::uint32_t(r.event.ret)) : Value(r.event.ret);
-    }>("ret", "RET", 5, "Return value: 0 or the negative errno; for setfsuid the old ID"),
+    }>("ret", "RET", 5, "Return value: 0 or the negative errno; for setfsuid the old ID")
+        .from<select(kCall == CALL_SETFSUID || kCall == CALL_SETFSGID, kRet & 0xffffffff, kRet)>(),
     col<[](const Row& r) { return Errno{!gives_old_id(r) && r.event.ret < 0 ? -r.event.ret : 0}; }>(
         "error", "ERROR", 8, "Name of the errno", kJsonOnly),
     col<[](const Row& r) { return r.event.failed != 0; }>("failed", "FAILED", 6,
-                                                          "Whether the call failed", kJsonOnly),
+                                                          "Whether the call failed", kJsonOnly)
+        .from<field<&id_event::failed> != 0>(),
     col<[](const Row& r) -> Value { return Trusted{r.was}; }>(
         "old", "OLD", 17,
-        "IDs before: real, effective, saved, file system; one ID if all are equal"),
+        "IDs before: real, effective, saved, file system; one ID if all are equal")
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value { return Trusted{r.is}; }>("new", "NEW", 0,
-                                                             "The same IDs after the call"),
-    col<kId<false, &id_set::real>>("old_real", "OLD_R", 7, "Real ID before", kJsonOnly),
+                                                             "The same IDs after the call")
+        .as(ColumnType::text),
+    col<kId<false, &id_set::real>>("old_real", "OLD_R", 7, "Real ID before", kJsonOnly)
+        .from<kIdField<&id_event::old, &id_set::real>>(),
     col<kId<false, &id_set::effective>>("old_effective", "OLD_E", 7, "Effective ID before",
-                                        kJsonOnly),
-    col<kId<false, &id_set::saved>>("old_saved", "OLD_S", 7, "Saved ID before", kJsonOnly),
-    col<kId<false, &id_set::fs>>("old_fs", "OLD_F", 7, "File system ID before", kJsonOnly),
-    col<kId<true, &id_set::real>>("new_real", "NEW_R", 7, "Real ID after", kJsonOnly),
-    col<kId<true, &id_set::effective>>("new_effective", "NEW_E", 7, "Effective ID after",
-                                       kJsonOnly),
-    col<kId<true, &id_set::saved>>("new_saved", "NEW_S", 7, "Saved ID after", kJsonOnly),
-    col<kId<true, &id_set::fs>>("new_fs", "NEW_F", 7, "File system ID after", kJsonOnly),
+                                        kJsonOnly)
+        .from<kIdField<&id_event::old, &id_set::effective>>(),
+    col<kId<false, &id_set::saved>>("old_saved", "OLD_S", 7, "Saved ID before", kJsonOnly)
+        .from<kIdField<&id_event::old, &id_set::saved>>(),
+    col<kId<false, &id_set::fs>>("old_fs", "OLD_F", 7, "File system ID before", kJsonOnly)
+        .from<kIdField<&id_event::old, &id_set::fs>>(),
+    col<kId<true, &id_set::real>>("new_real", "NEW_R", 7, "Real ID after", kJsonOnly)
+        .from<kIdField<&id_event::now, &id_set::real>>(),
+    col<kId<true, &id_set::effective>>("new_effective", "NEW_E", 7, "Effective ID after", kJsonOnly)
+        .from<kIdField<&id_event::now, &id_set::effective>>(),
+    col<kId<true, &id_set::saved>>("new_saved", "NEW_S", 7, "Saved ID after", kJsonOnly)
+        .from<kIdField<&id_event::now, &id_set::saved>>(),
+    col<kId<true, &id_set::fs>>("new_fs", "NEW_F", 7, "File system ID after", kJsonOnly)
+        .from<kIdField<&id_event::now, &id_set::fs>>(),
     col<[](const Row& r) { return r.event.old.groups; }>(
-        "old_groups", "OLD_GROUPS", 6, "Number of supplementary groups before", kJsonOnly),
+        "old_groups", "OLD_GROUPS", 6, "Number of supplementary groups before", kJsonOnly)
+        .from<field<&id_event::old, &identity::groups>>(),
     col<[](const Row& r) { return r.event.now.groups; }>(
-        "new_groups", "NEW_GROUPS", 6, "Number of supplementary groups after", kJsonOnly),
+        "new_groups", "NEW_GROUPS", 6, "Number of supplementary groups after", kJsonOnly)
+        .from<field<&id_event::now, &identity::groups>>(),
 };
 
 constexpr std::string_view kForeign = "calls of 32-bit programs";

@@ -148,6 +148,15 @@ std::string arguments(const Row& r)
     }
 }
 
+constexpr Formula kCall = field<&shm_event::call>;
+constexpr Formula kRet = field<&shm_event::ret>;
+constexpr Formula kFailed = kRet < 0 && !(kRet < -4095);
+constexpr Formula kHasId = kCall == CALL_SHMAT || kCall == CALL_SHMCTL;
+constexpr Formula kHasAddress = kCall == CALL_SHMAT || kCall == CALL_SHMDT;
+constexpr Formula kHasFlags = kCall == CALL_SHMGET || kCall == CALL_SHMAT;
+template <std::size_t I>
+constexpr Formula kArg = element<&shm_event::a, I>;
+
 constexpr Column kColumns[] = {
     since_column<&Row::task>(with("timestamp")),
     time_column<&Row::task>(kJsonOnly),
@@ -155,34 +164,45 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::pid>("pid", "PID", 6, "Process ID", without("tid")),
     col<&Row::task, &task_info::tid>("tid", "TID", 6, "Thread ID", with("tid")),
     col<&Row::task, &task_info::comm>("comm", "COMM", 16, "Command name of the thread"),
-    col<kSystemCall>("call", "SYS", 6, "SHMGET, SHMAT, SHMDT or SHMCTL"),
+    col<kSystemCall>("call", "SYS", 6, "SHMGET, SHMAT, SHMDT or SHMCTL")
+        .from_names<kCall, kCalls>(),
     col<[](const Row& r) { return Trusted{r.ret}; }>(
         "result", "RET", 16, "Return value in hexadecimal, or the name of the errno"),
     col<[](const Row& r) { return r.error() ? Value() : Value(r.event.ret); }>(
-        "ret", "RETURN", 16, "Return value, null on failure", kJsonOnly),
-    col<[](const Row& r) { return r.error(); }>("err", "ERR", 4, "errno, 0 on success", kJsonOnly),
+        "ret", "RETURN", 16, "Return value, null on failure", kJsonOnly)
+        .from<present(!kFailed, kRet)>(),
+    col<[](const Row& r) { return r.error(); }>("err", "ERR", 4, "errno, 0 on success", kJsonOnly)
+        .from<select(kFailed, -kRet, 0)>(),
     col<[](const Row& r) { return Errno{r.error()}; }>("error", "ERROR", 8, "Name of the errno",
                                                        kJsonOnly),
     col<[](const Row& r) {
         return r.is(CALL_SHMGET) ? Value(std::uint32_t(r.event.a[0])) : Value();
-    }>("key", "KEY", 10, "Key of shmget", kJsonOnly),
+    }>("key", "KEY", 10, "Key of shmget", kJsonOnly)
+        .from<present(kCall == CALL_SHMGET, as_unsigned(kArg<0>))>(),
     col<[](const Row& r) { return r.is(CALL_SHMGET) ? Value(r.event.a[1]) : Value(); }>(
-        "bytes", "SIZE", 10, "Size requested by shmget", kJsonOnly),
+        "bytes", "SIZE", 10, "Size requested by shmget", kJsonOnly)
+        .from<present(kCall == CALL_SHMGET, kArg<1>)>(),
     col<[](const Row& r) { return r.has_id() ? Value(std::int32_t(r.event.a[0])) : Value(); }>(
-        "shmid", "SHMID", 8, "Segment that shmat and shmctl refer to", kJsonOnly),
+        "shmid", "SHMID", 8, "Segment that shmat and shmctl refer to", kJsonOnly)
+        .from<present(kHasId, as_int(kArg<0>))>(),
     col<[](const Row& r) {
         return r.has_address() ? Value(r.event.a[r.is(CALL_SHMAT) ? 1 : 0]) : Value();
-    }>("addr", "ADDR", 16, "Address requested by shmat, or given to shmdt", kJsonOnly),
+    }>("addr", "ADDR", 16, "Address requested by shmat, or given to shmdt", kJsonOnly)
+        .from<present(kHasAddress, select(kCall == CALL_SHMAT, kArg<1>, kArg<0>))>(),
     col<[](const Row& r) { return r.has_flags() ? Value(std::uint32_t(r.event.a[2])) : Value(); }>(
-        "flags", "FLAGS", 10, "Flags of shmget and shmat", kJsonOnly),
+        "flags", "FLAGS", 10, "Flags of shmget and shmat", kJsonOnly)
+        .from<present(kHasFlags, as_unsigned(kArg<2>))>(),
     col<[](const Row& r) { return r.has_flags() ? Value(Trusted{r.flags}) : Value(); }>(
-        "flag_names", "FLAGS", 10, "The same as names", kJsonOnly),
+        "flag_names", "FLAGS", 10, "The same as names", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.is(CALL_SHMCTL) ? Value(command(r)) : Value(); }>(
-        "cmd", "CMD", 4, "Command of shmctl", kJsonOnly),
+        "cmd", "CMD", 4, "Command of shmctl", kJsonOnly)
+        .from<present(kCall == CALL_SHMCTL, as_unsigned(kArg<1>) & ~0x100u)>(),
     col<[](const Row& r) {
         const auto name = r.is(CALL_SHMCTL) ? command_name(command(r)) : "";
         return name.empty() ? Value() : Value(Trusted{name});
-    }>("cmd_name", "CMD", 12, "The same as names", kJsonOnly),
+    }>("cmd_name", "CMD", 12, "The same as names", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) { return Trusted{r.args}; }>("args", "ARGs", 0, "Arguments of the call"),
 };
 

@@ -60,58 +60,83 @@ constexpr std::string_view kCalls[] = {
 // A number that only some rows have.
 constexpr Value number_if(bool known, std::int64_t n) { return known ? Value(n) : Value(); }
 
+constexpr Formula kCall = field<&sig_event::call>;
+constexpr Formula kIsCall = kCall != CALL_NONE;
+constexpr Formula kResult = field<&sig_event::result>;
+constexpr Formula kTarget = field<&sig_event::target>;
+constexpr Formula kTargetPid = field<&sig_event::target_pid>;
+constexpr Formula kTargetTid = field<&sig_event::target_tid>;
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8,
                                                                "Time of the event"),
-    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the sender"),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the sender")
+        .from<field<&task_info::pid>>(),
     col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7, "Thread ID of the sender",
-                                                 kJsonOnly),
+                                                 kJsonOnly)
+        .from<field<&task_info::tid>>(),
     col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID of the sender",
-                                                 kJsonOnly),
+                                                 kJsonOnly)
+        .from<field<&task_info::uid>>(),
     col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
-                                                           "Command name of the sender"),
+                                                           "Command name of the sender")
+        .from<field<&task_info::comm>>(),
     col<[](const Row& r) { return r.sig; }>("sig", "SIG", 5, "Number of the signal",
-                                            without("name")),
+                                            without("name"))
+        .from<field<&sig_event::sig>>(),
     col<[](const Row& r) -> Value { return r.name.empty() ? Value() : Value(Trusted{r.name}); }>(
-        "signal", "SIGNAL", 11, "Name of the signal", with("name")),
+        "signal", "SIGNAL", 11, "Name of the signal", with("name"))
+        .as(ColumnType::text),
     col<[](const Row& r) {
         return number_if(!r.is_call() || r.call != CALL_PIDFD_SEND_SIGNAL || r.target, r.target);
     }>("tpid", "TPID", 7,
-       "Target process, or thread if sent to a thread; with -k the argument of the call"),
+       "Target process, or thread if sent to a thread; with -k the argument of the call")
+        .from<present(kCall != CALL_PIDFD_SEND_SIGNAL || kTarget, kTarget)>(),
     // BCC's killsnoop has no TCOMM, and libbpf-tools' sigsnoop has it before RESULT.
     col<[](const Row& r) { return number_if(r.is_call(), r.result); }>(
-        "ret", "RESULT", 7, "Return value of the call: 0 or the negative errno", with("kill")),
+        "ret", "RESULT", 7, "Return value of the call: 0 or the negative errno", with("kill"))
+        .from<present(kIsCall, kResult)>(),
     col<[](const Row& r) -> Value { return r.comm[0] ? Value(r.comm) : Value(Absent{"N/A"}); }>(
-        "tcomm", "TCOMM", 16, "Command name of the target, or of the first of several"),
+        "tcomm", "TCOMM", 16, "Command name of the target, or of the first of several")
+        .from<known(element<&sig_event::comm, 0> != 0, field<&sig_event::comm>)>(),
     col<[](const Row& r) -> Value {
         if (r.is_call() || std::size_t(r.result) >= std::size(kOutcomes))
             return {};
         return Trusted{kOutcomes[r.result]};
     }>("outcome", "RESULT", 9, "Outcome: delivered, ignored, pending, overflow or lost-info",
-       without("kill")),
+       without("kill"))
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.is_call() ? Value(Errno{r.result < 0 ? -r.result : 0}) : Value();
-    }>("error", "ERROR", 8, "Name of the errno", kJsonOnly),
+    }>("error", "ERROR", 8, "Name of the errno", kJsonOnly)
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.is_call() ? Value(Trusted{kCalls[r.call]}) : Value();
-    }>("call", "CALL", 0, "System call", with("kill")),
+    }>("call", "CALL", 0, "System call", with("kill"))
+        .as(ColumnType::text),
     col<[](const Row& r) { return number_if(r.is_call(), r.targets); }>(
-        "targets", "TARGETS", 7, "Number of tasks that the call sent the signal to", kJsonOnly),
+        "targets", "TARGETS", 7, "Number of tasks that the call sent the signal to", kJsonOnly)
+        .from<present(kIsCall, field<&sig_event::targets>)>(),
     col<[](const Row& r) { return number_if(r.target_pid, r.target_pid); }>(
         "target_pid", "TARGET", 7, "Process ID of the target, or of the first of several",
-        kJsonOnly),
+        kJsonOnly)
+        .from<present(kTargetPid, kTargetPid)>(),
     col<[](const Row& r) { return number_if(r.target_tid, r.target_tid); }>(
-        "target_tid", "TARGET_TID", 7, "Thread ID of the task that the kernel chose", kJsonOnly),
+        "target_tid", "TARGET_TID", 7, "Thread ID of the task that the kernel chose", kJsonOnly)
+        .from<present(kTargetTid, kTargetTid)>(),
     col<[](const Row& r) { return r.group != 0; }>(
         "group", "GROUP", 5, "Whether the signal is sent to a process, not to one thread",
-        kJsonOnly),
+        kJsonOnly)
+        .from<field<&sig_event::group> != 0>(),
     col<[](const Row& r) { return number_if(!r.is_call(), r.code); }>(
-        "si_code", "SI_CODE", 7, "si_code as a number", kJsonOnly),
+        "si_code", "SI_CODE", 7, "si_code as a number", kJsonOnly)
+        .from<present(!kIsCall, field<&sig_event::code>)>(),
     col<[](const Row& r) -> Value {
         if (r.is_call())
             return {};
         return r.code_name.empty() ? Value(r.code) : Value(Trusted{r.code_name});
-    }>("code", "CODE", 0, "Origin of the signal: si_code of sigaction(2)", without("kill")),
+    }>("code", "CODE", 0, "Origin of the signal: si_code of sigaction(2)", without("kill"))
+        .as(ColumnType::text),
 };
 
 constexpr std::string_view kForeign = "calls of 32-bit programs";

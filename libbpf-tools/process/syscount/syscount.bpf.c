@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "syscount.h"
 
@@ -163,6 +164,14 @@ static __always_inline struct syscount_sums *syscall_sums(__u32 slot)
 	return sums;
 }
 
+static __noinline int holds(long ret, __u64 ns)
+{
+	struct syscount_event e = { .ret = ret };
+
+	task_event_current(&e.task, ns);
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline int count(__u32 slot, __u32 pid, long ret, __u64 ns)
 {
 	bool failed = ret < 0 && ret >= -MAX_ERRNO;
@@ -171,6 +180,8 @@ static __always_inline int count(__u32 slot, __u32 pid, long ret, __u64 ns)
 	if (cfg.failed && !asked_for(failed))
 		return 0;
 	if (cfg.error && !asked_for(ret == -cfg.error))
+		return 0;
+	if (cb_where_on && !holds(ret, ns))
 		return 0;
 	sums = cfg.by_process ? process_sums(pid, slot, failed) : syscall_sums(slot);
 	if (!sums)

@@ -42,6 +42,8 @@ constexpr Letter kLetters[] = {{'p', "pid"}};
 
 constexpr std::string_view kKinds[] = {"thread", "io-worker", "process", "vfork", "kernel"};
 
+constexpr Formula kStart = field<&thread_event::start>;
+
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8, "Time of day",
                                                                with("timestamp")),
@@ -49,25 +51,35 @@ constexpr Column kColumns[] = {
         return Fixed{(r.task.time_ns - std::min<std::uint64_t>(r.first_ns, r.task.time_ns)) / 1000,
                      3};
     }>("since_ms", "TIME(ms)", 10, "Milliseconds since the first event"),
-    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the creator"),
+    col<[](const Row& r) { return r.task.pid; }>("pid", "PID", 7, "Process ID of the creator")
+        .from<field<&task_info::pid>>(),
     col<[](const Row& r) { return r.task.tid; }>("parent_tid", "PTID", 7,
-                                                 "Thread ID of the creator", kJsonOnly),
-    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly),
+                                                 "Thread ID of the creator", kJsonOnly)
+        .from<field<&task_info::tid>>(),
+    col<[](const Row& r) { return r.task.uid; }>("uid", "UID", 6, "User ID", kJsonOnly)
+        .from<field<&task_info::uid>>(),
     col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
-                                                           "Command name of the creator"),
+                                                           "Command name of the creator")
+        .from<field<&task_info::comm>>(),
     col<[](const Row& r) -> Value { return r.start ? Value(r.function) : Value(); }>(
-        "function", "FUNC", 24, "Function that the new thread runs"),
+        "function", "FUNC", 24, "Function that the new thread runs")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.child_tid; }>(
-        "tid", "TID", 7, "Thread ID of the new thread, or ID of the new process"),
+        "tid", "TID", 7, "Thread ID of the new thread, or ID of the new process")
+        .from<field<&thread_event::child_tid>>(),
     col<[](const Row& r) { return r.child_pid; }>("child_pid", "CHILD", 7,
-                                                  "Process ID of the new thread", kJsonOnly),
+                                                  "Process ID of the new thread", kJsonOnly)
+        .from<field<&thread_event::child_pid>>(),
     col<[](const Row& r) { return Trusted{kKinds[r.kind]}; }>(
         "kind", "KIND", 9, "thread, io-worker (of io_uring), process, vfork or kernel",
-        with("fork")),
+        with("fork"))
+        .from_names<field<&thread_event::kind>, kKinds>(),
     col<[](const Row& r) { return Hex{r.clone_flags}; }>("clone_flags", "FLAGS", 10,
-                                                         "Flags of clone(2)", kJsonOnly),
+                                                         "Flags of clone(2)", kJsonOnly)
+        .from<field<&thread_event::clone_flags>>(),
     col<[](const Row& r) -> Value { return r.start ? Value(Hex{r.start}) : Value(); }>(
-        "start", "START", 14, "Address of the function that the new thread runs", kJsonOnly),
+        "start", "START", 14, "Address of the function that the new thread runs", kJsonOnly)
+        .from<present(kStart, kStart)>(),
 };
 
 // C libraries, old ones with a library of its own for threads, and musl's.

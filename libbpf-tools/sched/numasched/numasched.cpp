@@ -28,11 +28,14 @@ constexpr Column kColumns[] = {
     col<&numasched_event::pid>("pid", "PID", 8, "Process ID"),
     col<&numasched_event::tid>("tid", "TID", 8, "Thread ID"),
     col<[](const numasched_event& e) { return std::uint32_t(e.from); }>(
-        "from_node", "SRC_NID", 8, "Node that the thread ran on before"),
+        "from_node", "SRC_NID", 8, "Node that the thread ran on before")
+        .from<field<&numasched_event::from>>(),
     col<[](const numasched_event& e) { return std::uint32_t(e.to); }>(
-        "to_node", "DST_NID", 8, "Node that the thread runs on now"),
+        "to_node", "DST_NID", 8, "Node that the thread runs on now")
+        .from<field<&numasched_event::to>>(),
     col<[](const numasched_event& e) -> Value { return e.comm; }>("comm", "COMM", 16,
-                                                                  "Command name of the thread"),
+                                                                  "Command name of the thread")
+        .from<field<&numasched_event::comm>>(),
     col<&numasched_event::cpu>("cpu", "CPU", 4, "CPU that the thread runs on now", kJsonOnly),
 };
 

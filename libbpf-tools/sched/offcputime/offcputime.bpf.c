@@ -2,6 +2,7 @@
 #include "bpf/stack_memo.bpf.h"
 #include "offcputime.h"
 #include "../offcpu.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 /* A thread's stacks stay as they are while it is off the CPU, but only the running one's user stack
  * can be taken: so both are taken when it leaves, and counted when it returns. */
@@ -32,6 +33,8 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	if (!off_long_enough(ns))
 		return;
 	ids = ids_of(next, typed);
+	if (!task_holds(next, ids, ns, typed))
+		return;
 	key.pid = ids >> 32;
 	if (cb_stack.threads)
 		key.tid = ids;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "offwaketime.h"
 #include "../wakers.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 static const struct waker nobody = { .kernel = STACK_NONE, .user = STACK_NONE };
 
@@ -36,6 +37,8 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	if (!off_long_enough(ns))
 		goto end;
 	ids = ids_of(next, typed);
+	if (!task_holds(next, ids, ns, typed))
+		goto end;
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.image = task->image;

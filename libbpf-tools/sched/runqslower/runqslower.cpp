@@ -39,18 +39,21 @@ constexpr Column kColumns[] = {
     col<[](const runq_event& e) { return WallTime{e.time_ns}; }>("time_ns", "TIME", 8,
                                                                  "Time when the wait ended"),
     col<[](const runq_event& e) -> Value { return e.comm; }>("comm", "COMM", 16,
-                                                             "Command name of the thread"),
+                                                             "Command name of the thread")
+        .from<field<&runq_event::comm>>(),
     col<&runq_event::pid>("pid", "PID", 7, "Process ID", kJsonOnly),
     col<&runq_event::tid>("tid", "TID", 7, "Thread ID"),
     col<[](const runq_event& e) { return e.wait_ns / 1000; }>(
-        "lat_us", "LAT(us)", -14, "Duration of the wait in microseconds"),
+        "lat_us", "LAT(us)", -14, "Duration of the wait in microseconds")
+        .from<field<&runq_event::wait_ns> / 1000>(),
     col<&runq_event::cpu>("cpu", "CPU", 3, "CPU that the thread then ran on", kJsonOnly),
     // The kernel's: 0 to 99 are real-time priorities 99 to 0, 100 to 139 nice -20 to 19.
     col<&runq_event::prio>("prio", "PRIO", 4, "Kernel priority of the thread, 120 for nice 0",
                            kJsonOnly),
     col<[](const runq_event& e) -> Value { return e.prev_comm; }>(
         "prev_comm", "PREV COMM", 16, "Command name of the thread that ran before",
-        with("previous")),
+        with("previous"))
+        .from<field<&runq_event::prev_comm>>(),
     col<&runq_event::prev_pid>("prev_pid", "PREV PID", 8,
                                "Process ID of the thread that ran before", kJsonOnly),
     col<&runq_event::prev_tid>("prev_tid", "PREV TID", 8, "Thread ID of the thread that ran before",

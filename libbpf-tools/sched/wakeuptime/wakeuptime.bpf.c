@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "wakeuptime.h"
 #include "../wakers.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 static __always_inline int switched(bool preempt, struct task_struct *prev,
 				    struct task_struct *next, bool typed)
@@ -32,6 +33,8 @@ static __always_inline int waking(void *ctx, struct task_struct *target, bool ty
 	if (!off_long_enough(ns))
 		return 0;
 	ids = ids_of(target, typed);
+	if (!task_holds(target, ids, ns, typed))
+		return 0;
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.kernel = STACK_NONE;

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel_side.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "expr/kernel_types.hpp"
+#include "kernel/facts.hpp"
+#include "kernel/types.hpp"
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <cerrno>
+
+namespace corebox
+{
+
+struct KernelSide::Kernel {
+    std::unique_ptr<KernelMemory> memory;
+    std::unique_ptr<KernelBtf> btf;
+    std::optional<expr::KernelTypes> types; // none: the kernel provides no BTF
+    std::optional<bool> task_btf;
+
+    // Whether programs may call bpf_get_current_task_btf().
+    bool has_task_btf()
+    {
+        if (!task_btf)
+            task_btf = types && btf->enumerator("BPF_FUNC_get_current_task_btf").has_value();
+        return *task_btf;
+    }
+};
+
+KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel>())
+{
+    machine_.may_read = lockdown_mode() != "confidentiality";
+#ifdef __aarch64__
+    machine_.arm64 = true;
+#endif
+    Kernel& k = *kernel_;
+    k.btf = types_from_elsewhere(session.btf);
+    own_types_ = !k.btf;
+    if (!k.btf)
+        k.btf = std::make_unique<KernelBtf>([&k]() -> KernelMemory* {
+            if (KernelMemory::has_index() && !k.memory)
+                k.memory = std::make_unique<KernelMemory>();
+            return k.memory.get();
+        });
+    if (k.btf->empty())
+        return;
+    k.types.emplace(types_, *k.btf);
+    types_.add_source(k.types->source());
+    machine_.structs = k.types->structs();
+}
+
+KernelSide::~KernelSide() = default;
+
+void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
+{
+    std::optional<expr::KernelFunction> found;
+    const Point& point = tap.points[0];
+    if (!kernel_->types || !tap.may_be_typed)
+        ;
+    else if (spec.kind == PlaceKind::raw_tracepoint)
+        found = kernel_->types->find_tracepoint(point.name);
+    else if (point.module.empty())
+        found = kernel_->types->find_function(point.name);
+    else
+        found = kernel_->types->find_module_function(point.module, point.name);
+    if (found && found->is_variadic)
+        found.reset();
+    std::optional<Prototype>& prototype = tap.place.prototype;
+    if (found)
+        prototype = Prototype{.parameters = found->parameters,
+                              .returns = found->result,
+                              .words = std::uint32_t(found->parameters.size())};
+    if (!spec.signature)
+        return;
+    try {
+        auto parameters = expr::parse_signature(types_, spec.signature->text);
+        if (!prototype)
+            prototype.emplace();
+        prototype->parameters = std::move(parameters);
+        prototype->by_user = true;
+    } catch (const expr::TextError& error) {
+        throw expr::TextError(spec.signature->at + error.at, error.length, error.what(),
+                              error.hint.empty() ? "put a blank before a condition" : error.hint);
+    }
+}
+
+namespace
+{
+ContextForm context_form(const ProbeSpec& spec, body_form form)
+{
+    if (form == BODY_TYPED)
+        return ContextForm::typed;
+    return spec.kind == PlaceKind::tracepoint       ? ContextForm::tracepoint
+           : spec.kind == PlaceKind::raw_tracepoint ? ContextForm::words
+                                                    : ContextForm::registers;
+}
+} // namespace
+
+std::uint32_t Forms::record_bytes(std::uint32_t least) const
+{
+    for (const auto& capture : captures)
+        least = std::max(least, capture ? capture->record_bytes() : 0);
+    return least;
+}
+
+Forms KernelSide::make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& head,
+                             const std::function<void(Capture&)>& fill)
+{
+    Forms forms;
+    std::optional<expr::TextError> first;
+    for (const body_form form : {BODY_TYPED, BODY_PLAIN}) {
+        const bool can_be = form == BODY_TYPED
+                                ? tap.may_be_typed && (tap.place.prototype || !spec.typed_only)
+                                : !spec.typed_only;
+        if (!can_be)
+            continue;
+        forms.codes[form] = std::make_unique<expr::Code>(types_);
+        auto capture = std::make_unique<Capture>(
+            *forms.codes[form], names_at(tap.place, context_form(spec, form)), head);
+        try {
+            fill(*capture);
+            forms.captures[form] = std::move(capture);
+        } catch (const expr::TextError& error) {
+            if (!first)
+                first = error;
+        }
+    }
+    if (!forms.captures[BODY_TYPED] && !forms.captures[BODY_PLAIN]) {
+        if (first)
+            throw *first;
+        throw expr::TextError(spec.place.at, spec.place.text.size(),
+                              "f: and x: need one function that the kernel's BTF describes");
+    }
+    return forms;
+}
+
+Capture::Body KernelSide::generate(const Capture& capture, bool typed, Maps& maps)
+{
+    expr::Machine machine = machine_;
+    machine.typed = typed;
+    machine.task_btf = own_types_ && capture.uses(expr::Helper::task) && kernel_->has_task_btf();
+    // Without descriptors the code says which of them it needs.
+    Capture::Body body = capture.generate(machine);
+    if (body.tables.empty() && !body.uses_scratch)
+        return body;
+    if (!body.tables.empty() && !maps.tables) {
+        const auto bytes = std::uint32_t(body.tables.size() * sizeof body.tables[0]);
+        maps.tables = Fd(
+            bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_tables", sizeof(__u32), bytes, 1, nullptr));
+        const std::uint32_t first = 0;
+        if (!maps.tables ||
+            bpf_map_update_elem(maps.tables.get(), &first, body.tables.data(), BPF_ANY) != 0)
+            fail("cannot create a map for patterns", errno);
+    }
+    if (body.uses_scratch && !maps.scratch) {
+        maps.scratch = Fd(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "trace_scratch", sizeof(__u32),
+                                         expr::kScratchBytes, 1, nullptr));
+        if (!maps.scratch)
+            fail("cannot create a map for texts", errno);
+    }
+    machine.tables_fd = maps.tables.get();
+    machine.scratch_fd = maps.scratch.get();
+    return capture.generate(machine);
+}
+
+} // namespace corebox

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What the running kernel has for generated code: its types, what the verifier makes of them, and
+// the maps that such code needs.
+#pragma once
+#include "base/fd.hpp"
+#include "body.h"
+#include "capture.hpp"
+#include "expr/generate.hpp"
+#include "session/session.hpp"
+#include "tap.hpp"
+#include <functional>
+
+namespace corebox
+{
+
+// What is generated for a tap, for each kind of program that could run there: by body_form, one may
+// be missing.
+struct Forms {
+    std::unique_ptr<expr::Code> codes[2];
+    std::unique_ptr<Capture> captures[2];
+
+    std::uint32_t record_bytes(std::uint32_t least) const;
+};
+
+class KernelSide
+{
+public:
+    explicit KernelSide(const Session& session);
+    ~KernelSide();
+
+    expr::Types& types() { return types_; }
+
+    // Fills in the prototype of a tap: the signature that the user wrote, or the kernel's own.
+    // Throws expr::TextError.
+    void describe(Tap& tap, const ProbeSpec& spec);
+
+    // `fill` adds what a record holds. Throws expr::TextError where that is possible in no form.
+    Forms make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& head,
+                     const std::function<void(Capture&)>& fill);
+
+    // Of one instance; its programs are loaded while they are open.
+    struct Maps {
+        Fd scratch{}, tables{};
+    };
+    // The body of a capture, with the maps it needs.
+    Capture::Body generate(const Capture& capture, bool typed, Maps& maps);
+
+private:
+    struct Kernel;
+    expr::Types types_;
+    expr::Machine machine_;
+    std::unique_ptr<Kernel> kernel_;
+    bool own_types_ = true; // the kernel's own, so that programs know them too
+};
+
+} // namespace corebox
