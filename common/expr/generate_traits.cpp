@@ -123,15 +123,17 @@ Trait Generator::Impl::analyse_load(const Node& n)
     r.weight = base.weight;
     r.side = base.side;
     r.cost = std::max(base.cost, plain ? 0u : 1u);
-    if (t.kind != Type::Kind::pointer || !plain)
+    if (!plain)
         return r;
-    r.from_context = p.base == Place::Base::context;
+    const Type& target = code_.types()[t.target];
+    r.from_context = p.base == Place::Base::context && t.kind == Type::Kind::pointer;
     if (r.from_context && machine_.typed && n.trusted) {
         r.is_pointer = true;
-        r.known = code_.types()[t.target].kernel_id;
-    } else if (p.base == Place::Base::pointer) {
-        r.is_pointer = code_.types()[t.target].kind == Type::Kind::structure;
+        r.known = target.kernel_id;
+    } else if (p.base == Place::Base::pointer) { // whatever it was said to be
         r.known = walk(p, w.offset, w.size);
+        r.is_pointer =
+            r.known > 0 || (t.kind == Type::Kind::pointer && target.kind == Type::Kind::structure);
     }
     return r;
 }

@@ -57,10 +57,10 @@ private:
     }
     std::string_view rest() const { return text_.substr(at_); }
     template <class Is>
-    std::string_view run(Is&& is) const
+    std::string_view run(Is&& is, std::size_t most = kLongestText) const
     {
         std::size_t n = 0;
-        while (at_ + n < text_.size() && is(text_[at_ + n]))
+        while (n < most && at_ + n < text_.size() && is(text_[at_ + n]))
             n++;
         return text_.substr(at_, n);
     }
@@ -116,7 +116,8 @@ private:
     // An IPv4, IPv6 or MAC address, and the length of its prefix.
     bool read_address(Token& t)
     {
-        const std::string_view word = run([](char c) { return is_hex(c) || c == ':' || c == '.'; });
+        const std::string_view word =
+            run([](char c) { return is_hex(c) || c == ':' || c == '.'; }, INET6_ADDRSTRLEN);
         if (at_ > 0 && is_letter(text_[at_ - 1]))
             return false;
         const auto colons = std::ranges::count(word, ':'), dots = std::ranges::count(word, '.');

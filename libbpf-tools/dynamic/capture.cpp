@@ -386,9 +386,10 @@ CapturedValue read_captured(const Captured& a, std::size_t number, const RecordH
             return {};
         std::memcpy(&length, bytes.data(), sizeof length);
         const std::size_t most = std::min<std::size_t>(a.room, bytes.size()) - sizeof length;
+        // An array may have anything behind its NUL.
         value.bytes = bytes.subspan(sizeof length, std::min<std::size_t>(length, most));
-        if (!value.bytes.empty() && value.bytes.back() == std::byte(0))
-            value.bytes = value.bytes.first(value.bytes.size() - 1);
+        const auto end = std::ranges::find(value.bytes, std::byte(0));
+        value.bytes = value.bytes.first(std::size_t(end - value.bytes.begin()));
         break;
     }
     }

@@ -253,9 +253,10 @@ NodeId Builder::result()
 {
     if (place_.kind != PlaceKind::returns)
         refuse("there is no return value here", "trace the return: r:LIB:FUNCTION, or x:FUNCTION");
-    const std::optional<std::uint32_t> words =
-        place_.prototype ? place_.prototype->words : std::nullopt;
-    if (form_ == ContextForm::typed && !words)
+    constexpr std::uint32_t kUnknown = ~0u;
+    const std::uint32_t words =
+        place_.prototype ? place_.prototype->words.value_or(kUnknown) : kUnknown;
+    if (form_ == ContextForm::typed && words == kUnknown)
         refuse("the kernel's BTF does not describe the function");
     TypeId type = word();
     const TypeId known = place_.prototype ? place_.prototype->returns : TypeId::none;
@@ -266,7 +267,7 @@ NodeId Builder::result()
         refuse(cat(place_.name, " returns nothing"));
     }
     const std::int32_t at =
-        form_ == ContextForm::typed ? std::int32_t(8 * words.value_or(0)) : registers::result();
+        form_ == ContextForm::typed ? std::int32_t(8 * words) : registers::result();
     const NodeId value = context_word(at, type);
     return types_[type].kind == Type::Kind::pointer ? value : widen(value);
 }

@@ -189,6 +189,12 @@ NodeId RandomCode::number(int depth, TypeId type)
     case 6:
         return convert(convert(number(depth - 1, type), kernel_.types.boolean()), type);
     case 7:
+        if (below(2)) // a pointer, whatever it is taken for
+            return convert(code_.add({.op = Op::load,
+                                      .type = kernel_.types.integer(8, below(2)),
+                                      .a = pointer(depth),
+                                      .value = FakeKernel::kNext}),
+                           type);
         return convert(convert(pointer(depth), kernel_.types.integer(8, false)), type);
     default: {
         const Op op = kOps[below(std::size(kOps))];
