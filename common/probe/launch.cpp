@@ -129,8 +129,7 @@ void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& prog
         if (!fd)
             fail(cat("cannot open --", option, " ", path), errno, "it must be a pinned BPF map");
         if (bpf_map__reuse_fd(map, fd.get()) != 0 || bpf_map__key_size(map) != sizeof(__u64))
-            fail(cat("cannot use --", option, " ", path), 0,
-                 "it is not a hash map with 8-byte keys");
+            fail(cat("cannot use --", option, " ", path), "it is not a hash map with 8-byte keys");
     };
     pinned(cgroups, session_.cgroup_map, "cgroupmap");
     pinned(mntns, session_.mntns_map, "mntnsmap");

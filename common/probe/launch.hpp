@@ -263,7 +263,7 @@ Attachment<S> launch(
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
-            fail("open the BPF object", errno);
+            fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
         if constexpr (HasWhere<S>)
             s.rodata->cb_where_on = !with_condition.empty();

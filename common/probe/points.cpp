@@ -236,8 +236,7 @@ std::vector<std::string> all_tracepoints()
     const std::string tracefs = tracefs_path();
     if (tracefs.empty())
         if (const Obstacle o = find_obstacle("tracepoint", live_facts()); o)
-            fail("cannot list tracepoints", 0,
-                 o.fix().empty() ? o.text() : cat(o.text(), "; ", o.fix()));
+            fail("cannot list tracepoints", o.text(), o.fix());
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
     for (const std::string& category : list_entries(events))
@@ -320,7 +319,7 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
         if (own)
             *own = left_out;
         if (functions.empty() && pattern.exact())
-            fail(cat("cannot trace ", which.name, ": ", explain_untraceable(which.name)), 0);
+            fail(cat("cannot trace ", which.name), explain_untraceable(which.name));
         return functions;
     }
     if (which.kind == Point::Kind::tracepoint)
@@ -332,7 +331,7 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
     for (const Object& object : objects_of(which, pids))
         // Among many mapped files some are not.
         if (!finder.add(points, object, open, pids) && (!which.object.empty() || which.of_program))
-            fail(cat("cannot read ", object->path), 0, "it is not an ELF file");
+            fail(cat("cannot read ", object->path), "it is not an ELF file");
     if (points.empty())
         finder.explain_nothing();
     return points;

@@ -256,12 +256,13 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
             const std::size_t n = later.attach(added, object, pid);
             if (n == 0 && errno != ENOENT)
                 code = errno;
-            if (n == 0 && !named.empty())
-                fail(cat("cannot attach to ", object->path), code == ENOENT ? 0 : code,
-                     code == ENOENT
-                         ? cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
-                               name_of(site))
-                         : "");
+            if (n == 0 && !named.empty()) {
+                if (code == ENOENT)
+                    fail(cat("cannot attach to ", object->path),
+                         cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
+                             name_of(site)));
+                fail(cat("cannot attach to ", object->path), code);
+            }
             places += n;
             all.push_back(std::move(object));
         }

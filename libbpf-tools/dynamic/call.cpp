@@ -65,7 +65,7 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
         if (point.object && point.object.get() != seen) {
             seen = point.object.get();
             if (const auto file = open_elf(*seen); file && !file->is_64())
-                fail(cat("cannot measure calls in ", seen->path), 0, "it is a 32-bit file");
+                fail(cat("cannot measure calls in ", seen->path), "it is a 32-bit file");
         }
     return points;
 }
