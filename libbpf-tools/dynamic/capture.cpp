@@ -84,14 +84,14 @@ void Capture::let_user_space_decide()
     lay_out(kHiddenTextBytes);
 }
 
-void Capture::add(const Piece& piece, const Conversion& how, TypeId type)
+void Capture::add(const Piece& piece, const Conversion& how, TypeId type, std::string_view name)
 {
     if (arguments_.size() == kMostArguments)
         throw TextError(piece.at, piece.text.size(),
                         cat("more than ", kMostArguments, " arguments"));
     const expr::Shown shown = parse_piece(
         piece, [&](std::string_view text) { return expr::parse_value(code_, names_, text); });
-    Captured argument{.name = name_of_argument(piece.text, arguments_),
+    Captured argument{.name = name_of_argument(name.empty() ? piece.text : name, arguments_),
                       .how = how,
                       .node = shown.node,
                       .show = shown.show,

@@ -283,6 +283,16 @@ void Argdist::choose_value(Counted& counted)
     }
 }
 
+// "$entry(size)" is shown as "size".
+std::string_view name_of(const DistSpec& spec, const Piece& piece)
+{
+    std::string_view written = piece.at ? spec.written(piece) : piece.text;
+    const auto inside = std::ranges::find_if(spec.entries, [&](const Piece& entry) {
+        return written == cat("$entry(", entry.text, ")");
+    });
+    return inside == spec.entries.end() ? written : inside->text;
+}
+
 void Argdist::fill(Capture& capture, Instance& instance)
 {
     const Counted& counted = counted_[instance.counted];
@@ -311,7 +321,7 @@ void Argdist::fill(Capture& capture, Instance& instance)
     const auto add_key = [&](const Piece& piece, expr::TypeId type) {
         const bool is_text =
             type != expr::TypeId::none && kernel_.types()[type].kind == expr::Type::Kind::pointer;
-        capture.add(piece, {.letter = is_text ? 's' : char(0)}, type);
+        capture.add(piece, {.letter = is_text ? 's' : char(0)}, type, name_of(spec, piece));
         instance.keys++;
     };
     for (const DistSpec::Expression& e : spec.expressions)
@@ -673,7 +683,7 @@ void Argdist::print_counts(Counted& counted, std::uint64_t now)
 
 void Argdist::print_histograms(Counted& counted, std::uint64_t now)
 {
-    const std::string unit(counted.value ? counted.value->piece.text : "$retval");
+    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece) : "$retval");
     Buckets buckets;
     if (counted.value && counted.value->use == Use::linear) {
         const auto& v = *counted.value;
