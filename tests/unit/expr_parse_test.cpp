@@ -144,7 +144,7 @@ protected:
                                : NodeId::none;
                 },
             .call =
-                [this](Code& code, std::string_view name, std::span<const NodeId> arguments) {
+                [this](Code&, std::string_view name, std::span<const NodeId> arguments) {
                     return name == "$entry" && arguments.size() == 1 ? arguments[0] : NodeId::none;
                 },
             .all =
