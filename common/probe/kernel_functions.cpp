@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/kernel_functions.hpp"
 #include "base/text.hpp"
+#include "expr/hint.hpp"
 #include "kernel/facts.hpp"
 #include "kernel/memory.hpp"
 #include "kernel/text.hpp"
@@ -274,15 +275,24 @@ std::size_t leave_out_own(std::vector<KernelFunction>& functions, const Function
 std::string explain_untraceable(std::string_view name)
 {
     bool is_symbol = false, is_forbidden = false;
+    std::vector<std::string> similar; // what could have been meant
     each_line(read_file("/proc/kallsyms").value_or(""), [&](std::string_view line) {
         const auto blank = line.find(' ');
-        is_symbol |= blank != line.npos && line.size() > blank + 3 &&
-                     std::string_view("tTwW").find(line[blank + 1]) != std::string_view::npos &&
-                     name_and_module(line.substr(blank + 3)).first == name;
+        if (blank == line.npos || line.size() <= blank + 3 ||
+            std::string_view("tTwW").find(line[blank + 1]) == std::string_view::npos)
+            return;
+        const std::string_view known = name_and_module(line.substr(blank + 3)).first;
+        is_symbol |= known == name;
+        if (!name.empty() && known[0] == name[0] && known.size() + 2 >= name.size() &&
+            known.size() <= name.size() + 2)
+            similar.emplace_back(known);
     });
-    if (!is_symbol)
+    if (!is_symbol) {
+        const std::string hint = expr::did_you_mean(name, similar);
         return cat("the kernel has no function ", name,
-                   " (inlined, renamed, or in a module that is not loaded)");
+                   hint.empty() ? " (inlined, renamed, or in a module that is not loaded)"
+                                : cat("; ", hint));
+    }
     each_line(read_file(kBlacklist).value_or(""), [&](std::string_view line) {
         is_forbidden |= line.substr(line.find('\t') + 1) == name;
     });

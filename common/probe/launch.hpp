@@ -8,6 +8,7 @@
 #include "kernel/btf.hpp"
 #include "probe/gone_threads.hpp"
 #include "probe/ladder.hpp"
+#include "probe/later_files.hpp"
 #include "probe/trace_handlers.hpp"
 #include "session/account.hpp"
 #include "session/session.hpp"
@@ -114,6 +115,9 @@ struct DestroyLink {
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
+// Before launch(): what probes of programs attach to.
+void prepare_later_files(Session& session);
+
 // The part of launching that is the same for every skeleton.
 class Launcher
 {
@@ -176,7 +180,7 @@ public:
     std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
-    bool refuse(std::string_view program, Obstacle reason);
+    bool refuse(std::string_view program, const Obstacle& reason);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
@@ -259,7 +263,7 @@ Attachment<S> launch(
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
-            fail("open the BPF object", errno);
+            fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
         if constexpr (HasWhere<S>)
             s.rodata->cb_where_on = !with_condition.empty();

@@ -8,10 +8,12 @@
 namespace corebox
 {
 
-void say(std::string_view name, std::string_view text)
+namespace
+{
+
+void say_line(std::string line, std::string_view text)
 {
     // Names in it may be those of a traced process: escaped, unless they are already.
-    std::string line = cat(name, ": ");
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\\', at), text.size());
         escape_text(line, text.substr(at, end - at), false);
@@ -25,20 +27,19 @@ void say(std::string_view name, std::string_view text)
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
+} // namespace
+
+void say(std::string_view name, std::string_view text) { say_line(cat(name, ": "), text); }
+
 int guarded(std::string_view name, const std::function<Exit()>& body)
 try {
     return int(body());
 } catch (const Failure& failure) {
     say(name,
         failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
-    std::string below;
     if (!failure.below.empty())
-        for (const std::string_view line : split(failure.below, '\n')) {
-            below += "  ";
-            escape_text(below, line, false);
-            below += '\n';
-        }
-    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, below.data(), below.size());
+        for (const std::string_view line : split(failure.below, '\n'))
+            say_line("  ", line);
     return int(failure.status);
 } catch (const std::bad_alloc&) {
     say(name, "out of memory");

@@ -13,6 +13,7 @@
 namespace corebox
 {
 
+class LaterFiles;
 class Where;
 
 struct Session {
@@ -49,6 +50,9 @@ struct Session {
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command;  // after "--", with its terminating null
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
+
+    // Probes of programs: what they are attached to, and will be (probe/later_files.hpp).
+    std::shared_ptr<LaterFiles> later;
 
     std::set<std::string_view> given_names;
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }

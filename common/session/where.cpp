@@ -148,9 +148,7 @@ expr::NodeId Where::parse(std::string_view text)
     try {
         return expr::parse_condition(code_, names, text);
     } catch (const expr::TextError& error) {
-        const std::string shown = expr::point_at(text, error); // the text, carets, what is wrong
-        fail_usage(cat("--where: ", error.what(), error.hint.empty() ? "" : "; ", error.hint),
-                   shown.substr(0, shown.find('\n', shown.find('\n') + 1)));
+        expr::fail_at("--where", text, error);
     }
 }
 

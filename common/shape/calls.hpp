@@ -132,7 +132,7 @@ struct Calls {
                  "tplist lists what this system has");
         tracing.options().probes = &probes;
         tracing.attach_needs(
-            point_need(needs, probes.kind()),
+            point_need(needs, probes),
             [&](S& s) {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};

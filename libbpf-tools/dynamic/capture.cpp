@@ -84,14 +84,14 @@ void Capture::let_user_space_decide()
     lay_out(kHiddenTextBytes);
 }
 
-void Capture::add(const Piece& piece, const Conversion& how, TypeId type)
+void Capture::add(const Piece& piece, const Conversion& how, TypeId type, std::string_view name)
 {
     if (arguments_.size() == kMostArguments)
         throw TextError(piece.at, piece.text.size(),
                         cat("more than ", kMostArguments, " arguments"));
     const expr::Shown shown = parse_piece(
         piece, [&](std::string_view text) { return expr::parse_value(code_, names_, text); });
-    Captured argument{.name = name_of_argument(piece.text, arguments_),
+    Captured argument{.name = name_of_argument(name.empty() ? piece.text : name, arguments_),
                       .how = how,
                       .node = shown.node,
                       .show = shown.show,
@@ -386,9 +386,10 @@ CapturedValue read_captured(const Captured& a, std::size_t number, const RecordH
             return {};
         std::memcpy(&length, bytes.data(), sizeof length);
         const std::size_t most = std::min<std::size_t>(a.room, bytes.size()) - sizeof length;
+        // An array may have anything behind its NUL.
         value.bytes = bytes.subspan(sizeof length, std::min<std::size_t>(length, most));
-        if (!value.bytes.empty() && value.bytes.back() == std::byte(0))
-            value.bytes = value.bytes.first(value.bytes.size() - 1);
+        const auto end = std::ranges::find(value.bytes, std::byte(0));
+        value.bytes = value.bytes.first(std::size_t(end - value.bytes.begin()));
         break;
     }
     }

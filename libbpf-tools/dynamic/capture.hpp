@@ -60,7 +60,9 @@ public:
     void set_condition(const Piece& piece);
     // `how` without a letter: as its type asks for. `type`: to which the value is converted; none:
     // its own.
-    void add(const Piece& piece, const Conversion& how, expr::TypeId type = expr::TypeId::none);
+    // `name`: what its name is made of, if not the piece.
+    void add(const Piece& piece, const Conversion& how, expr::TypeId type = expr::TypeId::none,
+             std::string_view name = {});
     // Lays out what was added since the last call: `text_bytes` for texts of which no size is
     // known. `is_key`: what texts have no bytes for is zero, so that equal ones are equal bytes.
     void lay_out(std::uint32_t text_bytes, bool is_key = false);

@@ -90,7 +90,7 @@ DistSpec::DistSpec(std::string_view from) : text(from)
     if (labelled.size() > 2)
         throw TextError(labelled[2].at ? labelled[2].at - 1 : 0, 1, "a second '#'");
     has_label = labelled.size() == 2;
-    label = has_label ? labelled[1].text : std::string_view(text);
+    label = has_label ? labelled[1].text : std::string_view(original_);
     const std::string_view spec = labelled[0].text;
     const auto open = spec.find('(');
     if (open == spec.npos)

@@ -34,6 +34,12 @@ struct DistSpec {
     std::string_view label{}; // of the user, or all of the text
     bool has_label = false;
 
+    // A piece as the user wrote it.
+    std::string_view written(const Piece& piece) const
+    {
+        return std::string_view(original_).substr(piece.at, piece.text.size());
+    }
+
 private:
     void take_entries();
     std::string original_; // what the entries are views of

@@ -34,6 +34,16 @@ enum class PlaceKind : std::uint8_t {
     usdt,
 };
 
+// An operand or option that may be given several times, with commas in its values.
+struct SpecList {
+    std::vector<std::string_view> texts;
+    static std::string parse(std::string_view s, SpecList& out)
+    {
+        out.texts.push_back(s);
+        return s.empty() ? "a text" : "";
+    }
+};
+
 struct ProbeSpec {
     // Takes the text apart; throws expr::TextError.
     explicit ProbeSpec(std::string_view text);

@@ -34,8 +34,9 @@ using Environment = std::map<std::string, std::string>;
 using BeforeExec = std::function<void()>; // in the new process: drop privileges, unshare ...
 
 // A tool in the background: Tracer{{"opensnoop", "-p", "12", "--json"}} starts `corebox opensnoop
-// ...` and returns once it is attached. Throws, which fails the test, with the tool's stderr, if
-// that takes over a minute or the tool ends before. The destructor kills a tool that still runs.
+// ...` (or the program whose path comes first) and returns once it is attached. Throws, which fails
+// the test, with the tool's stderr, if that takes over a minute or the tool ends before. The
+// destructor kills a tool that still runs.
 class Tracer
 {
 public:

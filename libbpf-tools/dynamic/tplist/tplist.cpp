@@ -222,7 +222,7 @@ void list(const Options& o, const Session&, const Print& print)
         return list_tracepoints(o, filter, print);
     for (const auto& file : files)
         if (!list_probes(*file, filter, print) && !o.library.empty())
-            fail(cat("read ", file->path), 0, "it is not an ELF file");
+            fail(cat("cannot read ", file->path), "it is not an ELF file");
 }
 
 constexpr Listing<Options, Row> kTool{

@@ -24,7 +24,7 @@ using namespace corebox;
 using P = decltype(trace_bpf::progs);
 
 struct Options : EventStackOptions {
-    std::vector<std::string_view> specs;
+    SpecList specs;
     std::uint32_t string_size = 80;
     std::uint64_t max_events = 0;
     std::string_view name, message, cgroup_path, symbol_files;
@@ -81,6 +81,10 @@ constexpr Example kExamples[] = {
     {"trace 'u:/usr/bin/python3:gc__start \"generation %d\", arg1'",
      "Trace a USDT probe with its argument"},
     {"trace -AM 1000 tcp_sendmsg", "Count identical lines until there were 1000"},
+};
+
+constexpr Alias kAliases[] = {
+    {"stacksnoop", {"-K"}, "Trace a kernel function with the stacks of its calls"},
 };
 
 constexpr Option kPositionals[] = {
@@ -270,20 +274,14 @@ private:
     std::map<std::string, std::uint64_t> counts_; // -A: of the same text
 };
 
-// What is wrong with an operand, as lines with a caret below the place.
-[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error)
-{
-    fail_usage(cat("cannot trace this:\n", expr::point_at(text, error)));
-}
-
 Trace::Trace(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
-    for (const std::string_view text : options_.specs)
+    for (const std::string_view text : options_.specs.texts)
         try {
             specs_.push_back(std::make_unique<ProbeSpec>(text));
         } catch (const expr::TextError& error) {
-            fail_at(text, error);
+            expr::fail_at("cannot trace this", text, error);
         }
     for (std::size_t i = 0; i < specs_.size(); i++)
         for (Tap& tap : find_taps(*specs_[i], session)) {
@@ -317,7 +315,7 @@ void Trace::prepare(Traced& t)
         t.forms = kernel_.make_forms(t.tap, spec, kHead,
                                      [&](Capture& capture) { fill(capture, spec, *t.format); });
     } catch (const expr::TextError& error) {
-        fail_at(spec.text, error);
+        expr::fail_at("cannot trace this", spec.text, error);
     }
     t.names_user = std::ranges::any_of(t.forms.captures, [](const auto& capture) {
         return capture && capture->needs_symbols(expr::Show::user_symbol);
@@ -548,7 +546,7 @@ struct TraceTool {
 
     static void check(Options& o, Session& session)
     {
-        if (o.specs.empty())
+        if (o.specs.texts.empty())
             fail_usage("missing PROBE; for example: trace 'do_sys_openat2 \"%s\", arg2@user'");
         if (session.given("aggregate") && !o.max_events && !session.count)
             fail_usage("--aggregate requires --max-events");
@@ -570,6 +568,7 @@ constexpr TraceTool kTool{
               .details = "Prints one line each time a function, a tracepoint or a USDT probe runs "
                          "and its condition holds, with the arguments that its format names.",
               .examples = kExamples,
+              .aliases = kAliases,
               .smoke = {"vfs_read"}},
     .options = kOptions,
     .positionals = kPositionals,

@@ -92,7 +92,7 @@ void find_directory(Options& o)
     struct stat st {
     };
     if (!fd || ::fstat(fd.get(), &st) != 0)
-        fail(cat("--directory ", path), errno);
+        fail(cat("cannot trace --directory ", path), errno);
     o.by_dir = true;
     o.dir_inode = st.st_ino;
     o.dir_dev = kernel_dev(fd.get(), path);

@@ -22,21 +22,21 @@ struct {
 	__type(value, struct open_with_stacks);
 } with_stacks SEC(".maps");
 
-static __always_inline bool open_wanted(__u32 flags)
+static __always_inline bool open_wanted(__u32 flags, bool typed)
 {
-	return filter_current() && asked_for(!cfg.flag_mask || (flags & cfg.flag_mask));
+	return filter_running(typed) && asked_for(!cfg.flag_mask || (flags & cfg.flag_mask));
 }
 
 static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
 				  int ret, __u32 copied, bool typed)
 {
+	bool special = cfg.special, callers = special && cfg.callers; /* read once: the rest is dropped */
 	__u32 slot = way;
-	struct open_event *e = cfg.callers ? bpf_map_lookup_elem(&with_stacks, &slot) :
-					     event_scratch(slot);
+	struct open_event *e = callers ? bpf_map_lookup_elem(&with_stacks, &slot) : event_scratch(slot);
 	const bool conditional = cb_where_on; /* read once */
 	__u64 size;
 
-	if (!e || !asked_for(!cfg.failed || ret < 0))
+	if (!e || (special && !asked_for(!cfg.failed || ret < 0)))
 		return 0;
 	task_info_read(&e->task, typed);
 	e->ret = ret;
@@ -48,12 +48,12 @@ static __always_inline int opened(void *ctx, enum open_way way, const struct ope
 		if (!where_holds(ctx, e, offsetof(struct open_event, path)))
 			return 0;
 	}
-	size = path_record_fill(&e->path, args->path, copied, args->dfd, cfg.full_path);
+	size = path_record_fill(&e->path, args->path, copied, args->dfd, special && cfg.full_path);
 	if (size > sizeof(e->path))
 		return 0;
 	if (conditional && !where_holds(ctx, e, offsetof(struct open_event, path) + size))
 		return 0;
-	if (!cfg.callers) {
+	if (!callers) {
 		event_send(ctx, e, offsetof(struct open_event, path) + size);
 		return 0;
 	}

@@ -144,6 +144,7 @@ constexpr Stream<opensnoop_bpf, Options, Row> kTool{
     .needs = kNeeds,
     .setup =
         [](opensnoop_bpf& s, Options& o, const Session&) {
+            o.special = o.failed || o.full_path || o.callers;
             bpf_map__set_autocreate(s.maps.with_stacks, o.callers);
             bpf_map__set_autocreate(s.maps.cb_scratch, !o.callers);
             prepare_event_stacks({.user = o.callers}, s.rodata->cb_event_stacks);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syscount.h"
 #include "base/difference.hpp"
+#include "kernel/syscall_names.hpp"
 #include "output/task_fields.hpp"
 #include "session/cpus.hpp"
 #include "shape/reports.hpp"
-#include "syscall_names.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cstdio>
@@ -374,6 +374,9 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
             bpf_map__set_autocreate(s.maps.cb_syscalls, !o.by_process);
             bpf_map__set_autocreate(s.maps.cb_top, o.by_process);
             bpf_map__set_autocreate(s.maps.cb_calls, o.timed);
+            if (!o.timed && !o.by_process && !o.by_slot && !o.failed && !o.error &&
+                !s.rodata->cb_filter.any && !s.rodata->cb_where_on)
+                s.progs.btf_exit = s.progs.plain_exit;
         },
 };
 

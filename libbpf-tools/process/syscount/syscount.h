@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
+#include "abi/syscall_abi.h"
 #include "abi/task_event.h"
-#include "../syscall_abi.h"
 
 struct syscount_config {
 	__u32 cpus;       /* sets of sums by system call */

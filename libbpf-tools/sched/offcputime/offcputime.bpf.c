@@ -9,14 +9,26 @@
 static __always_inline void left(void *ctx, bool preempt, struct task_struct *prev, __u64 now,
 				 bool typed)
 {
-	struct off_task *task = off_leave(preempt, prev, false, typed);
+	int state = off_leaves(preempt, prev, false, typed);
+	__s32 kernel = STACK_NONE, user = STACK_NONE;
+	struct off_task *task;
+	__u32 image = 0;
 
+	if (state < 0)
+		return;
+	if (cb_stack.kernel)
+		kernel = kernel_stack_id(ctx, prev, typed);
+	if (cb_stack.user)
+		user = stack_id(ctx, BPF_F_USER_STACK);
+	if (user >= 0)
+		image = off_image(prev, typed);
+	task = off_note(prev, state);
 	if (!task)
 		return;
-	task->kernel = cb_stack.kernel ? kernel_stack_id(ctx, prev, typed) : STACK_NONE;
-	task->user = cb_stack.user ? stack_id(ctx, BPF_F_USER_STACK) : STACK_NONE;
-	if (task->user >= 0)
-		off_note_image(task, prev, typed);
+	task->kernel = kernel;
+	task->user = user;
+	if (user >= 0)
+		off_note_image(task, image, prev, typed);
 	task->start_ns = now;
 }
 

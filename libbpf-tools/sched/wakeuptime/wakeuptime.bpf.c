@@ -7,6 +7,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev,
 				    struct task_struct *next, bool typed)
 {
 	struct off_task *task;
+	int state;
 
 	/* A wakeup may have come when it was on its way off the CPU, and found nothing begun. */
 	if (sched_tid(next, typed)) {
@@ -14,7 +15,10 @@ static __always_inline int switched(bool preempt, struct task_struct *prev,
 		if (task)
 			task->start_ns = 0;
 	}
-	task = off_leave(preempt, prev, true, typed);
+	state = off_leaves(preempt, prev, true, typed);
+	if (state < 0)
+		return 0;
+	task = off_note(prev, state);
 	if (task)
 		task->start_ns = bpf_ktime_get_ns();
 	return 0;
