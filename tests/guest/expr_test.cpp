@@ -133,7 +133,7 @@ private:
         return Fd(::bpf_prog_load(type, nullptr, "GPL", code.data(), code.size(), nullptr)).get() >=
                0;
     }
-    Names names(std::string_view kind, const KernelFunction* function);
+    Names names(const Code& code, std::string_view kind, const KernelFunction* function);
     NodeId common(Code& code, std::string_view name);
 
     corebox::KernelBtf btf_{};
@@ -181,7 +181,7 @@ NodeId Corpus::common(Code& code, std::string_view name)
     return NodeId::none;
 }
 
-Names Corpus::names(std::string_view kind, const KernelFunction* function)
+Names Corpus::names(const Code& all, std::string_view kind, const KernelFunction* function)
 {
     constexpr std::int64_t kRegisters[] = {112, 104, 96, 88, 72, 64}; // x86: di si dx cx r8 r9
     Names names;
@@ -213,7 +213,10 @@ Names Corpus::names(std::string_view kind, const KernelFunction* function)
     names.field = [](Code& code, std::string_view, std::string_view member) {
         return field(code, make_context(code), kSwitch, member);
     };
-    names.measure = [](NodeId) { return Measure{1, 1000}; };
+    names.measure = [&all, kind](NodeId value) {
+        const bool is_time = kind == "record" && all[value].op == Op::load && all[value].value == 8;
+        return is_time ? Measure{1, 1000} : Measure{};
+    };
     return names;
 }
 
@@ -224,7 +227,7 @@ std::vector<bpf_insn> Corpus::generate(const Row& row, unsigned& instructions)
     const auto function = functions_.find(target);
     Code code(types_);
     const NodeId test = parse_condition(
-        code, names(kind, function == functions_.end() ? nullptr : &function->second),
+        code, names(code, kind, function == functions_.end() ? nullptr : &function->second),
         row.expression);
     Machine machine;
     machine.typed = kind == "fentry" || kind == "fexit" || kind == "tp_btf";
