@@ -225,9 +225,10 @@ void prepare_where(Session& session, std::span<const Column> columns, bool count
             column->show.when == Show::When::costly ||
             (column->show.when == Show::When::json && !column->show.option.empty());
         const auto options = split(column->show.option, '|');
-        if (is_costly && std::ranges::none_of(options, [&](std::string_view option) {
-                return session.given(option);
-            }))
+        // What the record has is there without the option.
+        if (is_costly && !column->field &&
+            std::ranges::none_of(options,
+                                 [&](std::string_view option) { return session.given(option); }))
             fail_usage(cat("--where: the column ", column->key, " requires --", options[0]));
     }
     if (counted && where->side() != expr::Side::kernel)
