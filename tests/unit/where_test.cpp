@@ -56,7 +56,7 @@ namespace
 using namespace std::string_view_literals;
 
 // A member that cannot have just any value: at most `most`, so that what a record says of its size
-// fits, and numbers of names are some.
+// fits, and numbers of names are some. Of size 0: a path_record, whose path ends with a NUL.
 struct Limit {
     std::size_t offset, size;
     std::uint64_t most;
@@ -73,7 +73,10 @@ struct RecordOf {
         offsetof(type, member), sizeof(type::member), (most)                                       \
     }
 #define PATH_LIMITS(type, member)                                                                  \
-    {offsetof(type, member.path_len), 2, 30}, { offsetof(type, member.dir_len), 2, 1 }
+    {offsetof(type, member.path_len), 2, 30}, {offsetof(type, member.dir_len), 2, 1},              \
+    {                                                                                              \
+        offsetof(type, member), 0, 0                                                               \
+    }
 
 const std::vector<RecordOf>& records()
 {
@@ -166,6 +169,12 @@ std::vector<std::byte> random_record(const RecordOf& of, std::mt19937& random)
     std::vector<std::byte> record(of.size);
     std::memcpy(record.data(), words.data(), of.size);
     for (const Limit& limit : of.limits) {
+        if (limit.size == 0) {
+            auto& path = *reinterpret_cast<path_record*>(record.data() + limit.offset);
+            if (path.path_len)
+                path.data[path.path_len - 1] = '\0';
+            continue;
+        }
         const std::uint64_t value = random() % (limit.most + 1);
         std::memcpy(record.data() + limit.offset, &value, limit.size);
     }

@@ -67,9 +67,9 @@ constexpr Column kColumns[] = {
         .from<kFlags & visible_flags(~0u)>(),
     col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields"))
         .from<present((kFlags & kCreatingFlags) != 0, field<&open_event::mode>)>(),
-    col<[](const Row& r) { return r.callers.user(); }>("callers", "CALLERS", 0,
-                                                       "Functions that called the open, leaf first",
-                                                       json_with("callers")),
+    col<[](const Row& r) { return r.callers.user(); }>(
+        "callers", "CALLERS", 0, "Functions that called the open, leaf first", json_with("callers"))
+        .as(ColumnType::list),
     col<&Row::path>("path", "PATH", 0, "Path passed to the call; the full path with -F")
         .from<path_field<&open_event::path>>(),
 };

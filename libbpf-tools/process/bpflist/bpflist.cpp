@@ -65,7 +65,8 @@ constexpr Column kColumns[] = {
         "prog, map, link, btf, ..., and with -v kprobe, uprobe, tracepoint, perf_event"),
     col<&Row::count>("count", "COUNT", -5, "Number of descriptors"),
     col<[](const Row& r) { return Row::list(r.probes); }>(
-        "probes", "PROBES", 0, "Probed functions and tracepoints, with -v", kJsonOnly),
+        "probes", "PROBES", 0, "Probed functions and tracepoints, with -v", kJsonOnly)
+        .as(ColumnType::list),
     col<[](const Row& r) { return r.program->id; }>("id", "ID", 5, "ID of the program",
                                                     with("progs")),
     col<[](const Row& r) { return Value(std::string_view(r.program->type)); }>(
@@ -83,12 +84,15 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.program->memlock; }>("memlock_bytes", "MEMORY", -8,
                                                          "Memory in bytes", with("progs")),
     col<[](const Row& r) { return Row::list(r.attached); }>(
-        "attached", "ATTACHED", 30, "Where the program is attached", with("progs")),
+        "attached", "ATTACHED", 30, "Where the program is attached", with("progs"))
+        .as(ColumnType::list),
     col<[](const Row& r) { return Row::list(r.owner_views); }>(
         "holders", "HELD BY", 24, "Processes that hold the program or its link, as comm(PID)",
-        with("progs")),
+        with("progs"))
+        .as(ColumnType::list),
     col<[](const Row& r) { return Row::list(r.pinned); }>("pinned", "PINNED", 0,
-                                                          "Paths in /sys/fs/bpf", with("progs")),
+                                                          "Paths in /sys/fs/bpf", with("progs"))
+        .as(ColumnType::list),
 };
 
 using Print = std::function<bool(const Row&)>;
