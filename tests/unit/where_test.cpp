@@ -56,7 +56,7 @@ namespace
 using namespace std::string_view_literals;
 
 // A member that cannot have just any value: at most `most`, so that what a record says of its size
-// fits, and numbers of names are some. Of size 0: a path_record, whose path ends with a NUL.
+// fits, and numbers of names are some. Of size 0: a path_record, whose path ends with its only NUL.
 struct Limit {
     std::size_t offset, size;
     std::uint64_t most;
@@ -66,7 +66,20 @@ struct RecordOf {
     std::string_view tool;
     std::size_t size;
     std::vector<Limit> limits;
+    void (*mend)(std::byte* record, std::mt19937& random) = nullptr; // what is true of real ones
 };
+
+// A name in a directory that the process is in, half of the time.
+void mend_exec(std::byte* record, std::mt19937& random)
+{
+    auto& e = *reinterpret_cast<exec_event*>(record);
+    if (random() % 2)
+        e.dfd = AT_FDCWD;
+    if (e.filename_len) {
+        std::replace(e.data, e.data + e.filename_len, '\0', 'n');
+        e.data[e.filename_len - 1] = '\0';
+    }
+}
 
 #define LIMIT(type, member, most)                                                                  \
     {                                                                                              \
@@ -85,7 +98,8 @@ const std::vector<RecordOf>& records()
         {"execsnoop",
          sizeof(exec_event),
          {LIMIT(exec_event, filename_len, 20), LIMIT(exec_event, cwd_len, 0),
-          LIMIT(exec_event, args_len, 50)}},
+          LIMIT(exec_event, args_len, 50)},
+         mend_exec},
         {"biosnoop", sizeof(biosnoop_request), {}},
         {"exitsnoop", sizeof(exit_event), {LIMIT(exit_event, last, 1)}},
         {"statsnoop",
@@ -171,13 +185,17 @@ std::vector<std::byte> random_record(const RecordOf& of, std::mt19937& random)
     for (const Limit& limit : of.limits) {
         if (limit.size == 0) {
             auto& path = *reinterpret_cast<path_record*>(record.data() + limit.offset);
-            if (path.path_len)
+            if (path.path_len) {
+                std::replace(path.data, path.data + path.path_len, '\0', 'n');
                 path.data[path.path_len - 1] = '\0';
+            }
             continue;
         }
         const std::uint64_t value = random() % (limit.most + 1);
         std::memcpy(record.data() + limit.offset, &value, limit.size);
     }
+    if (of.mend)
+        of.mend(record.data(), random);
     return record;
 }
 
