@@ -55,71 +55,85 @@ namespace
 
 using namespace std::string_view_literals;
 
-// A member that cannot have just any value: at most `most`, so that what a record says of its size
-// fits, and numbers of names are some. Of size 0: a path_record, whose path ends with its only NUL.
+// A member that cannot have just any value: what a record says of its size has to fit, and numbers
+// of names have to be some.
 struct Limit {
     std::size_t offset, size;
-    std::uint64_t most;
+    std::int64_t most;
+    std::int64_t least = 0;
+};
+
+// A text whose length, with its NUL, stands elsewhere.
+struct TextOf {
+    std::size_t length, text;
 };
 
 struct RecordOf {
     std::string_view tool;
     std::size_t size;
     std::vector<Limit> limits;
-    void (*mend)(std::byte* record, std::mt19937& random) = nullptr; // what is true of real ones
+    std::vector<TextOf> texts{};
 };
-
-// A name in a directory that the process is in, half of the time.
-void mend_exec(std::byte* record, std::mt19937& random)
-{
-    auto& e = *reinterpret_cast<exec_event*>(record);
-    if (random() % 2)
-        e.dfd = AT_FDCWD;
-    if (e.filename_len) {
-        std::replace(e.data, e.data + e.filename_len, '\0', 'n');
-        e.data[e.filename_len - 1] = '\0';
-    }
-}
 
 #define LIMIT(type, member, most)                                                                  \
     {                                                                                              \
         offsetof(type, member), sizeof(type::member), (most)                                       \
     }
-#define PATH_LIMITS(type, member)                                                                  \
-    {offsetof(type, member.path_len), 2, 30}, {offsetof(type, member.dir_len), 2, 1},              \
+#define TEXT(type, length, text)                                                                   \
     {                                                                                              \
-        offsetof(type, member), 0, 0                                                               \
+        {                                                                                          \
+            offsetof(type, length), offsetof(type, text)                                           \
+        }                                                                                          \
     }
+#define PATH_TEXT(type, member) TEXT(type, member.path_len, member.data)
+#define PATH_LIMITS(type, member)                                                                  \
+    {offsetof(type, member.path_len), 2, 30}, { offsetof(type, member.dir_len), 2, 1 }
 
 const std::vector<RecordOf>& records()
 {
     static const std::vector<RecordOf> kRecords = {
-        {"opensnoop", sizeof(open_event), {PATH_LIMITS(open_event, path)}},
+        {"opensnoop",
+         sizeof(open_event),
+         {PATH_LIMITS(open_event, path)},
+         PATH_TEXT(open_event, path)},
         {"execsnoop",
          sizeof(exec_event),
-         {LIMIT(exec_event, filename_len, 20), LIMIT(exec_event, cwd_len, 0),
+         {LIMIT(exec_event, filename_len, 20),
+          LIMIT(exec_event, cwd_len, 0),
+          {offsetof(exec_event, dfd), 4, -99, -101}, // AT_FDCWD is -100
+
           LIMIT(exec_event, args_len, 50)},
-         mend_exec},
-        {"biosnoop", sizeof(biosnoop_request), {}},
+         TEXT(exec_event, filename_len, data)},
+        {"biosnoop", sizeof(biosnoop_request), {LIMIT(biosnoop_request, flags, REQUEST_UNKNOWN)}},
         {"exitsnoop", sizeof(exit_event), {LIMIT(exit_event, last, 1)}},
         {"statsnoop",
          sizeof(stat_event),
          {LIMIT(stat_event, call, STAT_CALLS - 1),
           {offsetof(stat_event, file.magic), 4, 1},
-          PATH_LIMITS(stat_event, file.path)}},
+          {offsetof(stat_event, file.known), 1, 1},
+          {offsetof(stat_event, file.deleted), 1, 1},
+          PATH_LIMITS(stat_event, file.path)},
+         PATH_TEXT(stat_event, file.path)},
         {"syncsnoop",
          sizeof(sync_event),
-         {LIMIT(sync_event, call, SYNC_CALLS - 1), PATH_LIMITS(sync_event, file.path)}},
+         {LIMIT(sync_event, call, SYNC_CALLS - 1),
+          {offsetof(sync_event, file.known), 1, 1},
+          {offsetof(sync_event, file.deleted), 1, 1},
+          PATH_LIMITS(sync_event, file.path)},
+         PATH_TEXT(sync_event, file.path)},
         {"filelife",
          sizeof(life_event),
-         {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)}},
+         {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)},
+         PATH_TEXT(life_event, path)},
         {"filegone",
          sizeof(gone_event),
          {LIMIT(gone_event, action, GONE_ACTIONS - 1), LIMIT(gone_event, directory, 1),
-          LIMIT(gone_event, old_len, 20), LIMIT(gone_event, new_len, 20)}},
+          LIMIT(gone_event, old_len, 20), LIMIT(gone_event, new_len, 20)},
+         TEXT(gone_event, old_len, data)},
         {"dcsnoop",
          sizeof(dcsnoop_event),
-         {LIMIT(dcsnoop_event, result, DCACHE_MISS), PATH_LIMITS(dcsnoop_event, path)}},
+         {LIMIT(dcsnoop_event, result, DCACHE_MISS), PATH_LIMITS(dcsnoop_event, path)},
+         PATH_TEXT(dcsnoop_event, path)},
         {"ttysnoop", sizeof(tty_event), {LIMIT(tty_event, len, TTY_RECORD_LEN)}},
         {"mountsnoop",
          sizeof(mount_event),
@@ -133,7 +147,9 @@ const std::vector<RecordOf>& records()
          sizeof(sofd_event),
          {LIMIT(sofd_event, action, 1),
           {offsetof(sofd_event, name.known), 1, 1},
-          PATH_LIMITS(sofd_event, name.path)}},
+          {offsetof(sofd_event, name.deleted), 1, 1},
+          PATH_LIMITS(sofd_event, name.path)},
+         PATH_TEXT(sofd_event, name.path)},
         {"numasched", sizeof(numasched_event), {}},
         {"runqslower", sizeof(runq_event), {}},
         {"sigsnoop", sizeof(sig_event), {LIMIT(sig_event, call, 6)}},
@@ -145,18 +161,20 @@ const std::vector<RecordOf>& records()
         {"setuidsnoop", sizeof(id_event), {LIMIT(id_event, call, CALL_EXEC)}},
         {"softirqslower", sizeof(softirq_event), {}},
         {"mdflush", sizeof(mdflush_event), {}},
-        {"criticalstat", offsetof(critical_event, stack), {LIMIT(critical_event, stack_bytes, 0)}},
+        {"criticalstat", sizeof(critical_event), {LIMIT(critical_event, stack_bytes, 0)}},
         {"funcslower", sizeof(funcslower_event), {}},
         {"fileslower",
          sizeof(slow_event),
-         {LIMIT(slow_event, kind, 8), PATH_LIMITS(slow_event, path)}},
+         {LIMIT(slow_event, kind, 8), PATH_LIMITS(slow_event, path)},
+         PATH_TEXT(slow_event, path)},
         {"tcpstates",
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
         {"fsslower",
          sizeof(slow_event),
-         {LIMIT(slow_event, kind, 5), PATH_LIMITS(slow_event, path)}},
+         {LIMIT(slow_event, kind, 5), PATH_LIMITS(slow_event, path)},
+         PATH_TEXT(slow_event, path)},
     };
     return kRecords;
 }
@@ -183,19 +201,18 @@ std::vector<std::byte> random_record(const RecordOf& of, std::mt19937& random)
     std::vector<std::byte> record(of.size);
     std::memcpy(record.data(), words.data(), of.size);
     for (const Limit& limit : of.limits) {
-        if (limit.size == 0) {
-            auto& path = *reinterpret_cast<path_record*>(record.data() + limit.offset);
-            if (path.path_len) {
-                std::replace(path.data, path.data + path.path_len, '\0', 'n');
-                path.data[path.path_len - 1] = '\0';
-            }
-            continue;
-        }
-        const std::uint64_t value = random() % (limit.most + 1);
+        const std::int64_t value =
+            limit.least + std::int64_t(random() % std::uint64_t(limit.most - limit.least + 1));
         std::memcpy(record.data() + limit.offset, &value, limit.size);
     }
-    if (of.mend)
-        of.mend(record.data(), random);
+    for (const TextOf& text : of.texts) {
+        std::uint16_t length = 0;
+        std::memcpy(&length, record.data() + text.length, sizeof length);
+        for (std::size_t i = 0; i < length; i++) {
+            const char c = i + 1u == length ? '\0' : "ab.-"[random() % 4];
+            std::memcpy(record.data() + text.text + i, &c, 1);
+        }
+    }
     return record;
 }
 
