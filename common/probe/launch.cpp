@@ -384,8 +384,9 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name, {Cause::attach_refused,
-                          strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)})) {
+        if (refuse(name, {Cause::attach_refused, code == EILSEQ ? "no instruction begins there"
+                                                 : strerrordesc_np(code) ? strerrordesc_np(code)
+                                                                         : errno_name(code)})) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)
