@@ -240,7 +240,8 @@ void Argdist::add(std::string_view text, bool is_histogram, const Session& sessi
         counted.spec = std::make_unique<DistSpec>(text);
         counted.is_histogram = is_histogram;
         choose_value(counted);
-        for (Tap& tap : find_taps(*counted.spec->probe, session)) {
+        for (Tap& tap : find_taps(*counted.spec->probe, session,
+                                  counted.spec->filter || !counted.spec->expressions.empty())) {
             instances_of_.emplace_back();
             instances_of_.back().counted = counted_.size();
             instances_of_.back().tap = std::move(tap);
@@ -683,7 +684,8 @@ void Argdist::print_counts(Counted& counted, std::uint64_t now)
 
 void Argdist::print_histograms(Counted& counted, std::uint64_t now)
 {
-    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece) : "$retval");
+    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece)
+                                         : "$retval");
     Buckets buckets;
     if (counted.value && counted.value->use == Use::linear) {
         const auto& v = *counted.value;
