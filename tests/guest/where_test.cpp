@@ -175,7 +175,7 @@ TEST(Where, OneConditionOfEachOfTwoRuns)
     TempDir dir;
     write_file(dir / "file", "x");
     const Result result =
-        shell("corebox both opensnoop --json --where 'path ~ \"" + dir.path() +
+        shell("corebox both opensnoop --json --duration 3 --where 'path ~ \"" + dir.path() +
               "/f*\"' + opensnoop --json --where 'err == 2 && path ~ \"" + dir.path() +
               "/*\"' -- sh -c 'cat " + (dir / "file") + " " + (dir / "missing") + " 2>/dev/null'");
     std::size_t found = 0, missing = 0;

@@ -279,7 +279,7 @@ TEST(Where, RecordsAreDecidedAsRows)
         const Tool& tool = *find_tool(of.tool).tool;
         ASSERT_TRUE(tool.replay) << of.tool;
         std::map<std::string_view, unsigned> compared;
-        for (unsigned i = 0; i < 300; i++) {
+        for (unsigned i = 0; i < 150; i++) {
             const auto record = random_record(of, random);
             tool.replay(record, [&](const void* row) {
                 for (const Column& column : tool.columns) {
