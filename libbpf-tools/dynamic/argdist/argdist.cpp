@@ -285,15 +285,21 @@ void Argdist::choose_value(Counted& counted)
 }
 
 // "$entry(size)" is shown as "size", "$entry(file)->f_inode" by its last member.
-std::string_view name_of(const DistSpec& spec, const Piece& piece)
+std::string name_of(const DistSpec& spec, const Piece& piece)
 {
     const std::string_view written = piece.at ? spec.written(piece) : piece.text;
     const auto inside = std::ranges::find_if(spec.entries, [&](const Piece& entry) {
         return written == cat("$entry(", entry.text, ")");
     });
     if (inside != spec.entries.end())
-        return inside->text;
-    return piece.text.find_first_of(" +*/(") == piece.text.npos ? piece.text : written;
+        return std::string(inside->text);
+    if (piece.text.find_first_of("+-*/(") == piece.text.npos ||
+        piece.text.find("->") != piece.text.npos) {
+        std::string chain(piece.text);
+        std::erase(chain, ' ');
+        return chain;
+    }
+    return std::string(written);
 }
 
 void Argdist::fill(Capture& capture, Instance& instance)
