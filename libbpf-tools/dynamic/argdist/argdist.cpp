@@ -284,14 +284,22 @@ void Argdist::choose_value(Counted& counted)
     }
 }
 
-// "$entry(size)" is shown as "size".
-std::string_view name_of(const DistSpec& spec, const Piece& piece)
+// "$entry(size)" is shown as "size", "$entry(file)->f_inode" by its last member.
+std::string name_of(const DistSpec& spec, const Piece& piece)
 {
-    std::string_view written = piece.at ? spec.written(piece) : piece.text;
+    const std::string_view written = piece.at ? spec.written(piece) : piece.text;
     const auto inside = std::ranges::find_if(spec.entries, [&](const Piece& entry) {
         return written == cat("$entry(", entry.text, ")");
     });
-    return inside == spec.entries.end() ? written : inside->text;
+    if (inside != spec.entries.end())
+        return std::string(inside->text);
+    if (piece.text.find_first_of("+-*/(") == piece.text.npos ||
+        piece.text.find("->") != piece.text.npos) {
+        std::string chain(piece.text);
+        std::erase(chain, ' ');
+        return chain;
+    }
+    return std::string(written);
 }
 
 void Argdist::fill(Capture& capture, Instance& instance)
