@@ -89,7 +89,9 @@ std::vector<bpf_link*> FunctionProbes::attach_kprobes(const bpf_program* program
             // told.
             if (!address && functions_.size() > 1)
                 return fail_attach(EOPNOTSUPP);
-            attached = bpf_map_update_elem(bpf_map__fd(ids_), &address, &number, BPF_ANY) == 0 &&
+            // A program that asks for no number has no map of them.
+            attached = (bpf_map__fd(ids_) < 0 ||
+                        bpf_map_update_elem(bpf_map__fd(ids_), &address, &number, BPF_ANY) == 0) &&
                        run_at(probe.event, bpf_program__fd(program));
         }
         if (!attached) {

@@ -455,8 +455,9 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        Obstacle why{Cause::attach_refused,
-                     strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code)};
+        Obstacle why{Cause::attach_refused, code == EILSEQ          ? "no instruction begins there"
+                                            : strerrordesc_np(code) ? strerrordesc_np(code)
+                                                                    : errno_name(code)};
         if (session_.later->obstacle)
             why = std::exchange(session_.later->obstacle, {});
         if (refuse(name, why)) {

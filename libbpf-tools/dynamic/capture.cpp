@@ -56,10 +56,14 @@ std::string name_of_argument(std::string_view expression, std::span<const Captur
         while (!name.empty() && !std::ranges::all_of(name, is_word))
             name.remove_prefix(1);
     const std::string_view base = name.empty() ? expression : name;
-    std::string key(base);
+    // It is a key of JSON as it stands.
+    std::string plain(base);
+    for (char& c : plain)
+        c = c == '"' ? '\'' : c < ' ' || c > '~' || c == '\\' ? '?' : c;
+    std::string key = plain;
     const auto is_taken = [&](const Captured& other) { return other.name == key; };
     for (unsigned n = 2; std::ranges::any_of(others, is_taken); n++)
-        key = cat(base, "_", n);
+        key = cat(plain, "_", n);
     return key;
 }
 

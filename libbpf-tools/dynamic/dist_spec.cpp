@@ -81,6 +81,18 @@ void DistSpec::take_entries()
     has_latency = text.find("$latency") != text.npos;
 }
 
+std::string_view DistSpec::written(const Piece& piece) const
+{
+    // Blanks behind a name stand for the rest of an $entry().
+    std::size_t end = piece.at + piece.text.size();
+    while (end < text.size() && text[end] == ' ')
+        end++;
+    std::string_view out = std::string_view(original_).substr(piece.at, end - piece.at);
+    while (out.ends_with(' '))
+        out.remove_suffix(1);
+    return out;
+}
+
 DistSpec::DistSpec(std::string_view from) : text(from)
 {
     unsigned marks = 0;
@@ -132,11 +144,17 @@ DistSpec::DistSpec(std::string_view from) : text(from)
     const auto types = split_list(fields[0]);
     if (types.size() == 1 && types[0].text.empty())
         return;
-    if (types.size() != expressions.size())
+    // Types of all, or of those that are no by(), sum() and the like.
+    std::vector<Expression*> typed;
+    for (Expression& e : expressions)
+        if (types.size() == expressions.size() || e.use == Use::key)
+            typed.push_back(&e);
+    if (types.size() != typed.size())
         throw TextError(fields[0].at, fields[0].text.size(),
-                        cat(types.size(), " types for ", expressions.size(), " expressions"));
+                        cat(types.size(), types.size() == 1 ? " type for " : " types for ",
+                            typed.size(), typed.size() == 1 ? " expression" : " expressions"));
     for (std::size_t i = 0; i < types.size(); i++)
-        expressions[i].type = types[i];
+        typed[i]->type = types[i];
 }
 
 } // namespace corebox

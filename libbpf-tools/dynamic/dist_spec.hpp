@@ -35,10 +35,7 @@ struct DistSpec {
     bool has_label = false;
 
     // A piece as the user wrote it.
-    std::string_view written(const Piece& piece) const
-    {
-        return std::string_view(original_).substr(piece.at, piece.text.size());
-    }
+    std::string_view written(const Piece& piece) const;
 
 private:
     void take_entries();

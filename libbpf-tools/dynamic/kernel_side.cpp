@@ -65,6 +65,12 @@ void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
         found = kernel_->types->find_module_function(point.module, point.name);
     if (found && found->is_variadic)
         found.reset();
+    // The function that calls a tracepoint's probes has names for what it passes on.
+    if (found && spec.kind == PlaceKind::raw_tracepoint)
+        if (const auto caller = kernel_->types->find_function(cat("__traceiter_", point.name));
+            caller && caller->parameters.size() == found->parameters.size() + 1)
+            for (std::size_t i = 0; i < found->parameters.size(); i++)
+                found->parameters[i].name = caller->parameters[i + 1].name;
     std::optional<Prototype>& prototype = tap.place.prototype;
     if (found)
         prototype = Prototype{.parameters = found->parameters,

@@ -116,7 +116,7 @@ void check_width(const std::vector<Point>& points)
 
 } // namespace
 
-std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session)
+std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session, bool reads)
 {
     std::vector<Tap> taps;
     Tap tap{.place = {.kind = spec.kind,
@@ -156,7 +156,7 @@ std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session)
         return taps;
     }
     if (spec.kind == PlaceKind::tracepoint) {
-        if (!spec.condition && spec.arguments.empty()) {
+        if (!reads) {
             taps.push_back(std::move(tap));
             return taps;
         }

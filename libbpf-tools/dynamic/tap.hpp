@@ -19,7 +19,8 @@ struct Tap {
     bool may_be_typed = false;
 };
 
-// Fails where there is nothing to trace, with what could have been meant.
-std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session);
+// Fails where there is nothing to trace, with what could have been meant. `reads`: expressions read
+// arguments or fields, so that points where these differ are apart.
+std::vector<Tap> find_taps(const ProbeSpec& spec, const Session& session, bool reads);
 
 } // namespace corebox

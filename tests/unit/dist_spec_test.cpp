@@ -64,6 +64,11 @@ TEST(DistSpec, EveryExampleOfBccIsTakenApart)
               "f(char *s) | key s : char* | if STRCMP(\"a:b#c\", s)");
     EXPECT_EQ(shape("r::vfs_read()::$retval,by($comm),lhist(count, 0, 100, 10)"),
               "vfs_read | key $retval | by $comm | lhist count 0..100/10");
+    EXPECT_EQ(shape("r::vfs_read():u64:$latency,by($comm)"),
+              "vfs_read | key $latency : u64 | by $comm");
+    const DistSpec entry("r::f(int a):int,int:$entry(a + 1),$retval");
+    EXPECT_EQ(entry.written(entry.expressions[0].piece), "$entry(a + 1)");
+    EXPECT_EQ(entry.entries.at(0).text, "a + 1");
     EXPECT_EQ(shape("r::vfs_read():$retval"), "vfs_read | key $retval");
     EXPECT_EQ(shape("p::f():(a ? b : c):x > 0"), "f | key x > 0 : (a ? b : c)");
     EXPECT_EQ(shape("p::f()"), "f");
@@ -74,7 +79,7 @@ TEST(DistSpec, ErrorsAndHostileTexts)
     EXPECT_EQ(shape("p::f"), "error at 0: expected a signature in parentheses behind the function");
     EXPECT_EQ(shape("p::f(:u32:x"), "error at 4: a parenthesis without an end");
     EXPECT_EQ(shape("t:a:b(int x)"), "error at 6: a tracepoint or USDT probe has no signature");
-    EXPECT_EQ(shape("p::f():u32,u64:x"), "error at 7: 2 types for 1 expressions");
+    EXPECT_EQ(shape("p::f():u32,u64:x"), "error at 7: 2 types for 1 expression");
     EXPECT_EQ(shape("p::f():u32:x:y:z"), "error at 14: more than types, expressions and a filter");
     EXPECT_EQ(shape("p::f():u32:x,"), "error at 12: an empty expression");
     EXPECT_EQ(shape("p::f():lhist(a, 0, 10, 0)"),

@@ -230,6 +230,16 @@ TEST(Capture, RecordsAreLaidOutAndRead)
     EXPECT_TRUE(read_captured(arguments[0], 0, head, std::span(record).first(8)).missing);
 }
 
+TEST(Capture, NamesOfArgumentsAreKeysOfJson)
+{
+    EXPECT_EQ(name_of_argument("sk->__sk_common.skc_dport", {}), "skc_dport");
+    EXPECT_EQ(name_of_argument("arg2     ", {}), "arg2");
+    EXPECT_EQ(name_of_argument("$comm", {}), "comm");
+    EXPECT_EQ(name_of_argument("STRCMP(\"a\\n\", s)", {}), "STRCMP('a?n', s)");
+    const Captured taken{.name = "size"};
+    EXPECT_EQ(name_of_argument("x->size", {&taken, 1}), "size_2");
+}
+
 TEST(Show, StructuresFlagsAndAddresses)
 {
     Types types;

@@ -240,7 +240,8 @@ void Argdist::add(std::string_view text, bool is_histogram, const Session& sessi
         counted.spec = std::make_unique<DistSpec>(text);
         counted.is_histogram = is_histogram;
         choose_value(counted);
-        for (Tap& tap : find_taps(*counted.spec->probe, session)) {
+        for (Tap& tap : find_taps(*counted.spec->probe, session,
+                                  counted.spec->filter || !counted.spec->expressions.empty())) {
             instances_of_.emplace_back();
             instances_of_.back().counted = counted_.size();
             instances_of_.back().tap = std::move(tap);
@@ -283,14 +284,22 @@ void Argdist::choose_value(Counted& counted)
     }
 }
 
-// "$entry(size)" is shown as "size".
-std::string_view name_of(const DistSpec& spec, const Piece& piece)
+// "$entry(size)" is shown as "size", "$entry(file)->f_inode" by its last member.
+std::string name_of(const DistSpec& spec, const Piece& piece)
 {
-    std::string_view written = piece.at ? spec.written(piece) : piece.text;
+    const std::string_view written = piece.at ? spec.written(piece) : piece.text;
     const auto inside = std::ranges::find_if(spec.entries, [&](const Piece& entry) {
         return written == cat("$entry(", entry.text, ")");
     });
-    return inside == spec.entries.end() ? written : inside->text;
+    if (inside != spec.entries.end())
+        return std::string(inside->text);
+    if (piece.text.find_first_of("+-*/(") == piece.text.npos ||
+        piece.text.find("->") != piece.text.npos) {
+        std::string chain(piece.text);
+        std::erase(chain, ' ');
+        return chain;
+    }
+    return std::string(written);
 }
 
 void Argdist::fill(Capture& capture, Instance& instance)
@@ -683,7 +692,8 @@ void Argdist::print_counts(Counted& counted, std::uint64_t now)
 
 void Argdist::print_histograms(Counted& counted, std::uint64_t now)
 {
-    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece) : "$retval");
+    const std::string unit(counted.value ? name_of(*counted.spec, counted.value->piece)
+                                         : "$retval");
     Buckets buckets;
     if (counted.value && counted.value->use == Use::linear) {
         const auto& v = *counted.value;

@@ -284,7 +284,8 @@ Trace::Trace(Session& session, Options& options)
             expr::fail_at("cannot trace this", text, error);
         }
     for (std::size_t i = 0; i < specs_.size(); i++)
-        for (Tap& tap : find_taps(*specs_[i], session)) {
+        for (Tap& tap : find_taps(*specs_[i], session,
+                                  specs_[i]->condition || !specs_[i]->arguments.empty())) {
             traced_.emplace_back();
             traced_.back().spec = i;
             traced_.back().tap = std::move(tap);

@@ -24,8 +24,9 @@ static __always_inline void left(void *ctx, bool preempt, struct task_struct *pr
 	task = off_note(prev, state);
 	if (!task)
 		return;
-	/* Not where it sleeps: it may have been woken already, on its way off the CPU. */
-	if (state == OFF_R)
+	/* Not where it sleeps: it may have been woken already, on its way off the CPU. Read back, or the
+	 * verifier goes through the taking of the stacks once for each state. */
+	if (*(volatile __u32 *)&task->state == OFF_R)
 		task->waker = nobody;
 	task->kernel = kernel;
 	task->user = user;
