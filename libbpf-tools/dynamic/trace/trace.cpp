@@ -310,7 +310,9 @@ void Trace::prepare(Traced& t)
     place.record_pid = offsetof(trace_record, task.pid);
     place.record_tid = offsetof(trace_record, task.tid);
     try {
-        kernel_.describe(t.tap, spec);
+        // Where nothing is named, reading the kernel's types would be for nothing.
+        if (spec.condition || spec.signature || spec.typed_only || !spec.arguments.empty())
+            kernel_.describe(t.tap, spec);
         t.format = spec.format ? std::make_unique<MessageFormat>(*spec.format, spec.arguments)
                                : std::make_unique<MessageFormat>();
         t.forms = kernel_.make_forms(t.tap, spec, kHead,
