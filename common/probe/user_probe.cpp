@@ -220,7 +220,9 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
 Obstacle find_site_obstacle(const UserSite& site)
 {
     const auto objects = libraries_in_use(libraries_of(site));
-    if (std::ranges::any_of(objects, [&](const Object& o) { return !find_sites(o, site).empty(); }))
+    // One that nobody uses yet is waited for.
+    if (objects.empty() ||
+        std::ranges::any_of(objects, [&](const Object& o) { return !find_sites(o, site).empty(); }))
         return {};
     return find_obstacle(site, objects);
 }
