@@ -187,14 +187,10 @@ TEST(Where, OneConditionOfEachOfTwoRuns)
     EXPECT_EQ(missing, 1u) << result.out << result.err;
 }
 
-// Conditions of all columns that the kernel decides: one that no event fulfils, and its opposite.
-// That the verifier takes them, with the record wherever the tool has it.
-class WhereOfTool : public testing::TestWithParam<const char*>
-{
-};
-
+// A condition of all columns that the kernel decides, which no event fulfils: that the verifier
+// takes it, with the record wherever the tool has it. It takes the time of a start of each tool.
 struct Conditions {
-    std::string none, all;
+    std::string none;
     std::vector<std::string> arguments;
 };
 
@@ -213,7 +209,6 @@ Conditions conditions(const std::string& tool)
                 const std::string test =
                     key + (is_text ? " == \"no such text\"" : " == 4000000001");
                 c.none += (c.none.empty() ? "" : " || ") + test;
-                c.all += (c.all.empty() ? "" : " && ") + ("!(" + test + ")");
             }
     if (declared.contains("smoke"))
         for (const Json& argument : declared["smoke"])
@@ -235,25 +230,15 @@ TEST(Where, EveryToolTakesConditions)
         SCOPED_TRACE(tool);
         std::vector<std::string> argv{tool};
         argv.insert(argv.end(), c.arguments.begin(), c.arguments.end());
-        const std::vector<std::string> check = [&] {
-            auto with = argv;
-            with.push_back("--check");
-            return with;
-        }();
-        if (run(check).status == 2)
-            continue; // not on this machine
-        argv.insert(argv.end(), {"--run-time", "0.3", "--json", "--where", ""});
-        argv.back() = c.none;
+        argv.insert(argv.end(), {"--run-time", "0.3", "--json", "--where", c.none});
         const Result none = run(argv);
+        if (none.status == 2)
+            continue; // not on this machine
         EXPECT_EQ(none.status, 0) << none.err;
         expect_exact(none);
         if (none.account.is_object()) {
             EXPECT_EQ(none.account.value("printed", -1), 0) << none.out;
         }
-        argv.back() = c.all;
-        const Result all = run(argv);
-        EXPECT_EQ(all.status, 0) << all.err;
-        expect_exact(all);
         tested++;
     }
     EXPECT_GT(tested, 30u);
