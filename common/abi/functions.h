@@ -11,3 +11,6 @@ struct functions_config {
 /* What stands in the fentry program for the number of its function: each function has its own copy
  * of the program, with the number in this place. */
 #define FUNCTION_NUMBER 0x7e57fd0c
+
+/* Numbers of system calls that have a tracepoint of their own (bpf/syscall_points.bpf.h). */
+#define SYSCALL_POINTS 512

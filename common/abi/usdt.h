@@ -23,3 +23,10 @@ struct usdt_operand {
 	__u8 shift : 7;    /* of a register, in bits: 8 for %ah */
 	__u8 is_signed : 1;
 };
+
+#define USDT_ARGUMENTS 12 /* as sys/sdt.h has them */
+#define USDT_SITES 256    /* places whose operands differ */
+
+struct usdt_site {
+	struct usdt_operand arguments[USDT_ARGUMENTS];
+};

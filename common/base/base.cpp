@@ -11,15 +11,20 @@ namespace corebox
 
 void fail(std::string_view attempted, int code, std::string_view hint)
 {
-    std::string message(attempted);
-    if (code != 0)
-        message += cat(": ", strerrordesc_np(code) ? strerrordesc_np(code) : errno_name(code));
-    if (!hint.empty())
-        message += cat(code != 0 ? "; " : ": ", hint);
-    throw Failure{Exit::cannot_run, std::move(message)};
+    const char* const known = strerrordesc_np(code);
+    fail(attempted, code == 0 ? std::string() : known ? known : errno_name(code), hint);
 }
 
-void fail_usage(std::string message) { throw Failure{Exit::usage, std::move(message)}; }
+void fail(std::string_view attempted, std::string_view reason, std::string_view hint)
+{
+    throw Failure{Exit::cannot_run, cat(attempted, reason.empty() ? "" : ": ", reason,
+                                        hint.empty() ? "" : "; ", hint)};
+}
+
+void fail_usage(std::string message, std::string below)
+{
+    throw Failure{Exit::usage, std::move(message), std::move(below)};
+}
 
 std::optional<std::string> read_file(const std::string& path)
 {

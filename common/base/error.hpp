@@ -18,14 +18,20 @@ enum class Exit : int {
 struct Failure {
     Exit status;
     std::string message; // one line
+    // Lines that stand below it: a text that is wrong, and carets below the place.
+    std::string below{};
 };
 
 // Throws Failure{cannot_run}: "cannot open /proc/kallsyms: Permission denied; run as root".
-// `attempted` says what was tried, `code` is a positive errno (0: none), `hint` what the user can
-// do.
+// `attempted` says what was tried, `code` is a positive errno (0: `attempted` has the reason, too),
+// `hint` what the user can do.
 [[noreturn]] void fail(std::string_view attempted, int code, std::string_view hint = {});
 
+// The same for a reason that is no errno: "cannot trace CPU 9: this machine has no such CPU".
+[[noreturn]] void fail(std::string_view attempted, std::string_view reason,
+                       std::string_view hint = {});
+
 // Throws Failure{usage}.
-[[noreturn]] void fail_usage(std::string message);
+[[noreturn]] void fail_usage(std::string message, std::string below = {});
 
 } // namespace corebox

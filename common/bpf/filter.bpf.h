@@ -232,12 +232,14 @@ static __always_inline bool filter_needs_task(void)
 /* Whether the running task is traced. What is not is counted, the tool itself excepted. */
 static __always_inline bool filter_current(void)
 {
-	__u64 ids = current_ids();
+	__u64 ids;
 
+	/* The verifier drops one block instead of a branch for each test. */
+	if (!cb_filter.any) /* nor is there a PID namespace */
+		return bpf_get_current_pid_tgid() >> 32 != cb_filter.self;
+	ids = current_ids();
 	if (ids >> 32 == cb_filter.self)
 		return false;
-	if (!cb_filter.any) /* the verifier drops one block instead of a branch for each test */
-		return true;
 	if (!filter_by_ids(NULL, ids) || filter_current_outside(ids))
 		goto filtered;
 	if (cb_filter.by_uid && cb_filter.uid != (__u32)bpf_get_current_uid_gid())
@@ -251,6 +253,15 @@ static __always_inline bool filter_current(void)
 filtered:
 	count_filtered();
 	return false;
+}
+
+/* The same. `typed`, a constant: the program may read the running task (bpf/task.bpf.h), which costs
+ * half of asking for its numbers. */
+static __always_inline bool filter_running(bool typed)
+{
+	if (typed && HAS_HELPER(get_current_task_btf) && !cb_filter.any)
+		return (__u32)bpf_get_current_task_btf()->tgid != cb_filter.self;
+	return filter_current();
 }
 
 /* The same for any task; does not count, since a tool may ask twice for one event. */

@@ -3,7 +3,7 @@
  * at; counters by that number. 5.10+. */
 #pragma once
 #include "abi/functions.h"
-#include "bpf/core.bpf.h"
+#include "bpf/point_number.bpf.h"
 
 const volatile struct functions_config cb_functions = {};
 
@@ -45,27 +45,6 @@ static __always_inline void calls_add(__u32 function)
 #define KPROBE_IP_OFFSET 0
 #endif
 
-/* In a program of which there is a copy for each point: its number. */
-static __always_inline __u32 copy_function(void)
-{
-	__u64 number;
-
-	asm volatile("%0 = %1" : "=r"(number) : "i"(FUNCTION_NUMBER));
-	return number;
-}
-
-static __always_inline bool has_cookies(void)
-{
-	return HAS_HELPER(get_attach_cookie);
-}
-
-/* Of kprobe.multi and uprobe.multi. A cookie is the number and 1, since 0 is "none". Where there
- * are no cookies the program loads, and the attach refuses: that costs less. */
-static __always_inline __u32 multi_function(struct pt_regs *ctx)
-{
-	return has_cookies() ? bpf_get_attach_cookie(ctx) - 1 : 0;
-}
-
 static __always_inline __u32 kprobe_function(struct pt_regs *ctx)
 {
 	__u64 address = PT_REGS_IP(ctx) - KPROBE_IP_OFFSET;
@@ -77,11 +56,6 @@ static __always_inline __u32 kprobe_function(struct pt_regs *ctx)
 		return 0;
 	number = bpf_map_lookup_elem(&cb_function_ids, &address);
 	return number ? *number : cb_functions.count;
-}
-
-static __always_inline __u32 uprobe_function(struct pt_regs *ctx)
-{
-	return has_cookies() ? bpf_get_attach_cookie(ctx) - 1 : copy_function();
 }
 
 /* FUNCTION_PROGS(called): the programs that call `int called(void *ctx, __u32 function)`. */

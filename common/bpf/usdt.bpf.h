@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reads arguments of USDT probes in a program of section "uprobe". */
+/* Reads arguments of USDT probes in a program of section "uprobe" that a user rung attaches
+ * (probe/user_probe.hpp): usdt_arg(ctx, 0, &value) has the first. */
 #pragma once
 #include "abi/usdt.h"
-#include "bpf/core.bpf.h"
+#include "bpf/point_number.bpf.h"
+
+/* By number of the place; filled by user space before it attaches there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USDT_SITES);
+	__type(key, __u32);
+	__type(value, struct usdt_site);
+} cb_usdt_sites SEC(".maps");
 
 /* A register by its place in struct pt_regs, which is not known when the program is loaded. */
 static __always_inline bool usdt_register(struct pt_regs *ctx, __u16 place, __u64 *value)
@@ -60,4 +69,14 @@ static __always_inline bool usdt_argument(struct pt_regs *ctx, const struct usdt
 	*value <<= unused;
 	*value = o->is_signed ? (__u64)((__s64)*value >> unused) : *value >> unused;
 	return true;
+}
+
+/* Argument `n`, a constant, from 0. Signed ones are extended to 64 bits. */
+static __always_inline bool usdt_arg(struct pt_regs *ctx, __u32 n, __u64 *value)
+{
+	__u32 number = uprobe_function(ctx);
+	struct usdt_site *site = bpf_map_lookup_elem(&cb_usdt_sites, &number);
+
+	*value = 0;
+	return site && n < USDT_ARGUMENTS && usdt_argument(ctx, &site->arguments[n], value);
 }

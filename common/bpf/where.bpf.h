@@ -28,8 +28,8 @@ __weak __hidden __noinline int cb_where(void *ctx, void *record, __u64 size)
 	return 1;
 }
 
-/* Counts what it rejects as filtered. `record` is whole: no byte of it is undefined, but for text
- * behind the end of what the record says there is. */
+/* Counts what it rejects as filtered. `record` is aligned to 8 bytes and whole: no byte of it is
+ * undefined, but for text behind the end of what the record says there is. */
 static __always_inline bool where_holds(void *ctx, void *record, __u64 size)
 {
 	if (!cb_where_on || cb_where(ctx, record, size))

@@ -37,6 +37,19 @@ constexpr Option kFilterOptions[] = {
     opt<&Session::mntns_map>(0, "mntnsmap", "PATH",
                              "Trace only mount namespaces in this pinned map", {}, {}, "file"),
 };
+// Members of Session::connections.
+constexpr Option kConnectionOptions[] = {
+    opt<&Connections::ports>(0, "port", "PORTS", "Trace only these ports, such as 80,8000-8099"),
+    opt<&Connections::lports>(0, "lport", "PORTS", "Trace only these local ports", {}, "localport"),
+    opt<&Connections::rports>(0, "rport", "PORTS", "Trace only these remote ports", {},
+                              "remoteport"),
+    opt<&Connections::laddrs>(0, "laddr", "SUBNET,...", "Trace only these local addresses"),
+    opt<&Connections::raddrs>(0, "raddr", "SUBNET,...", "Trace only these remote addresses"),
+    flag<&Connections::ipv4>('4', "ipv4", "Trace only IPv4"),
+    flag<&Connections::ipv6>('6', "ipv6", "Trace only IPv6"),
+    opt<&Connections::netns>(0, "netns", "NETNS", "Trace only this network namespace", {},
+                             "netns-id"),
+};
 constexpr Option kEventOptions[] = {
     opt<&Session::buffer_kib>(0, "buffer-size", "KIB", "Set the size of the event buffer",
                               {4, 1 << 20}),
@@ -224,6 +237,8 @@ std::string columns_help(const Tool& tool)
                 c.help, c.key == c.header ? "" : cat(" (", c.key, ")"));
         if (c.show.when == Show::When::with || c.show.when == Show::When::costly)
             out += cat(", with ", either(c.show.option));
+        if (c.show.when == Show::When::text)
+            out += ", text only";
         if (c.show.when == Show::When::json)
             out += cat(", JSON only",
                        c.show.option.empty() ? "" : cat(", with ", either(c.show.option)));
@@ -288,6 +303,8 @@ std::vector<Entry> option_entries(Session& session, void* options)
     add(tool.options, options, Group::own);
     if (has(tool.shared, Shared::filter))
         add(kFilterOptions, &session, Group::filter);
+    if (has(tool.shared, Shared::connections))
+        add(kConnectionOptions, &session.connections, Group::filter);
     if (!tool.where.empty())
         add(kWhereOption, &session, Group::filter);
     if (has(tool.shared, Shared::sorted))
@@ -540,7 +557,8 @@ std::string schema(const Tool& tool)
     const bool where_columns = tool.where.data() == tool.columns.data();
     const auto typed = [&](const Column& c, bool has_where) {
         text("help", c.help);
-        text("type", type_name(c.type));
+        if (c.type != ColumnType::any)
+            text("type", type_name(c.type));
         if (has_where && c.type != ColumnType::elapsed)
             text("where", c.field ? "kernel" : "user");
     };

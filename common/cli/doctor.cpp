@@ -2,7 +2,7 @@
 #include "cli/doctor.hpp"
 #include "cli/command_line.hpp"
 #include "kernel/types.hpp"
-#include "probe/ladder.hpp"
+#include "probe/user_probe.hpp"
 #include "session/session.hpp"
 #include "tool/option.hpp"
 #include <algorithm>
@@ -279,6 +279,7 @@ int run_doctor(int argc, char** argv)
         const std::shared_ptr<KernelBtf> types = types_from_elsewhere(session.btf);
         const bool elsewhere = types != nullptr;
         Facts facts = facts_about(sections_of(tools), types);
+        facts.user_site = find_site_obstacle;
         const Hindrance against = find_hindrance(facts, facts.btf || elsewhere);
         facts.btf = facts.btf && !elsewhere;
         bool all_run = true;

@@ -108,6 +108,12 @@ std::string blocks(std::string_view markdown)
             blank++;
             continue;
         }
+        if (line.starts_with("<!--")) { // what scripts/examples reads
+            leave_code();
+            in = In::nothing;
+            blank = 0;
+            continue;
+        }
         // An indented line continues a list's item, unless it is deeper or there was a blank line.
         const bool indented = line.starts_with("    ") || line.starts_with("\t");
         if (indented && (in == In::code || in == In::nothing || blank)) {
@@ -237,6 +243,8 @@ std::string columns(const Tool& tool)
             out += cat("Shown with ", either(c.show.option, bold), ".\n");
         if (c.show.when == When::without)
             out += cat("Not shown with ", either(c.show.option, bold), ".\n");
+        if (c.show.when == When::text)
+            out += "Only in text.\n";
         if (c.show.when == When::json)
             out += cat("In JSON and CSV",
                        c.show.option.empty() ? "" : cat(" with ", either(c.show.option, bold)),

@@ -16,15 +16,19 @@ namespace
 // TOOL.md as it was linked in; empty: only `corebox` itself carries the texts.
 std::string text_of(std::string_view name)
 {
-    for (const PackedFile* f = __start_corebox_texts; f != __stop_corebox_texts; f++) {
-        if (f->name != name)
-            continue;
-        std::unique_ptr<unsigned char[]> memory;
-        std::size_t size = 0;
-        const void* bytes = unpack(f->packed, f->packed_size, f->size, memory, &size);
-        return std::string(static_cast<const char*>(bytes), size);
-    }
-    return {};
+    if (&__start_corebox_texts[0] == &__stop_corebox_texts[0])
+        return {};
+    const PackedFile& all = *__start_corebox_texts;
+    std::unique_ptr<unsigned char[]> memory;
+    std::size_t size = 0;
+    const void* bytes = unpack(all.packed, all.packed_size, all.size, memory, &size);
+    const std::string_view texts(static_cast<const char*>(bytes), size);
+    const std::string mark = cat("\f", name, "\n"); // as the Makefile joins them
+    const auto at = texts.find(mark);
+    if (at == texts.npos)
+        return {};
+    const auto text = texts.substr(at + mark.size());
+    return std::string(text.substr(0, text.find('\f')));
 }
 
 // A line without its escapes and fonts.

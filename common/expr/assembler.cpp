@@ -158,8 +158,13 @@ std::vector<bpf_insn> Assembler::finish()
     const std::size_t size = code_.size();
     // Where each jump goes; -1: it is no jump. Not to another jump, but where that goes.
     std::vector<std::int64_t> target(size + 1, -1);
-    for (const Reference& r : references_)
-        target[r.instruction] = labels_[std::size_t(r.label)];
+    for (const Reference& r : references_) {
+        const std::int64_t to = labels_[std::size_t(r.label)];
+        if (to < 0 || std::size_t(to) >= size)
+            fail("cannot generate code for the expression: a jump goes nowhere", 0,
+                 "report this as a bug");
+        target[r.instruction] = to;
+    }
     for (const Reference& r : references_) {
         std::int64_t& to = target[r.instruction];
         for (int n = 0; n < 100 && code_[std::size_t(to)].code == kJump; n++)

@@ -151,6 +151,9 @@ NodeId convert(Code& code, NodeId value, TypeId type)
     const Type &from = code.types()[n.type], &to = code.types()[type];
     if (from.kind == Type::Kind::pointer && to.kind == Type::Kind::pointer)
         return make_address(code, value, 0, type);
+    if (from.is_number() && to.is_number() && from.size == to.size &&
+        from.is_signed == to.is_signed && from.kind != Type::Kind::boolean)
+        return value; // another name
     // Only the lowest bytes count: what widened them before does not.
     if (n.op == Op::convert && to.size <= from.size && to.size <= code.type(n.a).size)
         return convert(code, n.a, type);

@@ -149,11 +149,15 @@ Operand Checker::call_of_place(const Tree& tree)
         std::vector<NodeId> arguments;
         for (const TreeId part : tree.parts) {
             const Operand o = check(part);
+            if (o.kind == Operand::Kind::string)
+                break; // no place has functions of these
             arguments.push_back(o.kind == Operand::Kind::text ? o.node : number_of(o));
         }
         try {
-            if (const NodeId node = names_.call(code_, tree.word, arguments); node != NodeId::none)
-                return from_node(node, tree);
+            if (arguments.size() == tree.parts.size())
+                if (const NodeId node = names_.call(code_, tree.word, arguments);
+                    node != NodeId::none)
+                    return from_node(node, tree);
         } catch (const TextError& error) {
             refuse(tree, error.what(), error.hint);
         }

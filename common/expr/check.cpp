@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "expr/check.hpp"
 #include "base/text.hpp"
+#include "expr/constants.hpp"
 #include "expr/hint.hpp"
+#include <utility>
 
 namespace corebox::expr
 {
@@ -134,8 +136,10 @@ Operand Checker::check_name(const Tree& tree)
     }
     if (const auto value = types_.constant(tree.word))
         return of_value(make_int(code_, *value), tree);
-    refuse(tree, cat("unknown name '", tree.word, "'"),
-           did_you_mean(tree.word, names_.all ? names_.all() : std::vector<std::string>()));
+    auto known = names_.all ? names_.all() : std::vector<std::string>();
+    const auto constants = uapi_constant_names();
+    known.insert(known.end(), constants.begin(), constants.end());
+    refuse(tree, cat("unknown name '", tree.word, "'"), did_you_mean(tree.word, known));
 }
 
 Member Checker::member_of(TypeId structure, const Tree& name)
@@ -213,11 +217,11 @@ Operand Checker::value_of(Operand o)
         o.kind = Operand::Kind::value;
     }
     if (o.kind != Operand::Kind::place) {
-        if (o.kind == Operand::Kind::value && o.measure.per_unit > 1) { // as it is shown
+        const std::uint64_t per_unit = std::exchange(o.measure, {}).per_unit;
+        if (o.kind == Operand::Kind::value && per_unit > 1) { // as it is shown
             const TypeId type = promoted(code_, o.type);
-            o.node =
-                make_binary(code_, Op::divide, convert(code_, o.node, type),
-                            make_constant(code_, std::int64_t(o.measure.per_unit), type), type);
+            o.node = make_binary(code_, Op::divide, convert(code_, o.node, type),
+                                 make_constant(code_, std::int64_t(per_unit), type), type);
             o.type = type;
         }
         return o;
@@ -269,6 +273,9 @@ NodeId Checker::test_of(const Operand& operand)
 {
     if (operand.kind == Operand::Kind::text || operand.kind == Operand::Kind::string)
         refuse(operand, "a text is no condition", "compare it: == \"text\"");
+    if (operand.kind == Operand::Kind::place && types_[operand.type].kind == Type::Kind::array)
+        refuse(operand, cat("an array is no condition, this is ", describe(operand)),
+               text_of(operand) != NodeId::none ? "compare it: == \"text\"" : "");
     return make_truth(code_, number_of(operand));
 }
 

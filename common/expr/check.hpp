@@ -88,11 +88,23 @@ private:
                            const Operand& literal);
     NodeId compare_pointers(const Tree& tree, Sign sign, const Operand& a, const Operand& b);
     NodeId compare_numbers(Sign sign, NodeId a, NodeId b);
-    // The literal in units of what it is compared with. `is_cut`: it lies between that and the
-    // next.
+    NodeId is_between(const Operand& value, const Tree& range);
+    NodeId limit_of(TreeId id, const Operand& value, bool is_lower);
+    std::optional<std::int64_t> as_equal(TypeId x, NodeId constant) const;
+    bool is_raw(NodeId node, NodeId x) const;
+
+    // Values with units (units.cpp).
+    bool has_unit(const Operand& operand) const;
+    bool is_time(const Operand& operand) const;
+    NodeId raw_of(Operand operand);
+    NodeId in_ns(const Operand& operand);
+    // A literal in the units of a record. `is_cut`: it lies between that and the next value.
     NodeId scale(const Operand& literal, const Measure& measure, bool& is_cut);
+    // None: it is a matter of plain numbers.
+    std::optional<Operand> calculate_units(const Tree& tree, Op op, const Operand& a,
+                                           const Operand& b);
+    std::optional<NodeId> compare_units(Sign sign, const Operand& a, const Operand& b);
     NodeId compare_measured(Sign sign, const Operand& value, const Operand& literal);
-    NodeId is_among(const Operand& value, const Tree& choice);
 
     [[noreturn]] static void refuse(const Tree& tree, const std::string& what,
                                     std::string hint = {});

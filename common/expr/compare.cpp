@@ -76,9 +76,8 @@ NodeId Checker::compare(const Tree& tree, Sign sign, Operand a, Operand b)
         return compare_text(tree, sign, a, b);
     if (b.kind == Kind::address)
         return compare_address(tree, sign, a, b);
-    const bool is_measured = a.measure.per_unit != 1 || a.measure.ns_per_unit != 0;
-    if (b.kind == Kind::literal && is_measured)
-        return compare_measured(sign, a, b);
+    if (const auto test = compare_units(sign, a, b))
+        return *test;
     for (const Operand* o : {&a, &b})
         if (o->kind == Kind::text ||
             (o->kind == Kind::place && types_[o->type].kind == Type::Kind::array))
@@ -190,9 +189,11 @@ NodeId Checker::compare_address(const Tree& tree, Sign sign, const Operand& oper
         std::memcpy(mapped.bytes.data() + 12, address.bytes.data(), 4);
         address = mapped;
     }
-    const bool fits = address.size == 6 ? size >= 6 && is_memory
-                      : is_memory       ? size == address.size
-                                        : is_number && size >= 4 && address.size == 4;
+    const bool is_chars = o.kind == Operand::Kind::place && types_[types_[o.type].target].is_char;
+    const bool fits = is_chars && address.size != 6 ? false
+                      : address.size == 6           ? size >= 6 && is_memory
+                      : is_memory                   ? size == address.size
+                                                    : is_number && size >= 4 && address.size == 4;
     if (!fits)
         refuse(operand,
                cat("an address of ", address.size, " bytes is compared with ", describe(operand)));
@@ -226,55 +227,22 @@ NodeId Checker::compare_address(const Tree& tree, Sign sign, const Operand& oper
     });
 }
 
-NodeId Checker::scale(const Operand& literal, const Measure& measure, bool& is_cut)
+// The limit of a range, in the units of what lies in it.
+NodeId Checker::limit_of(TreeId id, const Operand& value, bool is_lower)
 {
-    const Number& n = literal.token->number;
-    unsigned __int128 value = n.value, divisor = 1;
-    value *= measure.per_unit;
-    if (n.unit == Number::Unit::time) {
-        if (measure.ns_per_unit == 0)
-            refuse(literal, "a time is compared with something that is no time");
-        divisor = measure.ns_per_unit;
-    } else
-        for (unsigned i = 0; i < n.decimals; i++)
-            divisor *= 10;
-    is_cut = value % divisor != 0;
-    value /= divisor;
-    if (value >> 63 != 0)
-        refuse(literal, "the number has more than 64 bits in the units of the column");
-    return make_int(code_, std::int64_t(value));
-}
-
-NodeId Checker::compare_measured(Sign sign, const Operand& value, const Operand& literal)
-{
+    const Operand o = check(id);
+    if (o.kind != Operand::Kind::literal || !has_unit(value))
+        return number_of(o);
     bool is_cut = false;
-    const NodeId limit = scale(literal, value.measure, is_cut);
-    if (is_cut && (sign == Sign::equal || sign == Sign::not_equal))
-        refuse(literal, "never equal: the column has no such fraction");
-    if (is_cut) // between two values: x < 1.5 is x <= 1
-        sign = sign == Sign::less            ? Sign::less_equal
-               : sign == Sign::greater_equal ? Sign::greater
-                                             : sign;
-    Operand raw = value;
-    raw.measure = {};
-    return compare_numbers(sign, number_of(raw), limit);
+    const NodeId limit = scale(o, value.measure, is_cut);
+    return is_cut && is_lower ? make_int(code_, code_[limit].value + 1) : limit;
 }
 
-NodeId Checker::is_among(const Operand& value, const Tree& choice)
+NodeId Checker::is_between(const Operand& value, const Tree& range)
 {
-    const auto bound = [&](TreeId id, bool is_lower) {
-        Operand o = check(id);
-        if (o.kind != Operand::Kind::literal ||
-            (value.measure.per_unit == 1 && value.measure.ns_per_unit == 0))
-            return number_of(o);
-        bool is_cut = false;
-        const NodeId limit = scale(o, value.measure, is_cut);
-        return is_cut && is_lower ? make_int(code_, code_[limit].value + 1) : limit;
-    };
-    Operand raw = value;
-    raw.measure = {};
-    const NodeId x = number_of(raw), from = bound(choice.parts[0], true),
-                 to = bound(choice.parts[1], false);
+    const NodeId x = has_unit(value) ? raw_of(value) : number_of(value),
+                 from = limit_of(range.parts[0], value, true),
+                 to = limit_of(range.parts[1], value, false);
     const TypeId type =
         common_type(code_, code_[x].type, common_type(code_, code_[from].type, code_[to].type));
     const NodeId wide = convert(code_, x, type), low = convert(code_, from, type),
@@ -284,36 +252,79 @@ NodeId Checker::is_among(const Operand& value, const Tree& choice)
         return make_and(code_, above, make_comparison(code_, Op::less_or_equal, wide, high));
     }
     if (!*calculate(Op::less_or_equal, types_[type], code_[low].value, code_[high].value))
-        refuse(choice, "the range is empty");
+        refuse(range, "the range is empty");
     // One comparison: (unsigned)(x - low) <= high - low.
     const TypeId distance = types_.integer(types_[type].size, false);
-    const NodeId above = make_binary(code_, Op::subtract, convert(code_, wide, distance),
-                                     convert(code_, low, distance), distance);
-    return make_comparison(code_, Op::less_or_equal, above,
-                           make_binary(code_, Op::subtract, convert(code_, high, distance),
-                                       convert(code_, low, distance), distance));
+    const auto above_low = [&](NodeId node) {
+        node = convert(code_, node, distance);
+        return code_[low].value == 0 ? node
+                                     : make_binary(code_, Op::subtract, node,
+                                                   convert(code_, low, distance), distance);
+    };
+    return make_comparison(code_, Op::less_or_equal, above_low(wide), above_low(high));
+}
+
+// What the value is as a number of type `x` if the two can be equal, by C's conversions.
+std::optional<std::int64_t> Checker::as_equal(TypeId x, NodeId constant) const
+{
+    const Type& common = types_[common_type(code_, x, code_[constant].type)];
+    const std::int64_t wide = wrap(code_[constant].value, common), narrow = wrap(wide, types_[x]);
+    return wrap(narrow, common) == wide ? std::optional(narrow) : std::nullopt;
 }
 
 Operand Checker::check_among(const Tree& tree)
 {
-    const Operand value = check(tree.parts[0]);
+    Operand value = check(tree.parts[0]);
+    // A number is read once, whatever it is compared with.
+    NodeId x = NodeId::none;
+    if (value.kind == Operand::Kind::value || value.kind == Operand::Kind::literal ||
+        (value.kind == Operand::Kind::place && types_[value.type].is_number())) {
+        if (!has_unit(value))
+            value = value_of(value);
+        x = value.node;
+    }
+    const TypeId type = x == NodeId::none ? TypeId::none : promoted(code_, code_[x].type);
     std::vector<NodeId> tests;
     std::vector<std::int64_t> set;
-    Operand plain = value;
-    if (value.kind == Operand::Kind::literal)
-        plain = value_of(value);
     for (std::size_t i = 1; i < tree.parts.size(); i++) {
         const Tree& choice = syntax_[tree.parts[i]];
         if (choice.form == Form::interval) {
-            tests.push_back(is_among(value, choice));
+            tests.push_back(is_between(value, choice));
             continue;
         }
-        const NodeId test = compare(tree, Sign::equal, plain, check(tree.parts[i]));
-        tests.push_back(test);
+        const NodeId test = compare(choice, Sign::equal, value, check(tree.parts[i]));
+        const Node& n = code_[test];
+        if (x != NodeId::none && n.op == Op::equal && is_constant(code_, n.b) &&
+            types_[code_[n.a].type].is_number() && is_raw(n.a, x)) {
+            if (const auto number = as_equal(type, n.b))
+                set.push_back(*number);
+        } else
+            tests.push_back(test);
     }
+    std::ranges::sort(set);
+    set.erase(std::ranges::unique(set).begin(), set.end());
+    if (set.size() == 1)
+        tests.push_back(make_relation(code_, Op::equal, x, make_constant(code_, set[0], type)));
+    else if (!set.empty())
+        tests.push_back(code_.add({.op = Op::one_of,
+                                   .type = types_.integer(4, true),
+                                   .at = tree.at,
+                                   .length = tree.length,
+                                   .a = convert(code_, x, type),
+                                   .value = code_.add_set(std::move(set))}));
+    if (tests.empty())
+        tests.push_back(make_int(code_, 0));
     return of_value(join(std::span<const NodeId>(tests),
                          [&](NodeId a, NodeId b) { return make_or(code_, a, b); }),
                     tree);
+}
+
+// Whether a node is x, but for conversions.
+bool Checker::is_raw(NodeId node, NodeId x) const
+{
+    while (node != x && code_[node].op == Op::convert)
+        node = code_[node].a;
+    return node == x;
 }
 
 } // namespace corebox::expr

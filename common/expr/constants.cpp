@@ -22,11 +22,26 @@ std::string unpack_constants()
     return cat('\n', std::string_view(text, size));
 }
 
+const std::string& constants()
+{
+    static const std::string all = unpack_constants();
+    return all;
+}
+
 } // namespace
+
+std::vector<std::string> uapi_constant_names()
+{
+    std::vector<std::string> names;
+    for (const std::string_view line : split(constants(), '\n'))
+        if (!line.empty())
+            names.emplace_back(line.substr(0, line.find(' ')));
+    return names;
+}
 
 std::optional<std::int64_t> uapi_constant(std::string_view name)
 {
-    static const std::string all = unpack_constants();
+    const std::string& all = constants();
     const std::string line = cat('\n', name, ' ');
     const auto at = all.find(line);
     if (at == all.npos)

@@ -3,11 +3,14 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace corebox::expr
 {
 
 std::optional<std::int64_t> uapi_constant(std::string_view name);
+std::vector<std::string> uapi_constant_names();
 
 } // namespace corebox::expr

@@ -10,4 +10,10 @@ namespace corebox::expr
 // knows is one of which only the name is known. Throws TextError.
 std::vector<Parameter> parse_signature(Types& types, std::string_view text);
 
+// Adds what a header declares: structures, unions, enumerations, typedefs, and macros that are
+// numbers. They come before those of all sources, so this is called first. Functions and variables
+// are passed over; there is no preprocessor: conditions and #include are not looked at. Throws
+// TextError.
+void add_declarations(Types& types, std::string_view header);
+
 } // namespace corebox::expr

@@ -24,7 +24,8 @@ struct Machine {
     bool may_read = true;  // bpf_probe_read_*: not with lockdown=confidentiality
     bool arm64 = false;    // which half of the addresses is the kernel's
     // Code that is generated without descriptors says which of them it needs.
-    int scratch_fd = -1; // PERCPU_ARRAY, one value of kScratchBytes
+    int scratch_fd = -1; // PERCPU_ARRAY, one value of kScratchBytes. Programs that may interrupt
+                         // each other need one each
     int tables_fd = -1;  // ARRAY, one value: the tables of globs
     int stacks_fd = -1;  // STACK_TRACE, for Helper::kernel_stack_id and user_stack_id
     KernelStructs structs;

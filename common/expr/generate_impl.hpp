@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The generator's parts share this: generate.cpp has conditions, generate_value.cpp values and
-// loads, generate_text.cpp texts.
+// The generator's parts share this: generate.cpp has conditions, generate_value.cpp values,
+// generate_memory.cpp the stack and loads, generate_text.cpp texts, and generate_traits.cpp what is
+// known of a node before code is made of it.
 //
 // Registers: a value is made in r0, a second in r1; r2 to r5 are for a few instructions only.
 // Values that have to live on while others are made are in r8, r9, then on the stack. The stack: a
@@ -23,6 +24,7 @@ struct Trait {
     bool from_context = false;
     std::int64_t known = 0; // what it points to for the verifier: KernelStructs' structure
     unsigned weight = 0;    // values that live while it is made
+    std::uint32_t size = 1; // nodes, those that are shared counted each time
     // What a test of it costs: 0 no memory, 1 reads, 2 texts, 3 globs, 4 and 5 where user space
     // may have to decide and has to.
     unsigned cost = 0;
@@ -119,10 +121,6 @@ private:
     Made make(NodeId id, int reg);
     Made make_number(NodeId id, int reg); // what the verifier takes for a number too
     Both make_both(NodeId a, NodeId b, bool wholes, bool numbers);
-    // What a place's pointer is, not NULL, and not an error code either; the place's address.
-    void make_pointer(const Place& place, int reg, bool test_error);
-    void make_address(const Place& place, int reg);
-    Made load(const Node& n, int reg);
     Made convert(const Node& n, int reg);
     Made arithmetic(const Node& n, int reg);
     void divide_signed(Op op); // r0 by r1
@@ -132,18 +130,24 @@ private:
     void constant(NodeId id, int reg);
     std::optional<std::int64_t> constant_value(NodeId id);
     void extend(Made& made, int reg);
+
+    // generate_memory.cpp
     int hold(); // r0 until release()
     void release(int slot, int reg) { peek(slot, reg), held_--; }
     void peek(int slot, int reg);
     void use_stack(int bytes);
     void stack_address(int reg, int offset);
     void add_offset(int reg, std::int64_t offset);
-    void require_reading() const;
+    void scratch_value(Label failed); // its address to r0
     // From r3 to r1; jump if that fails. A text's length with its NUL is in r0 then.
     void read(std::uint32_t bytes, Space space, Label failed);
     void read_text(std::uint32_t bytes, Space space, Label failed);
     void call_by_space(int kernel, int user, Space space);
-    void scratch_value(Label failed); // its address to r0
+    void require_reading() const;
+    // What a place's pointer is, not NULL, and not an error code either; the place's address.
+    void make_pointer(const Place& place, int reg, bool test_error);
+    void make_address(const Place& place, int reg);
+    Made load(const Node& n, int reg);
 
     // generate_text.cpp
     void test_text(const Node& test, NodeId text, Label yes, Label no, Label undecided, Label next);

@@ -346,6 +346,12 @@ void Generator::Impl::copy_text(NodeId text, std::int32_t offset, std::uint32_t 
         out_.move(0, std::int64_t(n.size + 1));
     } else {
         read_text(n.size ? std::min(n.size, room) : room, p.space, exits_.missing);
+        if (p.space != Space::kernel) { // which for an empty text returns 0 (mm/maccess.c)
+            const Label done = out_.new_label();
+            out_.jump_if_imm(BPF_JNE, 0, 0, done);
+            out_.move(0, std::int64_t(1));
+            out_.bind(done);
+        }
     }
 }
 

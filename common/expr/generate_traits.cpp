@@ -10,6 +10,9 @@ namespace corebox::expr
 namespace
 {
 
+// Nodes may be shared, so that a short text ("x in 1..2 in 1..2 ...") can mean an endless lot.
+constexpr std::uint32_t kMostNodes = 100'000;
+
 bool is_word(unsigned size) { return size == 1 || size == 2 || size == 4 || size == 8; }
 
 bool is_short(std::int64_t offset) { return offset == std::int16_t(offset); }
@@ -69,11 +72,11 @@ bool Generator::Impl::is_plain(const Place& p, const Word& w, const Type& t, boo
     case Place::Base::context: {
         if (w.offset < 0 || w.offset % w.size)
             return false;
-        // What verifiers refuse to load as an argument (btf_ctx_access): pointers to pointers, to
-        // functions, to what has no definition.
+        // As an argument, verifiers refuse to load pointers to pointers, to functions and to what
+        // has no definition; 5.10 takes of numbers only `char *` (btf_ctx_access).
         const Type& target = code_.types()[t.target];
-        return !machine_.typed || t.kind != Type::Kind::pointer || trusted ||
-               t.target == TypeId::none || target.kind == Type::Kind::integer || !machine_.may_read;
+        return !machine_.typed || t.kind != Type::Kind::pointer || trusted || target.is_char ||
+               !machine_.may_read;
     }
     case Place::Base::pointer:
         return walk(p, w.offset, w.size) != KernelStructs::kRefused;
@@ -95,7 +98,13 @@ const Trait& Generator::Impl::trait(NodeId id)
     if (traits_.size() < code_.size())
         traits_.resize(code_.size());
     if (!traits_[std::size_t(id)].is_analysed) {
-        const Trait t = analyse(id); // which may analyse others
+        Trait t = analyse(id); // which may analyse others
+        t.size = 1;
+        for (const NodeId operand : {node(id).a, node(id).b, node(id).c})
+            if (operand != NodeId::none)
+                t.size += trait(operand).size;
+        if (t.size > kMostNodes)
+            fail("cannot use the expression: it is too complex", 0, "use a simpler one");
         traits_[std::size_t(id)] = t;
         traits_[std::size_t(id)].is_analysed = true;
     }
@@ -114,15 +123,17 @@ Trait Generator::Impl::analyse_load(const Node& n)
     r.weight = base.weight;
     r.side = base.side;
     r.cost = std::max(base.cost, plain ? 0u : 1u);
-    if (t.kind != Type::Kind::pointer || !plain)
+    if (!plain)
         return r;
-    r.from_context = p.base == Place::Base::context;
+    const Type& target = code_.types()[t.target];
+    r.from_context = p.base == Place::Base::context && t.kind == Type::Kind::pointer;
     if (r.from_context && machine_.typed && n.trusted) {
         r.is_pointer = true;
-        r.known = code_.types()[t.target].kernel_id;
-    } else if (p.base == Place::Base::pointer) {
-        r.is_pointer = code_.types()[t.target].kind == Type::Kind::structure;
+        r.known = target.kernel_id;
+    } else if (p.base == Place::Base::pointer) { // whatever it was said to be
         r.known = walk(p, w.offset, w.size);
+        r.is_pointer =
+            r.known > 0 || (t.kind == Type::Kind::pointer && target.kind == Type::Kind::structure);
     }
     return r;
 }

@@ -8,7 +8,8 @@
 namespace corebox::expr
 {
 
-// "did you mean 'x'?", or nothing where none is similar.
-std::string did_you_mean(std::string_view word, std::span<const std::string> known);
+// "did you mean 'x'?", or nothing where none is similar. `keyword`: stands before the name.
+std::string did_you_mean(std::string_view word, std::span<const std::string> known,
+                         std::string_view keyword = {});
 
 } // namespace corebox::expr

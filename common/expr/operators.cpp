@@ -121,7 +121,27 @@ Operand Checker::check_binary(const Tree& tree)
     default:
         break;
     }
-    const Operand a = value_of(check(tree.parts[0])), b = value_of(check(tree.parts[1]));
+    constexpr std::pair<Sign, Op> kOps[] = {
+        {Sign::plus, Op::add},
+        {Sign::minus, Op::subtract},
+        {Sign::star, Op::multiply},
+        {Sign::slash, Op::divide},
+        {Sign::percent, Op::modulo},
+        {Sign::ampersand, Op::bit_and},
+        {Sign::pipe, Op::bit_or},
+        {Sign::caret, Op::bit_xor},
+        {Sign::shift_left, Op::shift_left},
+        {Sign::shift_right, Op::shift_right},
+    };
+    Op op = Op::add;
+    for (const auto& [sign, operation] : kOps)
+        if (sign == tree.sign)
+            op = operation;
+    Operand a = check(tree.parts[0]), b = check(tree.parts[1]);
+    if (const auto result = calculate_units(tree, op, a, b))
+        return *result;
+    a = value_of(a);
+    b = value_of(b);
     const NodeId x = number_of(a), y = number_of(b);
     const auto is_pointer = [this](const Operand& o) {
         return types_[o.type].kind == Type::Kind::pointer;
@@ -139,22 +159,6 @@ Operand Checker::check_binary(const Tree& tree)
                                     make_constant(code_, size ? size : 1, wide), wide),
                         tree);
     }
-    constexpr std::pair<Sign, Op> kOps[] = {
-        {Sign::plus, Op::add},
-        {Sign::minus, Op::subtract},
-        {Sign::star, Op::multiply},
-        {Sign::slash, Op::divide},
-        {Sign::percent, Op::modulo},
-        {Sign::ampersand, Op::bit_and},
-        {Sign::pipe, Op::bit_or},
-        {Sign::caret, Op::bit_xor},
-        {Sign::shift_left, Op::shift_left},
-        {Sign::shift_right, Op::shift_right},
-    };
-    Op op = Op::add;
-    for (const auto& [sign, operation] : kOps)
-        if (sign == tree.sign)
-            op = operation;
     if ((op == Op::divide || op == Op::modulo) && is_constant(code_, y) && code_[y].value == 0)
         refuse(tree, "division by zero");
     return of_value(make_arithmetic(code_, op, x, y), tree);
@@ -169,6 +173,9 @@ Operand Checker::check_conditional(const Tree& tree)
     const NodeId a = number_of(yes), b = number_of(no);
     const bool a_points = types_[yes.type].kind == Type::Kind::pointer;
     const bool b_points = types_[no.type].kind == Type::Kind::pointer;
+    const auto is_null = [this](NodeId n) { return is_constant(code_, n) && code_[n].value == 0; };
+    if (a_points != b_points && !is_null(a_points ? b : a))
+        refuse(tree, "'?:' chooses between a pointer and a number", "cast one of them");
     // A pointer and 0 is a pointer, two different ones are as the first.
     const TypeId type = a_points   ? yes.type
                         : b_points ? no.type
@@ -200,6 +207,8 @@ Operand Checker::check_cast(const Tree& tree)
     case Type::Kind::integer:
     case Type::Kind::enumeration: {
         Operand o = of_value(convert(code_, value, tree.type), tree);
+        if (to.kind == Type::Kind::enumeration)
+            o.named_by = tree.type;
         return o;
     }
     case Type::Kind::floating:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "expr/parse.hpp"
+#include "base/error.hpp"
 #include "base/text.hpp"
 #include "expr/check.hpp"
 
@@ -39,6 +40,14 @@ std::string point_at(std::string_view text, const TextError& error)
     const std::size_t shown = std::max(line.size(), carets.size() + 1) - carets.size();
     carets.append(std::clamp<std::size_t>(error.length, 1, shown), '^');
     return cat(line, '\n', carets, '\n', error.what(), error.hint.empty() ? "" : "; ", error.hint);
+}
+
+void fail_at(std::string_view attempt, std::string_view text, const TextError& error)
+{
+    std::string place = point_at(text, error);
+    place.resize(place.find('\n', place.find('\n') + 1)); // the last line is what is wrong
+    fail_usage(cat(attempt, ": ", error.what(), error.hint.empty() ? "" : "; ", error.hint),
+               std::move(place));
 }
 
 NodeId parse_condition(Code& code, const Names& names, std::string_view text)

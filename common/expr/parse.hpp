@@ -23,6 +23,9 @@ public:
 // terminal would not print are shown as "?".
 std::string point_at(std::string_view text, const TextError& error);
 
+// The same as a usage error: "ATTEMPT: WHAT; HINT", and below it the text with the caret.
+[[noreturn]] void fail_at(std::string_view attempt, std::string_view text, const TextError& error);
+
 // A column such as lat_us or a fixed-point number: how its value is compared with literals. A
 // lat_us that is kept in nanoseconds has {1000, 1000}, one that is kept in microseconds {1, 1000}.
 struct Measure {

@@ -64,7 +64,8 @@ public:
     {
         const TreeId root = conditional();
         if (token().sign != Sign::end)
-            refuse(token(), cat("unexpected '", token().word, "'"));
+            refuse(token(), cat("unexpected '", token().word, "'"),
+                   next_is(Sign::assign) ? "did you mean '=='?" : "");
         return root;
     }
 

@@ -39,10 +39,10 @@ class Lexer
 public:
     explicit Lexer(std::string_view text) : text_(text) {}
 
-    std::vector<Token> read_all()
+    std::vector<Token> read_all(std::size_t longest)
     {
-        if (text_.size() > kLongestText)
-            throw TextError(kLongestText, 1, cat("longer than ", kLongestText, " bytes"));
+        if (text_.size() > longest)
+            throw TextError(longest, 1, cat("longer than ", longest, " bytes"));
         std::vector<Token> tokens;
         do
             tokens.push_back(read());
@@ -57,10 +57,10 @@ private:
     }
     std::string_view rest() const { return text_.substr(at_); }
     template <class Is>
-    std::string_view run(Is&& is) const
+    std::string_view run(Is&& is, std::size_t most = kLongestText) const
     {
         std::size_t n = 0;
-        while (at_ + n < text_.size() && is(text_[at_ + n]))
+        while (n < most && at_ + n < text_.size() && is(text_[at_ + n]))
             n++;
         return text_.substr(at_, n);
     }
@@ -116,7 +116,8 @@ private:
     // An IPv4, IPv6 or MAC address, and the length of its prefix.
     bool read_address(Token& t)
     {
-        const std::string_view word = run([](char c) { return is_hex(c) || c == ':' || c == '.'; });
+        const std::string_view word =
+            run([](char c) { return is_hex(c) || c == ':' || c == '.'; }, INET6_ADDRSTRLEN);
         if (at_ > 0 && is_letter(text_[at_ - 1]))
             return false;
         const auto colons = std::ranges::count(word, ':'), dots = std::ranges::count(word, '.');
@@ -281,6 +282,9 @@ private:
 
 } // namespace
 
-std::vector<Token> read_tokens(std::string_view text) { return Lexer(text).read_all(); }
+std::vector<Token> read_tokens(std::string_view text, std::size_t longest)
+{
+    return Lexer(text).read_all(longest);
+}
 
 } // namespace corebox::expr

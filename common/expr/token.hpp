@@ -82,7 +82,9 @@ struct Token {
 
 inline constexpr std::size_t kLongestText = 16384;
 
+inline constexpr std::size_t kLongestHeader = 1 << 20; // of declarations
+
 // All words, and an `end`. Throws TextError.
-std::vector<Token> read_tokens(std::string_view text);
+std::vector<Token> read_tokens(std::string_view text, std::size_t longest = kLongestText);
 
 } // namespace corebox::expr

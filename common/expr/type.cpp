@@ -88,6 +88,14 @@ TypeId Types::add(Type type, std::function<std::vector<Member>(TypeId)> members,
     return TypeId(types_.size() - 1);
 }
 
+void Types::complete(TypeId structure, std::uint32_t size, std::vector<Member> members)
+{
+    Entry& entry = types_[std::size_t(structure)];
+    entry.type.size = size;
+    entry.members = std::move(members);
+    entry.complete_members = nullptr;
+}
+
 std::span<const Member> Types::members(TypeId structure) const
 {
     Entry& entry = types_[std::size_t(structure)];

@@ -100,6 +100,8 @@ public:
     // `complete(id)` gives the members or enumerators, once, when they are first asked for.
     TypeId add(Type type, std::function<std::vector<Member>(TypeId)> members = nullptr,
                std::function<std::vector<Enumerator>(TypeId)> enumerators = nullptr);
+    // Gives a structure that was added without them its size and members.
+    void complete(TypeId structure, std::uint32_t size, std::vector<Member> members);
     // Each of these is made once. Integers of one byte are numbers, no text.
     TypeId integer(unsigned bytes, bool is_signed);
     TypeId character() { return character_; }
@@ -108,6 +110,11 @@ public:
     TypeId array_of(TypeId element, std::uint32_t count);
 
     void add_source(TypeSource source) { sources_.push_back(std::move(source)); }
+    // One that comes before all others; before anything is asked for.
+    void add_first_source(TypeSource source)
+    {
+        sources_.insert(sources_.begin(), std::move(source));
+    }
     // C's own types and the common names of integers (u32, __be16, size_t, pid_t) need no source.
     // The keyword is "struct", "union", "enum", or empty for all other names.
     std::optional<TypeId> find(std::string_view keyword, std::string_view name) const;

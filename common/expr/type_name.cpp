@@ -59,7 +59,7 @@ TypeId TypeReader::read_tagged(std::size_t& at)
                                                     .name = cat(keyword.word, " ", name.word)});
     throw TextError(keyword.at, name.at + name.length - keyword.at,
                     cat("unknown type '", keyword.word, " ", name.word, "'"),
-                    did_you_mean(name.word, types_.names(keyword.word)));
+                    did_you_mean(name.word, types_.names(keyword.word), keyword.word));
 }
 
 bool TypeReader::read_specifier(std::size_t& at, Specifiers& s, bool may_be_name)
@@ -112,7 +112,7 @@ std::optional<TypeId> TypeReader::resolve(const Specifiers& s) const
     return types_.integer(s.longs ? 8 : s.is_short ? 2 : 4, !s.is_unsigned);
 }
 
-std::optional<TypeId> TypeReader::read(std::size_t& at, bool may_be_name)
+std::optional<TypeId> TypeReader::read(std::size_t& at, bool may_be_name, bool with_pointers)
 {
     const std::size_t from = at;
     Specifiers s;
@@ -123,7 +123,7 @@ std::optional<TypeId> TypeReader::read(std::size_t& at, bool may_be_name)
         at = from;
         return std::nullopt;
     }
-    while (tokens_[at].sign == Sign::star) {
+    while (with_pointers && tokens_[at].sign == Sign::star) {
         at++;
         auto space = std::exchange(s.space, std::nullopt);
         for (; tokens_[at].sign == Sign::name &&

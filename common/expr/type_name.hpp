@@ -17,9 +17,9 @@ public:
     }
 
     // The type that begins at token `at`, which is moved behind it. None: it is no type; `at`
-    // stays. `may_be_name`: a name alone may be that of a type. Throws TextError, as of an unknown
-    // struct.
-    std::optional<TypeId> read(std::size_t& at, bool may_be_name);
+    // stays. `with_pointers`: the stars too. `may_be_name`: a name alone may be that of a type.
+    // Throws TextError, as of an unknown struct.
+    std::optional<TypeId> read(std::size_t& at, bool may_be_name, bool with_pointers = true);
     // What follows the declared name: "[4][16]".
     TypeId read_array(std::size_t& at, TypeId element);
     // Whether a word can only begin a type.

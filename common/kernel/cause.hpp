@@ -34,6 +34,7 @@ enum class Cause : std::uint8_t {
     no_tracefs,
     tracefs_hidden,
     no_kprobes,
+    no_uprobes,
     no_sessions,
     no_kernel_function,
     no_perf_events,

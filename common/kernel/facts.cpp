@@ -116,6 +116,7 @@ Facts live_facts()
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     facts.kprobes = ::access("/sys/bus/event_source/devices/kprobe", F_OK) == 0 ||
                     (facts.tracefs && reachable(cat(tracefs, "/kprobe_events")));
+    facts.uprobes = ::access("/sys/bus/event_source/devices/uprobe", F_OK) == 0;
     facts.session = false;
     facts.ring_buffer = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) > 0;
     facts.has = [tracefs](Facts::Name kind, std::string_view name) {
@@ -230,14 +231,19 @@ Facts recorded_facts(std::string_view text)
 {
     using Key = std::pair<Facts::Name, std::string>;
     auto names = std::make_shared<std::set<Key>>();
-    Facts facts{
-        .btf = false, .tracefs = false, .kprobes = false, .ring_buffer = false, .session = false};
+    Facts facts{.btf = false,
+                .tracefs = false,
+                .kprobes = false,
+                .uprobes = false,
+                .ring_buffer = false,
+                .session = false};
     for (const std::string_view line : split(text, '\n')) {
         const auto words = split(line, ' ');
         if (words.size() == 1) {
             facts.btf |= words[0] == "btf";
             facts.tracefs |= words[0] == "tracefs";
             facts.kprobes |= words[0] == "kprobes";
+            facts.uprobes |= words[0] == "uprobes";
             facts.ring_buffer |= words[0] == "ring_buffer";
             facts.session |= words[0] == "session";
             if (words[0] == "ftrace_off")

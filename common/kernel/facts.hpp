@@ -15,6 +15,7 @@ namespace corebox
 {
 
 class KernelBtf;
+struct UserSite;
 
 enum class Answer : std::uint8_t { no, yes, unknown };
 
@@ -41,6 +42,7 @@ struct Facts {
     bool tracefs = true;         // mounted and readable
     bool tracefs_closed = false; // mounted, but not for this user
     bool kprobes = true;         // CONFIG_KPROBE_EVENTS
+    bool uprobes = true;         // CONFIG_UPROBE_EVENTS
     bool ring_buffer = true;     // BPF_MAP_TYPE_RINGBUF
     bool session = true;         // kprobe sessions: BTF has both of kSessionFunctions
     bool module_types = true;    // BTF objects of modules can be had: CAP_SYS_ADMIN
@@ -50,6 +52,10 @@ struct Facts {
     // Whether perf_event_open(2) may be used, by which kprobes and tracepoints attach too. Asked
     // for only where the answer matters: opening the first one takes the kernel a millisecond.
     std::function<bool()> perf_events = [] { return true; };
+
+    // What stands in the way of a probe of programs: no such library, no such symbol. Empty: a run
+    // finds out as it attaches.
+    std::function<Obstacle(const UserSite&)> user_site{};
 
     // `unknown` where finding out costs more than trying.
     std::function<Answer(Name, std::string_view)> has = [](Name, std::string_view) {
@@ -67,11 +73,10 @@ Facts live_facts();
 // Of members it says what `types` say, if those come from elsewhere.
 Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelBtf> types = {});
 
-// Lines "btf", "tracefs", "kprobes", "ring_buffer", "session" (the features that are there),
-// "ftrace_off" and
-// "function NAME", "site NAME", "btf_tracepoint NAME",
-// "tracepoint CATEGORY/NAME", "perf_event NAME". What is not
-// listed is not there; but of members only those of lines "lacks_member STRUCT.NAME" are not.
+// Lines "btf", "tracefs", "kprobes", "uprobes", "ring_buffer", "session" (the features that are
+// there), "ftrace_off" and "function NAME", "site NAME", "btf_tracepoint NAME", "tracepoint
+// CATEGORY/NAME", "perf_event NAME". What is not listed is not there; but of members only those of
+// lines "lacks_member STRUCT.NAME" are not.
 Facts recorded_facts(std::string_view text);
 
 // Whether a file is there for this process and its capabilities, which access(2) leaves out for all

@@ -12,14 +12,16 @@ namespace corebox
 
 // When a column is in the output. JSON has every column but costly() ones.
 struct Show {
-    enum class When : std::uint8_t { always, with, without, json, costly } when = When::always;
+    enum class When : std::uint8_t { always, with, without, json, text, costly } when = When::always;
     std::string_view option{}; // long name; of several, "a|b": any of them
 };
 constexpr Show with(std::string_view option) { return {Show::When::with, option}; }
 constexpr Show without(std::string_view option) { return {Show::When::without, option}; }
 // Text has it only when --columns names it.
 inline constexpr Show kJsonOnly{Show::When::json};
-// The same, and JSON only with the option.
+// JSON and CSV have the same in columns of their own.
+inline constexpr Show kTextOnly{Show::When::text};
+// As kJsonOnly, and JSON only with the option.
 constexpr Show json_with(std::string_view option) { return {Show::When::json, option}; }
 // Computed, and shown at all, only with the option.
 constexpr Show costly(std::string_view option) { return {Show::When::costly, option}; }

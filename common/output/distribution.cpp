@@ -161,13 +161,19 @@ void put_percentile(std::string& out, const Percentile& p, const Unit& unit, uns
 {
     if (p.is_exact())
         return put_quotient(out, p.value(), unit.raw, decimals);
+    // Within an eighth of wherever the value is, as the estimate itself mostly is; in a wide row of
+    // a linear histogram nothing is, and decimals would promise much.
+    const auto is_near = [&](Wide estimate, Wide power) {
+        const Wide from = Wide(p.from) * power, to = Wide(p.to) * power;
+        return 8 * (estimate - from) <= from && 8 * (to - estimate) <= to;
+    };
+    const bool must_be_near = is_near(p.value(), 1) || p.value() < unit.raw;
     unsigned fewest = 0;
     for (; fewest < decimals; fewest++) {
         const Wide power = power_of_ten(fewest);
         const Wide rounded = quotient(Wide(p.value()) * power, unit.raw) * unit.raw;
-        const Wide from = Wide(p.from) * power, to = Wide(p.to) * power;
-        if (rounded >= from && rounded <= to && 8 * (rounded - from) <= from &&
-            8 * (to - rounded) <= to)
+        if (rounded >= Wide(p.from) * power && rounded <= Wide(p.to) * power &&
+            (!must_be_near || is_near(rounded, power)))
             break;
     }
     out += '~';

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "output/escape.hpp"
 #include <algorithm>
+#include <arpa/inet.h>
 #include <charconv>
 #include <cstring>
 
@@ -49,6 +50,23 @@ char* put_bytes(char* at, std::string_view s)
 {
     std::memcpy(at, s.data(), s.size());
     return at + s.size();
+}
+
+constexpr std::size_t kEndpointBytes = INET6_ADDRSTRLEN + sizeof "\"[]:65535\"";
+
+char* put_endpoint(char* at, const Value& v)
+{
+    const bool v6 = v.digits, has_port = v.kind == Value::Kind::endpoint;
+    if (v6 && has_port)
+        *at++ = '[';
+    ::inet_ntop(v6 ? AF_INET6 : AF_INET, v.bytes, at, INET6_ADDRSTRLEN);
+    at += std::strlen(at);
+    if (v6 && has_port)
+        *at++ = ']';
+    if (!has_port)
+        return at;
+    *at++ = ':';
+    return put_number(at, v.size);
 }
 
 } // namespace
@@ -171,6 +189,13 @@ char* Renderer::put(Line& line, char* at, const Value& v, bool column, std::size
         quote();
         return at;
     }
+    case Value::Kind::address:
+    case Value::Kind::endpoint:
+        room(kEndpointBytes);
+        quote();
+        at = put_endpoint(at, v);
+        quote();
+        return at;
     case Value::Kind::list:
         make_list<F>(v, column, cell);
         room(list_.size());

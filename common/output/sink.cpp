@@ -24,6 +24,8 @@ bool is_shown(const Column& c, const ColumnChoice& choice)
         return given;
     case When::json:
         return choice.all_but_costly && (c.show.option.empty() || given);
+    case When::text:
+        return !choice.all_but_costly;
     }
     return false;
 }

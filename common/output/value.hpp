@@ -36,6 +36,16 @@ struct Hex {
 struct Trusted {
     std::string_view text;
 };
+// An IPv4 or IPv6 address in network order, of 4 or 16 bytes: 10.0.0.1, ::1.
+struct Address {
+    const std::uint8_t* bytes;
+    bool v6;
+};
+// With its port: 10.0.0.1:80, [::1]:80. JSON has columns of their own for the two.
+struct Endpoint {
+    Address address;
+    std::uint16_t port;
+};
 // Several texts; JSON an array.
 struct List {
     // How text and CSV join them: "a;b", "a b", or "\"a\" \"b\"".
@@ -64,6 +74,8 @@ struct Value {
         boolean,
         absent,
         list,
+        address,
+        endpoint,
     };
 
     Kind kind;
@@ -73,6 +85,7 @@ struct Value {
         std::uint64_t u;
         const char* s;
         const std::string_view* items;
+        const std::uint8_t* bytes;
     };
     std::size_t size = 0;
 
@@ -99,6 +112,11 @@ struct Value {
           size(v.size)
     {
     }
+    constexpr Value(Address v) : kind(Kind::address), digits(v.v6), bytes(v.bytes) {}
+    constexpr Value(Endpoint v)
+        : kind(Kind::endpoint), digits(v.address.v6), bytes(v.address.bytes), size(v.port)
+    {
+    }
     constexpr Value(Absent v) : kind(Kind::absent), s(v.text.data()), size(v.text.size()) {}
 
     // A kernel string: at most N bytes, ended by the first NUL.
@@ -116,11 +134,23 @@ struct Value {
     constexpr List::Join join() const { return List::Join(digits >> 1); }
     constexpr bool more() const { return digits & 1; }
 
+    // Of addresses: IPv4 first, then by their bytes, then by their ports.
+    constexpr bool before(const Value& o) const
+    {
+        if (digits != o.digits)
+            return digits < o.digits;
+        for (int at = 0; at < (digits ? 16 : 4); at++)
+            if (bytes[at] != o.bytes[at])
+                return bytes[at] < o.bytes[at];
+        return size < o.size;
+    }
     // Order of two values of one column.
     constexpr bool operator<(const Value& o) const
     {
         if (is_text() || o.is_text())
             return is_text() && o.is_text() ? str() < o.str() : is_text();
+        if (kind == Kind::address || kind == Kind::endpoint)
+            return before(o);
         return kind == Kind::signed_int || kind == Kind::error ? i < o.i : u < o.u;
     }
 };

@@ -1,133 +1,186 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // FunctionProbes on functions and USDT probes of programs.
-#include "base/text.hpp"
 #include "probe/copies.hpp"
 #include "probe/functions.hpp"
+#include "probe/later_files.hpp"
 #include "probe/perf_probe.hpp"
+#include "session/session.hpp"
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace corebox
 {
-namespace
-{
 
-// What BPF_LINK_CREATE takes for uprobe.multi; the libbpf and the kernel headers that we build with
-// are older.
-struct UprobeMultiLink {
-    __u32 program, target = 0, attach_type = kUprobeMulti, flags = 0;
-    __u64 path, offsets, semaphores, cookies;
-    __u32 count, link_flags, pid, padding = 0;
-};
-constexpr __u32 kUprobeMultiReturn = 1;
-
-std::string path_of(const ObjectFile& object)
+std::vector<FunctionProbes::Place> FunctionProbes::places() const
 {
-    return cat("/proc/self/fd/", object.file.get()); // that very file, wherever it is
+    std::vector<Place> places;
+    for (std::size_t i = 0; i < functions_.size(); i++)
+        for (const Point::Site& site : functions_[i].sites)
+            places.push_back({i, site.object ? site.object : functions_[i].object, site});
+    // A link is for one file.
+    std::ranges::stable_sort(places, {}, [](const Place& p) { return p.object.get(); });
+    return places;
 }
 
-} // namespace
+// All of them in one link, or where the kernel refuses one of them, each half by itself. False:
+// this leads to nothing.
+bool FunctionProbes::link_places(const bpf_program* program, std::span<const Place> places,
+                                 std::vector<Copy>& links, unsigned& failures)
+{
+    UprobeSet set;
+    for (const Place& place : places)
+        set.add(place.site, place.function + 1);
+    // Where the kernel cannot name a process, the program asks too.
+    Fd link = link_uprobes(bpf_program__fd(program), at_return(program), *places[0].object, set,
+                           only_, true);
+    if (link) {
+        links.push_back({places[0].function, Fd(), std::move(link)});
+        for (const Place& place : places)
+            has_place_[place.function] = true;
+        return true;
+    }
+    if (leads_nowhere(errno))
+        failures = kMostFailures;
+    if (++failures >= kMostFailures)
+        return false;
+    const std::size_t half = places.size() / 2;
+    return half == 0 || (link_places(program, places.first(half), links, failures) &&
+                         link_places(program, places.subspan(half), links, failures));
+}
 
 std::vector<bpf_link*> FunctionProbes::attach_uprobe_multi(const bpf_program* program)
 {
-    std::vector<Copy> probes;
-    const auto attach = [&](std::size_t first, std::size_t count) {
-        std::vector<__u64> offsets, semaphores, cookies;
-        bool semaphore = false;
-        for (std::size_t i = first; i < first + count; i++)
-            for (const Point::Site& site : functions_[i].sites) {
-                offsets.push_back(site.offset);
-                semaphores.push_back(site.semaphore);
-                cookies.push_back(i + 1);
-                semaphore |= site.semaphore != 0;
-            }
-        const std::string path = path_of(*functions_[first].object);
-        const auto pointer = [](const auto* p) {
-            return __u64(reinterpret_cast<std::uintptr_t>(p));
-        };
-        // From 6.6 until it was fixed (46ba0e49b642, 6.10) the kernel took the process for a
-        // thread; a fixed one refuses this, which is no process.
-        UprobeMultiLink link{.program = __u32(bpf_program__fd(program)),
-                             .path = pointer(path.c_str()),
-                             .offsets = pointer(offsets.data()),
-                             .semaphores = semaphore ? pointer(semaphores.data()) : 0,
-                             .cookies = pointer(cookies.data()),
-                             .count = __u32(offsets.size()),
-                             .link_flags = at_return(program) ? kUprobeMultiReturn : 0,
-                             .pid = only_ ? ~0u : 0};
-        if (only_) {
-            const Fd none(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
-            link.pid = !none && errno == EINVAL ? only_ : 0; // the program asks too
-        }
-        Fd fd(int(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link)));
-        if (!fd)
-            return false;
-        probes.push_back({first, Fd(), std::move(fd)});
-        return true;
-    };
+    std::vector<Copy> links;
     unsigned failures = 0;
-    attached_ = 0;
-    // A link is for one file.
-    for (std::size_t first = 0, end = 0; first < functions_.size(); first = end) {
-        while (end < functions_.size() && functions_[end].object == functions_[first].object)
+    by_links_ = true;
+    has_place_.assign(functions_.size(), false);
+    const std::vector<Place> all = places();
+    for (std::size_t first = 0, end = 0; first < all.size(); first = end) {
+        while (end < all.size() && all[end].object == all[first].object)
             end++;
-        if (!attach_range(attach, first, end - first, failures))
+        if (!link_places(program, std::span(all).subspan(first, end - first), links, failures))
             return fail_attach(errno);
     }
-    return keep(std::move(probes), errno);
+    const int code = errno;
+    attached_ = std::size_t(std::ranges::count(has_place_, true));
+    return keep(std::move(links), code);
+}
+
+// The event of a place with the program, or its copy for the place's function. False with errno
+// set.
+bool FunctionProbes::open_place(const bpf_program* program, Copies& copies, const Place& place,
+                                std::vector<Copy>& events)
+{
+    const auto pmu = find_pmu("uprobe");
+    Copy probe{place.function, Fd(), Fd(),
+               open_uprobe(pmu.value_or(0), at_return(program), *place.object, place.site, only_)};
+    if (!probe.event)
+        return false;
+    const int whole = bpf_program__fd(program);
+    if (cookies_) {
+        probe.link = link_to(probe.event, whole, place.function + 1);
+        cookies_ = probe.link || (errno != EINVAL && errno != EOPNOTSUPP);
+    }
+    if (!cookies_) {
+        int copy = whole;
+        if (copies.numbered()) {
+            const auto has_copy = [&](const Copy& c) {
+                return c.function == place.function && c.program;
+            };
+            const auto known = std::ranges::find_if(events, has_copy);
+            const auto older = std::ranges::find_if(copies_, has_copy);
+            if (known != events.end())
+                copy = known->program.get();
+            else if (older != copies_.end())
+                copy = older->program.get();
+            else
+                copy = (probe.program = copies.load(place.function)).get();
+        }
+        if (copy < 0 || !run_at(probe.event, copy))
+            return false;
+    } else if (!probe.link) {
+        return false;
+    }
+    has_place_[place.function] = true;
+    events.push_back(std::move(probe));
+    return true;
 }
 
 std::vector<bpf_link*> FunctionProbes::attach_uprobes(const bpf_program* program)
 {
-    const auto type = find_pmu("uprobe");
-    if (!type)
+    if (!find_pmu("uprobe"))
         return fail_attach(EOPNOTSUPP);
     Copies copies(program);
-    std::vector<Copy> probes;
+    std::vector<Copy> events;
     unsigned failures = 0;
-    bool cookies = true;
     int code = ENOENT;
-    attached_ = 0;
-    for (std::size_t i = 0; i < functions_.size(); i++) {
-        const std::string path = path_of(*functions_[i].object);
-        bool all = true;
-        int own_program = -1; // the copy for this point
-        for (const Point::Site& site : functions_[i].sites) {
-            perf_event_attr attr{};
-            attr.type = *type;
-            attr.config = std::uint64_t(at_return(program)) | site.semaphore << 32;
-            attr.uprobe_path = reinterpret_cast<std::uintptr_t>(path.c_str());
-            attr.probe_offset = site.offset;
-            Copy probe{i, Fd(), Fd(), open_event(attr, only_ ? int(only_) : -1)};
-            if (probe.event && cookies) {
-                probe.link = link_to(probe.event, bpf_program__fd(program), i + 1);
-                cookies = bool(probe.link) || (errno != EINVAL && errno != EOPNOTSUPP);
-            }
-            if (probe.event && !cookies) {
-                if (own_program < 0 && copies.numbered()) {
-                    if (i >= Copies::kMost)
-                        return fail_attach(E2BIG);
-                    probe.program = copies.load(i);
-                    own_program = probe.program.get();
-                }
-                all &=
-                    run_at(probe.event, copies.numbered() ? own_program : bpf_program__fd(program));
-            } else {
-                all &= bool(probe.link);
-            }
-            if (!all) {
-                code = errno;
-                if (++failures >= kMostFailures)
-                    return fail_attach(code);
+    by_links_ = false;
+    cookies_ = true;
+    has_place_.assign(functions_.size(), false);
+    for (const Place& place : places()) {
+        if (!cookies_ && copies.numbered() && place.function >= Copies::kMost)
+            return fail_attach(E2BIG);
+        if (open_place(program, copies, place, events))
+            continue;
+        code = errno;
+        if (++failures >= kMostFailures)
+            return fail_attach(code);
+    }
+    attached_ = std::size_t(std::ranges::count(has_place_, true));
+    return keep(std::move(events), code);
+}
+
+std::size_t FunctionProbes::attach_in(const bpf_program* program, const LaterPoints& later,
+                                      const std::shared_ptr<const ObjectFile>& object)
+{
+    std::vector<Place> places;
+    for (const Point& point : later.find(object))
+        for (std::size_t i = 0; i < functions_.size(); i++)
+            if (functions_[i].later.get() == &later && functions_[i].name == point.name) {
+                for (const Point::Site& site : point.sites)
+                    places.push_back({i, object, site});
                 break;
             }
-            probes.push_back(std::move(probe));
-        }
-        attached_ += all;
+    std::vector<Copy> added;
+    unsigned failures = 0;
+    if (by_links_ && !places.empty())
+        link_places(program, places, added, failures);
+    Copies copies(program);
+    std::size_t attached = 0;
+    if (by_links_)
+        attached = added.empty() ? 0 : places.size();
+    else
+        for (const Place& place : places)
+            attached += open_place(program, copies, place, added);
+    std::ranges::move(added, std::back_inserter(copies_));
+    std::ranges::stable_sort(copies_, {}, &Copy::function);
+    return attached;
+}
+
+void FunctionProbes::attach_later(const Session& session, const bpf_program* program)
+{
+    std::vector<const LaterPoints*> known;
+    for (const Point& point : functions_) {
+        const LaterPoints* later = point.later.get();
+        if (!later || std::ranges::find(known, later) != known.end())
+            continue;
+        known.push_back(later);
+        LaterFiles& files = *session.later;
+        files.watch();
+        files.needs_perf_events |= !by_links_;
+        const std::size_t taker =
+            files.add({.libraries = {later->library},
+                       .attach = [this, program, later](const Object& object, std::uint32_t) {
+                           return attach_in(program, *later, object);
+                       }});
+        for (const Place& place : places())
+            if (functions_[place.function].later.get() == later)
+                files.know(taker, place.object);
+        const std::string_view libraries[] = {later->library};
+        for (const Object& object : libraries_in_use(libraries)) // since they were listed
+            files.attach(taker, object, 0);
     }
-    return keep(std::move(probes), code);
 }
 
 } // namespace corebox

@@ -13,9 +13,10 @@ FunctionProbes::FunctionProbes(std::vector<Point> functions, std::uint32_t only)
 {
 }
 
-void FunctionProbes::use(bpf_map* ids)
+void FunctionProbes::use(bpf_map* ids, bpf_map* syscalls)
 {
     ids_ = ids;
+    syscalls_ = syscalls;
     if (functions_.size() > 200) // here: a command has been forked, and keeps its limit
         raise_open_files();
     bpf_map__set_max_entries(ids, __u32(std::max<std::size_t>(functions_.size(), 1)));
@@ -39,6 +40,20 @@ std::vector<bpf_link*> FunctionProbes::keep(std::vector<Copy> copies, int code)
     return links_elsewhere();
 }
 
+bool FunctionProbes::leads_nowhere(int code)
+{
+    return code == EOPNOTSUPP || code == EPERM || code == EACCES || code == ENOMEM;
+}
+
+std::vector<bpf_link*> attach_points(FunctionProbes& probes, AttachPoints attach,
+                                     const Session& session, const bpf_program* program)
+{
+    auto links = (probes.*attach)(program);
+    if (!links.empty())
+        probes.attach_later(session, program);
+    return links;
+}
+
 // All of them in one link, or where the kernel refuses one of them, each half by itself. False:
 // this leads to nothing.
 bool FunctionProbes::attach_range(const AttachRange& attach, std::size_t first, std::size_t count,
@@ -48,7 +63,7 @@ bool FunctionProbes::attach_range(const AttachRange& attach, std::size_t first, 
         attached_ += count;
         return true;
     }
-    if (errno == EOPNOTSUPP || errno == EPERM || errno == EACCES || errno == ENOMEM)
+    if (leads_nowhere(errno))
         failures = kMostFailures;
     if (++failures >= kMostFailures)
         return false;

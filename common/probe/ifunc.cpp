@@ -130,4 +130,14 @@ std::map<std::string, std::set<std::uint64_t>> follow_ifuncs(const ObjectFile& o
     return found;
 }
 
+bool may_implement(std::string_view function, std::string_view name)
+{
+    const std::string start = cat("__", name, "_");
+    if (!function.starts_with(start))
+        return false;
+    // "__memcpy_chk_avx2" is one of __memcpy_chk, which checks a length first.
+    const std::string_view variant = function.substr(start.size());
+    return !variant.starts_with("chk") && variant != "syscall";
+}
+
 } // namespace corebox

@@ -20,4 +20,9 @@ std::map<std::string, std::set<std::uint64_t>>
 follow_ifuncs(const ObjectFile& object, const std::set<std::string>& names,
               std::span<const std::uint32_t> pids = {});
 
+// Whether a function is one of those that the resolver of glibc's `name` chooses from, by its name:
+// "__strlen_avx2" of "strlen". For a file of which no process has called it yet; none may be what
+// it takes from the kernel's vDSO instead.
+bool may_implement(std::string_view function, std::string_view name);
+
 } // namespace corebox

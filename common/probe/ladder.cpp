@@ -21,13 +21,17 @@ Obstacles find_obstacles(const Rung& rung, std::string_view section, const Facts
     Obstacles found;
     if (Obstacle o = find_obstacle(section, facts))
         found.push_back(std::move(o));
+    if (kind.starts_with("upro") || kind.starts_with("uret"))
+        if (!rung.name.ends_with(".multi") && !facts.uprobes)
+            found.push_back({facts.sysfs ? Cause::no_uprobes : Cause::no_sysfs});
     if (rung.name.ends_with(".multi") || std::ranges::find(kKinds, kind) == std::end(kKinds) ||
         facts.perf_events())
         return found;
     // A tool learns of a missing function only when it attaches.
     if (!found.empty() && found[0].cause == Cause::no_function)
         found.clear();
-    constexpr Cause kAbsent[] = {Cause::no_kprobes, Cause::no_tracepoint, Cause::no_sysfs};
+    constexpr Cause kAbsent[] = {Cause::no_kprobes, Cause::no_uprobes, Cause::no_tracepoint,
+                                 Cause::no_sysfs};
     if (found.empty() || std::ranges::find(kAbsent, found[0].cause) == std::end(kAbsent))
         found.push_back({Cause::no_perf_events});
     return found;
@@ -49,6 +53,11 @@ const Target* slot_target(std::string_view section, Targets targets)
     const auto slot = slash == section.npos ? "" : section.substr(slash + 1);
     const auto found = std::ranges::find(targets, slot, &Target::slot);
     return slot.starts_with('%') && found != targets.end() ? &*found : nullptr;
+}
+
+std::string refusal_key(std::string_view program, const Rung& rung)
+{
+    return cat(program, "/", rung.name);
 }
 
 std::string target_section(std::string_view section, Targets targets)
@@ -140,7 +149,7 @@ Obstacles try_rung(const Rung& rung, const void* progs, const Facts& facts, cons
         if (!p.program)
             break;
         bpf_program* program = p.program(progs);
-        const auto r = refused.find(std::string_view(bpf_program__name(program)));
+        const auto r = refused.find(refusal_key(bpf_program__name(program), rung));
         const std::string section = target_section(bpf_program__section_name(program), targets);
         Obstacles found =
             r != refused.end() ? Obstacles{r->second} : find_obstacles(rung, section, facts);

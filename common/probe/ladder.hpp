@@ -20,8 +20,9 @@ const Target* slot_target(std::string_view section, Targets targets);
 bool at_return(std::string_view section);
 bool at_return(const bpf_program* program);
 
-// Why a program cannot be used, by its name: learned when the kernel refused it.
+// Why a program cannot be used in a rung, by refusal_key(): learned when the kernel refused it.
 using Refusals = std::map<std::string, Obstacle, std::less<>>;
+std::string refusal_key(std::string_view program, const Rung& rung);
 
 struct Step {
     const Need* need;

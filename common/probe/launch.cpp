@@ -3,6 +3,7 @@
 #include "kernel/types.hpp"
 #include "probe/libbpf_log.hpp"
 #include "probe/session.hpp"
+#include "probe/uprobe.hpp"
 #include "session/cgroup.hpp"
 #include "session/transport.hpp"
 #include "session/where.hpp"
@@ -34,6 +35,15 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
     return bpf_program__attach(program);
 }
 
+// Runs an iterator once, over all that it iterates over. False with errno set.
+bool run_iterator(const bpf_program* program)
+{
+    const Link link(bpf_program__attach_iter(program, nullptr));
+    const Fd iterator(link ? bpf_iter_create(bpf_link__fd(link.get())) : -1);
+    char nothing[64]; // it writes no text
+    return iterator && ::read(iterator.get(), nothing, sizeof nothing) == 0;
+}
+
 std::string privilege_hint()
 {
     if (const Obstacle missing = missing_privilege())
@@ -51,8 +61,19 @@ std::string privilege_hint()
 
 } // namespace
 
+void prepare_later_files(Session& session)
+{
+    std::function<void(std::string_view)> say_line;
+    if (session.later)
+        return;
+    if (session.explain)
+        say_line = [&tool = session.tool](std::string_view line) { say(tool, line); };
+    session.later = std::make_shared<LaterFiles>(std::move(say_line));
+}
+
 Launcher::Launcher(const Session& session) : session_(session)
 {
+    session.later->begin();
     take_libbpf_log(session.verbose);
     if (const Obstacle missing = missing_privilege())
         fail(missing.text(), 0, missing.fix());
@@ -108,11 +129,28 @@ void Launcher::prepare_filter(const FilterMaps& maps, const FilterPrograms& prog
         if (!fd)
             fail(cat("cannot open --", option, " ", path), errno, "it must be a pinned BPF map");
         if (bpf_map__reuse_fd(map, fd.get()) != 0 || bpf_map__key_size(map) != sizeof(__u64))
-            fail(cat("cannot use --", option, " ", path), 0,
-                 "it is not a hash map with 8-byte keys");
+            fail(cat("cannot use --", option, " ", path), "it is not a hash map with 8-byte keys");
     };
     pinned(cgroups, session_.cgroup_map, "cgroupmap");
     pinned(mntns, session_.mntns_map, "mntnsmap");
+}
+
+void Launcher::prepare_connections(bpf_map* ports, const conn_filter& filter)
+{
+    bpf_map__set_autocreate(ports, std::ranges::any_of(filter.by_port, std::identity()));
+}
+
+void Launcher::prepare_owners(bpf_map* owners, bpf_program* older)
+{
+    // Twice the sockets that there are, and some: connections come and go.
+    constexpr std::uint64_t kLeast = 16384, kMost = 1 << 20;
+    const std::string sockets = read_file("/proc/net/sockstat").value_or("");
+    const auto words = split(std::string_view(sockets).substr(0, sockets.find('\n')), ' ');
+    const auto used = words.size() == 3 ? to_number<std::uint64_t>(words[2]) : std::nullopt;
+    bpf_map__set_max_entries(owners,
+                             std::uint32_t(std::clamp(2 * used.value_or(0), kLeast, kMost)));
+    // An iterator is known by its id in the kernel's own BTF.
+    older_sockets_ = facts_.btf && open_options_.btf_custom_path ? older : nullptr;
 }
 
 void Launcher::prepare_events(bpf_map* events, event_config& config)
@@ -135,7 +173,7 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
     {
         const std::string section =
             target_section(bpf_program__section_name(program), session_.targets);
-        if (is_trace(section))
+        if (is_trace(section) || is_iterator(section))
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
                  target_name(section)});
@@ -248,8 +286,17 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     bpf_object__for_each_program(program, object)
     {
         const bool wanted = std::ranges::find(plan_.load, program) != plan_.load.end() ||
-                            std::ranges::find(always_, program) != always_.end();
+                            std::ranges::find(always_, program) != always_.end() ||
+                            program == older_sockets_;
         bpf_program__set_autoload(program, wanted);
+        // The same program may be of several rungs.
+        if (const auto at = std::ranges::find(plan_.load, program); at != plan_.load.end())
+            if (std::string_view(bpf_program__section_name(program)).starts_with("u"))
+                bpf_program__set_expected_attach_type(
+                    program,
+                    plan_.rungs[std::size_t(at - plan_.load.begin())]->name == "uprobe.multi"
+                        ? bpf_attach_type(kUprobeMulti)
+                        : bpf_attach_type{});
         // Where libbpf itself looks for the function, it has to be told which.
         const std::string_view section = bpf_program__section_name(program);
         if (const Target* target = slot_target(section, session_.targets);
@@ -270,16 +317,19 @@ void Launcher::choose(std::span<const Need> needs, const void* progs, bpf_object
     clear_libbpf_log();
 }
 
-bool Launcher::refuse(std::string_view program, Obstacle reason)
+bool Launcher::refuse(std::string_view program, const Obstacle& reason)
 {
-    const bool planned = std::ranges::any_of(
-        plan_.load, [&](const bpf_program* p) { return program == bpf_program__name(p); });
-    return planned && refused_.emplace(program, std::move(reason)).second;
+    for (std::size_t i = 0; i < plan_.load.size(); i++)
+        if (program == bpf_program__name(plan_.load[i]))
+            return refused_.emplace(refusal_key(program, *plan_.rungs[i]), reason).second;
+    return false;
 }
 
-bool Launcher::loaded(int result, bpf_object*)
+bool Launcher::loaded(int result, bpf_object* object)
 {
     if (result == 0) {
+        session_.later->take_back();
+        session_.later->usdt_sites = bpf_object__find_map_by_name(object, "cb_usdt_sites");
         btf_.reset(); // some megabytes that only loading needed
         return true;
     }
@@ -308,6 +358,19 @@ bool Launcher::loaded(int result, bpf_object*)
     fail(cat("cannot load the BPF programs",
              program.empty() ? "" : cat(" (", program, ": ", message, ")")),
          -result, session_.verbose ? "" : "--debug prints the kernel's reasons");
+}
+
+void Launcher::fill_connections(bpf_map* ports, const conn_filter& filter)
+{
+    const Connections& asked = session_.connections;
+    const PortSet* const sets[CONN_SIDES] = {&asked.lports, &asked.rports, &asked.ports};
+    for (__u32 side = 0; side < CONN_SIDES; side++) {
+        if (!filter.by_port[side])
+            continue;
+        const conn_ports words = sets[side]->words();
+        if (bpf_map_update_elem(bpf_map__fd(ports), &side, &words, BPF_ANY) != 0)
+            fail("cannot fill the filter of ports", errno);
+    }
 }
 
 void Launcher::fill_filter(bpf_map* ids, const task_filter& filter)
@@ -342,6 +405,14 @@ bool Launcher::attach(std::size_t planned)
         const auto links = own(session_, program);
         for (bpf_link* link : links)
             links_.emplace_back(link);
+        // It waits for files that are not there yet: somebody may have expected them to be.
+        if (!links.empty() && session_.later->obstacle) {
+            const Obstacle none = std::exchange(session_.later->obstacle, {});
+            const Rung* rung = plan_.rungs[planned];
+            const auto step = std::ranges::find(plan_.steps, rung, &Step::rung);
+            if (session_.explain || !step->need->optional)
+                say(session_.tool, cat(none.text(), "; waiting for one"));
+        }
         return !links.empty();
     }
     if (std::string_view(bpf_program__section_name(program)).starts_with(kSessionSection)) {
@@ -384,9 +455,12 @@ bool Launcher::attach()
         }
         const int code = errno;
         const char* name = bpf_program__name(plan_.load[i]);
-        if (refuse(name, {Cause::attach_refused, code == EILSEQ ? "no instruction begins there"
-                                                 : strerrordesc_np(code) ? strerrordesc_np(code)
-                                                                         : errno_name(code)})) {
+        Obstacle why{Cause::attach_refused, code == EILSEQ          ? "no instruction begins there"
+                                            : strerrordesc_np(code) ? strerrordesc_np(code)
+                                                                    : errno_name(code)};
+        if (session_.later->obstacle)
+            why = std::exchange(session_.later->obstacle, {});
+        if (refuse(name, why)) {
             lacking = true;
             // Others that the kernel lacks are found at once: each new beginning takes long.
             if (plan_.rungs[i]->probes[0].optional)
@@ -404,8 +478,10 @@ bool Launcher::attach()
         return false;
     }
     memory_.reset();
+    if (older_sockets_ && !run_iterator(older_sockets_))
+        fail("cannot list the sockets that there are", errno, privilege_hint());
     if (session_.explain)
-        std::fputs(plan_.explain().c_str(), stderr);
+        std::fputs((plan_.explain() + session_.later->explain()).c_str(), stderr);
     if (session_.explain && session_.where)
         std::fputs(session_.where->explain().c_str(), stderr);
     return true;

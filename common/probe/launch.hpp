@@ -8,6 +8,7 @@
 #include "kernel/btf.hpp"
 #include "probe/gone_threads.hpp"
 #include "probe/ladder.hpp"
+#include "probe/later_files.hpp"
 #include "probe/trace_handlers.hpp"
 #include "session/account.hpp"
 #include "session/session.hpp"
@@ -52,6 +53,19 @@ concept HasArgs = requires(S* s)
 {
     s->maps.cb_args;
 };
+// Of bpf/sock.bpf.h, and bpf/sock_owner.bpf.h.
+template <class S>
+concept HasConnections = requires(S* s)
+{
+    s->rodata->cb_conns;
+    s->maps.cb_ports;
+};
+template <class S>
+concept HasOwners = requires(S* s)
+{
+    s->maps.cb_owners;
+    s->progs.cb_owners_of_files;
+};
 // Of bpf/where.bpf.h.
 template <class S>
 concept HasWhere = requires(S* s)
@@ -88,10 +102,21 @@ concept HasGeneration = requires(S* s)
     s->bss->cb_generation;
 };
 
+// The filters that its BPF files offer.
+template <class S>
+consteval Shared filters_of()
+{
+    return (HasFilter<S> ? Shared::filter : Shared::none) |
+           (HasConnections<S> ? Shared::connections : Shared::none);
+}
+
 struct DestroyLink {
     void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
+
+// Before launch(): what probes of programs attach to.
+void prepare_later_files(Session& session);
 
 // The part of launching that is the same for every skeleton.
 class Launcher
@@ -121,6 +146,9 @@ public:
     };
     void prepare_filter(const FilterMaps& maps, const FilterPrograms& programs,
                         const task_filter& filter);
+    void prepare_connections(bpf_map* ports, const conn_filter& filter);
+    // Makes room for the owners of all sockets, and lets `older` find those that there are.
+    void prepare_owners(bpf_map* owners, bpf_program* older);
     void prepare_events(bpf_map* events, event_config& config);
     // Resolves the ladder, and sets which programs are loaded, and which maps are not made: `uses`
     // has a line for each map with the programs that use it.
@@ -139,6 +167,7 @@ public:
     // nothing can be done.
     bool loaded(int result, bpf_object* object);
     void fill_filter(bpf_map* ids, const task_filter& filter);
+    void fill_connections(bpf_map* ports, const conn_filter& filter);
     bool attach();
 
     std::vector<Link> take_links() { return std::move(links_); }
@@ -151,7 +180,7 @@ public:
     std::vector<const bpf_program*> programs(Kept kept) const;
 
 private:
-    bool refuse(std::string_view program, Obstacle reason);
+    bool refuse(std::string_view program, const Obstacle& reason);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
@@ -162,9 +191,10 @@ private:
     Plan plan_;
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
-    std::vector<bpf_program*> always_; // loaded beside the plan: the filter's own
-    bpf_map* cgroup_path_ = nullptr;   // with --cgroup
-    Fd like_events_;                   // what cb_events is made of, where it is several rings
+    std::vector<bpf_program*> always_;     // loaded beside the plan: the filter's own
+    bpf_map* cgroup_path_ = nullptr;       // with --cgroup
+    bpf_program* older_sockets_ = nullptr; // an iterator, to be run once all is attached
+    Fd like_events_;                       // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
     std::unique_ptr<KernelBtf> btf_;
@@ -222,6 +252,9 @@ Attachment<S> launch(
     task_filter filter{};
     if constexpr (HasFilter<S>)
         filter = make_filter(session);
+    conn_filter connections{};
+    if constexpr (HasConnections<S>)
+        connections = make_conn_filter(session.connections);
     std::vector<std::byte> with_condition;
     if constexpr (HasWhere<S>)
         with_condition = launcher.object_with_condition(S::elf_bytes);
@@ -230,7 +263,7 @@ Attachment<S> launch(
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
-            fail("open the BPF object", errno);
+            fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
         if constexpr (HasWhere<S>)
             s.rodata->cb_where_on = !with_condition.empty();
@@ -241,6 +274,12 @@ Attachment<S> launch(
                  s.maps.cb_mntns_map},
                 {s.progs.cb_tree_fork, s.progs.cb_tree_free, s.progs.cb_cgroup_mkdir}, filter);
         }
+        if constexpr (HasConnections<S>) {
+            s.rodata->cb_conns = connections;
+            launcher.prepare_connections(s.maps.cb_ports, connections);
+        }
+        if constexpr (HasOwners<S>)
+            launcher.prepare_owners(s.maps.cb_owners, s.progs.cb_owners_of_files);
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);
@@ -252,6 +291,8 @@ Attachment<S> launch(
             continue;
         if constexpr (HasFilter<S>)
             launcher.fill_filter(s.maps.cb_filter_ids, filter);
+        if constexpr (HasConnections<S>)
+            launcher.fill_connections(s.maps.cb_ports, connections);
         open_buffers(s, launcher.perf_buffer());
         if (!launcher.attach())
             continue;

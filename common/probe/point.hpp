@@ -3,6 +3,7 @@
 #pragma once
 #include "base/fd.hpp"
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct ObjectFile {
     Fd file;
 };
 
+struct LaterPoints;
+
 // What a program is run at: a function of the kernel or of a program, a probe that a program was
 // built with (USDT), or a tracepoint.
 struct Point {
@@ -28,8 +31,17 @@ struct Point {
     struct Site {
         std::uint64_t offset;    // in the file, of the instruction
         std::uint64_t semaphore; // of usdt: in the file, of its count of users; 0: none
+        std::shared_ptr<const ObjectFile> object{}; // if it is another than the point's
     };
-    std::vector<Site> sites{}; // of user and usdt; several where a probe was inlined
+    // Of user and usdt; several where a probe was inlined, or the library is there several times.
+    std::vector<Site> sites{};
+    std::shared_ptr<const LaterPoints> later{}; // of user and usdt: null where files are fixed
+};
+
+// The points of a pattern in files of a library that processes map later.
+struct LaterPoints {
+    std::string library; // as in -lNAME
+    std::function<std::vector<Point>(const std::shared_ptr<const ObjectFile>&)> find;
 };
 using KernelFunction = Point;
 

@@ -60,9 +60,10 @@ bool names(const FunctionPattern& pattern, std::string_view symbol, std::string_
     return pattern.matches(symbol) || (source != symbol && pattern.matches(source));
 }
 
-void add_functions(std::vector<Point>& points, const Object& object, const ElfFile& file,
-                   const FunctionPattern& pattern, const Opener& open,
-                   std::span<const std::uint32_t> pids = {})
+// Returns an IFUNC that the pattern chooses, and of which nothing tells what code it stands for.
+std::string add_functions(std::vector<Point>& points, const Object& object, const ElfFile& file,
+                          const FunctionPattern& pattern, const Opener& open,
+                          std::span<const std::uint32_t> pids = {})
 {
     const std::vector<Segment> segments = file.segments();
     struct Function {
@@ -71,6 +72,7 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
     };
     std::map<std::uint64_t, Function> functions; // by offset
     std::set<std::string> ifuncs;
+    std::map<std::string, std::set<std::uint64_t>> candidates; // of each of them
     with_symbols(file, object->path, open, [&](const std::vector<RawSymbol>& symbols) {
         // Resolvers of IFUNCs are called once, by the loader; they may have names of their own.
         std::set<std::uint64_t> resolvers;
@@ -97,9 +99,16 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
             if (!is_new && symbol.rank < at->second.rank)
                 at->second = {symbol.rank, source};
         }
+        for (const RawSymbol& symbol : symbols)
+            for (const std::string& name : ifuncs)
+                if (std::uint64_t offset = 0; symbol.type == RawSymbol::Type::function &&
+                                              may_implement(symbol.name, name) &&
+                                              file_offset(segments, symbol.value, true, offset))
+                    candidates[name].insert(offset);
     });
     // What they stand for has a name of its own only in debug files.
-    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
+    const auto followed = follow_ifuncs(*object, ifuncs, pids);
+    for (const auto& [name, offsets] : followed)
         for (const std::uint64_t offset : offsets)
             functions.insert_or_assign(offset, Function{0, name});
     for (auto& [offset, function] : functions)
@@ -107,6 +116,28 @@ void add_functions(std::vector<Point>& points, const Object& object, const ElfFi
                           .kind = Point::Kind::user,
                           .object = object,
                           .sites = {{offset, 0}}});
+    std::string unknown;
+    for (const std::string& name : ifuncs) {
+        if (followed.contains(name))
+            continue;
+        const auto found = candidates.find(name);
+        if (found == candidates.end()) {
+            unknown = name;
+            continue;
+        }
+        Point point{.name = name, .kind = Point::Kind::user, .object = object};
+        for (const std::uint64_t offset : found->second)
+            point.sites.push_back({offset, 0});
+        points.push_back(std::move(point));
+    }
+    return unknown;
+}
+
+[[noreturn]] void fail_unbound(std::string_view name, std::string_view library)
+{
+    fail(cat("cannot trace ", name, " in ", library), 0,
+         "the library chooses its code when a program first calls it, and no process has; start "
+         "such a program, or install the library's debug symbols");
 }
 
 void add_probes(std::vector<Point>& points, const Object& object, const ElfFile& file,
@@ -205,8 +236,7 @@ std::vector<std::string> all_tracepoints()
     const std::string tracefs = tracefs_path();
     if (tracefs.empty())
         if (const Obstacle o = find_obstacle("tracepoint", live_facts()); o)
-            fail("cannot list tracepoints", 0,
-                 o.fix().empty() ? o.text() : cat(o.text(), "; ", o.fix()));
+            fail("cannot list tracepoints", o.text(), o.fix());
     const std::string events = cat(tracefs, "/events");
     std::vector<std::string> names;
     for (const std::string& category : list_entries(events))
@@ -229,6 +259,56 @@ std::vector<Point> find_functions_in(std::span<const std::shared_ptr<const Objec
     return points;
 }
 
+namespace
+{
+
+// Those of one file.
+class PointFinder
+{
+public:
+    PointFinder(const PointPattern& which, FunctionPattern::Syntax syntax)
+        : which_(which), pattern_(which.name, syntax)
+    {
+        if (!which.provider.empty())
+            provider_.emplace(which.provider, syntax);
+    }
+    // False: it is no ELF file.
+    bool add(std::vector<Point>& points, const Object& object, const Opener& open,
+             std::span<const std::uint32_t> pids)
+    {
+        const auto file = open_elf(*object);
+        if (file && which_.kind == Point::Kind::user) {
+            if (auto name = add_functions(points, object, *file, pattern_, open, pids);
+                !name.empty())
+                unbound_ = std::pair(std::move(name), object);
+        } else if (file)
+            add_probes(points, object, *file, which_, pattern_, provider_);
+        return file.has_value();
+    }
+    // Where nothing was found.
+    void explain_nothing() const
+    {
+        if (unbound_)
+            fail_unbound(unbound_->first, unbound_->second->path);
+    }
+
+private:
+    PointPattern which_;
+    FunctionPattern pattern_;
+    std::optional<FunctionPattern> provider_;
+    std::optional<std::pair<std::string, Object>> unbound_; // an IFUNC
+};
+
+// Whether a pattern names a library that any process may have, in files of its own.
+bool is_shared_library(const PointPattern& which, std::span<const std::uint32_t> pids)
+{
+    return (which.kind == Point::Kind::user || which.kind == Point::Kind::usdt) && pids.empty() &&
+           !which.of_program && !which.object.empty() &&
+           which.object.find('/') == which.object.npos;
+}
+
+} // namespace
+
 std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Syntax syntax,
                                std::span<const std::uint32_t> pids, std::size_t* own)
 {
@@ -239,29 +319,69 @@ std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Synta
         if (own)
             *own = left_out;
         if (functions.empty() && pattern.exact())
-            fail(cat("cannot trace ", which.name, ": ", explain_untraceable(which.name)), 0);
+            fail(cat("cannot trace ", which.name), explain_untraceable(which.name));
         return functions;
     }
     if (which.kind == Point::Kind::tracepoint)
         return find_tracepoints(which, syntax);
-    std::optional<FunctionPattern> provider;
-    if (!which.provider.empty())
-        provider.emplace(which.provider, syntax);
+    PointFinder finder(which, syntax);
     const Fd root = root_of(pids.empty() ? 0 : pids[0]);
     const Opener open = [&](const std::string& path) { return open_regular_in(root.get(), path); };
     std::vector<Point> points;
-    for (const Object& object : objects_of(which, pids)) {
-        const auto file = open_elf(*object);
-        if (!file) {
-            if (which.object.empty() && !which.of_program)
-                continue; // one of many mapped files
-            fail(cat("cannot read ", object->path), 0, "it is not an ELF file");
+    for (const Object& object : objects_of(which, pids))
+        // Among many mapped files some are not.
+        if (!finder.add(points, object, open, pids) && (!which.object.empty() || which.of_program))
+            fail(cat("cannot read ", object->path), "it is not an ELF file");
+    if (points.empty())
+        finder.explain_nothing();
+    return points;
+}
+
+std::vector<Point> find_points_everywhere(const PointPattern& which, FunctionPattern::Syntax syntax,
+                                          std::span<const std::uint32_t> pids, std::size_t* own)
+{
+    if (!is_shared_library(which, pids))
+        return find_points(which, syntax, pids, own);
+    const std::string_view libraries[] = {which.object};
+    std::vector<Object> objects = libraries_in_use(libraries);
+    Object first = find_object(which.object);
+    const bool is_program = first && !is_library(first->path, which.object);
+    if (is_program || (!first && objects.empty()))
+        return find_points(which, syntax, pids, own);
+    if (first) // the one that is named in rows
+        objects.insert(objects.begin(), std::move(first));
+    drop_duplicates(objects);
+    const auto finder = std::make_shared<PointFinder>(which, syntax);
+    const Opener open = [](const std::string& path) { return open_regular(path); };
+    const auto later = std::make_shared<const LaterPoints>(
+        LaterPoints{std::string(which.object), [finder](const Object& object) {
+                        std::vector<Point> points;
+                        finder->add(points, object, {}, {});
+                        return points;
+                    }});
+    std::vector<Point> points;
+    std::map<std::string, std::size_t> numbers; // of those of files before
+    for (const Object& object : objects) {
+        std::vector<Point> found;
+        finder->add(found, object, open, pids);
+        const std::size_t known = points.size();
+        for (Point& point : found) {
+            point.later = later;
+            const auto number = numbers.find(point.name);
+            if (number == numbers.end()) {
+                points.push_back(std::move(point));
+                continue;
+            }
+            for (Point::Site& site : point.sites) {
+                site.object = object;
+                points[number->second].sites.push_back(std::move(site));
+            }
         }
-        if (which.kind == Point::Kind::user)
-            add_functions(points, object, *file, pattern, open, pids);
-        else
-            add_probes(points, object, *file, which, pattern, provider);
+        for (std::size_t i = known; i < points.size(); i++)
+            numbers.try_emplace(points[i].name, i);
     }
+    if (points.empty())
+        finder->explain_nothing();
     return points;
 }
 

@@ -36,6 +36,12 @@ struct PointPattern {
 std::vector<Point> find_points(const PointPattern& pattern, FunctionPattern::Syntax syntax,
                                std::span<const std::uint32_t> pids = {},
                                std::size_t* own = nullptr);
+// The same, but of a library that is named without a path ("c") and without processes: in this
+// host's and in each distinct file that some process maps, or will (Point::later). A point is then
+// what has that name, in all of them.
+std::vector<Point> find_points_everywhere(const PointPattern& pattern,
+                                          FunctionPattern::Syntax syntax,
+                                          std::span<const std::uint32_t> pids, std::size_t* own);
 
 // The functions of files that a pattern chooses; what is no ELF file has none.
 std::vector<Point> find_functions_in(std::span<const Object> objects,

@@ -15,10 +15,14 @@ bool is_trace(std::string_view section)
            section.starts_with("tp_btf/");
 }
 
+bool is_iterator(std::string_view section) { return section.starts_with("iter/"); }
+
 std::string target_name(std::string_view section)
 {
     const auto target = section.substr(section.find('/') + 1);
-    return section.starts_with("tp_btf/") ? cat("btf_trace_", target) : std::string(target);
+    return section.starts_with("tp_btf/") ? cat("btf_trace_", target)
+           : is_iterator(section)         ? cat("bpf_iter_", target)
+                                          : std::string(target);
 }
 
 namespace
@@ -44,7 +48,7 @@ void TraceHandlers::add(const Ids& ids)
     };
     for (const auto& [section, attach] :
          {Kind{"fentry+", BPF_TRACE_FENTRY}, Kind{"fexit+", BPF_TRACE_FEXIT},
-          Kind{"tp_btf+", BPF_TRACE_RAW_TP}}) {
+          Kind{"tp_btf+", BPF_TRACE_RAW_TP}, Kind{"iter+", BPF_TRACE_ITER}}) {
         libbpf_prog_handler_opts options{};
         options.sz = sizeof options;
         options.cookie = reinterpret_cast<long>(&ids);

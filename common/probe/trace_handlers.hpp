@@ -11,13 +11,14 @@ namespace corebox
 {
 
 bool is_trace(std::string_view section); // of fentry, fexit or tp_btf
+bool is_iterator(std::string_view section);
 
 // The name in BTF of what a trace program attaches to.
 std::string target_name(std::string_view section);
 
-// Our loading of fentry, fexit and tp_btf programs in place of libbpf's, which parses all of
-// vmlinux's BTF to find one id; and of kprobe.session programs. Registered as long as this object
-// is.
+// Our loading of fentry, fexit, tp_btf and iterator programs in place of libbpf's, which parses all
+// of vmlinux's BTF to find one id; and of kprobe.session programs. Registered as long as this
+// object is.
 class TraceHandlers
 {
 public:

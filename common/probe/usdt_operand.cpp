@@ -3,6 +3,8 @@
 #include "base/text.hpp"
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <elf.h>
 
 namespace corebox
 {
@@ -231,6 +233,53 @@ usdt_operand parse_operand(const UsdtArgument& argument, Isa isa, const SymbolDi
     if (!known || size > 8 || !parse_into(out, trim(argument.operand), isa, distance))
         return {};
     return out;
+}
+
+namespace
+{
+
+constexpr std::size_t kMaxTable = 64u << 20;
+
+// The ELF address of a variable; the symbols of functions alone are what ElfFile lists.
+std::optional<std::uint64_t> find_variable(const ElfFile& file, std::string_view name)
+{
+    constexpr std::pair<const char*, const char*> kTables[] = {{".dynsym", ".dynstr"},
+                                                               {".symtab", ".strtab"}};
+    for (const auto& [symbols, strings] : kTables) {
+        const auto table = file.section(symbols, kMaxTable),
+                   text = file.section(strings, kMaxTable);
+        for (std::size_t at = 0; table && text && at + sizeof(Elf64_Sym) <= table->size();
+             at += sizeof(Elf64_Sym)) {
+            Elf64_Sym symbol;
+            std::memcpy(&symbol, table->data() + at, sizeof symbol);
+            if (symbol.st_shndx == SHN_UNDEF || symbol.st_name >= text->size())
+                continue;
+            const std::string_view rest = std::string_view(*text).substr(symbol.st_name);
+            if (rest.substr(0, rest.find('\0')) == name)
+                return symbol.st_value;
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+usdt_site parse_site(const ElfFile& file, const UsdtNote& note)
+{
+    const SymbolDistance distance = [&](std::string_view symbol) -> std::optional<std::int64_t> {
+        const auto variable = find_variable(file, symbol);
+        for (const Segment& s : file.segments())
+            if (variable && s.executable && note.offset >= s.offset &&
+                note.offset - s.offset < s.file_size)
+                return std::int64_t(*variable - (note.offset - s.offset + s.address));
+        return std::nullopt;
+    };
+    usdt_site site{};
+    std::size_t n = 0;
+    for (const UsdtArgument& argument : usdt_arguments(note.arguments))
+        if (n < USDT_ARGUMENTS)
+            site.arguments[n++] = parse_operand(argument, kThisIsa, distance);
+    return site;
 }
 
 } // namespace corebox

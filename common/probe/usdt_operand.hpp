@@ -5,6 +5,7 @@
 //   arm64:   5  #5  x22  w3  sp  [x0]  [sp, 224]  [x0, x1]  [x0, x1, lsl #3]
 #pragma once
 #include "abi/usdt.h"
+#include "symbols/elf.hpp"
 #include "symbols/usdt.hpp"
 #include <functional>
 #include <optional>
@@ -27,5 +28,8 @@ using SymbolDistance = std::function<std::optional<std::int64_t>(std::string_vie
 // table. The probe can be counted all the same.
 usdt_operand parse_operand(const UsdtArgument& argument, Isa isa,
                            const SymbolDistance& distance = {});
+
+// All arguments of a probe, as bpf/usdt.bpf.h takes them; the file tells where its symbols lie.
+usdt_site parse_site(const ElfFile& file, const UsdtNote& note);
 
 } // namespace corebox

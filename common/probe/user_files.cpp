@@ -9,8 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <set>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <tuple>
 
 namespace corebox
@@ -44,14 +46,14 @@ bool is_library(std::string_view path, std::string_view library)
     return name.starts_with(start + ".so") || name.starts_with(start + "-");
 }
 
-namespace
-{
-
 bool is_one_of(std::string_view path, std::span<const std::string_view> libraries)
 {
     return std::ranges::any_of(libraries,
                                [path](std::string_view l) { return is_library(path, l); });
 }
+
+namespace
+{
 
 constexpr std::size_t kMaxCache = 64u << 20;
 
@@ -193,8 +195,11 @@ std::vector<Object> mapped_objects(std::uint32_t pid)
 
 std::vector<Object> libraries_of(std::uint32_t pid, std::span<const std::string_view> libraries)
 {
-    std::vector<Object> objects = mapped_objects(pid);
-    std::erase_if(objects, [&](const Object& o) { return !is_one_of(o->path, libraries); });
+    std::vector<Object> objects;
+    for (ObjectFile& mapped :
+         mapped_files(pid, read_file(cat("/proc/", pid, "/maps")).value_or(""), libraries))
+        if (mapped.file)
+            objects.push_back(std::make_shared<ObjectFile>(std::move(mapped)));
     if (objects.empty())
         if (Object program = open_object(Fd(), cat("/proc/", pid, "/exe")))
             objects.push_back(std::move(program));
@@ -225,15 +230,55 @@ std::vector<Object> libraries_in_use(std::span<const std::string_view> libraries
     return objects;
 }
 
+std::optional<FileId> identify(const ObjectFile& object)
+{
+    struct stat info {
+    };
+    struct statfs system {
+    };
+    if (::fstat(object.file.get(), &info) != 0 || ::fstatfs(object.file.get(), &system) != 0)
+        return std::nullopt;
+    return FileId{
+        info.st_dev,         info.st_ino,          std::uint64_t(info.st_size),
+        info.st_ctim.tv_sec, info.st_ctim.tv_nsec, system.f_type == OVERLAYFS_SUPER_MAGIC};
+}
+
+bool is_same(const FileId& a, const FileId& b)
+{
+    if (a.device == b.device && a.inode == b.inode)
+        return true;
+    // An overlay shows the file's own inode number, size and time of change (the kernel's
+    // Documentation/filesystems/overlayfs.rst), with the number of the layer in the upper bits.
+    const auto low = [](std::uint64_t inode) { return std::uint32_t(inode); };
+    return (a.is_overlaid || b.is_overlaid) && low(a.inode) == low(b.inode) && a.size == b.size &&
+           a.changed_s == b.changed_s && a.changed_ns == b.changed_ns;
+}
+
 void drop_duplicates(std::vector<Object>& objects)
 {
-    std::set<std::pair<dev_t, ino_t>> known;
+    std::vector<FileId> known;
     std::erase_if(objects, [&](const Object& object) {
-        struct stat info {
-        };
-        return ::fstat(object->file.get(), &info) != 0 ||
-               !known.emplace(info.st_dev, info.st_ino).second;
+        const auto id = identify(*object);
+        if (!id || std::ranges::any_of(known, [&](const FileId& k) { return is_same(k, *id); }))
+            return true;
+        known.push_back(*id);
+        return false;
     });
+}
+
+Object open_mapped(std::uint32_t pid, std::uint64_t start, std::uint64_t end,
+                   const std::string& path, std::uint64_t inode)
+{
+    Fd file = open_regular(cat("/proc/", pid, "/", map_file(start, end)));
+    if (!file)
+        if (const Fd root = root_of(pid))
+            file = open_regular_in(root.get(), path);
+    // The process may have ended. Then it must be the file that it mapped.
+    struct stat info {
+    };
+    if (!file && (file = open_regular(path, &info)) && info.st_ino != inode)
+        return nullptr;
+    return file ? std::make_shared<ObjectFile>(ObjectFile{path, std::move(file)}) : nullptr;
 }
 
 } // namespace corebox

@@ -27,17 +27,34 @@ std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what i
 // Whether a file's name is that of a library: "c" for libc.so.6, libc-2.31.so; "ld-musl" for a name
 // that begins so.
 bool is_library(std::string_view path, std::string_view library);
+bool is_one_of(std::string_view path, std::span<const std::string_view> libraries);
 
 // Every distinct file of one of these libraries that a process maps (containers, chroots, files
 // that an update replaced), and those of this host, which a program that starts later may map.
 std::vector<Object> libraries_in_use(std::span<const std::string_view> libraries);
 
 // Of one process: its libraries of that name, or where it maps none (a static program), the
-// program.
+// program. None where there is no such process.
 std::vector<Object> libraries_of(std::uint32_t pid, std::span<const std::string_view> libraries);
+
+// Which file it is, for the kernel's uprobes: they go into the file itself. Containers that share a
+// layer of an overlay have the same file under different device numbers; probes in each of them
+// would count a call several times.
+struct FileId {
+    std::uint64_t device, inode, size;
+    std::int64_t changed_s, changed_ns; // st_ctim
+    bool is_overlaid;
+};
+std::optional<FileId> identify(const ObjectFile& object);
+bool is_same(const FileId& a, const FileId& b);
 
 // Keeps each file once.
 void drop_duplicates(std::vector<Object>& objects);
+
+// What a process has just mapped there, if it still has; else what has that path, if that is the
+// same file. Null: neither.
+Object open_mapped(std::uint32_t pid, std::uint64_t start, std::uint64_t end,
+                   const std::string& path, std::uint64_t inode);
 
 // The root directory of a process: files are opened below it as the process sees them. Empty for 0.
 Fd root_of(std::uint32_t pid);

@@ -2,50 +2,175 @@
 #include "probe/user_probe.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "probe/copies.hpp"
 #include "probe/ifunc.hpp"
-#include "symbols/usdt.hpp"
+#include "probe/perf_probe.hpp"
+#include "probe/usdt_operand.hpp"
 #include <algorithm>
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <cerrno>
+#include <cstring>
 
 namespace corebox
 {
 namespace
 {
 
-struct Place {
-    Object object;
-    pid_t pid; // -1: in all processes
-};
-
-std::vector<Place> find_places(const Session& session, const UserSite& site,
-                               std::span<const std::string_view> named)
+std::vector<std::string_view> libraries_of(const UserSite& site)
 {
-    constexpr pid_t kAnyProcess = -1;
-    std::vector<Place> places;
-    for (const std::string_view path : named) {
-        Object object = find_object(path);
-        if (!object)
-            fail(cat("cannot find ", path), ENOENT);
-        places.push_back({std::move(object), kAnyProcess});
-    }
-    if (!named.empty())
-        return places;
     std::vector<std::string_view> libraries(site.libraries.begin(), site.libraries.end());
     std::erase(libraries, "");
-    for (const std::uint32_t pid : session.pids)
-        for (Object& object : libraries_of(pid, libraries))
-            places.push_back({std::move(object), pid_t(pid)});
-    if (session.pids.empty())
-        for (Object& object : libraries_in_use(libraries))
-            places.push_back({std::move(object), kAnyProcess});
-    return places;
+    return libraries;
+}
+
+std::string_view name_of(const UserSite& site)
+{
+    return site.probe.empty() ? site.symbol : site.probe;
+}
+
+// "libc, libpthread, ld-musl-*".
+std::string list_libraries(const UserSite& site)
+{
+    std::string list;
+    for (const std::string_view library : libraries_of(site))
+        list += cat(list.empty() ? "" : ", ",
+                    library.find('-') == library.npos ? cat("lib", library) : cat(library, "*"));
+    return list;
+}
+
+Obstacle find_obstacle(const UserSite& site, std::span<const Object> objects)
+{
+    if (objects.empty())
+        return {Cause::no_object, list_libraries(site)};
+    return {Cause::no_symbol, cat(name_of(site), " in ", objects[0]->path)};
+}
+
+// Attaches one program of a rung, file by file.
+class UserAttacher
+{
+public:
+    UserAttacher(LaterFiles& later, const bpf_program* program, const UserSite& site, UserWay way)
+        : later_(later), program_(program), site_(site), way_(way), returns_(at_return(program)),
+          pmu_(find_pmu("uprobe").value_or(0))
+    {
+    }
+
+    // The number of places; 0 with errno set.
+    std::size_t attach(const Object& object, std::uint32_t pid);
+
+private:
+    std::uint32_t number_of(const usdt_site& arguments);
+    std::size_t link(const ObjectFile& object, const UprobeSet& set, std::uint32_t pid);
+    bool attach_events(const Object& object, const Point::Site& site, std::uint32_t number,
+                       std::uint32_t pid);
+
+    LaterFiles& later_;
+    const bpf_program* program_;
+    const UserSite& site_;
+    UserWay way_;
+    bool returns_, cookies_ = true;
+    std::uint32_t pmu_;
+    std::vector<usdt_site> known_; // by number
+    std::optional<Copies> copies_; // without cookies
+    std::vector<Fd> programs_;     // by number
+    std::vector<Fd> links_;        // and events without one
+};
+
+// Places with the same operands share a number. Too many: one that has none.
+std::uint32_t UserAttacher::number_of(const usdt_site& arguments)
+{
+    const auto same = [&](const usdt_site& k) {
+        return std::memcmp(&k, &arguments, sizeof k) == 0;
+    };
+    const auto known = std::ranges::find_if(known_, same);
+    const auto number = std::uint32_t(known - known_.begin());
+    if (known != known_.end())
+        return number;
+    if (later_.usdt_sites &&
+        bpf_map_update_elem(bpf_map__fd(later_.usdt_sites), &number, &arguments, BPF_ANY) == 0)
+        known_.push_back(arguments);
+    return number;
+}
+
+bool UserAttacher::attach_events(const Object& object, const Point::Site& site,
+                                 std::uint32_t number, std::uint32_t pid)
+{
+    Fd event = open_uprobe(pmu_, returns_, *object, site, pid);
+    if (!event)
+        return false;
+    if (cookies_) {
+        Fd link = link_to(event, bpf_program__fd(program_), number + 1);
+        cookies_ = link || (errno != EINVAL && errno != EOPNOTSUPP);
+        if (cookies_ && !link)
+            return false;
+        if (link) {
+            links_.push_back(std::move(link));
+            return true;
+        }
+    }
+    int program = bpf_program__fd(program_);
+    if (!copies_)
+        copies_.emplace(program_);
+    if (copies_->numbered()) {
+        if (number >= programs_.size())
+            programs_.resize(number + 1);
+        if (!programs_[number])
+            programs_[number] = copies_->load(number);
+        program = programs_[number].get();
+    }
+    if (program < 0 || !run_at(event, program))
+        return false;
+    links_.push_back(std::move(event));
+    return true;
+}
+
+// All in one link, or if the kernel refuses one of them, each in its own.
+std::size_t UserAttacher::link(const ObjectFile& object, const UprobeSet& set, std::uint32_t pid)
+{
+    Fd link = link_uprobes(bpf_program__fd(program_), returns_, object, set, pid, false);
+    const std::size_t count = set.offsets.size();
+    if (link) {
+        links_.push_back(std::move(link));
+        return count;
+    }
+    std::size_t linked = 0;
+    for (std::size_t i = 0; count > 1 && i < count; i++) {
+        UprobeSet one;
+        one.add({set.offsets[i], set.semaphores[i]}, set.cookies[i]);
+        linked += this->link(object, one, pid);
+    }
+    return linked;
+}
+
+std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
+{
+    std::vector<usdt_site> arguments;
+    const std::vector<std::uint32_t> pids(pid ? 1 : 0, pid);
+    const auto sites = find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr);
+    errno = ENOENT;
+    if (sites.empty())
+        return 0;
+    const auto number = [&](std::size_t i) {
+        return i < arguments.size() ? number_of(arguments[i]) : 0;
+    };
+    if (way_ == UserWay::multi) {
+        UprobeSet set;
+        for (std::size_t i = 0; i < sites.size(); i++)
+            set.add(sites[i], number(i) + 1);
+        return link(*object, set, pid);
+    }
+    std::size_t attached = 0;
+    for (std::size_t i = 0; i < sites.size(); i++)
+        attached += attach_events(object, sites[i], number(i), pid);
+    return attached;
 }
 
 } // namespace
 
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
-                                    std::span<const std::uint32_t> pids)
+                                    std::span<const std::uint32_t> pids,
+                                    std::vector<usdt_site>* arguments)
 {
     const auto elf = open_elf(*object);
     if (!elf || !elf->is_64())
@@ -53,8 +178,11 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
     std::vector<Point::Site> sites;
     if (!site.probe.empty()) {
         for (const UsdtNote& note : usdt_notes(*elf))
-            if (note.name == site.probe && note.provider == site.provider)
+            if (note.name == site.probe && note.provider == site.provider) {
                 sites.push_back({note.offset, note.semaphore});
+                if (arguments)
+                    arguments->push_back(parse_site(*elf, note));
+            }
         return sites;
     }
     std::vector<RawSymbol> symbols;
@@ -73,42 +201,91 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
             std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
             sites.push_back({offset, 0});
     }
-    if (is_ifunc)
-        for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
-            for (const std::uint64_t offset : offsets)
+    if (!is_ifunc)
+        return sites;
+    for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
+        for (const std::uint64_t offset : offsets)
+            sites.push_back({offset, 0});
+    if (sites.empty())
+        for (const RawSymbol& symbol : symbols)
+            if (std::uint64_t offset = 0;
+                symbol.type == RawSymbol::Type::function &&
+                may_implement(symbol.name, site.symbol) &&
+                file_offset(segments, symbol.value, true, offset) &&
+                std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
                 sites.push_back({offset, 0});
     return sites;
 }
 
-std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
-                                   const UserSite& site, std::span<const std::string_view> named)
+Obstacle find_site_obstacle(const UserSite& site)
 {
-    std::vector<bpf_link*> links;
-    int code = ENOENT;
-    for (const auto& [object, pid] : find_places(session, site, named)) {
-        const auto sites = find_sites(object, site, session.pids);
-        if (sites.empty() && !named.empty())
-            fail(cat("cannot attach to ", object->path), 0,
-                 cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
-                     site.probe.empty() ? site.symbol : site.probe));
-        // That very file, wherever it is.
-        const std::string path = cat("/proc/self/fd/", object->file.get());
-        for (const auto& [offset, semaphore] : sites) {
-            bpf_uprobe_opts options{};
-            options.sz = sizeof options;
-            options.ref_ctr_offset = semaphore;
-            options.retprobe = at_return(program);
-            bpf_link* link =
-                bpf_program__attach_uprobe_opts(program, pid, path.c_str(), offset, &options);
-            if (link)
-                links.push_back(link);
-            else
-                code = errno;
-        }
+    const auto objects = libraries_in_use(libraries_of(site));
+    if (std::ranges::any_of(objects, [&](const Object& o) { return !find_sites(o, site).empty(); }))
+        return {};
+    return find_obstacle(site, objects);
+}
+
+std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
+                                   const UserSite& site, UserWay way,
+                                   std::span<const std::string_view> named)
+{
+    LaterFiles& later = *session.later;
+    FileTaker taker{};
+    if (named.empty()) {
+        for (const std::string_view library : libraries_of(site))
+            taker.libraries.emplace_back(library);
+        taker.pids = session.pids;
+        later.watch();
     }
-    if (links.empty())
-        errno = code;
-    return links;
+    later.needs_perf_events |= way == UserWay::perf_events;
+    // Copies of the program for files that come later.
+    later.loads_programs |=
+        way == UserWay::perf_events && Copies(program).numbered() &&
+        libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, nullptr) <= 0;
+    const auto attacher = std::make_shared<UserAttacher>(later, program, site, way);
+    taker.attach = [attacher](const Object& object, std::uint32_t pid) {
+        return attacher->attach(object, pid);
+    };
+    const auto pids = taker.pids;
+    const std::size_t added = later.add(std::move(taker));
+    std::vector<Object> all;
+    std::size_t places = 0;
+    int code = ENOENT;
+    const auto attach = [&](std::vector<Object> objects, std::uint32_t pid) {
+        for (Object& object : objects) {
+            const std::size_t n = later.attach(added, object, pid);
+            if (n == 0 && errno != ENOENT)
+                code = errno;
+            if (n == 0 && !named.empty()) {
+                if (code == ENOENT)
+                    fail(cat("cannot attach to ", object->path),
+                         cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
+                             name_of(site)));
+                fail(cat("cannot attach to ", object->path), code);
+            }
+            places += n;
+            all.push_back(std::move(object));
+        }
+    };
+    for (const std::string_view path : named) {
+        Object object = find_object(path);
+        if (!object)
+            fail(cat("cannot find ", path), ENOENT);
+        attach({std::move(object)}, 0);
+    }
+    for (const std::uint32_t pid : pids)
+        attach(corebox::libraries_of(pid, libraries_of(site)), pid);
+    if (named.empty() && pids.empty())
+        attach(libraries_in_use(libraries_of(site)), 0);
+    if (places)
+        return links_elsewhere();
+    errno = code;
+    if (code == ENOENT)
+        later.obstacle = find_obstacle(site, all);
+    // Such a library may be used later.
+    if (code == ENOENT && all.empty() && later.watches())
+        return links_elsewhere();
+    return {};
 }
 
 } // namespace corebox

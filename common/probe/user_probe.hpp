@@ -4,18 +4,20 @@
 //
 //     constexpr UserSite kCreate{.libraries = {"c", "pthread", "ld-musl-"},
 //                                .symbol = "pthread_create"};
-//     ... .rungs = {user_rung<&P::pthread_create, kCreate, Options>("threads ...")}
+//     ... .rungs = user_rungs<&P::pthread_create, kCreate, Options>("threads ...")
 //
 // Where it is attached: in the files that the option of the member `libraries` names, if Options
 // has one; else in the files of the processes of -p, in these processes alone; else in every
 // distinct file of these libraries that some process maps (containers and chroots, musl and glibc
 // side by side, files that an update has replaced) and in this host's. Programs that start later
-// are traced in all those files. A file that no process maps when the tool starts, as that of a
-// container that starts later, is not: attaching takes privileges, which the tool has given up by
-// then.
+// are traced in all those files, and files that processes map later are attached to as they appear
+// (probe/later_files.hpp). A program that asks for arguments of a USDT probe includes
+// bpf/usdt.bpf.h.
 #pragma once
+#include "abi/usdt.h"
 #include "probe/ladder.hpp"
-#include "probe/user_files.hpp"
+#include "probe/later_files.hpp"
+#include "probe/uprobe.hpp"
 #include "session/session.hpp"
 #include <array>
 #include <optional>
@@ -32,24 +34,48 @@ struct UserSite {
 
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file
 // has none: its calls have their arguments elsewhere. An IFUNC is followed to the code that these
-// processes call for it (all, if there are none).
+// processes call for it (all, if there are none). `arguments`: those of each place of a USDT probe.
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
-                                    std::span<const std::uint32_t> pids = {});
+                                    std::span<const std::uint32_t> pids = {},
+                                    std::vector<usdt_site>* arguments = nullptr);
+
+// Why it could not be attached anywhere now: no such library, no such symbol in them.
+Obstacle find_site_obstacle(const UserSite& site);
 
 // What an AttachFn does. `named`: files that the user named, in which it must be.
+enum class UserWay : std::uint8_t { multi, perf_events };
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
-                                   const UserSite& site,
+                                   const UserSite& site, UserWay way,
                                    std::span<const std::string_view> named = {});
 
-template <auto Program, const UserSite& Site, class Options>
-consteval Rung user_rung(std::string_view blind = {})
+namespace detail
 {
-    return rung<Program>("uprobe", blind, [](const Session& session, const bpf_program* program) {
-        if constexpr (requires(const Options& o) { o.libraries; })
-            return attach_user(session, program, Site, session.options_as<Options>().libraries);
-        else
-            return attach_user(session, program, Site);
-    });
+
+template <auto Program, const UserSite& Site, class Options, UserWay Way>
+consteval Rung user_rung(std::string_view name, std::string_view blind)
+{
+    return rung<Program>(
+        name, blind,
+        [](const Session& session, const bpf_program* program) {
+            if constexpr (requires(const Options& o) { o.libraries; })
+                return attach_user(session, program, Site, Way,
+                                   session.options_as<Options>().libraries);
+            else
+                return attach_user(session, program, Site, Way);
+        },
+        [](const Facts& facts) { return facts.user_site ? facts.user_site(Site) : Obstacle{}; });
+}
+
+} // namespace detail
+
+// One link a file where the kernel has uprobe.multi (6.6), and else perf events.
+template <auto Program, const UserSite& Site, class Options>
+consteval std::array<Rung, 5> user_rungs(std::string_view blind = {})
+{
+    return {with_function(
+                detail::user_rung<Program, Site, Options, UserWay::multi>("uprobe.multi", blind),
+                kUprobeMultiFunction),
+            detail::user_rung<Program, Site, Options, UserWay::perf_events>("uprobe", blind)};
 }
 
 } // namespace corebox

@@ -46,7 +46,7 @@ std::string find_cgroup(std::string_view name)
     if (first != name.npos && second != name.npos &&
         to_number<std::uint32_t>(name.substr(0, first))) {
         if (second != first + 1)
-            fail(cat("cannot trace --cgroup ", name, ": this is a cgroup v1"), 0, kHint);
+            fail(cat("cannot trace --cgroup ", name), "this is a cgroup v1", kHint);
         path = name.substr(second + 1);
     }
     int code = ENOENT;
@@ -71,8 +71,8 @@ std::string find_cgroup(std::string_view name)
                 !real.empty())
                 return real;
     if (!elsewhere.empty())
-        fail(cat("cannot trace --cgroup ", name, ": ", elsewhere, " is not a cgroup v2 directory"),
-             0, kHint);
+        fail(cat("cannot trace --cgroup ", name), cat(elsewhere, " is not a cgroup v2 directory"),
+             kHint);
     fail(cat("cannot trace --cgroup ", name), code, kHint);
 }
 

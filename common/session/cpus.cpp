@@ -24,7 +24,7 @@ std::uint32_t cpu_limit()
 void check_cpu(std::uint32_t cpu)
 {
     if (cpu >= cpu_limit())
-        fail(cat("cannot trace CPU ", cpu), 0, "this machine has no such CPU");
+        fail(cat("cannot trace CPU ", cpu), "this machine has no such CPU");
 }
 
 MappedArray::~MappedArray()

@@ -20,7 +20,7 @@ void check_exists(std::uint32_t id, std::string_view what)
 {
     // A thread's /proc directory exists too, though it is not listed.
     if (::access(cat("/proc/", id).c_str(), F_OK) != 0)
-        fail(cat("cannot trace ", what, " ", id), 0, cat("this PID namespace has no such ", what));
+        fail(cat("cannot trace ", what, " ", id), cat("this PID namespace has no such ", what));
 }
 
 // A thread's number is not its process's, unless it is the first.
@@ -30,9 +30,8 @@ void check_process(std::uint32_t id)
     const auto status = read_file(cat("/proc/", id, "/status"));
     const auto process = status ? status_field(*status, "Tgid") : std::nullopt;
     if (process && *process != cat(id))
-        fail(cat("cannot trace process ", id, ": it is a thread of process ", *process, "; use ",
-                 *process, ", or --tid ", id, " for this thread alone"),
-             0);
+        fail(cat("cannot trace process ", id), cat("it is a thread of process ", *process),
+             cat("use ", *process, ", or --tid ", id, " for this thread alone"));
 }
 
 // The kernel's CLOCK_MONOTONIC. A time namespace sees it shifted (time_namespaces(7)).

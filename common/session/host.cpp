@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/host.hpp"
+#include "probe/later_files.hpp"
 #include "session/privileges.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -87,6 +88,8 @@ bool Host::serve(Hosted& hosted, Loop::Wake wake, Keys& keys)
 {
     Run& run = *hosted.run;
     bool goes_on = wake != Loop::Wake::stop;
+    if (LaterFiles* later = run.session->later.get())
+        later->look();
     hosted.more = run.drain();
     if (wake == Loop::Wake::key)
         while (const char key = keys.next())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
 #include "base/signals.hpp"
+#include "probe/later_files.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -94,11 +95,17 @@ void Loop::add(const Session& session, int data_fd)
         watch(data_fd, EPOLLIN, tag(What::data, run));
         timeout_ms_ = kPollMs;
     }
+    // Files that processes map later are attached to without delay.
+    if (session.later && session.later->fd() >= 0)
+        watch(session.later->fd(), EPOLLIN, tag(What::data, run));
     if (session.interval.count()) {
         w.interval = timer(session.interval, true);
         watch(w.interval.get(), EPOLLIN, tag(What::interval, run));
     }
-    if (session.duration.count()) {
+    if (session.interval.count() && session.duration % session.interval == Seconds(0)) {
+        // Two timers would expire in either order: an empty interval would follow the last one.
+        w.intervals = std::uint64_t(session.duration / session.interval);
+    } else if (session.duration.count()) {
         w.duration = timer(session.duration, false);
         watch(w.duration.get(), EPOLLIN, tag(What::duration, run));
     }
@@ -183,8 +190,12 @@ std::span<const Loop::Wake> Loop::wait(int timeout_ms)
             break;
         case What::interval: {
             std::uint64_t expirations;
-            if (::read(runs_[run].interval.get(), &expirations, sizeof expirations) > 0)
-                wake(run, Wake::tick);
+            if (::read(runs_[run].interval.get(), &expirations, sizeof expirations) <= 0)
+                break;
+            std::uint64_t& left = runs_[run].intervals;
+            const bool is_last = left && expirations >= left;
+            left -= is_last || !left ? left : expirations;
+            wake(run, is_last ? Wake::stop : Wake::tick);
             break;
         }
         case What::target:

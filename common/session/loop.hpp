@@ -40,6 +40,7 @@ public:
 private:
     struct Watched {
         Fd interval, duration;
+        std::uint64_t intervals = 0; // the last one ends the run; 0: another thing does
         std::vector<Fd> targets;
         bool targets_gone = false;          // all ended before they could be watched
         std::vector<std::uint32_t> threads; // -t: polled, a thread has no pidfd before 6.9

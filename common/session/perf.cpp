@@ -55,13 +55,13 @@ void check_sampling(const Sampling& sampling)
     if (sampling.cpu) {
         const auto cpus = online_cpus();
         if (std::ranges::find(cpus, *sampling.cpu) == cpus.end())
-            fail(cat("cannot sample CPU ", *sampling.cpu), 0, "it is not online");
+            fail(cat("cannot sample CPU ", *sampling.cpu), "it is not online");
     }
     const auto limit = kernel_setting("perf_event_max_sample_rate");
     if (limit && sampling.frequency > *limit)
-        fail(cat("cannot sample at ", sampling.frequency, " Hz"), 0,
-             cat("the kernel's limit is ", *limit,
-                 " Hz; sysctl kernel.perf_event_max_sample_rate=", sampling.frequency));
+        fail(cat("cannot sample at ", sampling.frequency, " Hz"),
+             cat("the kernel's limit is ", *limit, " Hz"),
+             cat("sysctl kernel.perf_event_max_sample_rate=", sampling.frequency));
 }
 
 std::optional<PerfEvent> perf_event(std::string_view name)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/privileges.hpp"
+#include "probe/later_files.hpp"
+#include <bit>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <linux/audit.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -51,11 +54,17 @@ constexpr int kCalls[] = {
     SYS_getegid, SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_umask, SYS_getcwd,
     SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_exit, SYS_exit_group};
 
-bool limit_calls(std::uint32_t else_what)
+// What attaching to files that are mapped later takes beside the calls above.
+struct Attaching {
+    bool perf_events = false; // perf_event_open(2)
+    bool loads = false;       // bpf(2) loads programs
+};
+
+bool limit_calls(std::uint32_t else_what, Attaching attaching)
 {
     constexpr std::size_t kCount = std::size(kCalls);
     static_assert(kCount < 250, "a jump is one byte");
-    sock_filter program[kCount + 5];
+    sock_filter program[kCount + 10];
     std::size_t n = 0;
     const auto add = [&](std::uint16_t code, std::uint32_t k, std::size_t yes = 0,
                          std::size_t no = 0) {
@@ -63,10 +72,19 @@ bool limit_calls(std::uint32_t else_what)
     };
     // Calls of another architecture have other numbers.
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
-    add(BPF_JMP | BPF_JEQ | BPF_K, kArch, 0, kCount + 1);
+    add(BPF_JMP | BPF_JEQ | BPF_K, kArch, 0, kCount + 2);
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
+    // Behind the list: one more call, the two answers, and for bpf(2) a look at what it is to do.
     for (std::size_t i = 0; i < kCount; i++)
-        add(BPF_JMP | BPF_JEQ | BPF_K, std::uint32_t(kCalls[i]), kCount - i, 0);
+        add(BPF_JMP | BPF_JEQ | BPF_K, std::uint32_t(kCalls[i]),
+            kCount - i + (kCalls[i] == SYS_bpf ? 2 : 1), 0);
+    add(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, attaching.perf_events ? 1 : 0, 0);
+    add(BPF_RET | BPF_K, else_what);
+    add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    // It attaches programs that are loaded, and loads no others.
+    constexpr std::size_t kLow = std::endian::native == std::endian::little ? 0 : 4;
+    add(BPF_LD | BPF_W | BPF_ABS, std::uint32_t(offsetof(seccomp_data, args) + kLow));
+    add(BPF_JMP | BPF_JEQ | BPF_K, BPF_PROG_LOAD, attaching.loads ? 1 : 0, 1);
     add(BPF_RET | BPF_K, else_what);
     add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     const sock_fprog whole{std::uint16_t(n), program};
@@ -85,9 +103,11 @@ std::optional<std::uint64_t> keep_capabilities(std::uint64_t keep)
     if (::syscall(SYS_capget, &header, data) != 0)
         return std::nullopt;
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    // Who has CAP_SYS_ADMIN alone reads maps by it (before 5.19 bpf(2) wants it for each call).
-    if (keep & bit(CAP_BPF) && !(data[CAP_BPF / 32].permitted >> CAP_BPF % 32 & 1))
-        keep |= bit(CAP_SYS_ADMIN);
+    // Who has CAP_SYS_ADMIN alone reads maps by it (before 5.19 bpf(2) wants it for each call), and
+    // opens perf events.
+    for (const int capability : {CAP_BPF, CAP_PERFMON})
+        if (keep & bit(capability) && !(data[capability / 32].permitted >> capability % 32 & 1))
+            keep |= bit(CAP_SYS_ADMIN);
     for (int i = 0; i < 2; i++) {
         const auto half = std::uint32_t(keep >> (32 * i));
         data[i] = {data[i].effective & half, data[i].permitted & half, 0};
@@ -112,12 +132,21 @@ std::string given_up(std::uint64_t kept)
                                 {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
                                 {CAP_SYSLOG, "CAP_SYSLOG"},
                                 {CAP_BPF, "CAP_BPF"},
+                                {CAP_PERFMON, "CAP_PERFMON"},
                                 {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"}};
     std::string names;
     for (const auto& [capability, name] : kNamed)
         if (kept & bit(capability))
             names += cat(names.empty() ? " but " : ", ", name);
     return "all" + names;
+}
+
+// Debian's and Android's kernels: see opens_perf_events() in kernel/facts.
+bool perf_events_take_admin()
+{
+    const auto level = read_file("/proc/sys/kernel/perf_event_paranoid");
+    return level &&
+           to_number<int>(std::string_view(*level).substr(0, level->find('\n'))).value_or(0) > 2;
 }
 
 // What a run still uses while it traces.
@@ -133,6 +162,13 @@ std::uint64_t needed_capabilities(const Session& session)
         keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE);
     if (has(shared, Shared::files))
         keep |= bit(CAP_DAC_READ_SEARCH);
+    if (session.later && session.later->watches()) {
+        keep |= bit(CAP_SYS_PTRACE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_CHECKPOINT_RESTORE);
+        if (session.later->needs_perf_events)
+            keep |= bit(perf_events_take_admin() ? CAP_SYS_ADMIN : CAP_PERFMON);
+        if (session.later->loads_programs)
+            keep |= bit(CAP_PERFMON);
+    }
     if (session.given("flame"))
         keep |= bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER);
     if (!session.command.empty())
@@ -150,14 +186,19 @@ void drop_privileges(std::span<const Session* const> sessions)
         return;
     std::uint64_t keep = bit(CAP_BPF);
     bool explain = false;
+    Attaching attaching;
     for (const Session* session : sessions) {
+        if (const LaterFiles* later = session->later.get(); later && later->watches()) {
+            attaching.perf_events |= later->needs_perf_events;
+            attaching.loads |= later->loads_programs;
+        }
         keep |= needed_capabilities(*session);
         explain |= session->explain;
     }
     // Capabilities first: setting the filter needs none.
     const auto kept = keep_capabilities(keep);
-    const bool limited =
-        limit_calls(how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
+    const bool limited = limit_calls(
+        how == "strict" ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM, attaching);
     if (explain)
         std::fputs(cat("dropped privileges:\n  capabilities: ", kept ? given_up(*kept) : "none",
                        "\n  system calls: ",

@@ -35,15 +35,11 @@ int guarded(std::string_view name, const std::function<Exit()>& body)
 try {
     return int(body());
 } catch (const Failure& failure) {
-    if (failure.status != Exit::usage) {
-        say(name, failure.message);
-        return int(failure.status);
-    }
-    // What is behind the first line shows a place in what the user wrote.
-    const auto lines = split(failure.message, '\n');
-    say(name, cat(lines.empty() ? "" : lines[0], " (see --help)"));
-    for (std::size_t i = 1; i < lines.size(); i++)
-        say_line("  ", lines[i]);
+    say(name,
+        failure.status == Exit::usage ? cat(failure.message, " (see --help)") : failure.message);
+    if (!failure.below.empty())
+        for (const std::string_view line : split(failure.below, '\n'))
+            say_line("  ", line);
     return int(failure.status);
 } catch (const std::bad_alloc&) {
     say(name, "out of memory");

@@ -5,6 +5,7 @@
 #include "base/erased.hpp"
 #include "base/error.hpp"
 #include "output/output.hpp"
+#include "tool/connection.hpp"
 #include "tool/tool.hpp"
 #include <memory>
 #include <set>
@@ -12,6 +13,7 @@
 namespace corebox
 {
 
+class LaterFiles;
 class Where;
 
 struct Session {
@@ -32,6 +34,7 @@ struct Session {
     User user;
     char comm[COMM_LEN] = {};
     std::string_view cgroup, cgroup_map, mntns_map;
+    Connections connections;
     Seconds duration{0}, interval{0};
     std::uint64_t count = 0; // rows of a stream, intervals of the others; 0: no limit
     std::uint32_t buffer_kib = 0, buffer_pages = 0; // one or the other
@@ -47,6 +50,9 @@ struct Session {
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command;  // after "--", with its terminating null
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
+
+    // Probes of programs: what they are attached to, and will be (probe/later_files.hpp).
+    std::shared_ptr<LaterFiles> later;
 
     std::set<std::string_view> given_names;
     bool given(std::string_view long_name) const { return given_names.contains(long_name); }

@@ -148,7 +148,7 @@ expr::NodeId Where::parse(std::string_view text)
     try {
         return expr::parse_condition(code_, names, text);
     } catch (const expr::TextError& error) {
-        fail_usage(cat("--where is no condition on the columns:\n", expr::point_at(text, error)));
+        expr::fail_at("--where", text, error);
     }
 }
 
@@ -186,6 +186,13 @@ std::vector<std::byte> Where::give_body(std::span<const std::byte> object)
     return expr::splice(object, bodies);
 }
 
+expr::Truth Where::decide(std::span<const std::byte> record) const
+{
+    expr::World world;
+    world.record = record;
+    return expr::test(code_, in_kernel_, world);
+}
+
 Value Where::value_of(std::size_t column)
 {
     const Value value = columns_[column].get(row_);
@@ -218,9 +225,10 @@ void prepare_where(Session& session, std::span<const Column> columns, bool count
             column->show.when == Show::When::costly ||
             (column->show.when == Show::When::json && !column->show.option.empty());
         const auto options = split(column->show.option, '|');
-        if (is_costly && std::ranges::none_of(options, [&](std::string_view option) {
-                return session.given(option);
-            }))
+        // What the record has is there without the option.
+        if (is_costly && !column->field &&
+            std::ranges::none_of(options,
+                                 [&](std::string_view option) { return session.given(option); }))
             fail_usage(cat("--where: the column ", column->key, " requires --", options[0]));
     }
     if (counted && where->side() != expr::Side::kernel)

@@ -31,6 +31,8 @@ public:
     // The BPF object with the condition as body of cb_where(). Not where side() is user.
     std::vector<std::byte> give_body(std::span<const std::byte> object);
 
+    // What the kernel decides of a record: give_body() does the same.
+    expr::Truth decide(std::span<const std::byte> record) const;
     // Whether a row is to be shown of which the kernel has sent the record.
     bool holds(const void* row);
 

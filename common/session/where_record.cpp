@@ -198,7 +198,18 @@ private:
         n.a = a;
         n.b = b;
         n.c = c;
+        // A text that is there in some records only: elsewhere each test of it is false.
+        if (const Node text = code_[a]; text.op == Op::select && is_text(text.b) &&
+                                        (is_text_test(n.op) || n.op == Op::defined)) {
+            n.a = text.b;
+            return expr::make_and(code_, text.a, code_.add(n));
+        }
         return code_.add(n);
+    }
+
+    bool is_text(NodeId id) const
+    {
+        return code_[id].op == Op::text || (code_[id].op == Op::known && is_text(code_[id].b));
     }
 
     // The numbers of those names of which the test is true.

@@ -73,8 +73,7 @@ struct Calls {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::every | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::every | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {
@@ -133,7 +132,7 @@ struct Calls {
                  "tplist lists what this system has");
         tracing.options().probes = &probes;
         tracing.attach_needs(
-            point_need(needs, probes.kind()),
+            point_need(needs, probes),
             [&](S& s) {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};

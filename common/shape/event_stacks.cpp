@@ -14,7 +14,8 @@ void prepare_event_stacks(const EventStackOptions& options, event_stacks_config&
     const std::uint64_t limit = std::min<std::uint64_t>(
         kernel_setting("perf_event_max_stack").value_or(EVENT_STACK_DEPTH), EVENT_STACK_DEPTH);
     if (options.depth > limit)
-        fail(cat("stacks can have at most ", limit, " frames here"), 0);
+        fail(cat("cannot record ", options.depth, " frames of a stack"),
+             cat("the limit here is ", limit));
     config.kernel = options.kernel;
     config.user = options.user;
     config.depth = options.depth ? options.depth : std::uint32_t(limit);

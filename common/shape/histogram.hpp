@@ -114,8 +114,7 @@ requires(HasHist<S> || HasHists<S>) struct Histogram {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::interval | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::interval | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -44,7 +44,7 @@ struct Listing {
         const auto sink = make_sink(*session, columns.list);
         if (session->check) {
             if (const auto reason = obstacle ? obstacle(live_facts()) : Obstacle{})
-                fail(cat("list: ", reason.text()), 0, reason.fix());
+                fail("cannot list everything", reason.text(), reason.fix());
             return nullptr;
         }
         Output* const free_text = text && session->columns.empty() ? text_output(*sink) : nullptr;

@@ -51,7 +51,7 @@ struct Reports {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared = Operands | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Operands | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -24,8 +24,9 @@ void prepare_stacks(const StackOptions& options, stacks_config& config, bpf_map*
     config.threads = options.threads;
     const std::uint64_t limit = kernel_setting("perf_event_max_stack").value_or(STACK_DEPTH);
     if (options.depth > limit)
-        fail(cat("stacks of this kernel have at most ", limit, " frames"), 0,
-             "raise kernel.perf_event_max_stack (sysctl)");
+        fail(cat("cannot record ", options.depth, " frames of a stack"),
+             cat("the kernel's limit is ", limit),
+             cat("sysctl kernel.perf_event_max_stack=", options.depth));
     const auto depth =
         options.depth ? options.depth : std::uint32_t(std::min<std::uint64_t>(limit, STACK_DEPTH));
     const auto size = [&](bpf_map* map, std::uint32_t entries) {

@@ -94,8 +94,7 @@ struct Stacks {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::duration | (HasFilter<S> ? Shared::filter : Shared::none) | Shared::symbols;
+    static constexpr Shared kShared = Shared::duration | filters_of<S>() | Shared::symbols;
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

@@ -76,9 +76,9 @@ struct Stream {
 
     using Skeleton = S;
     using Asked = Options;
+    using MadeRow = Row;
     static constexpr bool kRowsAreEvents = true;
-    static constexpr Shared kShared =
-        Shared::events | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::events | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

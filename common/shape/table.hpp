@@ -48,7 +48,7 @@ struct Table {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared = HasFilter<S> ? Shared::filter : Shared::none;
+    static constexpr Shared kShared = filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

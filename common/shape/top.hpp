@@ -84,8 +84,7 @@ struct Top {
 
     using Skeleton = S;
     using Asked = Options;
-    static constexpr Shared kShared =
-        Shared::interval | Shared::sorted | (HasFilter<S> ? Shared::filter : Shared::none);
+    static constexpr Shared kShared = Shared::interval | Shared::sorted | filters_of<S>();
 
     std::unique_ptr<Run> open(std::unique_ptr<Session> session, const SinkMaker& make_sink) const
     {

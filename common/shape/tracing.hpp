@@ -64,6 +64,7 @@ public:
     void attach_needs(std::span<const Need> needs, BeforeLoad&& before_load,
                       OpenBuffers&& open_buffers)
     {
+        prepare_later_files(session_);
         attachment_ = launch<S>(
             session_, needs,
             [&](S& s) {
@@ -94,6 +95,7 @@ public:
             if (shape_.ending)
                 shape_.ending(skeleton(), options_);
         attachment_.detach();
+        session_.later->detach();
         account.unreturned = attachment_.unreturned();
         if constexpr (requires { shape_.detached; })
             if (shape_.detached)

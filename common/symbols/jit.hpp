@@ -45,7 +45,7 @@ public:
 
 private:
     struct Source {
-        Place place;
+        RootPlace place;
         std::string path;
         std::uint32_t uid = 0;
         std::shared_ptr<JitMap> map;

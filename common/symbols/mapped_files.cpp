@@ -43,7 +43,8 @@ bool is_on_fuse(const Fd& handle)
 MappedFiles::MappedFiles() : limit_(raise_descriptor_limit()) {}
 
 MappedFiles::File MappedFiles::hold(std::uint64_t device, std::uint64_t inode,
-                                    const std::string& path, const Place& place, const Open& hold)
+                                    const std::string& path, const RootPlace& place,
+                                    const Open& hold)
 {
     File& file = files_[{device, inode, &path, place.root.get()}];
     struct stat now {

@@ -21,7 +21,7 @@ namespace corebox
 
 struct MappedFile {
     const std::string* path = nullptr; // as MappedFiles::intern() gave it
-    Place place;                       // where its debug file may be
+    RootPlace place;                   // where its debug file may be
     Fd handle;                         // none where it could not be held
     struct stat seen {
     };                    // when it was held
@@ -46,7 +46,7 @@ public:
 
     // The same object for all processes that map the same file. `hold` gives a handle of it.
     File hold(std::uint64_t device, std::uint64_t inode, const std::string& path,
-              const Place& place, const Open& hold);
+              const RootPlace& place, const Open& hold);
 
     // Its functions; null where it is no program, or cannot be read. `open` opens a file that is
     // not held. `may_have_changed`: a running process sees what is written into its file.

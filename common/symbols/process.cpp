@@ -107,9 +107,9 @@ std::optional<Roots::Key> Roots::key_of(const std::string& process)
     return Key{root.st_dev, root.st_ino, names.st_ino};
 }
 
-Place Roots::find(std::uint32_t pid)
+RootPlace Roots::find(std::uint32_t pid)
 {
-    Place place;
+    RootPlace place;
     if (!own_)
         own_ = key_of("/proc/self");
     const auto key = key_of(cat("/proc/", pid));

@@ -45,7 +45,7 @@ struct Root {
 };
 
 // Where the kernel's paths of a process are to be looked up.
-struct Place {
+struct RootPlace {
     std::shared_ptr<const Root> root; // null: ours
     bool own_mounts = true;           // it is in our mount namespace
 
@@ -59,7 +59,7 @@ struct Place {
 class Roots
 {
 public:
-    Place find(std::uint32_t pid);
+    RootPlace find(std::uint32_t pid);
 
 private:
     using Key = std::tuple<dev_t, ino_t, ino_t>; // root directory, mount namespace

@@ -32,7 +32,7 @@ constexpr std::string_view kUnknown = "[unknown]";
 
 // What was known of a process when its mappings were read.
 struct Context {
-    Place place;
+    RootPlace place;
     std::uint32_t proc_pid = 0; // whose /proc directory: a thread's, if the leader ended
     timespec taken{};
 };

@@ -61,10 +61,11 @@ enum class Shared : std::uint16_t {
     duration = 16,
     every = 32, // an interval as an option, for tools that report only at their end without it
     // No options: what it goes on reading once it traces (session/privileges.hpp).
-    symbols = 64,      // the kernel's symbols and other processes' files, to name functions
-    files = 128,       // directories anywhere
-    callers = 256,     // as symbols, but only with its option --callers
-    user_symbols = 512 // other processes' files only
+    symbols = 64,       // the kernel's symbols and other processes' files, to name functions
+    files = 128,        // directories anywhere
+    callers = 256,      // as symbols, but only with its option --callers
+    user_symbols = 512, // other processes' files only
+    connections = 1024  // which connections are traced
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }
@@ -95,6 +96,10 @@ struct alignas(64) Tool {
     Obstacle (*obstacle)(const Facts&) = nullptr;
     // `columns` are the usual ones: options choose others, and the shape looks at --columns.
     bool columns_vary = false;
+    // Makes a row of a record, with options as they are without any; tests compare the two. Null:
+    // not a tool of which each record is a row.
+    void (*replay)(std::span<const std::byte> record,
+                   const std::function<void(const void* row)>& use) = nullptr;
     // What --where may name: columns, or fields of the events that are counted; empty: no --where.
     std::span<const Column> where{};
 };
@@ -167,6 +172,22 @@ constexpr std::span<const Column> where_of(const S& shape)
         return {};
 }
 
+template <const auto& Shape>
+consteval auto replay_of() -> decltype(Tool::replay)
+{
+    using S = std::remove_cvref_t<decltype(Shape)>;
+    if constexpr (requires { typename S::MadeRow; })
+        return
+            [](std::span<const std::byte> record, const std::function<void(const void* row)>& use) {
+                typename S::MadeRow row{};
+                const typename S::Asked options{};
+                if (Shape.decode(row, options, record.data(), record.size()))
+                    use(&row);
+            };
+    else
+        return nullptr;
+}
+
 // The tool's own options in a session, whose type is not known here.
 const void* asked_options(const Session& session);
 
@@ -209,6 +230,7 @@ consteval Tool entry()
             },
             .obstacle = obstacle_of(Shape),
             .columns_vary = columns_vary(Shape),
+            .replay = replay_of<Shape>(),
             .where = where_of(Shape)};
 }
 

@@ -146,7 +146,8 @@ Whole whole_disk(std::string_view name)
         // Hidden: it has no number in sysfs.
         if (name.empty() || name.find('/') != name.npos || whole.name.size() >= DISK_NAME_LEN ||
             !exists(cat(whole.directory, "/hidden")))
-            fail(cat("no disk '", name, "'"), 0, "lsblk lists the disks");
+            fail(cat("cannot trace disk '", name, "'"), "there is no such disk",
+                 "lsblk lists the disks");
         filter.by_name = true;
         set_name(filter.first, whole.name);
         return whole;
@@ -160,7 +161,7 @@ Whole whole_disk(std::string_view name)
     const std::string disk = line_of(cat(whole.directory, "/dev")).value_or("");
     const auto parts = split(disk, ':');
     if (parts.size() != 2)
-        fail(cat("read ", whole.directory, "/dev"), errno);
+        fail(cat("cannot read ", whole.directory, "/dev"), errno);
     filter.device = to_number<std::uint32_t>(parts[0]).value_or(0) << kMinorBits |
                     to_number<std::uint32_t>(parts[1]).value_or(0);
     whole.name = entry_name(disk);
@@ -188,9 +189,8 @@ disk_filter find_disk(std::string_view name)
     std::string below;
     for (const std::string& one : names)
         below += cat(below.empty() ? "" : ", ", one);
-    fail(cat("cannot trace disk '", name, "': it has no requests of its own",
-             below.empty() ? "" : cat("; trace the disks below it: ", below)),
-         0);
+    fail(cat("cannot trace disk '", name, "'"), "it has no requests of its own",
+         below.empty() ? "" : cat("trace the disks below it: ", below));
 }
 
 std::string DiskNames::of(const bpf_map* notes, std::uint32_t device)

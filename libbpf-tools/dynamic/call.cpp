@@ -57,7 +57,7 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
     if (parsed.returns)
         fail_usage(cat("'", pattern, "': entry and return are both traced; remove 'r'"));
     std::size_t own = 0;
-    auto points = find_points(parsed, syntax, session.pids, &own);
+    auto points = find_points_everywhere(parsed, syntax, session.pids, &own);
     say_left_out(own, session);
     // There the place of a return and the arguments are others: no call would be measured.
     const ObjectFile* seen = nullptr;
@@ -65,7 +65,7 @@ std::vector<Point> find_calls(std::string_view pattern, FunctionPattern::Syntax 
         if (point.object && point.object.get() != seen) {
             seen = point.object.get();
             if (const auto file = open_elf(*seen); file && !file->is_64())
-                fail(cat("cannot measure calls in ", seen->path), 0, "it is a 32-bit file");
+                fail(cat("cannot measure calls in ", seen->path), "it is a 32-bit file");
         }
     return points;
 }

@@ -54,7 +54,7 @@ consteval Rung call_rung(std::string_view name, std::string_view function = {})
 {
     constexpr auto attach = [](const auto& session, const bpf_program* program) {
         const CallOptions& o = session.template options_as<Options>();
-        return ((*(o.*Set)).*Attach)(program);
+        return attach_points(*(o.*Set), Attach, session, program);
     };
     return with_function(rung<Programs...>(name, {}, attach), function);
 }
@@ -123,8 +123,6 @@ void prepare_calls(S& s, const CallOptions& o)
             probes->use(s.maps.cb_function_ids);
     s.rodata->cb_functions.count = std::uint32_t(o.size());
     s.rodata->cb_call.first_user = std::uint32_t(o.kernel_size());
-    for (bpf_program* program : {s.progs.enter_umulti, s.progs.leave_umulti})
-        bpf_program__set_expected_attach_type(program, bpf_attach_type(kUprobeMulti));
 }
 
 } // namespace corebox

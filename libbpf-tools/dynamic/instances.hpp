@@ -19,6 +19,7 @@ public:
                 Configure&& configure, OpenBuffers&& open_buffers)
     {
         session.object = object;
+        prepare_later_files(session);
         attached_.push_back(launch<S>(
             session, needs,
             [&](S& s) {

@@ -16,10 +16,10 @@ inline constexpr std::string_view kPatternHelp =
 inline std::vector<Point> find_points(const PointPattern& pattern, const Session& session)
 {
     std::size_t own = 0;
-    auto points = find_points(pattern,
-                              session.given("regexp") ? FunctionPattern::Syntax::regex
-                                                      : FunctionPattern::Syntax::glob,
-                              session.pids, &own);
+    auto points = find_points_everywhere(pattern,
+                                         session.given("regexp") ? FunctionPattern::Syntax::regex
+                                                                 : FunctionPattern::Syntax::glob,
+                                         session.pids, &own);
     say_left_out(own, session);
     return points;
 }

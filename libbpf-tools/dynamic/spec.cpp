@@ -76,14 +76,6 @@ constexpr Type kTypes[] = {
 
 } // namespace
 
-void fail_at(std::string_view text, const TextError& error)
-{
-    std::string place = expr::point_at(text, error);
-    place.resize(place.find('\n', place.find('\n') + 1)); // the last line is what is wrong
-    fail_usage(cat("cannot trace this: ", error.what(), error.hint.empty() ? "" : "; ", error.hint,
-                   "\n", place));
-}
-
 std::size_t end_of_parentheses(std::string_view text, std::size_t at)
 {
     std::size_t depth = 0;

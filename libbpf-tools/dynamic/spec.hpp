@@ -63,9 +63,6 @@ struct ProbeSpec {
     std::vector<Piece> arguments{};
 };
 
-// Fails with a usage error: what is wrong with an operand or option, and the place below.
-[[noreturn]] void fail_at(std::string_view text, const expr::TextError& error);
-
 // BCC marks an argument once, wherever it stands: arg2@user. The marks become blanks, so that
 // messages point at what the user wrote.
 std::string take_marks(std::string_view text, unsigned& marked);

@@ -110,7 +110,7 @@ void check_width(const std::vector<Point>& points)
         if (point.object && point.object.get() != seen) {
             seen = point.object.get();
             if (const auto file = open_elf(*seen); file && !file->is_64())
-                fail(cat("cannot trace ", seen->path), 0, "it is a 32-bit file");
+                fail(cat("cannot trace ", seen->path), "it is a 32-bit file");
         }
 }
 

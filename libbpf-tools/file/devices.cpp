@@ -26,7 +26,7 @@ std::uint32_t kernel_dev(int fd, const std::string& path)
                 return *major << 20 | *minor;
         }
     }
-    fail(path, 0, "its mount is not in /proc/self/mountinfo");
+    fail(cat("cannot find the device of ", path), "its mount is not in /proc/self/mountinfo");
 }
 
 } // namespace corebox

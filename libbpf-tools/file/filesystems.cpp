@@ -62,7 +62,7 @@ Targets file_system_targets(int type)
         fail_usage(cat("missing file system: --type ", kFileSystems));
     const FileSystem& fs = kTable[std::size_t(type)];
     if (!is_registered(fs.name))
-        fail(cat(fs.name, " is not loaded"), 0, cat("modprobe ", fs.name));
+        fail(cat("cannot trace ", fs.name), "its module is not loaded", cat("modprobe ", fs.name));
     Targets targets = fs.targets;
     while (targets.back().slot.empty())
         targets = targets.first(targets.size() - 1);

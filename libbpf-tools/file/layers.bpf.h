@@ -67,20 +67,10 @@ static __noinline bool is_below_layer(struct dentry *dentry)
 	return at == LAYER_FOUND;
 }
 
-/* Whether it is overlayfs that makes, removes or renames the name `dentry` now. `typed`: the program is
- * an fentry or a tp_btf one. */
-static __always_inline bool is_done_in_layer(struct dentry *dentry, bool typed)
+/* Whether it is overlayfs that makes, removes or renames the name `dentry` now. */
+static __always_inline bool is_done_in_layer(struct dentry *dentry)
 {
-	struct task_struct *task;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (typed && HAS_HELPER(get_current_task_btf)) {
-		task = bpf_get_current_task_btf();
-		if (task->cred == task->real_cred)
-			return false;
-	} else {
-		task = (struct task_struct *)bpf_get_current_task();
-		if (BPF_CORE_READ(task, cred) == BPF_CORE_READ(task, real_cred))
-			return false;
-	}
-	return is_below_layer(dentry);
+	return BPF_CORE_READ(task, cred) != BPF_CORE_READ(task, real_cred) && is_below_layer(dentry);
 }

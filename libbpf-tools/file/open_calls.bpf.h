@@ -21,9 +21,9 @@ enum open_way {
 	OPEN_WAYS,
 };
 
-static __always_inline bool open_wanted(__u32 flags);
-/* `copied`: bytes of the path that the kernel has copied; 0: it is in the caller's memory. `typed`: the
- * program may read the running task (bpf/task.bpf.h). */
+/* `typed`: the program may read the running task (bpf/task.bpf.h). */
+static __always_inline bool open_wanted(__u32 flags, bool typed);
+/* `copied`: bytes of the path that the kernel has copied; 0: it is in the caller's memory. */
 static __always_inline int opened(void *ctx, enum open_way way, const struct open_args *args,
 				  int ret, __u32 copied, bool typed);
 
@@ -35,7 +35,7 @@ int BPF_PROG(open_fexit, int dfd, const char *path, struct open_how *how, int re
 {
 	struct open_args args = { path, dfd, how->flags, how->mode };
 
-	return open_wanted(args.flags) ? opened(ctx, OPEN_CALL, &args, ret, 0, true) : 0;
+	return open_wanted(args.flags, true) ? opened(ctx, OPEN_CALL, &args, ret, 0, true) : 0;
 }
 
 /* The lower rungs see the arguments at entry and the result at return. */
@@ -43,7 +43,7 @@ static int open_enter(const char *path, int dfd, __u32 flags, __u32 mode)
 {
 	struct open_args args = { path, dfd, flags, mode };
 
-	if (open_wanted(flags))
+	if (open_wanted(flags, false))
 		args_keep(&args);
 	return 0;
 }
@@ -89,7 +89,7 @@ int BPF_KRETPROBE(open_kretprobe, int ret) { return open_leave(ctx, ret); }
 
 static __always_inline bool uring_enter(struct io_kiocb *req, __u32 issue_flags)
 {
-	bool want = open_wanted(uring_open_flags(req));
+	bool want = open_wanted(uring_open_flags(req), false);
 
 	if (want)
 		uring_open_begin(req, issue_flags);

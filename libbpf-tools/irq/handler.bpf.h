@@ -6,6 +6,7 @@
  * order, so a few places are enough. No update needs to be atomic. */
 #pragma once
 #include "bpf/hist.bpf.h"
+#include "bpf/where.bpf.h"
 #include "handler.h"
 
 const volatile struct handler_config cfg = {};
@@ -51,6 +52,18 @@ static __always_inline bool handler_time(__u64 *begun, __u64 *ns)
 	return true;
 }
 
+/* `name`: of a handler that has one, in the kernel, or NULL. */
+static __always_inline bool handler_holds(__u32 number, const char *name, __u32 cpu, __u64 ns)
+{
+	struct handler_event e = { .ns = ns, .number = number, .cpu = cpu };
+
+	if (!cb_where_on)
+		return true;
+	if (name)
+		bpf_probe_read_kernel_str(e.name, sizeof(e.name), name);
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline void totals_add(struct handler_totals *t, __u64 ns)
 {
 	t->count++;
@@ -63,6 +76,8 @@ static __always_inline void totals_add(struct handler_totals *t, __u64 ns)
 
 static __always_inline void fixed_add(struct handler_cpu *slot, __u32 cpu, __u32 number, __u64 ns)
 {
+	if (!handler_holds(number, NULL, cpu, ns))
+		return;
 	if (cfg.distributed) {
 		struct handler_key key = { .number = number, .cpu = cfg.per_cpu ? cpu : 0 };
 

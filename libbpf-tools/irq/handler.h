@@ -30,6 +30,14 @@ struct handler_cpu {
 	__u64 unused[2];       /* to whole lines of cache */
 };
 
+/* For --where. */
+struct handler_event {
+	__u64 ns;
+	__u32 number; /* of the interrupt, or of the fixed kind */
+	__u32 cpu;
+	char name[32]; /* of a handler that has one */
+};
+
 /* Of the histograms, and of handlers that have names. */
 struct handler_key {
 	__u32 generation;

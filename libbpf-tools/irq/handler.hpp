@@ -111,4 +111,20 @@ void take_handler_histograms(S& s, const HandlerOptions& o, __u32 generation,
     }
 }
 
+// What --where has of them.
+namespace handler_field
+{
+inline constexpr Column irq =
+    event_field<field<&handler_event::number>>("irq", "Number of the interrupt");
+inline constexpr Column vector =
+    event_field<field<&handler_event::number>>("vector", "Number of the kind of softirq");
+inline constexpr Column name =
+    event_field<field<&handler_event::name>>("name", "Name of the handler; empty for vectors");
+inline constexpr Column cpu = event_field<field<&handler_event::cpu>>("cpu", "CPU");
+inline constexpr Column lat_us =
+    event_field<field<&handler_event::ns> / 1000>("lat_us", "Duration in microseconds");
+inline constexpr Column lat_ns =
+    event_field<field<&handler_event::ns>>("lat_ns", "Duration in nanoseconds");
+} // namespace handler_field
+
 } // namespace corebox

@@ -5,6 +5,7 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/hist.bpf.h"
 #include "bpf/sched.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "by_task.h"
 #include "cgroup_notes.bpf.h"
 
@@ -74,6 +75,8 @@ static __always_inline void count_by_task(struct task_struct *task, __u64 ns, bo
 		count_filtered();
 		return;
 	}
+	if (!task_holds(task, ids, ns, typed))
+		return;
 	if (cb_by.pids || cb_by.tids || cb_by.pid_namespaces || cb_by.cgroups)
 		count_by_key(task, ids, ns);
 	else

@@ -9,8 +9,22 @@ const volatile struct off_config off_cfg = {};
 
 /* By address of the task: that stays the same when a thread takes over the leader's id in an exec.
  * Entries live as long as their task: to make and delete one for each sleep costs more than all the
- * rest. */
+ * rest. Most lie at a place of a table that a hash of the address gives, since to find that takes a
+ * sixth of the instructions that a hash map takes, and each switch looks for two. Those whose place
+ * another has are in the map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << OFF_PLACES_BITS);
+	__type(key, __u32);
+	__type(value, struct off_task);
+} off_places SEC(".maps");
+
 HASH_MAP(off_tasks, __u64, struct off_task, OFF_TASKS);
+bool off_tasks_used = false;
+
+/* Places that are being taken: of two CPUs that want one at once, one gets it. Atomic instructions that
+ * would tell came with 5.12 only. */
+HASH_MAP(off_claims, __u32, __u32, 64);
 
 /* include/linux/sched.h; unchanged in 5.10 to 7.2 */
 #define TASK_INTERRUPTIBLE 0x1
@@ -39,12 +53,25 @@ static __always_inline enum off_state off_state(__u32 state)
 	return state & TASK_PARKED ? OFF_PARKED : OFF_UNKNOWN;
 }
 
-/* At sched_switch: the task that gets the CPU. What is known of its time off, if that was noted. */
+static __always_inline __u32 off_place_of(__u64 key)
+{
+	__u32 place;
+
+	/* To the verifier it is a pointer still, of which it allows to take the lower half only. */
+	asm("r1 = %1; %0 = w1" : "=w"(place) : "r"(key) : "r1");
+	return place * 0x9e3779b1 >> (32 - OFF_PLACES_BITS); /* Fibonacci hashing */
+}
+
+/* What is known of a task's time off, if that was noted. */
 static __always_inline struct off_task *off_task_of(struct task_struct *task)
 {
 	__u64 key = (__u64)task;
+	__u32 place = off_place_of(key);
+	struct off_task *off = bpf_map_lookup_elem(&off_places, &place);
 
-	return bpf_map_lookup_elem(&off_tasks, &key);
+	if (off && off->owner == key)
+		return off;
+	return off_tasks_used ? bpf_map_lookup_elem(&off_tasks, &key) : NULL;
 }
 
 static __always_inline bool off_long_enough(__u64 ns)
@@ -54,8 +81,19 @@ static __always_inline bool off_long_enough(__u64 ns)
 
 static __noinline struct off_task *off_new_task(__u64 key)
 {
-	struct off_task none = {};
+	__u32 place = off_place_of(key);
+	struct off_task *off = bpf_map_lookup_elem(&off_places, &place), none = { .owner = key };
 
+	if (off && !off->owner && !bpf_map_update_elem(&off_claims, &place, &place, BPF_NOEXIST)) {
+		bool free = !*(volatile __u64 *)&off->owner;
+
+		if (free)
+			*off = none;
+		bpf_map_delete_elem(&off_claims, &place);
+		if (free)
+			return off;
+	}
+	off_tasks_used = true;
 	if (bpf_map_update_elem(&off_tasks, &key, &none, BPF_NOEXIST)) {
 		count_lost_map();
 		return NULL;
@@ -63,52 +101,75 @@ static __noinline struct off_task *off_new_task(__u64 key)
 	return bpf_map_lookup_elem(&off_tasks, &key);
 }
 
-/* At sched_switch: the running task leaves its CPU. Where its time off is asked for, the note of it,
- * state filled in; the caller sets start_ns last. `sleeps`: only if it waits for something. */
-static __always_inline struct off_task *off_leave(bool preempt, struct task_struct *prev,
-						  bool sleeps, bool typed)
+/* The task is gone: its place is another's from now on. */
+static __always_inline void off_forget(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+	__u32 place = off_place_of(key);
+	struct off_task *off = bpf_map_lookup_elem(&off_places, &place);
+
+	if (off && off->owner == key)
+		off->owner = 0;
+	else if (off_tasks_used)
+		bpf_map_delete_elem(&off_tasks, &key);
+}
+
+/* At sched_switch: the running task leaves its CPU. Why (enum off_state), where its time off is asked for;
+ * else negative. `sleeps`: only if it waits for something. */
+static __always_inline int off_leaves(bool preempt, struct task_struct *prev, bool sleeps, bool typed)
 {
 	__u32 state = task_state(prev, typed), code, flags;
-	__u64 key = (__u64)prev;
-	struct off_task *task;
 
 	if (preempt) /* it goes on waiting for the CPU, whatever it was about to do */
 		state = 0;
 	if (state & TASK_DEAD) {
-		bpf_map_delete_elem(&off_tasks, &key);
-		return NULL;
+		off_forget(prev);
+		return -1;
 	}
 	if (!sched_tid(prev, typed) || (sleeps && !state))
-		return NULL;
+		return -1;
 	if (off_cfg.user_threads || off_cfg.kernel_threads) {
 		flags = READ_FIELD(typed, prev, flags);
 		if (!asked_for(flags & PF_KTHREAD ? off_cfg.kernel_threads : off_cfg.user_threads))
-			return NULL;
+			return -1;
 	}
 	if (!filter_current())
-		return NULL;
+		return -1;
 	code = off_state(state);
 	if (off_cfg.by_state &&
 	    !asked_for(state & off_cfg.state_mask || off_cfg.states >> code & 1))
-		return NULL;
-	task = bpf_map_lookup_elem(&off_tasks, &key);
+		return -1;
+	return code;
+}
+
+/* The note of a task that leaves its CPU, state filled in; the caller sets start_ns last. Before this the
+ * caller takes the stacks and whatever else is long: the note lies in one of two maps, and the verifier
+ * goes twice through all that uses it. */
+static __always_inline struct off_task *off_note(struct task_struct *prev, __u32 state)
+{
+	struct off_task *task = off_task_of(prev);
+
 	if (!task)
-		task = off_new_task(key);
+		task = off_new_task((__u64)prev);
 	if (task)
-		task->state = code;
+		task->state = state;
 	return task;
 }
 
-/* Which program a task with a user stack is (abi/stacks.h). User space is told of a new one now: while
- * it is off the CPU it cannot end. */
-#define off_note_image(note, task, typed)                                              \
-	({                                                                             \
-		__u64 off_sp = typed ? (task)->mm->start_stack :                       \
-				       BPF_CORE_READ(task, mm, start_stack);           \
-		__u32 off_now = STACK_IMAGE(off_sp);                                   \
-                                                                                       \
-		if ((note)->image != off_now) {                                        \
-			(note)->image = off_now;                                       \
-			tell_task(ids_of(task, typed) >> 32, off_now);                \
-		}                                                                      \
+/* Which program a task with a user stack is (abi/stacks.h). */
+static __always_inline __u32 off_image(struct task_struct *task, bool typed)
+{
+	__u64 sp = typed ? task->mm->start_stack : BPF_CORE_READ(task, mm, start_stack);
+
+	return STACK_IMAGE(sp);
+}
+
+/* User space is told of a new one now: while it is off the CPU it cannot end. A macro, since the notes of
+ * not all tools have an image. */
+#define off_note_image(note, now, task, typed)                     \
+	({                                                         \
+		if ((note)->image != (now)) {                      \
+			(note)->image = (now);                     \
+			tell_task(ids_of(task, typed) >> 32, now); \
+		}                                                  \
 	})

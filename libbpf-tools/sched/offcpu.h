@@ -20,12 +20,15 @@ struct off_config {
 #define OFF_TASKS 16384 /* user space makes room for more where more threads are */
 
 #ifdef __bpf__
+#define OFF_PLACES_BITS 13
+
 #ifndef OFF_TASK_MORE
 #define OFF_TASK_MORE
 #endif
 
 /* A thread that left its CPU at least once. */
 struct off_task {
+	__u64 owner;    /* address of the task; 0: nobody's place */
 	__u64 start_ns; /* 0: it is on a CPU, or not asked for */
 	__u32 state;
 	OFF_TASK_MORE /* the tool's own */

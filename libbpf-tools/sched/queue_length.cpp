@@ -33,11 +33,11 @@ run_queues find_run_queues()
     const auto variable = address("runqueues"), offsets = address("__per_cpu_offset");
     constexpr std::string_view kWhat = "cannot find the run queues";
     if (!variable)
-        fail(cat(kWhat, ": no symbol runqueues in /proc/kallsyms"), 0,
-             "a kernel with CONFIG_FAIR_GROUP_SCHED=y or CONFIG_KALLSYMS_ALL=y");
+        fail(kWhat, "/proc/kallsyms has no symbol runqueues",
+             "use a kernel with CONFIG_FAIR_GROUP_SCHED=y or CONFIG_KALLSYMS_ALL=y");
     // The first per-CPU variable is at 0 on some kernels, an offset array nowhere.
     if (offsets ? *offsets == 0 : *variable == 0)
-        fail(cat(kWhat, ": ", reason_of(names_hidden())), 0, remedy_of(names_hidden()));
+        fail(kWhat, reason_of(names_hidden()), remedy_of(names_hidden()));
     return {.variable = *variable, .offsets = offsets.value_or(0)};
 }
 

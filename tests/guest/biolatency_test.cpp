@@ -355,7 +355,9 @@ TEST_F(Biolatency, UnknownDiskIsSaid)
 {
     const Result r = run({"biolatency", "-d", "nosuchdisk"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_NE(r.err.find("no disk 'nosuchdisk'"), std::string::npos) << r.err;
+    EXPECT_NE(r.err.find("cannot trace disk 'nosuchdisk': there is no such disk; lsblk"),
+              std::string::npos)
+        << r.err;
     EXPECT_EQ(r.out, "");
 }
 

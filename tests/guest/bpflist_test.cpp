@@ -167,7 +167,7 @@ TEST(Bpflist, TellsOfEachProgram)
         EXPECT_EQ(of(kprobe, "open_kprobe").at("attached"), Json::array({"kprobe:do_sys_openat2"}));
         EXPECT_EQ(of(kprobe, "open_kretprobe").at("attached"),
                   Json::array({"kretprobe:do_sys_openat2"}));
-        EXPECT_EQ(of(traced, "btf_exit").at("attached"), Json::array({"tp_btf:sys_exit"}));
+        EXPECT_EQ(of(traced, "plain_exit").at("attached"), Json::array({"tp_btf:sys_exit"}));
         const Result one = run({"bpflist", "--progs", "--json", "-p", to_string(traced.pid())});
         EXPECT_EQ(one.records.size(), 2u) << one.out;
         const Result text = run({"bpflist", "--progs", "-p", to_string(traced.pid())});

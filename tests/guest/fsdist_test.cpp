@@ -144,7 +144,7 @@ TEST(Fsdist, OptionsAndOtherNames)
     }
     r = run({"f2fsdist", "1", "1"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_EQ(r.err, "f2fsdist: f2fs is not loaded: modprobe f2fs\n");
+    EXPECT_EQ(r.err, "f2fsdist: cannot trace f2fs: its module is not loaded; modprobe f2fs\n");
     r = run({"nfsdist", "--check", "--explain"});
     EXPECT_EQ(r.status, 0) << r.err;
     EXPECT_NE(r.err.find("(nfs4_file_open)"), std::string::npos) << r.err;

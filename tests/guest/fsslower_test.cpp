@@ -300,7 +300,7 @@ TEST(Fsslower, OptionsAndOtherNames)
     }
     r = run({"zfsslower"});
     EXPECT_EQ(r.status, 2);
-    EXPECT_EQ(r.err, "zfsslower: zfs is not loaded: modprobe zfs\n");
+    EXPECT_EQ(r.err, "zfsslower: cannot trace zfs: its module is not loaded; modprobe zfs\n");
     r = run({"nfsslower", "--check", "--explain"});
     EXPECT_EQ(r.status, 0) << r.err;
     for (const char* name : {"(nfs_file_read)", "(nfs_getattr)", "(nfs4_file_open)",

@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,8 +67,14 @@ void work(const std::string& dir)
     ::close(in);
     for (int i = 0; i < kDirs; i++)
         EXPECT_EQ(::mkdir((dir + "/" + std::to_string(i)).c_str(), 0755), 0);
-    for (int i = 0; i < kYields; i++)
+    for (int i = 0; i < kYields; i++) {
+        struct stat info;
+        struct utsname host;
         ::sched_yield();
+        // Calls that the kernel has under another name.
+        EXPECT_EQ(::syscall(SYS_fstat, 0, &info), 0);
+        EXPECT_EQ(::uname(&host), 0);
+    }
 }
 
 // Counts what a child does, while another does the same.
@@ -141,6 +149,81 @@ TEST(Funccount, UserFunctions)
     }
     return false;
 }();
+
+// A program that calls cbtest_counted_one() kMethod times once it may.
+class App
+{
+public:
+    explicit App(const std::string& path)
+    {
+        EXPECT_EQ(::pipe(here_), 0);
+        EXPECT_EQ(::pipe(there_), 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            const std::string fds = std::to_string(here_[1]) + " " + std::to_string(there_[0]);
+            ::setenv("FUNCCOUNT_GATE", fds.c_str(), 1);
+            ::execl(path.c_str(), "app", nullptr);
+            ::_exit(127);
+        }
+        char byte = 0;
+        EXPECT_EQ(::read(here_[0], &byte, 1), 1); // it runs
+    }
+    ~App()
+    {
+        for (const int fd : {here_[0], here_[1], there_[0], there_[1]})
+            ::close(fd);
+    }
+    void go_wait() const
+    {
+        EXPECT_EQ(::write(there_[1], "x", 1), 1);
+        int status = -1;
+        EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
+        EXPECT_EQ(status, 0);
+    }
+
+private:
+    pid_t pid_ = 0;
+    int here_[2]{}, there_[2]{};
+};
+
+// Containers have files of one library: two that share a layer have the same one, a third starts
+// later with a file of its own. Each call counts once, in one row.
+TEST(Funccount, ALibraryOfContainers)
+{
+    in_namespaces(CLONE_NEWNS, [] {
+        const TempDir dir("/mnt/ext4");
+        const auto put = [&](const std::string& name) {
+            const std::string path = dir / name;
+            EXPECT_EQ(::mkdir(path.c_str(), 0755), 0);
+            write_file(path + "/libcbtest.so.1", read_file("/proc/self/exe"));
+            EXPECT_EQ(::chmod((path + "/libcbtest.so.1").c_str(), 0755), 0);
+            return path;
+        };
+        const std::string layer = put("layer"), own = put("own"), empty = dir / "empty";
+        ASSERT_EQ(::mkdir(empty.c_str(), 0755), 0);
+        for (const char* name : {"one", "two"}) {
+            ASSERT_EQ(::mkdir((dir / name).c_str(), 0755), 0);
+            const std::string options = "lowerdir=" + layer + ":" + empty;
+            ASSERT_EQ(::mount("overlay", (dir / name).c_str(), "overlay", 0, options.c_str()), 0);
+        }
+        {
+            const App one(dir / "one/libcbtest.so.1"), two(dir / "two/libcbtest.so.1");
+            Tracer tracer({"funccount", "--json", "--explain", "cbtest:cbtest_counted_one"});
+            const App three(own + "/libcbtest.so.1");
+            EXPECT_TRUE(wait_until([&] {
+                return tracer.err().find("attached to " + own) != std::string::npos;
+            })) << tracer.err();
+            for (const App* app : {&one, &two, &three})
+                app->go_wait();
+            const Result r = tracer.stop();
+            EXPECT_EQ(r.status, 0) << r.err;
+            EXPECT_EQ(calls(r.records, "cbtest_counted_one"), 3 * kMethod) << r.out << r.err;
+            EXPECT_EQ(r.records.size(), 1u) << r.out;
+        }
+        for (const char* name : {"one", "two"})
+            EXPECT_EQ(::umount((dir / name).c_str()), 0);
+    });
+}
 
 // An update puts a new program in the place of one that runs: what runs is traced, by each name.
 TEST(Funccount, AProgramThatWasReplaced)
@@ -217,6 +300,21 @@ TEST(Funccount, Tracepoints)
         EXPECT_GE(calls(r.records, "raw_syscalls:sys_enter"), unsigned(kReads + kDirs + kYields));
         EXPECT_EQ(r.records.size(), 2u) << r.out;
     }
+    // Many system calls, and others with them: by one program.
+    const Result many = count({"-r"}, "t:(syscalls:sys_(enter|exit)_.*|sched:sched_process_exit)");
+    expect_taken(many, "raw_syscalls");
+    for (const std::string way : {"enter", "exit"}) {
+        const auto of = [&](const std::string& call) {
+            return calls(many.records, "syscalls:sys_" + way + "_" + call);
+        };
+        EXPECT_EQ(of("sched_yield"), kYields) << many.out;
+        EXPECT_EQ(of("newfstat"), kYields);
+        EXPECT_EQ(of("newuname"), kYields);
+        EXPECT_EQ(of("mkdir") + of("mkdirat"), kDirs);
+        EXPECT_EQ(of("read"), kReads + (way == "exit")) << "and the one that waited for the tool";
+    }
+    EXPECT_EQ(calls(many.records, "syscalls:sys_enter_exit_group"), 1u);
+    EXPECT_EQ(calls(many.records, "sched:sched_process_exit"), 1u);
     const Result r = count({}, "t:sched:*", {}, false);
     expect_taken(r, "raw_tp");
     EXPECT_GE(calls(r.records, "sched:sched_process_exit"), 2u) << r.out;

@@ -34,8 +34,9 @@ using Environment = std::map<std::string, std::string>;
 using BeforeExec = std::function<void()>; // in the new process: drop privileges, unshare ...
 
 // A tool in the background: Tracer{{"opensnoop", "-p", "12", "--json"}} starts `corebox opensnoop
-// ...` and returns once it is attached. Throws, which fails the test, with the tool's stderr, if
-// that takes over a minute or the tool ends before. The destructor kills a tool that still runs.
+// ...` (or the program whose path comes first) and returns once it is attached. Throws, which fails
+// the test, with the tool's stderr, if that takes over a minute or the tool ends before. The
+// destructor kills a tool that still runs.
 class Tracer
 {
 public:
@@ -248,3 +249,9 @@ void expect_exact(const Result& result);
 void expect_exact_flood(const Result& result, std::uint64_t shown, std::uint64_t caused);
 
 } // namespace corebox::test
+
+// Compiled once, in harness.cpp, instead of in each of seventy files.
+extern template class nlohmann::basic_json<>;
+extern template class std::vector<nlohmann::json>;
+extern template class std::map<std::string, nlohmann::json, std::less<>>;
+extern template class std::vector<std::string>;

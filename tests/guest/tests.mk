@@ -4,15 +4,15 @@
 guest_test_warnings := -Wno-dangling-else -Wno-volatile
 guest_test_srcs := $(wildcard $(foreach t,$(ONLY),tests/guest/$t_test.cpp) \
                      $(filter-out %_test.cpp,$(wildcard tests/guest/*.cpp)))
-guest_test_objs := $(guest_test_srcs:%.cpp=$(BUILD)/tests/obj/%.o)
+guest_test_objs := $(guest_test_srcs:%.cpp=$(BUILD)/tests/obj/%.o) $(BUILD)/tests/obj/usdtargs.o
 
 .PHONY: guest-tests
 guest-tests: $(BUILD)/tests/guest_tests
 
-# -O1: half of the compile time of -O2, and nothing here is hot. GoogleTest's macros shadow. Symbols
-# and frame pointers stay: tools that print stacks are tested on this very program. Line numbers, which
-# -Wl,-S would take out again, are not even made.
-compile_guest_test = $(CXX) $(CPPFLAGS) -Itests/guest $(filter-out -Wshadow -Wcast-qual -g1,$(CXXFLAGS)) -O1 \
+# -O0: nothing here is hot but the parsing of JSON, which only harness.o compiles. GoogleTest's macros
+# shadow. Symbols and frame pointers stay: tools that print stacks are tested on this very program. Line
+# numbers, which -Wl,-S would take out again, are not even made.
+compile_guest_test = $(CXX) $(CPPFLAGS) -Itests/guest $(filter-out -Wshadow -Wcast-qual -g1,$(CXXFLAGS)) -O0 \
     -fno-omit-frame-pointer $(guest_test_warnings) -MMD -MP
 
 # harness.hpp with GoogleTest and JSON, parsed once: a second less for each of seventy files. The compiler
@@ -35,10 +35,19 @@ $(BUILD)/tests/obj/tests/guest/%.o: tests/guest/%.cpp | $(libraries)
 	@mkdir -p $(@D)
 	$(Q)$(compile_guest_test) -MF $(@:.o=.d) -c $< -o $@
 
-# Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
-guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/bpf_machine.o $(BUILD)/libkit.a)
+$(BUILD)/tests/obj/tests/guest/harness.o: compile_guest_test += -O1
 
-$(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit)
+# A tool that only tests use. It is built as the others are, and linked into their program.
+vpath usdtargs.bpf.c tests/guest/usdtargs
+$(BUILD)/tests/obj/usdtargs.o: tests/guest/usdtargs/usdtargs.cpp $(BUILD)/skel/usdtargs.skel.h | $(libraries)
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+# Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
+guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/expr_random.o $(BUILD)/tests/unit/bpf_machine.o)
+
+$(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -Wl,-S -Wl,--no-warnings $^ -lgtest $(LDLIBS) -o $@

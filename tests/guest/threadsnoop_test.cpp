@@ -130,37 +130,86 @@ TEST(Threadsnoop, ProcessesToo)
     return false;
 }();
 
+// A program that has its C library in itself and the name of one; it creates a thread once it may.
+class App
+{
+public:
+    explicit App(const std::string& library)
+    {
+        write_file(library, read_file("/proc/self/exe"));
+        EXPECT_EQ(::chmod(library.c_str(), 0755), 0);
+        EXPECT_EQ(::pipe(here_), 0);
+        EXPECT_EQ(::pipe(there_), 0);
+        pid = ::fork();
+        if (pid == 0) {
+            const std::string fds = to_string(here_[1]) + " " + to_string(there_[0]);
+            ::setenv("THREADSNOOP_GATE", fds.c_str(), 1);
+            ::execl(library.c_str(), "app", nullptr);
+            ::_exit(127);
+        }
+        char byte = 0;
+        EXPECT_EQ(::read(here_[0], &byte, 1), 1); // it runs
+    }
+    ~App()
+    {
+        for (const int fd : {here_[0], here_[1], there_[0], there_[1]})
+            ::close(fd);
+    }
+    void go_wait() const
+    {
+        EXPECT_EQ(::write(there_[1], "x", 1), 1);
+        int status = -1;
+        EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+        EXPECT_EQ(status, 0);
+    }
+
+    pid_t pid = 0;
+
+private:
+    int here_[2]{}, there_[2]{};
+};
+
 // An update puts a new C library in the place of one that runs.
 TEST(Threadsnoop, ALibraryThatWasReplaced)
 {
     const TempDir dir;
     const std::string library = dir / "libc.so.6";
-    write_file(library, read_file("/proc/self/exe"));
-    ASSERT_EQ(::chmod(library.c_str(), 0755), 0);
-    int here[2], there[2];
-    ASSERT_EQ(::pipe(here), 0);
-    ASSERT_EQ(::pipe(there), 0);
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-        ::setenv("THREADSNOOP_GATE", (to_string(here[1]) + " " + to_string(there[0])).c_str(), 1);
-        ::execl(library.c_str(), "app", nullptr);
-        ::_exit(127);
-    }
-    char byte = 'x';
-    ASSERT_EQ(::read(here[0], &byte, 1), 1); // it runs
+    const App app(library);
     ASSERT_EQ(::unlink(library.c_str()), 0);
     write_file(library, "a newer one");
     Tracer tracer({"threadsnoop", "--json", "--comm", "libc.so.6"});
-    ASSERT_EQ(::write(there[1], &byte, 1), 1);
-    int status = -1;
-    EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-    EXPECT_EQ(status, 0);
+    app.go_wait();
     const Result result = tracer.stop();
     ASSERT_EQ(result.records.size(), 1u) << result.out;
-    EXPECT_EQ(result.records[0].at("pid"), pid);
+    EXPECT_EQ(result.records[0].at("pid"), app.pid);
     EXPECT_EQ(result.records[0].at("function"), "threadsnoop_second") << result.out;
-    for (const int fd : {here[0], here[1], there[0], there[1]})
-        ::close(fd);
+}
+
+// A container starts while the tool runs, with a C library that nobody has used before; by each
+// kind of probe. The second container has the same file.
+TEST(Threadsnoop, ALibraryThatIsUsedLater)
+{
+    for (const std::string rung : {"uprobe.multi", "uprobe"}) {
+        if (rung == "uprobe.multi" && !has_multi())
+            continue;
+        const TempDir dir;
+        const std::string library = dir / "libc.so.6";
+        Tracer tracer({"threadsnoop", "--json", "--explain", "--comm", "libc.so.6"}, forced(rung));
+        const App first(library);
+        EXPECT_TRUE(wait_until([&] {
+            return tracer.err().find("attached to " + library + " (1 place)") != std::string::npos;
+        })) << tracer.err();
+        first.go_wait();
+        const App second(library);
+        second.go_wait();
+        const Result result = tracer.stop();
+        expect_exact(result);
+        ASSERT_EQ(result.records.size(), 2u) << result.out;
+        EXPECT_EQ(result.records[0].at("pid"), first.pid);
+        EXPECT_EQ(result.records[1].at("pid"), second.pid);
+        for (const Json& record : result.records)
+            EXPECT_EQ(record.at("function"), "threadsnoop_second") << result.out;
+    }
 }
 
 // pthread_create() that fails leaves a start that the next thread of that number has nothing to do

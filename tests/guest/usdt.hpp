@@ -2,9 +2,9 @@
 // Probes as sys/sdt.h of SystemTap makes them (USDT), without that header: a nop and a note.
 #pragma once
 
-// A probe PROVIDER:NAME with two arguments. SEMAPHORE: the name of a USDT_SEMAPHORE in quotes, or
-// "0".
-#define USDT_PROBE(provider, name, semaphore, a, b)                                                \
+// A probe PROVIDER:NAME. SEMAPHORE: the name of a USDT_SEMAPHORE in quotes, or "0". ARGUMENTS: the
+// operands as notes have them; what follows are those of the asm statement that they name.
+#define USDT_PROBE_WITH(provider, name, semaphore, arguments, ...)                                 \
     asm volatile("990: nop\n"                                                                      \
                  ".pushsection .note.stapsdt,\"?\",\"note\"\n"                                     \
                  ".balign 4\n"                                                                     \
@@ -16,7 +16,7 @@
                  ".8byte " semaphore "\n"                                                          \
                  ".asciz \"" provider "\"\n"                                                       \
                  ".asciz \"" name "\"\n"                                                           \
-                 ".asciz \"-4@%0 8@%1\"\n"                                                         \
+                 ".asciz \"" arguments "\"\n"                                                      \
                  "994: .balign 4\n"                                                                \
                  ".popsection\n"                                                                   \
                  ".ifndef _.stapsdt.base\n"                                                        \
@@ -28,7 +28,11 @@
                  ".popsection\n"                                                                   \
                  ".endif\n"                                                                        \
                  :                                                                                 \
-                 : "r"(a), "r"(b))
+                 : __VA_ARGS__)
+
+// With two arguments.
+#define USDT_PROBE(provider, name, semaphore, a, b)                                                \
+    USDT_PROBE_WITH(provider, name, semaphore, "-4@%0 8@%1", "r"(a), "r"(b))
 
 // Counts who traces; the kernel raises it.
 #define USDT_SEMAPHORE(name)                                                                       \

@@ -316,7 +316,8 @@ void BpfMachine::copy(int helper)
         if (result == 0) {
             length = std::min(length, size - 1);
             room[length] = std::byte{};
-            result = length + 1;
+            // As strncpy_from_user_nofault() of mm/maccess.c.
+            result = user && length == 0 ? 0 : length + 1;
         }
     }
     r_[0] = {Kind::number, result};

@@ -51,6 +51,8 @@ TEST(Completion, Bash)
     EXPECT_EQ(bash("opensnoop --dur"), "--duration=\n");
     EXPECT_EQ(bash("corebox filetop -s w"), "writes\nwbytes\n");
     EXPECT_EQ(bash("opensnoop --columns = pi"), "pid\n");
+    EXPECT_EQ(bash("opensnoop --where = pi"), "pid\n");
+    EXPECT_EQ(bash("biolatency --where = di"), "disk\n");
     EXPECT_EQ(bash("corebox completion z"), "zsh\n");
     EXPECT_EQ(bash("corebox hel"), "help\n");
     EXPECT_EQ(bash("corebox help opensn"), "opensnoop\n");

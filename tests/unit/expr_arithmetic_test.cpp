@@ -196,6 +196,18 @@ std::string program(const std::vector<Both>& expressions, const std::vector<Worl
     return out + "}\n";
 }
 
+struct Files {
+    Files() = default;
+    ~Files()
+    {
+        for (const char* kind : {"", ".c", ".out"})
+            std::remove((name + kind).c_str());
+    }
+    Files(const Files&) = delete;
+    Files& operator=(const Files&) = delete;
+    const std::string name = testing::TempDir() + "expr_arithmetic." + std::to_string(::getpid());
+};
+
 TEST(ExprArithmetic, IsAsInC)
 {
     if (std::system("gcc --version >/dev/null 2>&1"))
@@ -210,7 +222,8 @@ TEST(ExprArithmetic, IsAsInC)
         for (std::uint64_t& value : world)
             value = random() % 3 ? random() >> (random() % 64) : 0 - random() % 4;
 
-    const std::string file = testing::TempDir() + "expr_arithmetic." + std::to_string(::getpid());
+    const Files files;
+    const std::string& file = files.name;
     std::ofstream(file + ".c") << program(expressions, worlds);
     ASSERT_EQ(std::system(("gcc -w -O0 -fwrapv " + file + ".c -o " + file + " && " + file + " > " +
                            file + ".out")
@@ -274,9 +287,6 @@ TEST(ExprArithmetic, IsAsInC)
     }
     EXPECT_LT(refused, kExpressions * kWorlds / 10);
     EXPECT_GT(missing, kExpressions * kWorlds / 100);
-    std::remove((file + ".c").c_str());
-    std::remove((file + ".out").c_str());
-    std::remove(file.c_str());
 }
 
 } // namespace

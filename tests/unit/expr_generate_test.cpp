@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The generated code, run by bpf_machine.hpp, does what the evaluator does.
 #include "base/error.hpp"
+#include "expr/build.hpp"
 #include "expr/glob.hpp"
 #include "expr_print.hpp"
 #include "expr_world.hpp"
@@ -78,7 +79,9 @@ TEST(ExprGenerate, RandomTestsAreAsEvaluated)
         build.with_user_space = n % 4 == 0;
         const NodeId test = build.test(int(random() % 4));
         const bool typed = n % 2, task_btf = n % 3;
-        const Generated generated = generate_test(code, test, machine_of(kernel, typed, task_btf));
+        expr::Machine target = machine_of(kernel, typed, task_btf);
+        target.arm64 = n % 5 == 0;
+        const Generated generated = generate_test(code, test, target);
         stack = std::max(stack, generated.stack);
         for (int world = 0; world < 3; world++) {
             kernel.shuffle(random);
@@ -157,6 +160,123 @@ TEST(ExprGenerate, RandomValuesAreAsEvaluated)
     }
     EXPECT_GT(missing, 500u);
     EXPECT_LT(missing, 6000u);
+}
+
+// With lockdown=confidentiality programs have what needs no helper, and say so of the rest.
+TEST(ExprGenerate, WithoutReadsToo)
+{
+    std::mt19937_64 random(7);
+    FakeKernel kernel;
+    std::size_t refused = 0, ran = 0;
+    for (int n = 0; n < 3000; n++) {
+        Code code(kernel.types);
+        RandomCode build(code, kernel, random);
+        const NodeId test = build.test(int(random() % 3));
+        expr::Machine target = machine_of(kernel, true, true);
+        target.may_read = false;
+        Generated generated;
+        try {
+            generated = generate_test(code, test, target);
+        } catch (const Failure& failure) {
+            ASSERT_NE(failure.message.find("lockdown"), failure.message.npos);
+            refused++;
+            continue;
+        }
+        kernel.shuffle(random);
+        BpfMachine machine = kernel.machine(true);
+        machine.tables = generated.tables;
+        machine.has_reads = false;
+        const Truth truth = expr::test(code, test, kernel.world());
+        ASSERT_EQ(machine.run(generated.code), truth == Truth::yes ? kYes : kNo)
+            << n << ": " << print(code, test) << "\n"
+            << listing(generated.code);
+        ran++;
+    }
+    EXPECT_GT(refused, 200u);
+    EXPECT_GT(ran, 1000u);
+}
+
+// Instructions that a test executes that is false, as one that fails for most events. What they
+// cost is in tests/bench.
+TEST(ExprGenerate, FalseIsCheap)
+{
+    std::mt19937_64 random(7);
+    FakeKernel kernel;
+    Types& types = kernel.types;
+    Code code(types);
+    const TypeId u32 = types.integer(4, false), u64 = types.integer(8, false);
+    const TypeId pointer = types.pointer_to(kernel.node, Space::kernel);
+    const NodeId context = make_context(code), record = make_record(code);
+    const auto false_test = [&](NodeId value) {
+        return make_comparison(code, Op::equal, value,
+                               make_constant(code, 0x12345, code[value].type));
+    };
+    const auto text_test = [&](Op op, NodeId text, std::string literal) {
+        return code.add({.op = op,
+                         .type = types.integer(4, true),
+                         .a = text,
+                         .value = code.add_text(std::move(literal))});
+    };
+    std::vector<NodeId> levels{make_load(code, context, 56, pointer, true)};
+    for (int i = 0; i < 3; i++)
+        levels.push_back(make_load(code, levels.back(), FakeKernel::kNext, pointer));
+    const NodeId kernel_text = make_text(
+        code, make_load(code, context, 8, types.pointer_to(types.character(), Space::kernel)), 0,
+        0);
+    const NodeId name = make_text(code, levels[0], FakeKernel::kName, 16);
+
+    struct Case {
+        const char* what;
+        NodeId test;
+        std::size_t typed, read; // at most
+    };
+    const Case cases[] = {
+        {"argument", false_test(make_load(code, context, 32, u64)), 6, 6},
+        {"thread", false_test(convert(code, make_helper(code, Helper::pid_tgid, u64), u32)), 6, 6},
+        {"record", false_test(make_load(code, record, 0, u32)), 6, 6},
+        {"one level", false_test(make_load(code, levels[0], 20, u32)), 9, 15},
+        {"two levels", false_test(make_load(code, levels[1], 20, u32)), 11, 24},
+        {"three levels", false_test(make_load(code, levels[2], 20, u32)), 13, 33},
+        {"four levels", false_test(make_load(code, levels[3], 20, u32)), 15, 42},
+        {"text of a structure", text_test(Op::text_equal, name, "another"), 10, 15},
+        {"kernel text", text_test(Op::glob, kernel_text, "/nowhere/*"), 14, 14},
+        {"pattern", text_test(Op::glob, kernel_text, "/nowhere/*.conf"), 16, 16},
+    };
+    kernel.shuffle(random);
+    // All pointers are there, and no text is empty.
+    const std::uint64_t text = kernel.base + 3000;
+    for (std::size_t i = 0; i < 8; i++) {
+        std::byte* one = &kernel.memory[i * FakeKernel::kSize];
+        std::memcpy(one + FakeKernel::kNext, &kernel.base, 8);
+        std::memcpy(one + FakeKernel::kName, "nginx", 6);
+    }
+    std::memcpy(&kernel.memory[3000], "/etc/passwd and more", 20);
+    std::memcpy(&kernel.context[8], &text, 8);
+    std::memcpy(&kernel.context[56], &kernel.base, 8);
+    for (const Case& c : cases)
+        for (const bool typed : {true, false}) {
+            const Generated generated =
+                generate_test(code, c.test, machine_of(kernel, typed, typed));
+            BpfMachine machine = kernel.machine(typed);
+            machine.tables = generated.tables;
+            EXPECT_EQ(machine.run(generated.code), kNo) << c.what;
+            EXPECT_LE(machine.steps, typed ? c.typed : c.read) << c.what << " " << typed << "\n"
+                                                               << listing(generated.code);
+        }
+}
+
+// A short text may mean an endless lot, as what is asked twice is computed twice.
+TEST(ExprGenerate, RefusesWhatIsTooComplex)
+{
+    FakeKernel kernel;
+    Code code(kernel.types);
+    const TypeId type = kernel.types.integer(4, true);
+    NodeId value = make_load(code, make_record(code), 0, type);
+    for (int i = 0; i < 100; i++)
+        value = make_and(code, make_comparison(code, Op::less, value, make_int(code, 1)),
+                         make_comparison(code, Op::less, make_int(code, 0), value));
+    EXPECT_THROW(side_of(code, value), Failure);
+    EXPECT_THROW(generate_where(code, value, {}), Failure);
 }
 
 TEST(ExprGlob, IsAsFnmatch)

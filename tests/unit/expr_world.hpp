@@ -25,6 +25,7 @@ public:
     std::int64_t walk(std::uint32_t structure, std::uint32_t offset, std::uint32_t size) const;
     bool read(std::uint64_t address, bool user, std::span<std::byte> to) const;
 
+    std::string show_context() const; // for messages
     expr::World world() const;
     BpfMachine machine(bool typed) const;
 

@@ -288,6 +288,9 @@ TEST(Percentile, ShowsThatItIsAnEstimateAndLiesWhereItCan)
     EXPECT_EQ(shown({8, 9}, {"bytes", 1}), "~8");
     EXPECT_EQ(shown({5, 5}, {"bytes", 1}), "5");
     EXPECT_EQ(shown({100, 250}, {"msecs", 1'000'000}), "~0");
+    // Rows of linear histograms, the last of which is as wide as its values want.
+    EXPECT_EQ(shown({7'500, 14'999}, kMicroseconds), "~11");
+    EXPECT_EQ(shown({40'000, 3'892'794}, kMicroseconds), "~1966");
 }
 
 TEST(Stars, AreInProportion)

@@ -184,6 +184,21 @@ TEST_F(HostTest, OneMayEndLongBeforeTheOther)
     EXPECT_GT(lasting.reports.size(), 1u);
 }
 
+// The end of the duration and of the last interval are one moment: no empty interval follows.
+TEST_F(HostTest, ADurationOfWholeIntervalsEndsWithTheLast)
+{
+    for (int i = 0; i < 20; i++) {
+        Host own;
+        Fake fake;
+        fake.session->interval = std::chrono::milliseconds(1);
+        fake.session->duration = std::chrono::milliseconds(10);
+        own.add(std::move(fake.owned));
+        EXPECT_EQ(own.run(), Exit::complete);
+        EXPECT_LE(fake.reports.size(), 10u); // fewer if this machine is busy
+        EXPECT_TRUE(fake.reports.back());
+    }
+}
+
 TEST_F(HostTest, WithoutMemoryTheAccountStillAddsUp)
 {
     Fake fake;

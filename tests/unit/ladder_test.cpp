@@ -2,6 +2,7 @@
 // Plans: which rung is taken on which kernel. Objects are opened (parsed), nothing is loaded.
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
+#include "cli/doctor.hpp"
 #include "probe/ladder.hpp"
 #include "session/session.hpp"
 #include "tool/tool.hpp"
@@ -123,6 +124,36 @@ TEST_F(Ladder, OnlyTheProgramsOfTheTakenRungAreLoaded)
     });
 }
 
+// Kernels without uprobes, with perf events alone, and with links of many; no library to attach to.
+TEST(Ladders, ProbesOfPrograms)
+{
+    const Tool* t = tool("threadsnoop");
+    if (!t)
+        GTEST_SKIP() << "built without threadsnoop";
+    t->inspect(*t, [&](const void* progs) {
+        const auto on = [&](Facts facts) { return resolve(t->needs, progs, facts, {}, never, {}); };
+        const auto recorded = [](std::string_view kernel) {
+            return recorded_facts(facts_text(kernel));
+        };
+        EXPECT_THAT(taken(on(recorded("6.12"))), testing::ElementsAre("tp_btf", "uprobe.multi"));
+        EXPECT_THAT(taken(on(recorded("5.10"))), testing::ElementsAre("tp_btf", "uprobe"));
+        Facts without = recorded("5.10");
+        without.uprobes = false;
+        const Plan plan = on(without);
+        EXPECT_THAT(taken(plan), testing::ElementsAre("tp_btf"));
+        EXPECT_EQ(plan.steps.back().obstacles, (Obstacles{{Cause::no_uprobes}}));
+        EXPECT_THAT(list_fixes(plan.steps.back().obstacles),
+                    testing::ElementsAre("boot a kernel with CONFIG_UPROBE_EVENTS=y"));
+        Facts empty = recorded("6.12");
+        empty.user_site = [](const UserSite&) { return Obstacle{Cause::no_object, "libc"}; };
+        EXPECT_NE(on(empty).explain().find("found no library libc in any process"),
+                  std::string::npos);
+        const Diagnosis d = diagnose(*t, empty);
+        EXPECT_EQ(d.status, Diagnosis::Status::partial);
+        EXPECT_THAT(d.unseen, testing::Contains("FUNC"));
+    });
+}
+
 // A kernel without CONFIG_FAIR_GROUP_SCHED.
 TEST(Ladders, RunQueuesThatTasksDoNotKnow)
 {
@@ -164,7 +195,7 @@ TEST_F(Ladder, RefusedByTheKernelFallsToTheNext)
 {
     on([](const void* progs, std::span<const Need> needs) {
         const Refusals refused = {
-            {"open_fexit", {Cause::attach_refused, "Operation not supported"}}};
+            {"open_fexit/fexit", {Cause::attach_refused, "Operation not supported"}}};
         const Plan plan = resolve(needs, progs, Facts{}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("tracepoint"));
         EXPECT_EQ(plan.explain(), "opens as they return:\n"
@@ -196,11 +227,12 @@ TEST_F(Ladder, AnyOfStandsWithoutSomeOfItsPrograms)
 TEST_F(Ladder, AnyOfFallsWhereTheVerifierRefusesOne)
 {
     on([](const void* progs, std::span<const Need> needs) {
-        const Refusals refused = {{"leave_openat", {Cause::load_refused, "Invalid argument"}}};
+        const Refusals refused = {
+            {"leave_openat/tracepoint", {Cause::load_refused, "Invalid argument"}}};
         const Plan plan = resolve(needs, progs, Facts{.btf = false}, refused, never, {});
         EXPECT_THAT(taken(plan), testing::ElementsAre("kprobe"));
         const Refusals lacking = {
-            {"enter_openat2", {Cause::attach_refused, "No such file or directory"}}};
+            {"enter_openat2/tracepoint", {Cause::attach_refused, "No such file or directory"}}};
         EXPECT_THAT(taken(resolve(needs, progs, Facts{.btf = false}, lacking, never, {})),
                     testing::ElementsAre("tracepoint"));
     });
@@ -457,7 +489,11 @@ TEST_P(Declaration, IsWellFormed)
         EXPECT_TRUE(long_names.insert(o.name).second) << "--" << o.name << " twice";
     const auto has_option = [&](std::string_view name) {
         const auto schema_name = cat("{\"name\":\"", name, "\"");
-        return long_names.contains(name) || schema(t).find(schema_name) != std::string::npos;
+        // One whose name the tool has for something else goes by its other name.
+        const auto options = listed_options(t);
+        return long_names.contains(name) || schema(t).find(schema_name) != std::string::npos ||
+               std::ranges::any_of(options,
+                                   [&](const ListedOption& l) { return l.option->name == name; });
     };
     for (const Letter& l : t.letters)
         EXPECT_TRUE(has_option(l.name)) << "letter -" << l.key << " for --" << l.name;

@@ -13,6 +13,7 @@ namespace
 {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::string_view kMarkdown = "## DESCRIPTION\n"
                                        "\n"
@@ -29,9 +30,15 @@ constexpr std::string_view kMarkdown = "## DESCRIPTION\n"
                                        "\n"
                                        "## EXAMPLES\n"
                                        "\n"
+                                       "<!-- load: busy -->\n"
+                                       "\n"
                                        "    # tool -x 'a\\n'\n"
                                        "\n"
                                        "    .second\n"
+                                       "\n"
+                                       "<!-- show: last 1 -->\n"
+                                       "\n"
+                                       "    # tool -y\n"
                                        "\n"
                                        "## SEE ALSO\n"
                                        "\n"
@@ -47,10 +54,14 @@ TEST(ManPage, MarkdownBecomesRoff)
                                 ".IP \\(bu 2\ntwo\n"
                                 ".SS Three\nfour\n"
                                 ".SH OPTIONS\n"));
+    EXPECT_THAT(page, Not(HasSubstr("busy")));
     EXPECT_THAT(page, HasSubstr(".PP\n.RS 4\n.EX\n"
                                 "# tool \\-x \\(aqa\\en\\(aq\n"
                                 "\n"
                                 "\\&.second\n"
+                                ".EE\n.RE\n"
+                                ".PP\n.RS 4\n.EX\n"
+                                "# tool \\-y\n"
                                 ".EE\n.RE\n"));
     EXPECT_THAT(page, HasSubstr(".SH SEE ALSO\n\\fBbpf\\fR(2)\n"));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // BCC's patterns of what to trace, and the notes of USDT probes.
 #include "base/error.hpp"
+#include "probe/ifunc.hpp"
 #include "probe/points.hpp"
 #include "probe/user_probe.hpp"
 #include "symbols/usdt.hpp"
@@ -94,6 +95,23 @@ TEST(UserProbe, SitesOfAFunction)
     EXPECT_EQ(sites[0].semaphore, 0u);
     EXPECT_TRUE(find_sites(self, {.symbol = "no_such_function"}).empty());
     EXPECT_TRUE(find_sites(find_object("/etc/passwd"), {.symbol = "cbtest_unit_point"}).empty());
+}
+
+// A function that a library chooses for the processor: what it stands for in a program that nobody
+// has called it in is one of several, and a point is all of them. This program is static.
+TEST(Points, AnIfuncThatNoProcessHasBound)
+{
+    const auto points =
+        find_points(PointPattern("/proc/self/exe:strlen"), FunctionPattern::Syntax::glob);
+    ASSERT_EQ(points.size(), 1u);
+    EXPECT_EQ(points[0].name, "strlen");
+    EXPECT_GE(points[0].sites.size(), 2u);
+    const auto sites = find_sites(find_object("/proc/self/exe"), {.symbol = "strlen"});
+    EXPECT_EQ(sites.size(), points[0].sites.size());
+    EXPECT_TRUE(may_implement("__memcpy_avx_unaligned_erms", "memcpy"));
+    EXPECT_FALSE(may_implement("__memcpy_chk_avx_unaligned_erms", "memcpy"));
+    EXPECT_FALSE(may_implement("__memcpyx_avx2", "memcpy"));
+    EXPECT_FALSE(may_implement("__gettimeofday_syscall", "gettimeofday"));
 }
 
 TEST(UserFiles, NamesOfLibraries)

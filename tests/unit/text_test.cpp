@@ -89,6 +89,11 @@ TEST(Fail, OneLineWithCauseAndHint)
     EXPECT_EQ(message([] { fail("open x", ENOENT, "mount it"); }),
               "2 open x: No such file or directory; mount it");
     EXPECT_EQ(message([] { fail("open x", 0); }), "2 open x");
+    EXPECT_EQ(message([] { fail("open x: it is y", 0, "mount it"); }),
+              "2 open x: it is y; mount it");
+    EXPECT_EQ(message([] { fail("open x", "it is y"); }), "2 open x: it is y");
+    EXPECT_EQ(message([] { fail("open x", "it is y", "mount it"); }),
+              "2 open x: it is y; mount it");
     EXPECT_EQ(message([] { fail("open x", 512); }), "2 open x: E512");
     EXPECT_EQ(message([] { fail_usage("no"); }), "1 no");
 }

@@ -34,14 +34,18 @@ std::string text_of(const Fd& file)
     return text;
 }
 
-// Runs corebox, which lies above this program, to its end.
-Result run(std::vector<std::string> argv, const char* standard_output = nullptr)
+// The directory above this program, where corebox is.
+std::string build_directory()
 {
     char self[4096] = {};
     EXPECT_GT(::readlink("/proc/self/exe", self, sizeof self - 1), 0);
-    std::string path(self);
-    path.erase(path.rfind('/'));
-    path.replace(path.rfind('/') + 1, path.npos, "corebox");
+    return std::filesystem::path(self).parent_path().parent_path();
+}
+
+// Runs corebox to its end.
+Result run(std::vector<std::string> argv, const char* standard_output = nullptr)
+{
+    const std::string path = build_directory() + "/corebox";
     argv.insert(argv.begin(), "corebox");
     std::vector<char*> words;
     for (std::string& word : argv)
@@ -233,6 +237,20 @@ TEST(Bcc, Spellings)
     expect_one_line(run({"cpuunclaimed", "--csv", "1"}), 1, "--table-csv");
     expect_one_line(run({"criticalstat", "--run-time", "0"}), 1, "--run-time");
     expect_one_line(run({"hardirqs", "--count=5"}), 1, "--events takes no value");
+}
+
+// Commands that the tools accept, columns that they have. `make examples` runs them.
+TEST(Examples, OfThePagesAreUpToDate)
+{
+    ::setenv("COREBOX_BUILD", build_directory().c_str(), 1);
+    std::FILE* const check = ::popen(SOURCE_DIR "/scripts/examples --check 2>&1", "r");
+    ASSERT_TRUE(check);
+    std::string findings;
+    for (int c; (c = std::fgetc(check)) != EOF;)
+        findings += char(c);
+    EXPECT_EQ(::pclose(check), 0);
+    EXPECT_EQ(findings, "");
+    ::unsetenv("COREBOX_BUILD");
 }
 
 } // namespace

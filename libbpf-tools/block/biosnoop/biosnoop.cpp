@@ -95,9 +95,11 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.e.tid; }>("tid", "TID", 7, "Thread ID of this thread",
                                               kJsonOnly)
         .from<kOf<&biosnoop_request::tid>>(),
-    col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk"),
+    col<[](const Row& r) -> Value { return r.disk; }>("disk", "DISK", 9, "Name of the disk")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.partition.empty() ? Value(Absent{}) : Value(r.partition); }>(
-        "partition", "PART", 11, "The partition that the sector is in", with("partitions")),
+        "partition", "PART", 11, "The partition that the sector is in", with("partitions"))
+        .as(ColumnType::text),
     col<[](const Row& r) { return Trusted{r.letters}; }>(
         "type", "T", 4,
         "Letters: F preflush; R read, W write, F flush, D discard, DE erase, WZ zeroes; F FUA, A "
@@ -143,7 +145,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Errno{request_errno(r.e.error)}; }>(
         "error", "ERROR", 8, "Name of the errno it failed with", kJsonOnly),
     col<[](const Row& r) { return r.path.empty() ? Value(Absent{}) : Value(r.path); }>(
-        "file", "FILE", 0, "File that the request belongs to", costly("files")),
+        "file", "FILE", 0, "File that the request belongs to", costly("files"))
+        .as(ColumnType::text),
 };
 
 constexpr Need kNeeds[] = {kRequestsMade<biosnoop_bpf>, kRequestsIssued<biosnoop_bpf>,
@@ -153,7 +156,8 @@ void setup(biosnoop_bpf& s, Options& o, const Session& session)
 {
     choose_disk(s, session, o.disk);
     o.disk_notes = s.maps.cb_disk_notes;
-    o.partitions |= session.format != Format::text || !session.columns.empty();
+    o.partitions |= session.format != Format::text || !session.columns.empty() ||
+                    session.filters_by("partition");
     o.min_ns = o.min.ns;
     if (o.files && !o.direct_end)
         o.direct_end = KernelSymbols::load().address_of("iomap_dio_bio_end_io").value_or(0);

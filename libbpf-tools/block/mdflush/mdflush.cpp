@@ -40,8 +40,7 @@ constexpr Column kColumns[] = {
     col<[](const mdflush_event& e) {
         return Fixed{e.lat_ns / 1000, 3};
     }>("lat_ms", "LAT(ms)", -9, "Milliseconds until the flush and its data are written",
-       costly("latency"))
-        .from<fixed(field<&mdflush_event::lat_ns> / 1000, 3)>(),
+       costly("latency")),
     col<[](const mdflush_event& e) {
         return e.lat_ns ? Value(Errno{request_errno(int(e.status))}) : Value(Absent{});
     }>("error", "ERROR", 8, "Name of the errno it failed with, if its end was waited for",

@@ -71,9 +71,8 @@ void setup(cpufreq_bpf& s, Options& o, const Session& session)
         known |= mhz != 0;
     }
     if (!known)
-        fail("cannot read CPU frequencies: no CPU has a cpufreq driver, which is usual in virtual "
-             "machines",
-             0);
+        fail("cannot read CPU frequencies",
+             "no CPU has a cpufreq driver, which is usual in virtual machines");
 }
 
 constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{

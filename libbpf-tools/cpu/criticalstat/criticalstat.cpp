@@ -90,13 +90,12 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
     if (bpf_link* link = bpf_program__attach_raw_tracepoint(program, tracepoint.c_str()))
         return {link};
     if (errno == ENOENT && o.section.empty())
-        fail(cat("cannot trace critical sections: this kernel has no tracepoint preemptirq:",
-                 tracepoint),
-             0,
+        fail("cannot trace critical sections",
+             cat("this kernel has no tracepoint preemptirq:", tracepoint),
              cat("use a kernel with CONFIG_PREEMPTIRQ_TRACEPOINTS=y and CONFIG_TRACE_",
                  o.preempt ? "PREEMPT_TOGGLE" : "IRQFLAGS"));
     if (errno == ENOENT)
-        fail(cat("--section: this kernel has no tracepoint ", tracepoint), 0);
+        fail("cannot trace --section", cat("this kernel has no tracepoint ", tracepoint));
     return {};
 }
 

@@ -77,9 +77,10 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
     auto links = attach_perf_event(program, reference ? o.reference : o.miss,
                                    {.frequency = 0, .period = o.period, .cpu = {}, .idle = false});
     if (links.empty() && (errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV))
-        fail(
-            cat("count ", o.event_names, ": this machine does not provide these hardware counters"),
-            0, "this is usual in virtual machines; choose other events with --events");
+        fail(cat("cannot count ", o.event_names),
+             "this machine does not provide these hardware counters, which is usual in virtual "
+             "machines",
+             "choose other events with --events");
     return links;
 }
 

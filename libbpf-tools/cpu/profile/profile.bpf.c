@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
 #include "bpf/stacks.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "profile.h"
 
 const volatile struct profile_config cfg = {};
@@ -13,7 +14,7 @@ static __always_inline int sample(void *ctx)
 	/* The idle tasks, whose thread id is 0 on every CPU. */
 	if (!cfg.include_idle && !(__u32)bpf_get_current_pid_tgid())
 		return 0;
-	if (!filter_current())
+	if (!filter_current() || !current_holds(0))
 		return 0;
 	ids = current_ids();
 	key.pid = ids >> 32;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "profile.h"
+#include "output/task_fields.hpp"
 #include "session/perf.hpp"
 #include "shape/stacks.hpp"
 #include "profile.skel.h"
@@ -71,6 +72,8 @@ std::vector<bpf_link*> attach(const Session& session, const bpf_program* program
     return attach_sampler(program, Source, sampling(session));
 }
 
+constexpr Column kFields[] = {task_field::pid, task_field::tid, task_field::comm, task_field::cpu};
+
 constexpr Need kNeeds[] = {
     {"what the CPUs run",
      {rung<&Progs::sample_cycles>("cycles", {}, attach<SampleSource::cycles>, no_cycles),
@@ -109,6 +112,7 @@ constexpr Stacks<profile_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = {.name = "samples", .sampled = true},
     .prepare =
         [](Options& o, Session& session) {

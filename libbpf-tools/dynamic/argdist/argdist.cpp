@@ -248,7 +248,7 @@ void Argdist::add(std::string_view text, bool is_histogram, const Session& sessi
         }
         counted_.push_back(std::move(counted));
     } catch (const expr::TextError& error) {
-        fail_at(text, error);
+        expr::fail_at("cannot trace this", text, error);
     }
 }
 
@@ -415,7 +415,7 @@ void Argdist::prepare(Instance& t)
         if (!t.forms.captures[BODY_TYPED] && !t.forms.captures[BODY_PLAIN])
             throw expr::TextError(0, spec.text.size(), "entry and return need different probes");
     } catch (const expr::TextError& error) {
-        fail_at(spec.text, error);
+        expr::fail_at("cannot trace this", spec.text, error);
     }
     if (counted.value || counted.is_histogram)
         counted.is_signed = kernel_.types()[t.capture().arguments().back().type].is_signed;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
 #include "bpf/functions.bpf.h"
+#include "bpf/syscall_points.bpf.h"
 #include "funccount.h"
 
 const volatile struct funccount_config cfg = {};
@@ -15,3 +16,4 @@ static __always_inline int called(void *ctx, __u32 function)
 }
 
 POINT_PROGS(called, called)
+SYSCALL_POINT_PROGS(called)

@@ -60,6 +60,10 @@ constexpr Column kColumns[] = {
                                "Measured length of the interval in nanoseconds", kJsonOnly),
 };
 
+constexpr auto& kPoints = kPointNeeds<funccount_bpf, Options>;
+constexpr Need kNeeds[] = {kPoints[0], kPoints[1], kPoints[2],
+                           kSyscallsNeed<funccount_bpf, Options>};
+
 constexpr Calls<funccount_bpf, Options> kTool{
     .about = {.name = "funccount",
               .area = "dynamic",
@@ -72,7 +76,7 @@ constexpr Calls<funccount_bpf, Options> kTool{
     .positionals = kPositionals,
     .letters = kLetters,
     .columns = kColumns,
-    .needs = kPointNeeds<funccount_bpf, Options>,
+    .needs = kNeeds,
     .prepare =
         [](Options& o, Session& session) {
             if (o.pattern.empty())

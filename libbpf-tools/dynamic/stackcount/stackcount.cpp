@@ -229,7 +229,7 @@ struct StackCount {
         if (user && !o.kernel_only)
             o.user_only = true;
         state->tracing.attach_needs(
-            point_need(needs, kind),
+            point_need(needs, probes),
             [&](stackcount_bpf& s) {
                 prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
                                s.maps.cb_stacks_spill);

@@ -75,12 +75,14 @@ constexpr Column kColumns[] = {
         if (r.path.empty())
             return Absent{};
         return std::string_view(r.path);
-    }>("path", "PATH", 0, "File; empty for the kernel"),
+    }>("path", "PATH", 0, "File; empty for the kernel")
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         if (!r.semaphore)
             return Absent{};
         return Hex{r.semaphore};
-    }>("semaphore", "SEMAPHORE", 12, "Offset in the file of the semaphore", kJsonOnly),
+    }>("semaphore", "SEMAPHORE", 12, "Offset in the file of the semaphore", kJsonOnly)
+        .as(ColumnType::natural),
     col<&Row::locations>("locations", "LOCATIONS", -9, "Number of locations of a USDT probe",
                          kJsonOnly),
     col<&Row::arguments>("arguments", "ARGUMENTS", -9, "Number of arguments of a USDT probe",
@@ -220,7 +222,7 @@ void list(const Options& o, const Session&, const Print& print)
         return list_tracepoints(o, filter, print);
     for (const auto& file : files)
         if (!list_probes(*file, filter, print) && !o.library.empty())
-            fail(cat("read ", file->path), 0, "it is not an ELF file");
+            fail(cat("cannot read ", file->path), "it is not an ELF file");
 }
 
 constexpr Listing<Options, Row> kTool{

@@ -128,7 +128,8 @@ constexpr Column kColumns[] = {
     col<&Row::task, &task_info::comm>("comm", "COMM", 15, "Command name of the thread"),
     col<&Row::function>("function", "FUNC", 16, "Function, tracepoint or USDT probe"),
     col<[](const Row& r) { return r.has_message ? Value(r.message) : Value(Absent{""}); }>(
-        "message", "-", 0, "Message of the probe's format"),
+        "message", "-", 0, "Message of the probe's format")
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
         "kernel", "KERNEL", 0, "Kernel functions, leaf first", json_with("kernel-stack")),
     col<[](const Row& r) { return r.stacks.user(); }>(
@@ -280,7 +281,7 @@ Trace::Trace(Session& session, Options& options)
         try {
             specs_.push_back(std::make_unique<ProbeSpec>(text));
         } catch (const expr::TextError& error) {
-            fail_at(text, error);
+            expr::fail_at("cannot trace this", text, error);
         }
     for (std::size_t i = 0; i < specs_.size(); i++)
         for (Tap& tap : find_taps(*specs_[i], session,
@@ -317,7 +318,7 @@ void Trace::prepare(Traced& t)
         t.forms = kernel_.make_forms(t.tap, spec, kHead,
                                      [&](Capture& capture) { fill(capture, spec, *t.format); });
     } catch (const expr::TextError& error) {
-        fail_at(spec.text, error);
+        expr::fail_at("cannot trace this", spec.text, error);
     }
     t.names_user = std::ranges::any_of(t.forms.captures, [](const auto& capture) {
         return capture && capture->needs_symbols(expr::Show::user_symbol);

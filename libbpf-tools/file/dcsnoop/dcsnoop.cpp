@@ -82,8 +82,10 @@ constexpr Stream<dcsnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kDcacheNeeds<Progs>,
-    .setup = [](dcsnoop_bpf&, Options& o,
-                const Session& session) { o.full_path |= session.format == Format::json; },
+    .setup =
+        [](dcsnoop_bpf&, Options& o, const Session& session) {
+            o.full_path |= session.format == Format::json || session.filters_by("path");
+        },
     .decode = decode,
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../transfer.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "dirtop.h"
 
@@ -48,6 +49,14 @@ __noinline int dir_above(__u64 mount_address, __u32 found)
 	return found;
 }
 
+static __noinline int holds(long ret, bool write)
+{
+	struct dirtop_event e = { .bytes = ret, .write = write };
+
+	task_event_current(&e.task, 0);
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline void transferred(struct file *file, long ret, bool write, bool direct)
 {
 	struct vfsmount *mnt = READ_FIELD(direct, file, f_path.mnt);
@@ -72,7 +81,7 @@ static __always_inline void transferred(struct file *file, long ret, bool write,
 		inode = READ_FIELD(direct, dentry, d_inode);
 		key.dir = dir_number(READ_FIELD(direct, inode, i_ino), dev, key.dir);
 	}
-	if (!asked_for(key.dir != NO_DIR))
+	if (!asked_for(key.dir != NO_DIR) || (cb_where_on && !holds(ret, write)))
 		return;
 	sums = top_entry(&key, &made);
 	if (sums)

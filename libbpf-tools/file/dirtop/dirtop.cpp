@@ -3,6 +3,7 @@
 #include "base/fd.hpp"
 #include "devices.hpp"
 #include "output/escape.hpp"
+#include "output/task_fields.hpp"
 #include "shape/top.hpp"
 #include "transfer.hpp"
 #include <bpf/bpf.h>
@@ -220,6 +221,17 @@ void decode(Row& row, const Entries& entries, std::size_t entry)
     entries.values<transfer_sums>(entry, [&](const transfer_sums& sums) { row.sums = sums; });
 }
 
+constexpr std::string_view kWhereOps[] = {"read", "write"};
+
+constexpr Column kFields[] = {
+    event_field<field<&dirtop_event::bytes>>("bytes",
+                                             "Bytes that the call moved, or a negative errno"),
+    event_field_of_names<field<&dirtop_event::write>, kWhereOps>("op", "read or write"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Top<dirtop_bpf, Options, Row> kTool{
     .about = {.name = "dirtop",
               .area = "file",
@@ -233,6 +245,7 @@ constexpr Top<dirtop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<dirtop_bpf>,
+    .fields = kFields,
     .prepare = prepare,
     .setup = setup,
     .fill = fill,

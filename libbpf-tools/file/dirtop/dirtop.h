@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
+#include "abi/task_event.h"
 #include "../transfer.h"
 
 struct dir_id {
@@ -15,4 +16,12 @@ struct dir_id {
 struct dir_key {
 	__u32 generation;
 	__u32 dir; /* its number, by which user space knows its name */
+};
+
+/* For --where. */
+struct dirtop_event {
+	struct task_event task;
+	__s64 bytes; /* or a negative errno */
+	__u32 write;
+	__u32 unused;
 };

@@ -18,12 +18,12 @@ static __always_inline int gone(void *ctx, __u32 slot, enum gone_action action,
 	struct vfsmount *mnt;
 	__u64 size, used;
 
-	if ((!cfg.layers && is_done_in_layer(dentry, typed)) || !filter_current())
+	if ((!cfg.layers && is_done_in_layer(dentry)) || !filter_current())
 		return 0;
 	e = event_scratch(slot);
 	if (!e)
 		return 0;
-	task_info_current(&e->task);
+	task_info_read(&e->task, typed);
 	e->directory = (BPF_CORE_READ(dentry, d_inode, i_mode) & S_IFMT) == S_IFDIR;
 	if (action == GONE_RENAME && BPF_CORE_READ(target, d_inode))
 		action = GONE_REPLACE;

@@ -61,7 +61,7 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 	if (!birth) {
 		/* Older than the tool, or forgotten: as many deaths as births were are lost. */
 		if (forgotten && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG &&
-		    (cfg.layers || !is_done_in_layer(dentry, typed)) && filter_current()) {
+		    (cfg.layers || !is_done_in_layer(dentry)) && filter_current()) {
 			__sync_fetch_and_add(&forgotten, -1);
 			count_lost_map();
 		}
@@ -70,7 +70,7 @@ static __always_inline int died(void *ctx, __u32 slot, struct dentry *dentry, bo
 	e = event_scratch(slot);
 	if (!e || !filter_current())
 		goto out;
-	task_info_current(&e->task);
+	task_info_read(&e->task, typed);
 	e->age_ns = time_between(birth->time_ns, e->task.time_ns);
 	e->creator = birth->pid;
 	e->replaced = replaced;
@@ -127,7 +127,7 @@ int BPF_KPROBE(create_kprobe, void *first, struct dentry *second, struct dentry 
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct dentry *dentry = vfs_create_name(second, third);
 
-	if (cfg.layers || !is_done_in_layer(dentry, false))
+	if (cfg.layers || !is_done_in_layer(dentry))
 		call_keep(&cb_args, &tid, &dentry);
 	return 0;
 }

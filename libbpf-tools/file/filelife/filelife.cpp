@@ -83,7 +83,8 @@ void setup(filelife_bpf& s, Options& options, const Session& session)
     constexpr std::uint32_t kKeptFree = 2 * 128;
     bpf_map__set_max_entries(s.maps.births,
                              LIFE_BIRTHS + kKeptFree * std::uint32_t(libbpf_num_possible_cpus()));
-    options.full_path |= session.format == Format::json || !session.columns.empty();
+    options.full_path |=
+        session.format == Format::json || !session.columns.empty() || session.filters_by("path");
 }
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t size)

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "../transfer.bpf.h"
 #include "bpf/mode.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "filetop.h"
 
 const volatile struct filetop_config cfg = {};
 TOP(struct file_key, struct file_stat, 16384)
+
+/* On the stack: another program may come in between on this CPU. */
+static __noinline int holds(struct file *file, long ret, bool write, __u32 mode)
+{
+	struct filetop_event e = { .bytes = ret, .mode = mode, .write = write };
+
+	task_event_current(&e.task, 0);
+	e.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	bpf_probe_read_kernel_str(e.name, sizeof(e.name),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	return where_holds(NULL, &e, sizeof(e));
+}
 
 /* Counts a call that moved `ret` bytes, or failed. */
 static __always_inline void transferred(struct file *file, long ret, bool write, bool direct)
@@ -30,6 +43,8 @@ static __always_inline void transferred(struct file *file, long ret, bool write,
 			       READ_FIELD(direct, sb, s_dev) == cfg.dir_dev))
 			return;
 	}
+	if (cb_where_on && !holds(file, ret, write, mode))
+		return;
 	key.inode = READ_FIELD(direct, inode, i_ino);
 	{
 		struct super_block *sb = READ_FIELD(direct, inode, i_sb);

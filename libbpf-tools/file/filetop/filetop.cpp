@@ -2,6 +2,7 @@
 #include "filetop.h"
 #include "base/fd.hpp"
 #include "devices.hpp"
+#include "output/task_fields.hpp"
 #include "shape/top.hpp"
 #include "transfer.hpp"
 #include <fcntl.h>
@@ -91,7 +92,7 @@ void find_directory(Options& o)
     struct stat st {
     };
     if (!fd || ::fstat(fd.get(), &st) != 0)
-        fail(cat("--directory ", path), errno);
+        fail(cat("cannot trace --directory ", path), errno);
     o.by_dir = true;
     o.dir_inode = st.st_ino;
     o.dir_dev = kernel_dev(fd.get(), path);
@@ -116,6 +117,19 @@ void decode(Row& row, const Entries& entries, std::size_t entry)
                           row.key.inode, "]");
 }
 
+constexpr std::string_view kWhereOps[] = {"read", "write"};
+
+constexpr Column kFields[] = {
+    event_field<field<&filetop_event::bytes>>("bytes",
+                                              "Bytes that the call moved, or a negative errno"),
+    event_field_of_names<field<&filetop_event::write>, kWhereOps>("op", "read or write"),
+    event_field<field<&filetop_event::name>>("file", "Name of the file, its first 127 bytes"),
+    event_field<field<&filetop_event::inode>>("inode", "Inode number"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Top<filetop_bpf, Options, Row> kTool{
     .about = {.name = "filetop",
               .area = "file",
@@ -127,6 +141,7 @@ constexpr Top<filetop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTransfers<filetop_bpf>,
+    .fields = kFields,
     .prepare = [](Options&, Session& session) { check_transfers(session); },
     .setup = setup,
     .decode = decode,

@@ -2,6 +2,7 @@
 #pragma once
 #include "../transfer.h"
 #include "abi/path.h"
+#include "abi/task_event.h"
 
 struct filetop_config {
 	__u64 dir_inode; /* with by_dir: only files whose parent is this directory */
@@ -24,4 +25,16 @@ struct file_stat {
 	__u32 mode; /* of the inode */
 	char comm[COMM_LEN];
 	char name[PATH_NAME_LEN];
+};
+
+#define FILETOP_NAME_LEN 128 /* longer names are cut: the stack has 512 bytes */
+
+/* For --where. */
+struct filetop_event {
+	struct task_event task;
+	__s64 bytes; /* or a negative errno */
+	__u64 inode;
+	__u32 mode;
+	__u32 write;
+	char name[FILETOP_NAME_LEN];
 };

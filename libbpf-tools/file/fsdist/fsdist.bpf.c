@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/hist.bpf.h"
 #include "../filesystem.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "fsdist.h"
 
 const volatile struct fsdist_config cfg = {};
 HISTS(struct fsdist_key, 2 * FS_OPS * HIST_ROWS)
+
+/* Not inlined: the same for each of its programs. */
+static __noinline int holds(__u32 op, long ret, __u64 ns)
+{
+	struct fsdist_event e = { .ret = ret, .op = op };
+
+	task_event_current(&e.task, ns);
+	return where_holds(NULL, &e, sizeof(e));
+}
 
 static __always_inline int finish(__u32 op, long ret)
 {
 	struct fsdist_key key = { .op = op };
 	__u64 ns;
 
-	if (call_leave(op, &ns) && fs_done(ret))
+	if (call_leave(op, &ns) && fs_done(ret) && (!cb_where_on || holds(op, ret, ns)))
 		hists_count(&key, ns, cfg.unit_ns);
 	return 0;
 }

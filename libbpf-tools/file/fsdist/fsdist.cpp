@@ -2,6 +2,7 @@
 #include "fsdist.h"
 #include "call_time.hpp"
 #include "filesystems.hpp"
+#include "output/task_fields.hpp"
 #include "shape/histogram.hpp"
 
 #include "fsdist.skel.h"
@@ -50,6 +51,20 @@ constexpr Column kColumns[] = {
         "Operation: read, write, open, fsync, getattr, or commit of NFS"),
 };
 
+constexpr std::string_view kWhereOps[FS_OPS] = {"read",  "write",   "open",
+                                                "fsync", "getattr", "commit"};
+
+constexpr Column kFields[] = {
+    event_field_of_names<field<&fsdist_event::op>, kWhereOps>(
+        "op", "read, write, open, fsync, getattr or commit"),
+    event_field<field<&fsdist_event::ret>>("bytes", "Bytes read or written"),
+    task_field::microseconds("lat_us", "Duration in microseconds"),
+    task_field::nanoseconds("lat_ns", "Duration in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
     .about = {.name = "fsdist",
               .area = "file",
@@ -63,6 +78,7 @@ constexpr Histogram<fsdist_bpf, Options, fsdist_key> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kFileSystemNeeds<P>,
+    .fields = kFields,
     .unit =
         [](const Options& o) {
             return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};

@@ -67,9 +67,9 @@ constexpr Column kColumns[] = {
         .from<kFlags & visible_flags(~0u)>(),
     col<&Row::mode>("mode", "MODE", 4, "Mode of a new file, octal", with("extended-fields"))
         .from<present((kFlags & kCreatingFlags) != 0, field<&open_event::mode>)>(),
-    col<[](const Row& r) { return r.callers.user(); }>("callers", "CALLERS", 0,
-                                                       "Functions that called the open, leaf first",
-                                                       json_with("callers")),
+    col<[](const Row& r) { return r.callers.user(); }>(
+        "callers", "CALLERS", 0, "Functions that called the open, leaf first", json_with("callers"))
+        .as(ColumnType::list),
     col<&Row::path>("path", "PATH", 0, "Path passed to the call; the full path with -F")
         .from<path_field<&open_event::path>>(),
 };
@@ -144,6 +144,7 @@ constexpr Stream<opensnoop_bpf, Options, Row> kTool{
     .needs = kNeeds,
     .setup =
         [](opensnoop_bpf& s, Options& o, const Session&) {
+            o.special = o.failed || o.full_path || o.callers;
             bpf_map__set_autocreate(s.maps.with_stacks, o.callers);
             bpf_map__set_autocreate(s.maps.cb_scratch, !o.callers);
             prepare_event_stacks({.user = o.callers}, s.rodata->cb_event_stacks);

@@ -7,7 +7,7 @@
 
 struct open_config {
 	__u32 flag_mask; /* only opens with one of these flags */
-	bool failed, full_path, callers;
+	bool failed, full_path, callers, special; /* the last: any of the others */
 };
 
 struct open_event {

@@ -57,7 +57,9 @@ constexpr Column kColumns[] = {
                                                                "Name of the call", with("sysname"))
         .from_names<field<&stat_event::call>, kNames>(),
     col<&Row::path>("path", "PATH", 0, "Full path of the file")
-        .from<known(field<&stat_event::file, &file_name::magic> == 0,
+        .from<known(field<&stat_event::file, &file_name::magic> == 0 &&
+                        field<&stat_event::file, &file_name::known> &&
+                        !field<&stat_event::file, &file_name::deleted>,
                     path_field<&stat_event::file, &file_name::path>)>(),
 };
 

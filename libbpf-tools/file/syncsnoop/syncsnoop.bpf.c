@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/session.bpf.h"
 #include "bpf/syscall.bpf.h"
 #include "../file_name.bpf.h"
 #include "syncsnoop.h"
@@ -32,30 +33,31 @@ static __always_inline int leave(void *ctx, enum sync_call call, long ret)
 	return 0;
 }
 
-static __always_inline int enter_regs(const struct pt_regs *regs)
+/* The entry of a call that has its registers; false: it is not wanted. */
+static __always_inline bool enter_regs(const struct pt_regs *regs)
 {
 	struct sync_args args = {};
 
 	if (!filter_current())
-		return 0;
+		return false;
 	args.start_ns = bpf_ktime_get_ns();
 	args.a[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
 	args.a[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
 	args.a[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
 	args.a[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
 	args_keep(&args);
-	return 0;
+	return true;
 }
 
-static __always_inline int enter_none(void)
+static __always_inline bool enter_none(void)
 {
 	struct sync_args args = {};
 
 	if (!filter_current())
-		return 0;
+		return false;
 	args.start_ns = bpf_ktime_get_ns();
 	args_keep(&args);
-	return 0;
+	return true;
 }
 
 /* `n`: as many as the call has; a program that reads more cannot be attached. */
@@ -81,7 +83,11 @@ static __always_inline int enter_tp(struct syscall_enter *ctx, int n)
 
 #define SYNC_CALL(name, call, syscall, n)                                                           \
 	SEC("fentry/" SYSCALL syscall)                                                             \
-	int BPF_PROG(name##_fentry, const struct pt_regs *regs) { return enter_regs(regs); }       \
+	int BPF_PROG(name##_fentry, const struct pt_regs *regs)                                    \
+	{                                                                                          \
+		enter_regs(regs);                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
 	SEC("fexit/" SYSCALL syscall)                                                              \
 	int BPF_PROG(name##_fexit, const struct pt_regs *regs, long ret)                           \
 	{                                                                                          \
@@ -99,6 +105,24 @@ SYNC_CALL(syncfs, CALL_SYNCFS, "syncfs", 1)
 SYNC_TRACEPOINTS(sync, CALL_SYNC, "sync", 0)
 
 SEC("kprobe/" SYSCALL "sync")
-int BPF_KPROBE(sync_kprobe) { return enter_none(); }
+int BPF_KPROBE(sync_kprobe)
+{
+	enter_none();
+	return 0;
+}
 SEC("kretprobe/" SYSCALL "sync")
 int BPF_KRETPROBE(sync_kretprobe, long ret) { return leave(ctx, CALL_SYNC, ret); }
+
+/* The calls that are less frequent, by one attachment: two for each take longer than all the rest of the
+ * start. And while the tracepoint of any call is in use, every call of every task is slower. */
+SEC("kprobe.session/" SYSCALL "sync," SYSCALL "msync," SYSCALL "sync_file_range," SYSCALL "syncfs")
+int rare_session(struct pt_regs *ctx)
+{
+	enum sync_call call = bpf_get_attach_cookie(ctx);
+
+	if (session_is_return(ctx))
+		return leave(ctx, call, PT_REGS_RC(ctx));
+	if (call == CALL_SYNC)
+		return !enter_none();
+	return !enter_regs((const struct pt_regs *)PT_REGS_PARM1(ctx));
+}

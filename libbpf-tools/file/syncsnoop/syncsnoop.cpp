@@ -57,8 +57,8 @@ constexpr Formula kCall = field<&sync_event::call>;
 constexpr Formula kHasFile = kCall != CALL_SYNC && kCall != CALL_MSYNC;
 constexpr Formula kHasRange = kCall == CALL_SYNC_FILE_RANGE || kCall == CALL_MSYNC;
 
-constexpr std::string_view kNames[SYNC_CALLS] = {"sync",  "fsync",           "fdatasync",
-                                                 "msync", "sync_file_range", "syncfs"};
+constexpr std::string_view kNames[SYNC_CALLS] = {"sync",   "msync", "sync_file_range",
+                                                 "syncfs", "fsync", "fdatasync"};
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value {
@@ -110,15 +110,26 @@ constexpr Need call(std::string_view what)
             .rungs = {rung<Fentry, Fexit>("fexit"), rung<Enter, Leave>("tracepoint")}};
 }
 
+// The same of a call that is less frequent than fsync and fdatasync.
+template <auto Fentry, auto Fexit, auto Enter, auto Leave>
+constexpr Need rare_call(std::string_view what)
+{
+    return {.what = what,
+            .rungs = {rung<&P::rare_session>("session"), rung<Fentry, Fexit>("fexit"),
+                      rung<Enter, Leave>("tracepoint")}};
+}
+
 constexpr Need kNeeds[] = {
     {.what = "sync",
-     .rungs = {rung<&P::sync_enter, &P::sync_leave>("tracepoint"),
+     .rungs = {rung<&P::rare_session>("session"),
+               rung<&P::sync_enter, &P::sync_leave>("tracepoint"),
                rung<&P::sync_kprobe, &P::sync_kretprobe>("kprobe")}},
     call<&P::fsync_fentry, &P::fsync_fexit, &P::fsync_enter, &P::fsync_leave>("fsync"),
     call<&P::fdsync_fentry, &P::fdsync_fexit, &P::fdsync_enter, &P::fdsync_leave>("fdatasync"),
-    call<&P::msync_fentry, &P::msync_fexit, &P::msync_enter, &P::msync_leave>("msync"),
-    call<&P::range_fentry, &P::range_fexit, &P::range_enter, &P::range_leave>("sync_file_range"),
-    call<&P::syncfs_fentry, &P::syncfs_fexit, &P::syncfs_enter, &P::syncfs_leave>("syncfs"),
+    rare_call<&P::msync_fentry, &P::msync_fexit, &P::msync_enter, &P::msync_leave>("msync"),
+    rare_call<&P::range_fentry, &P::range_fexit, &P::range_enter, &P::range_leave>(
+        "sync_file_range"),
+    rare_call<&P::syncfs_fentry, &P::syncfs_fexit, &P::syncfs_enter, &P::syncfs_leave>("syncfs"),
 };
 
 bool decode(Row& row, const Options& options, const void* record, std::size_t size)

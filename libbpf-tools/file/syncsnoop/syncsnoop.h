@@ -4,12 +4,12 @@
 #include "abi/task.h"
 
 enum sync_call {
-	CALL_SYNC,
-	CALL_FSYNC,
-	CALL_FDATASYNC,
+	CALL_SYNC, /* this and those up to CALL_SYNCFS: in the order of the session */
 	CALL_MSYNC,
 	CALL_SYNC_FILE_RANGE,
 	CALL_SYNCFS,
+	CALL_FSYNC,
+	CALL_FDATASYNC,
 	SYNC_CALLS,
 };
 

@@ -82,11 +82,11 @@ void setup(ttysnoop_bpf&, Options& o, const Session&)
     struct stat st {
     };
     if (!fd || ::fstat(fd.get(), &st) != 0)
-        fail(path, errno);
+        fail(cat("cannot mirror ", path), errno);
     if (!S_ISCHR(st.st_mode))
-        fail(path, ENOTTY);
+        fail(cat("cannot mirror ", path), ENOTTY);
     if (::major(st.st_rdev) == kAuxiliary && ::minor(st.st_rdev) <= 2)
-        fail(path, 0, "it refers to another terminal; use that one");
+        fail(cat("cannot mirror ", path), "it refers to another terminal", "use that one");
     o.inode = st.st_ino;
     o.dev = kernel_dev(fd.get(), path);
     o.rdev = ::major(st.st_rdev) << 20 | ::minor(st.st_rdev);

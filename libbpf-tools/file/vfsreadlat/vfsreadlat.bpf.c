@@ -2,6 +2,7 @@
 #define CALL_KINDS 1
 #include "../call_time.bpf.h"
 #include "bpf/hist.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "vfsreadlat.h"
 
 const volatile struct vfsreadlat_config cfg = {};
@@ -20,7 +21,7 @@ static __always_inline int leave(void)
 	struct vfsreadlat_key key = {};
 	__u64 ns;
 
-	if (!call_leave(0, &ns))
+	if (!call_leave(0, &ns) || !current_holds(ns))
 		return 0;
 	if (!cfg.by_process) {
 		hist_count(ns, cfg.unit_ns);

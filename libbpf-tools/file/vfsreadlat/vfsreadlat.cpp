@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "vfsreadlat.h"
 #include "call_time.hpp"
+#include "output/task_fields.hpp"
 #include "shape/histogram.hpp"
 
 #include "vfsreadlat.skel.h"
@@ -36,6 +37,13 @@ constexpr Column kColumns[] = {
 
 constexpr std::string_view kBlind = "readv, sendfile, io_uring, AIO, mmap";
 
+constexpr Column kFields[] = {task_field::microseconds("lat_us", "Duration in microseconds"),
+                              task_field::nanoseconds("lat_ns", "Duration in nanoseconds"),
+                              task_field::pid,
+                              task_field::tid,
+                              task_field::comm,
+                              task_field::cpu};
+
 constexpr Need kNeeds[] = {
     {"reads",
      {rung<&P::read_fexit, &P::read_fentry>("fexit", kBlind),
@@ -53,6 +61,7 @@ constexpr Histogram<vfsreadlat_bpf, Options, vfsreadlat_key> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit =
         [](const Options& o) {
             return o.milliseconds ? Unit{"msecs", 1'000'000} : Unit{"usecs", 1'000};

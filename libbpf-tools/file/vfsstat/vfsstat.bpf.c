@@ -50,9 +50,9 @@ int BPF_PROG(plain_vfs_write)
 	return 0;
 }
 
-static __always_inline int count_name(enum vfs_call call, struct dentry *dentry, bool typed)
+static __always_inline int count_name(enum vfs_call call, struct dentry *dentry)
 {
-	return cfg.layers || !is_done_in_layer(dentry, typed) ? count(call) : 0;
+	return cfg.layers || !is_done_in_layer(dentry) ? count(call) : 0;
 }
 
 /* The same of calls that make or remove a name, which overlayfs passes on to a layer. */
@@ -60,12 +60,12 @@ static __always_inline int count_name(enum vfs_call call, struct dentry *dentry,
 	SEC("fentry/" #function)                                              \
 	int BPF_PROG(fentry_##name, struct inode *dir, struct dentry *dentry) \
 	{                                                                     \
-		return count_name(call, dentry, true);                        \
+		return count_name(call, dentry);                              \
 	}                                                                     \
 	SEC("kprobe/" #function)                                              \
 	int BPF_KPROBE(kprobe_##name, struct inode *dir, struct dentry *dentry) \
 	{                                                                     \
-		return count_name(call, dentry, false);                       \
+		return count_name(call, dentry);                              \
 	}
 
 COUNT_NAME(VFS_UNLINK, unlink, security_inode_unlink)
@@ -75,13 +75,13 @@ COUNT_NAME(VFS_RMDIR, rmdir, security_inode_rmdir)
 SEC("fentry/vfs_create")
 int BPF_PROG(fentry_create, void *first, struct dentry *second, struct dentry *third)
 {
-	return count_name(VFS_CREATE, vfs_create_name(second, third), true);
+	return count_name(VFS_CREATE, vfs_create_name(second, third));
 }
 
 SEC("kprobe/vfs_create")
 int BPF_KPROBE(kprobe_create, void *first, struct dentry *second, struct dentry *third)
 {
-	return count_name(VFS_CREATE, vfs_create_name(second, third), false);
+	return count_name(VFS_CREATE, vfs_create_name(second, third));
 }
 
 /* fsync(2) and fdatasync(2) have no VFS function below them that is not inlined on some kernel:

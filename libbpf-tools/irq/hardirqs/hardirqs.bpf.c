@@ -39,6 +39,8 @@ static __always_inline void handler_add(__u32 irq, const char *name, __u32 cpu, 
 	struct handler_named *h;
 	bool made;
 
+	if (!handler_holds(irq, name, cpu, ns))
+		return;
 	h = top_entry(&key, &made);
 	if (!h)
 		return;

@@ -48,6 +48,9 @@ constexpr Column kColumns[] = {
     handler_column::time,
 };
 
+constexpr Column kFields[] = {handler_field::irq, handler_field::name, handler_field::cpu,
+                              handler_field::lat_us, handler_field::lat_ns};
+
 constexpr Need kNeeds[] = {
     {"interrupt handlers as they end",
      {rung<&Progs::exit_tp_btf>("tp_btf"), rung<&Progs::exit_raw_tp>("raw_tp")}},
@@ -75,6 +78,7 @@ constexpr Table<hardirqs_bpf, Options, HandlerRow> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .prepare = [](Options& o, Session& session) { check_handlers(session, o); },
     .setup =
         [](hardirqs_bpf& s, Options& o, const Session&) {

@@ -41,6 +41,9 @@ constexpr Column kColumns[] = {
     handler_column::time,
 };
 
+constexpr Column kFields[] = {handler_field::vector, handler_field::cpu, handler_field::lat_us,
+                              handler_field::lat_ns};
+
 constexpr Need kNeeds[] = {
     {"softirqs as they end",
      {rung<&Progs::exit_tp_btf>("tp_btf"), rung<&Progs::exit_raw_tp>("raw_tp")}},
@@ -59,6 +62,7 @@ constexpr Table<softirqs_bpf, HandlerOptions, HandlerRow> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .prepare = [](HandlerOptions& o, Session& session) { check_handlers(session, o); },
     .setup = [](softirqs_bpf& s, HandlerOptions& o, const Session&) { setup_handlers(s, o); },
     .fill =

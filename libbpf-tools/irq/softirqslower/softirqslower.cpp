@@ -96,7 +96,8 @@ void setup(softirqslower_bpf& s, Options& o, const Session& session)
 bool decode(Row& row, const Options& o, const void* record, std::size_t)
 {
     row.e = *static_cast<const softirq_event*>(record);
-    row.softirq = o.names[row.e.vector % SOFTIRQ_SLOTS];
+    row.softirq =
+        row.e.vector < o.names.size() ? std::string_view(o.names[row.e.vector]) : "unknown";
     return true;
 }
 

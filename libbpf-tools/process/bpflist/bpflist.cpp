@@ -65,26 +65,34 @@ constexpr Column kColumns[] = {
         "prog, map, link, btf, ..., and with -v kprobe, uprobe, tracepoint, perf_event"),
     col<&Row::count>("count", "COUNT", -5, "Number of descriptors"),
     col<[](const Row& r) { return Row::list(r.probes); }>(
-        "probes", "PROBES", 0, "Probed functions and tracepoints, with -v", kJsonOnly),
+        "probes", "PROBES", 0, "Probed functions and tracepoints, with -v", kJsonOnly)
+        .as(ColumnType::list),
     col<[](const Row& r) { return r.program->id; }>("id", "ID", 5, "ID of the program",
                                                     with("progs")),
     col<[](const Row& r) { return Value(std::string_view(r.program->type)); }>(
-        "prog_type", "TYPE", 14, "Type of the program", with("progs")),
+        "prog_type", "TYPE", 14, "Type of the program", with("progs"))
+        .as(ColumnType::text),
     col<[](const Row& r) { return Value(std::string_view(r.program->name)); }>(
-        "name", "NAME", 15, "Name of the program", with("progs")),
+        "name", "NAME", 15, "Name of the program", with("progs"))
+        .as(ColumnType::text),
     col<[](const Row& r) { return r.stat(r.program->run_count); }>(
-        "run_cnt", "RUNS", -9, "Number of runs, if kernel.bpf_stats_enabled is on", with("progs")),
+        "run_cnt", "RUNS", -9, "Number of runs, if kernel.bpf_stats_enabled is on", with("progs"))
+        .as(ColumnType::natural),
     col<[](const Row& r) { return r.stat(r.program->run_time_ns); }>(
-        "run_time_ns", "TIME (ns)", -12, "Total time of these runs", with("progs")),
+        "run_time_ns", "TIME (ns)", -12, "Total time of these runs", with("progs"))
+        .as(ColumnType::natural),
     col<[](const Row& r) { return r.program->memlock; }>("memlock_bytes", "MEMORY", -8,
                                                          "Memory in bytes", with("progs")),
     col<[](const Row& r) { return Row::list(r.attached); }>(
-        "attached", "ATTACHED", 30, "Where the program is attached", with("progs")),
+        "attached", "ATTACHED", 30, "Where the program is attached", with("progs"))
+        .as(ColumnType::list),
     col<[](const Row& r) { return Row::list(r.owner_views); }>(
         "holders", "HELD BY", 24, "Processes that hold the program or its link, as comm(PID)",
-        with("progs")),
+        with("progs"))
+        .as(ColumnType::list),
     col<[](const Row& r) { return Row::list(r.pinned); }>("pinned", "PINNED", 0,
-                                                          "Paths in /sys/fs/bpf", with("progs")),
+                                                          "Paths in /sys/fs/bpf", with("progs"))
+        .as(ColumnType::list),
 };
 
 using Print = std::function<bool(const Row&)>;

@@ -177,9 +177,11 @@ constexpr Column kColumns[] = {
                                                       "cgroup (v2) of the process", kJsonOnly)
         .from<field<&capable_event::cgroup>>(),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
-        "kernel_stack", "KERNEL", 0, "Kernel functions with -K, leaf first", kJsonOnly),
+        "kernel_stack", "KERNEL", 0, "Kernel functions with -K, leaf first", kJsonOnly)
+        .as(ColumnType::list),
     col<[](const Row& r) { return r.stacks.user(); }>(
-        "user_stack", "USER", 0, "User functions with -U, leaf first", kJsonOnly),
+        "user_stack", "USER", 0, "User functions with -U, leaf first", kJsonOnly)
+        .as(ColumnType::list),
 };
 
 constexpr Need kNeeds[] = {

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
+#include "bpf/syscall_abi.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "syscount.h"
 
-/* What tells a task, or its call, of the 32-bit ABI (arch/.../include/asm/thread_info.h). */
-#if defined(__TARGET_ARCH_x86)
-#define IS_32BIT(tracing, task) (LOAD(tracing, task, thread_info.status) & 2) /* TS_COMPAT */
-#elif defined(__TARGET_ARCH_arm64)
-#define IS_32BIT(tracing, task) (LOAD(tracing, task, thread_info.flags) >> 22 & 1) /* TIF_32BIT */
-#endif
 #define X32_BIT 0x40000000u /* __X32_SYSCALL_BIT */
 #define MAX_ERRNO 4095
 
@@ -18,13 +14,11 @@ enum { NR_SIGRETURN = 15, NR_CLONE = 56, NR_FORK = 57, NR_VFORK = 58, NR_EXECVE 
        I386_EXIT = 1, I386_FORK = 2, I386_EXECVE = 11, I386_CLONE = 120, I386_SIGRETURN = 173,
        I386_VFORK = 190, I386_EXIT_GROUP = 252, X32_EXECVE = 520,
        SIGRETURN_32 = I386_SIGRETURN };
-#define CALL_NR_FIELD orig_ax
 #elif defined(__TARGET_ARCH_arm64)
 enum { NR_SIGRETURN = 139, NR_CLONE = 220, NR_EXECVE = 221, NR_EXIT = 93, NR_EXIT_GROUP = 94,
        NR_CLONE3 = 435,
        ARM_EXIT = 1, ARM_FORK = 2, ARM_EXECVE = 11, ARM_CLONE = 120, ARM_VFORK = 190,
        ARM_EXIT_GROUP = 248, SIGRETURN_32 = 173 /* rt_sigreturn */ };
-#define CALL_NR_FIELD syscallno
 #endif
 
 const volatile struct syscount_config cfg = {};
@@ -43,10 +37,6 @@ TOP(struct syscount_key, struct syscount_process, 16384)
 /* By task_struct: execve of a thread that is not the first changes its TID, not that. An entry
  * lives as long as its task: deleting and making it with each call would cost twice as much. */
 HASH_MAP(cb_calls, __u64, struct syscount_call, 16384);
-
-/* Fields of the running task and its registers: plain loads in a tracing program where it gets the
- * task as such (5.11+). */
-#define LOAD(direct, base, field) ((direct) ? (base)->field : BPF_CORE_READ(base, field))
 
 static __always_inline struct task_struct *running(bool tracing)
 {
@@ -163,14 +153,29 @@ static __always_inline struct syscount_sums *syscall_sums(__u32 slot)
 	return sums;
 }
 
+static __always_inline bool is_failure(long ret)
+{
+	return ret < 0 && ret >= -MAX_ERRNO;
+}
+
+static __noinline int holds(long ret, __u64 ns)
+{
+	struct syscount_event e = { .ret = ret };
+
+	task_event_current(&e.task, ns);
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline int count(__u32 slot, __u32 pid, long ret, __u64 ns)
 {
-	bool failed = ret < 0 && ret >= -MAX_ERRNO;
+	bool failed = is_failure(ret);
 	struct syscount_sums *sums;
 
 	if (cfg.failed && !asked_for(failed))
 		return 0;
 	if (cfg.error && !asked_for(ret == -cfg.error))
+		return 0;
+	if (cb_where_on && !holds(ret, ns))
 		return 0;
 	sums = cfg.by_process ? process_sums(pid, slot, failed) : syscall_sums(slot);
 	if (!sums)
@@ -280,6 +285,36 @@ int BPF_PROG(btf_exit, struct pt_regs *regs, long ret)
 {
 	return leave(true, regs->CALL_NR_FIELD, ret);
 }
+
+static __always_inline bool is_own_call(void)
+{
+	if (HAS_HELPER(get_current_task_btf))
+		return (__u32)bpf_get_current_task_btf()->tgid == cb_filter.self;
+	return bpf_get_current_pid_tgid() >> 32 == cb_filter.self;
+}
+
+/* The same where every call of every task is counted, by system call: without the loads of the
+ * configuration and what they rule out. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(plain_exit, struct pt_regs *regs, long ret)
+{
+	__u64 nr = regs->CALL_NR_FIELD;
+	__u32 slot = slot_of(true, nr);
+	struct syscount_sums *sums;
+
+	if ((__u32)nr == ~0u)
+		ret = 0;
+	if ((!ret && is_fork(slot)) || is_own_call())
+		return 0;
+	sums = syscall_sums(slot);
+	if (!sums)
+		return 0;
+	__sync_fetch_and_add(&sums->count, 1);
+	if (is_failure(ret))
+		__sync_fetch_and_add(&sums->failed, 1);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(btf_end) { return end(true); }
 

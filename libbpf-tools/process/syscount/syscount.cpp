@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "syscount.h"
 #include "base/difference.hpp"
+#include "kernel/syscall_names.hpp"
+#include "output/task_fields.hpp"
 #include "session/cpus.hpp"
 #include "shape/reports.hpp"
-#include "syscall_names.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cstdio>
@@ -126,6 +127,15 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return r.timed ? Value(r.unfinished_ns) : Value(); }>(
         "unfinished_ns", "SINCE (ns)", -16, "Time since these calls began, summed", kJsonOnly),
 };
+
+constexpr Column kFields[] = {
+    event_field<field<&syscount_event::ret>>("ret", "Return value: negative for an errno"),
+    task_field::microseconds("lat_us", "Duration in microseconds, with -L"),
+    task_field::nanoseconds("lat_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
 
 constexpr Need kNeeds[] = {
     // First, so that it is the first to be detached: what was seen to begin is seen to end.
@@ -342,6 +352,7 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .prepare =
         [](Options& o, Session& session) {
             if (o.list)
@@ -363,6 +374,9 @@ constexpr Reports<syscount_bpf, Options, Report, Shared::every> kTool{
             bpf_map__set_autocreate(s.maps.cb_syscalls, !o.by_process);
             bpf_map__set_autocreate(s.maps.cb_top, o.by_process);
             bpf_map__set_autocreate(s.maps.cb_calls, o.timed);
+            if (!o.timed && !o.by_process && !o.by_slot && !o.failed && !o.error &&
+                !s.rodata->cb_filter.any && !s.rodata->cb_where_on)
+                s.progs.btf_exit = s.progs.plain_exit;
         },
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
-#include "../syscall_abi.h"
+#include "abi/syscall_abi.h"
+#include "abi/task_event.h"
 
 struct syscount_config {
 	__u32 cpus;       /* sets of sums by system call */
@@ -38,4 +39,10 @@ struct syscount_call {
 	__u64 start_ns; /* 0: in nothing */
 	__u32 slot;
 	__u32 pid;
+};
+
+/* For --where. */
+struct syscount_event {
+	struct task_event task;
+	__s64 ret;
 };

@@ -89,9 +89,9 @@ constexpr Need kNeeds[] = {
     {.what = "new threads and processes",
      .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
     {.what = "functions that threads start with",
-     .rungs = {user_rung<&P::pthread_create, kCreate, Options>(
-         "threads that no pthread_create() makes; C libraries that no process used when the tool "
-         "started")},
+     .rungs = user_rungs<&P::pthread_create, kCreate, Options>(
+         "threads that no pthread_create() makes; the first milliseconds of a C library that no "
+         "process used before"),
      .optional = true,
      .without = "FUNC"},
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cpudist.h"
 #include "by_task.hpp"
+#include "output/task_fields.hpp"
 #include "threads.hpp"
 
 #include "cpudist.skel.h"
@@ -41,6 +42,14 @@ constexpr Column kColumns[] = {
     by_task_column::tid,           by_task_column::comm,
 };
 
+constexpr Column kFields[] = {
+    task_field::microseconds("span_us", "Time on the CPU, or off it with -O, in microseconds"),
+    task_field::nanoseconds("span_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Need kNeeds[] = {
     {"switches of the CPUs",
      {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
@@ -57,6 +66,7 @@ constexpr Histogram<cpudist_bpf, Options, by_task_key, ByTaskRow> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = [](const Options& o) { return by_task_unit(o); },
     .keyed = [](const Options& o) { return by_task_keyed(o); },
     .decode = [](ByTaskRow& row, const Options& o,

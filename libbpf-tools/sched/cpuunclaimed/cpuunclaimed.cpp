@@ -91,8 +91,8 @@ void setup(cpuunclaimed_bpf& s, Options& o, const Session&)
     o.online = std::uint32_t(online.size());
     o.leader = online.front();
     if (o.each && o.cpus > UNCLAIMED_MOST_CPUS)
-        fail(cat("samples hold at most ", UNCLAIMED_MOST_CPUS, " CPUs"), 0,
-             "omit -j, -J and --csv");
+        fail(cat("cannot print samples of ", o.cpus, " CPUs"),
+             cat("a sample holds at most ", UNCLAIMED_MOST_CPUS), "omit -j, -J and --csv");
     bpf_map__set_max_entries(s.maps.queues, o.cpus);
     bpf_map__set_autocreate(s.maps.cb_events, o.each);
 }

@@ -2,20 +2,33 @@
 #include "bpf/stack_memo.bpf.h"
 #include "offcputime.h"
 #include "../offcpu.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 /* A thread's stacks stay as they are while it is off the CPU, but only the running one's user stack
  * can be taken: so both are taken when it leaves, and counted when it returns. */
 static __always_inline void left(void *ctx, bool preempt, struct task_struct *prev, __u64 now,
 				 bool typed)
 {
-	struct off_task *task = off_leave(preempt, prev, false, typed);
+	int state = off_leaves(preempt, prev, false, typed);
+	__s32 kernel = STACK_NONE, user = STACK_NONE;
+	struct off_task *task;
+	__u32 image = 0;
 
+	if (state < 0)
+		return;
+	if (cb_stack.kernel)
+		kernel = kernel_stack_id(ctx, prev, typed);
+	if (cb_stack.user)
+		user = stack_id(ctx, BPF_F_USER_STACK);
+	if (user >= 0)
+		image = off_image(prev, typed);
+	task = off_note(prev, state);
 	if (!task)
 		return;
-	task->kernel = cb_stack.kernel ? kernel_stack_id(ctx, prev, typed) : STACK_NONE;
-	task->user = cb_stack.user ? stack_id(ctx, BPF_F_USER_STACK) : STACK_NONE;
-	if (task->user >= 0)
-		off_note_image(task, prev, typed);
+	task->kernel = kernel;
+	task->user = user;
+	if (user >= 0)
+		off_note_image(task, image, prev, typed);
 	task->start_ns = now;
 }
 
@@ -32,6 +45,8 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	if (!off_long_enough(ns))
 		return;
 	ids = ids_of(next, typed);
+	if (!task_holds(next, ids, ns, typed))
+		return;
 	key.pid = ids >> 32;
 	if (cb_stack.threads)
 		key.tid = ids;

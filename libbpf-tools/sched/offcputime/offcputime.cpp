@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "offcputime.h"
 #include "offcpu.hpp"
+#include "output/task_fields.hpp"
 #include "offcputime.skel.h"
 
 namespace
@@ -38,6 +39,14 @@ constexpr Column kColumns[] = {
     stack_column::kernel_address,
 };
 
+constexpr Column kFields[] = {
+    task_field::microseconds("off_us", "Time off the CPU in microseconds"),
+    task_field::nanoseconds("off_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Need kNeeds[] = {
     {"threads that leave a CPU and get one",
      {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
@@ -55,6 +64,7 @@ constexpr Stacks<offcputime_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = {.name = "microseconds", .total = true, .divisor = 1000},
     .prepare = [](Options& o, Session&) { check_off_options(o); },
     .setup = [](offcputime_bpf& s, Options& o,

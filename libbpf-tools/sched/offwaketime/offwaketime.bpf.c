@@ -1,23 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "offwaketime.h"
 #include "../wakers.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 static const struct waker nobody = { .kernel = STACK_NONE, .user = STACK_NONE };
 
 static __always_inline void left(void *ctx, bool preempt, struct task_struct *prev, __u64 now,
 				 bool typed)
 {
-	struct off_task *task = off_leave(preempt, prev, false, typed);
+	int state = off_leaves(preempt, prev, false, typed);
+	__s32 kernel = STACK_NONE, user = STACK_NONE;
+	struct off_task *task;
+	__u32 image = 0;
 
+	if (state < 0)
+		return;
+	if (cb_stack.kernel)
+		kernel = kernel_stack_id(ctx, prev, typed);
+	if (cb_stack.user)
+		user = stack_id(ctx, BPF_F_USER_STACK);
+	if (user >= 0)
+		image = off_image(prev, typed);
+	task = off_note(prev, state);
 	if (!task)
 		return;
-	/* Not where it sleeps: it may have been woken already, on its way off the CPU. */
-	if (task->state == OFF_R)
+	/* Not where it sleeps: it may have been woken already, on its way off the CPU. Read back, or the
+	 * verifier goes through the taking of the stacks once for each state. */
+	if (*(volatile __u32 *)&task->state == OFF_R)
 		task->waker = nobody;
-	task->kernel = cb_stack.kernel ? kernel_stack_id(ctx, prev, typed) : STACK_NONE;
-	task->user = cb_stack.user ? stack_id(ctx, BPF_F_USER_STACK) : STACK_NONE;
-	if (task->user >= 0)
-		off_note_image(task, prev, typed);
+	task->kernel = kernel;
+	task->user = user;
+	if (user >= 0)
+		off_note_image(task, image, prev, typed);
 	task->start_ns = now;
 }
 
@@ -36,6 +50,8 @@ static __always_inline void returned(struct task_struct *next, __u64 now, bool t
 	if (!off_long_enough(ns))
 		goto end;
 	ids = ids_of(next, typed);
+	if (!task_holds(next, ids, ns, typed))
+		goto end;
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.image = task->image;
@@ -63,9 +79,14 @@ static __always_inline int switched(void *ctx, bool preempt, struct task_struct 
 static __always_inline int waking(void *ctx, struct task_struct *target, bool typed)
 {
 	struct off_task *task = off_task_of(target);
+	struct waker waker = {};
 
+	if (!task)
+		return 0;
+	take_waker(ctx, &waker, typed);
+	task = off_task_of(target); /* again: see off_note() */
 	if (task)
-		take_waker(ctx, &task->waker, typed);
+		task->waker = waker;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "offwaketime.h"
+#include "output/task_fields.hpp"
 #include "symbols/stack.hpp"
 #include "wakers.hpp"
 #include "offwaketime.skel.h"
@@ -49,6 +50,14 @@ constexpr Column kColumns[] = {
         "waker_user", "WAKER-USER", 0, "User functions of the waker, leaf first",
         without("kernel-stacks-only")),
 };
+
+constexpr Column kFields[] = {
+    task_field::microseconds("off_us", "Time off the CPU in microseconds"),
+    task_field::nanoseconds("off_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
 
 constexpr Need kNeeds[] = {
     {"threads that leave a CPU, are woken and get one",
@@ -121,6 +130,7 @@ constexpr Stacks<offwaketime_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = {.name = "microseconds",
              .total = true,
              .divisor = 1000,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "runqlat.h"
 #include "by_task.hpp"
+#include "output/task_fields.hpp"
 #include "run_queue.hpp"
 
 #include "runqlat.skel.h"
@@ -34,6 +35,14 @@ constexpr Column kColumns[] = {
     by_task_column::tid,           by_task_column::comm,
 };
 
+constexpr Column kFields[] = {
+    task_field::microseconds("wait_us", "Duration of the wait in microseconds"),
+    task_field::nanoseconds("wait_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
+
 constexpr Need kNeeds[] = {kWaitsForCpu<Progs>};
 
 constexpr Histogram<runqlat_bpf, Options, by_task_key, ByTaskRow> kTool{
@@ -47,6 +56,7 @@ constexpr Histogram<runqlat_bpf, Options, by_task_key, ByTaskRow> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = [](const Options& o) { return by_task_unit(o); },
     .keyed = [](const Options& o) { return by_task_keyed(o); },
     .decode = [](ByTaskRow& row, const Options& o,

@@ -2,6 +2,7 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/sched.bpf.h"
 #include "bpf/top.bpf.h"
+#include "bpf/where.bpf.h"
 #include "switchcount.h"
 
 /* Allocated beforehand: as in by_task.bpf.h. */
@@ -16,6 +17,22 @@ static __always_inline bool wanted(struct task_struct *prev, __u64 prev_ids,
 	if (cb_filter.by_uid || cb_filter.comm[0] || filter_needs_task())
 		return filter_task(prev) || filter_task(next);
 	return filter_by_ids(prev, prev_ids) || filter_by_ids(next, next_ids);
+}
+
+static __always_inline bool holds(struct task_struct *prev, __u64 prev_ids, struct task_struct *next,
+				  __u64 next_ids, bool typed)
+{
+	struct switch_event e = {
+		.prev_pid = prev_ids >> 32,
+		.prev_tid = prev_ids,
+		.next_pid = next_ids >> 32,
+		.next_tid = next_ids,
+		.cpu = bpf_get_smp_processor_id(),
+	};
+
+	comm_of(prev, e.prev_comm, typed);
+	comm_of(next, e.next_comm, typed);
+	return where_holds(NULL, &e, sizeof(e));
 }
 
 static __always_inline int switched(struct task_struct *prev, struct task_struct *next, bool typed)
@@ -35,6 +52,8 @@ static __always_inline int switched(struct task_struct *prev, struct task_struct
 		count_filtered();
 		return 0;
 	}
+	if (cb_where_on && !holds(prev, prev_ids, next, next_ids, typed))
+		return 0;
 	s = top_entry(&key, &made);
 	if (!s)
 		return 0;

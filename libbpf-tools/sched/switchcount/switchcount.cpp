@@ -51,6 +51,17 @@ constexpr Column kColumns[] = {
         "next_pid", "TO PID", 8, "Process ID of the thread that gets the CPU", kJsonOnly),
 };
 
+constexpr Column kFields[] = {
+    event_field<field<&switch_event::prev_pid>>("prev_pid",
+                                                "Process ID of the thread that leaves the CPU"),
+    event_field<field<&switch_event::prev_tid>>("prev_tid", "Its thread ID"),
+    event_field<field<&switch_event::prev_comm>>("prev_comm", "Its command name"),
+    event_field<field<&switch_event::next_pid>>("next_pid",
+                                                "Process ID of the thread that gets the CPU"),
+    event_field<field<&switch_event::next_tid>>("next_tid", "Its thread ID"),
+    event_field<field<&switch_event::next_comm>>("next_comm", "Its command name"),
+    event_field<field<&switch_event::cpu>>("cpu", "CPU")};
+
 constexpr Need kNeeds[] = {
     {"switches of the CPUs",
      {rung<&Progs::switch_tp_btf>("tp_btf"), rung<&Progs::switch_raw_tp>("raw_tp")}},
@@ -77,6 +88,7 @@ constexpr Top<switchcount_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .decode =
         [](Row& row, const Entries& entries, std::size_t entry) {
             row.key = entries.key<switch_key>(entry);

@@ -15,3 +15,11 @@ struct switch_stat {
 	__u32 prev_pid, next_pid;
 	char prev_comm[COMM_LEN], next_comm[COMM_LEN];
 };
+
+/* For --where. */
+struct switch_event {
+	__u32 prev_pid, prev_tid, next_pid, next_tid;
+	__u32 cpu;
+	__u32 unused;
+	char prev_comm[COMM_LEN], next_comm[COMM_LEN];
+} __attribute__((aligned(8)));

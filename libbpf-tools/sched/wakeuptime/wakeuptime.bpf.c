@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "wakeuptime.h"
 #include "../wakers.bpf.h"
+#include "bpf/task_event.bpf.h"
 
 static __always_inline int switched(bool preempt, struct task_struct *prev,
 				    struct task_struct *next, bool typed)
 {
 	struct off_task *task;
+	int state;
 
 	/* A wakeup may have come when it was on its way off the CPU, and found nothing begun. */
 	if (sched_tid(next, typed)) {
@@ -13,7 +15,10 @@ static __always_inline int switched(bool preempt, struct task_struct *prev,
 		if (task)
 			task->start_ns = 0;
 	}
-	task = off_leave(preempt, prev, true, typed);
+	state = off_leaves(preempt, prev, true, typed);
+	if (state < 0)
+		return 0;
+	task = off_note(prev, state);
 	if (task)
 		task->start_ns = bpf_ktime_get_ns();
 	return 0;
@@ -32,6 +37,8 @@ static __always_inline int waking(void *ctx, struct task_struct *target, bool ty
 	if (!off_long_enough(ns))
 		return 0;
 	ids = ids_of(target, typed);
+	if (!task_holds(target, ids, ns, typed))
+		return 0;
 	key.target.pid = ids >> 32;
 	key.target.tid = ids;
 	key.target.kernel = STACK_NONE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "wakeuptime.h"
+#include "output/task_fields.hpp"
 #include "symbols/stack.hpp"
 #include "wakers.hpp"
 #include "wakeuptime.skel.h"
@@ -60,6 +61,14 @@ constexpr Column kColumns[] = {
         "kernel_address", "KERNEL-ADDRESS", 0, "The same functions with addresses",
         costly("address")),
 };
+
+constexpr Column kFields[] = {
+    task_field::microseconds("blocked_us", "Time that the thread was blocked, in microseconds"),
+    task_field::nanoseconds("blocked_ns", "The same in nanoseconds"),
+    task_field::pid,
+    task_field::tid,
+    task_field::comm,
+    task_field::cpu};
 
 constexpr Need kNeeds[] = {
     {"threads that go to sleep and are woken",
@@ -124,6 +133,7 @@ constexpr Stacks<wakeuptime_bpf, Options> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit = {.name = "microseconds",
              .total = true,
              .divisor = 1000,

@@ -2,7 +2,7 @@
 // Names of system calls. A machine has several tables: a 32-bit program's call 3 is read, a 64-bit
 // program's is close.
 #pragma once
-#include "syscall_abi.h"
+#include "abi/syscall_abi.h"
 #include <cstdint>
 #include <optional>
 #include <span>

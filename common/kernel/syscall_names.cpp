@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "syscall_names.hpp"
+#include "kernel/syscall_names.hpp"
 #include "base/text.hpp"
 #include <algorithm>
 

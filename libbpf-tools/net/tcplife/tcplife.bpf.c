@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/event.bpf.h"
+
+struct life_notes {
+	__u64 birth_ns;
+	bool connected; /* it is the side that connected: its SYN was acknowledged, too */
+	bool established;
+};
+#define SOCK_NOTES struct life_notes
+#include "../tcp_state.bpf.h"
+#include "tcplife.h"
+
+#define SOCK_DONE 1 /* enum sock_flags: the other side's FIN has come */
+
+/* Bytes of data: the kernel counts SYN and FIN as one each. */
+static __always_inline void count_bytes(struct life_event *e, struct tcp_sock *tcp, int old_state,
+					const struct sock_entry *entry)
+{
+	__u64 sent = BPF_CORE_READ(tcp, bytes_acked), received = BPF_CORE_READ(tcp, bytes_received);
+	unsigned long flags = BPF_CORE_READ((struct sock *)tcp, __sk_common.skc_flags);
+	bool has_closed = old_state == TCP_FIN_WAIT2 || old_state == TCP_TIME_WAIT ||
+			  old_state == TCP_CLOSING || old_state == TCP_LAST_ACK;
+
+	if (sent && entry && entry->notes.connected && entry->notes.established)
+		sent--;
+	if (sent && has_closed && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq))
+		sent--;
+	if (received && flags >> SOCK_DONE & 1)
+		received--;
+	e->sent = sent;
+	e->received = received;
+}
+
+static __always_inline int ended(void *ctx, struct sock *sk, int old_state,
+				 const struct sock_entry *entry, bool direct)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	struct life_event e = {};
+
+	if (!sock_wanted(entry))
+		return 0;
+	if (!conn_read(&e.conn, sk, direct) || !asked_for(conn_wanted(&e.conn)))
+		return 0;
+	e.time_ns = bpf_ktime_get_ns();
+	if (entry) {
+		e.owner = entry->owner;
+		e.birth_ns = entry->notes.birth_ns;
+	}
+	count_bytes(&e, tcp, old_state, entry);
+	e.retransmits = BPF_CORE_READ(tcp, total_retrans);
+	e.rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+	e.error = READ_FIELD(direct, sk, sk_err);
+	e.state = old_state;
+	event_output(ctx, &e, sizeof(e));
+	return 0;
+}
+
+static __always_inline int changed(void *ctx, struct sock *sk, int old_state, int new_state,
+				   bool direct)
+{
+	struct sock_entry *entry;
+
+	if (!is_tcp(sk, direct))
+		return 0;
+	if (new_state == TCP_CLOSE) {
+		/* A listener, and a socket that never connected, are no sessions. */
+		if (old_state == TCP_LISTEN || old_state == TCP_CLOSE)
+			return 0;
+		return ended(ctx, sk, old_state, sock_find(sk), direct);
+	}
+	entry = sock_at_state(sk, new_state, direct);
+	if (!entry)
+		return 0;
+	if (new_state == TCP_SYN_SENT)
+		entry->notes.connected = true;
+	if (new_state == TCP_SYN_SENT || new_state == TCP_SYN_RECV || new_state == TCP_ESTABLISHED)
+		entry->notes.birth_ns = bpf_ktime_get_ns();
+	if (new_state == TCP_ESTABLISHED)
+		entry->notes.established = true;
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_tp_btf, struct sock *sk, int old_state, int new_state)
+{
+	return changed(ctx, sk, old_state, new_state, true);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int state_raw_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	return changed(ctx, (struct sock *)ctx->args[0], ctx->args[1], ctx->args[2], false);
+}
