@@ -406,8 +406,14 @@ Names names_at(Place& place, ContextForm form)
             return builder.reg(member);
         const auto field = find_field(member);
         const bool is_record = object == "args" || (object == "ctx" && !place.fields.empty());
-        if (!is_record || field == place.fields.end())
+        if (!is_record || place.fields.empty())
             return NodeId::none;
+        if (field == place.fields.end()) {
+            std::string all;
+            for (const TracepointField& f : place.fields)
+                all += cat(all.empty() ? "its fields: " : ", ", f.name);
+            refuse(cat("no field '", member, "' in ", place.name), all);
+        }
         return builder.field(*field);
     };
     names.all = [&place, form] {

@@ -225,6 +225,34 @@ TEST(Trace, StructuresAndValues)
     EXPECT_EQ(connects[0].at("args").back(), "127.1.2.3") << connects[0];
 }
 
+// A function of a module, which has no BTF on 5.10; tracepoints of a pattern, each with its own
+// record.
+TEST(Trace, Modules)
+{
+    TempDir dir("/mnt/xfs");
+    write_file(dir / "f", "12345");
+    const Result r = watch(
+        "trace",
+        {"xfs_file_open(struct inode *i, struct file *f) \"%s %d\", f->f_path.dentry->d_name.name, "
+         "i->i_size",
+         "r::xfs_file_open \"%d\", retval",
+         "t:xfs:xfs_file_*_read \"%d %d\", args->count, args->offset"},
+        [&] {
+            char buffer[8];
+            const int fd = ::open((dir / "f").c_str(), O_RDONLY);
+            EXPECT_EQ(::pread(fd, buffer, 4, 1), 4);
+        });
+    EXPECT_EQ(r.status, 0) << r.err;
+    expect_exact(r);
+    const Records opens = with(r.records, "function", "xfs_file_open");
+    ASSERT_EQ(opens.size(), 2u) << r.out << r.err;
+    EXPECT_EQ(arguments(opens, 0), (Json{{"name", "f"}, {"i_size", 5}}));
+    EXPECT_EQ(arguments(opens, 1), (Json{{"retval", 0}}));
+    const Records reads = with(r.records, "function", "xfs_file_buffered_read");
+    ASSERT_EQ(reads.size(), 1u) << r.out;
+    EXPECT_EQ(arguments(reads, 0), (Json{{"count", 4}, {"offset", 1}}));
+}
+
 // Identical lines are counted until there were exactly so many; text as BCC has it; stacks.
 TEST(Trace, TextAndAggregates)
 {

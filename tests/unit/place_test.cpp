@@ -139,7 +139,7 @@ TEST(Place, FieldsOfATracepoint)
     EXPECT_EQ(fields("args->comm"), "text(ctx+16, 16)");
     EXPECT_EQ(fields("args->name"), "text((ctx + (u64([ctx+12]:u32) & 65535:u64):u64):char*k)");
     EXPECT_EQ(fields("args->raw[2]"), "[ctx+34]:u8");
-    EXPECT_EQ(fields("args->m"), "error: unknown name 'args'");
+    EXPECT_EQ(fields("args->m"), "error: no field 'm' in a:b");
 
     // What a system call is given has a word each, and points into user space.
     Place call{.kind = PlaceKind::tracepoint, .name = "syscalls:sys_enter_openat"};
