@@ -191,7 +191,13 @@ TEST(Stacks, NamesOnlyFromTheRightImage)
     const auto address = reinterpret_cast<std::uint64_t>(&stacks_test_function);
     EXPECT_EQ(symbols.lookup({pid, image}, address, At::instruction).name, "stacks_test_function");
     EXPECT_EQ(symbols.lookup({pid, image ^ 1}, address, At::instruction).name, "[unknown]");
-    EXPECT_FALSE(symbols.note({pid, image})) << "not so soon again";
+    // Not so soon again: within a tenth of a second, which a starved machine may exceed.
+    bool again = true;
+    for (int i = 0; again && i < 20; i++) {
+        symbols.note({pid, image});
+        again = symbols.note({pid, image});
+    }
+    EXPECT_FALSE(again);
     EXPECT_TRUE(symbols.note({pid, image ^ 2})) << "that is over";
 }
 
