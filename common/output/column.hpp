@@ -12,7 +12,14 @@ namespace corebox
 
 // When a column is in the output. JSON has every column but costly() ones.
 struct Show {
-    enum class When : std::uint8_t { always, with, without, json, text, costly } when = When::always;
+    enum class When : std::uint8_t {
+        always,
+        with,
+        without,
+        json,
+        text,
+        costly
+    } when = When::always;
     std::string_view option{}; // long name; of several, "a|b": any of them
 };
 constexpr Show with(std::string_view option) { return {Show::When::with, option}; }

@@ -79,7 +79,9 @@ TEST(Place, ArgumentsOfAFunction)
     place.prototype = Prototype{{{"sk", types.pointer_to(sock, Space::kernel)},
                                  {"flags", types.integer(4, true)},
                                  {"name", types.pointer_to(types.character(), Space::kernel)}},
-                                types.integer(4, true), false, 3};
+                                types.integer(4, true),
+                                false,
+                                3};
     const auto typed = [&](std::string_view text) {
         return form(place, ContextForm::typed, text, types);
     };
