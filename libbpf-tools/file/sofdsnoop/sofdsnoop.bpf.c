@@ -269,6 +269,7 @@ static __always_inline int scm_sent(void *ctx, struct socket *sock, struct msghd
 		report_sent(ctx, s, ret, SLOT_FAILED);
 		return 0;
 	}
+	barrier_var(count); /* or a copy is compared, and 6.1 knows no bounds of the other */
 	if (count > SCM_MAX_FD)
 		return 0;
 	bpf_probe_read_kernel(s->files, count * sizeof(s->files[0]),
