@@ -71,7 +71,8 @@ static __always_inline bool usdt_argument(struct pt_regs *ctx, const struct usdt
 	return true;
 }
 
-/* Argument `n`, a constant, from 0. Signed ones are extended to 64 bits. */
+/* Argument `n`, a constant, from 0. Signed ones are extended to 64 bits. A program that reads several has
+ * the values in a map, not on the stack, where the verifier follows each combination of outcomes. */
 static __always_inline bool usdt_arg(struct pt_regs *ctx, __u32 n, __u64 *value)
 {
 	__u32 number = uprobe_function(ctx);

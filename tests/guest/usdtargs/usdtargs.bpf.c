@@ -4,17 +4,23 @@
 #include "bpf/usdt.bpf.h"
 #include "usdtargs.h"
 
+/* In a map: of what lies on the stack the verifier would follow each combination of arguments that could
+ * be read and that could not. */
+EVENT_SCRATCH(struct usdt_event, 1)
+
 SEC("uprobe")
 int operands(struct pt_regs *ctx)
 {
-	struct usdt_event e = {};
+	struct usdt_event *e = event_scratch(0);
 
-	if (!filter_current())
+	if (!e || !filter_current())
 		return 0;
+	e->readable = 0;
 #pragma unroll
 	for (int i = 0; i < USDT_ARGUMENTS; i++)
-		e.readable |= usdt_arg(ctx, i, &e.values[i]) << i;
-	task_info_read(&e.task, false);
-	event_output(ctx, &e, sizeof(e));
+		if (usdt_arg(ctx, i, &e->values[i]))
+			e->readable |= 1 << i;
+	task_info_read(&e->task, false);
+	event_output(ctx, e, sizeof(*e));
 	return 0;
 }
