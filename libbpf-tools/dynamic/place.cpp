@@ -184,7 +184,8 @@ TypeId Builder::adjusted(TypeId type, unsigned index)
 NodeId Builder::operand(unsigned index)
 {
     const usdt_operand& o = place_.operands[index];
-    const TypeId own = types_.integer(o.size, o.is_signed);
+    // One that cannot be read has no size; below it is refused.
+    const TypeId own = types_.integer(o.kind == USDT_NONE ? 8 : o.size, o.is_signed);
     const auto pointer = types_.pointer_to(own, Space::user);
     switch (o.kind) {
     case USDT_CONSTANT:
