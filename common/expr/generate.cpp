@@ -198,18 +198,10 @@ void Generator::Impl::condition(NodeId id, Label yes, Label no, Label undecided,
         test_text(n, n.a, yes, no, undecided, next);
         break;
     case Op::select:
-    case Op::known: {
-        const Label then = out_.new_label();
-        const Label otherwise = n.op == Op::known ? undecided : out_.new_label();
-        condition(n.a, then, otherwise, undecided, then);
-        out_.bind(then);
-        condition(n.b, yes, no, undecided, n.op == Op::known ? next : otherwise);
-        if (n.op == Op::select) {
-            out_.bind(otherwise);
-            condition(n.c, yes, no, undecided, next);
-        }
+    case Op::known:
+        branch_each(n, undecided, next,
+                    [&](NodeId part, Label after) { condition(part, yes, no, undecided, after); });
         break;
-    }
     default:
         is_not_zero(id, yes, no, next);
     }

@@ -150,6 +150,24 @@ private:
     Made load(const Node& n, int reg);
 
     // generate_text.cpp
+    // Of a select or a known: each(b or c, what is next then). False: it is neither.
+    template <class Each>
+    bool branch_each(const Node& n, Label undecided, Label next, Each&& each)
+    {
+        if (n.op != Op::select && n.op != Op::known)
+            return false;
+        const bool is_known = n.op == Op::known;
+        const Label then = out_.new_label();
+        const Label otherwise = is_known ? undecided : out_.new_label();
+        condition(n.a, then, otherwise, undecided, then);
+        out_.bind(then);
+        each(n.b, is_known ? next : otherwise);
+        if (!is_known) {
+            out_.bind(otherwise);
+            each(n.c, next);
+        }
+        return true;
+    }
     void test_text(const Node& test, NodeId text, Label yes, Label no, Label undecided, Label next);
     bool is_plain_text(const Place& place, std::uint32_t bytes);
     // `differs` is where another text goes, `no` where it is missing.

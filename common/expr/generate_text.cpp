@@ -231,18 +231,10 @@ void Generator::Impl::test_text(const Node& test, NodeId text, Label yes, Label 
                                 Label next)
 {
     const Node n = node(text);
-    if (n.op == Op::select || n.op == Op::known) {
-        const Label then = out_.new_label();
-        const Label otherwise = n.op == Op::known ? undecided : out_.new_label();
-        condition(n.a, then, otherwise, undecided, then);
-        out_.bind(then);
-        test_text(test, n.b, yes, no, undecided, n.op == Op::known ? next : otherwise);
-        if (n.op == Op::select) {
-            out_.bind(otherwise);
-            test_text(test, n.c, yes, no, undecided, next);
-        }
+    if (branch_each(n, undecided, next, [&](NodeId part, Label after) {
+            test_text(test, part, yes, no, undecided, after);
+        }))
         return;
-    }
     if (n.op != Op::text || test.op == Op::regex || side_of_text(test) == Side::user) {
         go(undecided, next);
         return;
@@ -267,18 +259,10 @@ void Generator::Impl::test_defined_text(NodeId text, Label yes, Label no, Label 
                                         Label next)
 {
     const Node n = node(text);
-    if (n.op == Op::select || n.op == Op::known) {
-        const Label then = out_.new_label();
-        const Label otherwise = n.op == Op::known ? undecided : out_.new_label();
-        condition(n.a, then, otherwise, undecided, then);
-        out_.bind(then);
-        test_defined_text(n.b, yes, no, undecided, n.op == Op::known ? next : otherwise);
-        if (n.op == Op::select) {
-            out_.bind(otherwise);
-            test_defined_text(n.c, yes, no, undecided, next);
-        }
+    if (branch_each(n, undecided, next, [&](NodeId part, Label after) {
+            test_defined_text(part, yes, no, undecided, after);
+        }))
         return;
-    }
     if (n.op == Op::text)
         test_readable(n, yes, no, next);
     else
