@@ -2,8 +2,8 @@
 // FunctionProbes on functions and USDT probes of programs.
 #include "probe/copies.hpp"
 #include "probe/functions.hpp"
-#include "probe/later_files.hpp"
 #include "probe/perf_probe.hpp"
+#include "session/later_files.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>

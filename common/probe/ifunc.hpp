@@ -3,7 +3,7 @@
 // program starts, by the processor; the addresses that it gave stand in the processes' tables of
 // imports, where they are read.
 #pragma once
-#include "probe/user_files.hpp"
+#include "symbols/user_files.hpp"
 #include <cstdint>
 #include <map>
 #include <set>

@@ -2,7 +2,7 @@
 // The kernel's functions that can be traced, and which of them a pattern chooses.
 #pragma once
 #include "probe/pattern.hpp"
-#include "probe/point.hpp"
+#include "symbols/point.hpp"
 #include <cstddef>
 #include <span>
 #include <vector>

@@ -8,9 +8,9 @@
 #include "kernel/btf.hpp"
 #include "probe/gone_threads.hpp"
 #include "probe/ladder.hpp"
-#include "probe/later_files.hpp"
 #include "probe/trace_handlers.hpp"
 #include "session/account.hpp"
+#include "session/later_files.hpp"
 #include "session/session.hpp"
 #include <algorithm>
 #include <bpf/libbpf.h>

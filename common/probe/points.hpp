@@ -9,8 +9,8 @@
 // The last part is a pattern; with r in the place of p returns are meant.
 #pragma once
 #include "probe/functions.hpp"
-#include "probe/user_files.hpp"
 #include "symbols/elf.hpp"
+#include "symbols/user_files.hpp"
 #include <optional>
 #include <span>
 

@@ -2,7 +2,7 @@
 // Attaching a program to places in one file of user space, without libbpf: by one link for all
 // places (uprobe.multi, 6.6 and later), or by a perf event for each.
 #pragma once
-#include "probe/point.hpp"
+#include "symbols/point.hpp"
 #include <cstdint>
 #include <optional>
 #include <vector>

@@ -11,13 +11,13 @@
 // distinct file of these libraries that some process maps (containers and chroots, musl and glibc
 // side by side, files that an update has replaced) and in this host's. Programs that start later
 // are traced in all those files, and files that processes map later are attached to as they appear
-// (probe/later_files.hpp). A program that asks for arguments of a USDT probe includes
+// (session/later_files.hpp). A program that asks for arguments of a USDT probe includes
 // bpf/usdt.bpf.h.
 #pragma once
 #include "abi/usdt.h"
 #include "probe/ladder.hpp"
-#include "probe/later_files.hpp"
 #include "probe/uprobe.hpp"
+#include "session/later_files.hpp"
 #include "session/session.hpp"
 #include <array>
 #include <optional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/loop.hpp"
 #include "base/signals.hpp"
-#include "probe/later_files.hpp"
+#include "session/later_files.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/privileges.hpp"
-#include "probe/later_files.hpp"
+#include "session/later_files.hpp"
 #include <bit>
 #include <cstddef>
 #include <cstdio>

@@ -17,7 +17,7 @@ namespace corebox
 // - CAP_DAC_OVERRIDE and CAP_FOWNER where a flame graph is to be written, into whose directory
 // ever,
 // - CAP_KILL where it runs a command, whose end it may have to bring about,
-// - for probes in files that processes map later (probe/later_files.hpp) those that read other
+// - for probes in files that processes map later (session/later_files.hpp) those that read other
 // processes' files, and CAP_PERFMON where they attach by perf events (CAP_SYS_ADMIN in its place
 // for who has no CAP_PERFMON, or where kernel.perf_event_paranoid is above 2); and all system calls
 // but those that reading, waiting, writing files and exiting take. New programs cannot be run.

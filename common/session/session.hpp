@@ -51,7 +51,7 @@ struct Session {
     std::vector<char*> command;  // after "--", with its terminating null
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
 
-    // Probes of programs: what they are attached to, and will be (probe/later_files.hpp).
+    // Probes of programs: what they are attached to, and will be (session/later_files.hpp).
     std::shared_ptr<LaterFiles> later;
 
     std::set<std::string_view> given_names;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Probes in files that some process maps only after the tool has started: a library of a container
 // that starts later, one that dlopen(3) loads, one that an update brings. A run watches what is
-// mapped (probe/map_watch.hpp) and attaches to each new file once. What processes call in it before
-// that, within some milliseconds of its very first use, is not seen.
+// mapped (session/map_watch.hpp) and attaches to each new file once. What processes call in it
+// before that, within some milliseconds of its very first use, is not seen.
 #pragma once
 #include "kernel/cause.hpp"
-#include "probe/map_watch.hpp"
-#include "probe/user_files.hpp"
+#include "session/map_watch.hpp"
+#include "symbols/user_files.hpp"
 #include <functional>
 #include <memory>
 #include <optional>

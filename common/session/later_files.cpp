@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "probe/later_files.hpp"
+#include "session/later_files.hpp"
 #include "base/text.hpp"
 #include <algorithm>
 #include <sys/stat.h>

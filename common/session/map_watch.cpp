@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "probe/map_watch.hpp"
+#include "session/map_watch.hpp"
 #include "session/perf.hpp"
 #include <algorithm>
 #include <cstring>

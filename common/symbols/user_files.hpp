@@ -2,8 +2,8 @@
 // Programs and libraries on disk and in processes: found by name, held open, each file once however
 // many names and processes it has.
 #pragma once
-#include "probe/point.hpp"
 #include "symbols/elf.hpp"
+#include "symbols/point.hpp"
 #include <functional>
 #include <optional>
 #include <span>

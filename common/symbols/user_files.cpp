@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "probe/user_files.hpp"
+#include "symbols/user_files.hpp"
 #include "base/directory.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
