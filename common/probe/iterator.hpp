@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Programs of section iter/..., which the kernel runs when it is asked to: for each task, socket or
-// entry of a map.
+// Programs that the kernel runs for each of something: sockets, tasks, elements of a map.
 #pragma once
-#include "probe/launch.hpp"
+#include "session/session.hpp"
+#include <bpf/libbpf.h>
 
 namespace corebox
 {
 
-// Of an iterator over entries of a map: which. Null with errno set: refused.
-Link attach_iterator(const bpf_program* program, const bpf_map* map = nullptr);
+// Runs a loaded iterator once, over all that it iterates over: of "iter/bpf_map_elem" the elements
+// of `map`. False with errno set.
+bool run_iterator(const bpf_program* program, const bpf_map* map = nullptr);
 
-// Runs an attached one to its end; it writes no text. False with errno set: it could not.
-bool run_iterator(const bpf_link* link);
+// Of a rung: nothing attaches such a program, its tool runs it.
+inline std::vector<bpf_link*> leave_iterator(const Session&, const bpf_program*)
+{
+    return links_elsewhere();
+}
 
 } // namespace corebox

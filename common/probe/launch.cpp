@@ -470,11 +470,8 @@ bool Launcher::attach()
         return false;
     }
     memory_.reset();
-    if (older_sockets_) {
-        const Link link = attach_iterator(older_sockets_);
-        if (!link || !run_iterator(link.get()))
-            fail("cannot list the sockets that there are", errno, privilege_hint());
-    }
+    if (older_sockets_ && !run_iterator(older_sockets_))
+        fail("cannot list the sockets that there are", errno, privilege_hint());
     if (session_.explain)
         std::fputs((plan_.explain() + session_.later->explain()).c_str(), stderr);
     if (session_.explain && session_.where)

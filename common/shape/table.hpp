@@ -49,6 +49,7 @@ struct Table {
     std::size_t key_columns = 0;
     void (*take_distributions)(S&, Options&, __u32 generation,
                                std::vector<std::pair<Row, Distribution>>& all) = nullptr;
+    void (*detached)(S&, Options&, Account&) = nullptr;
     // Shared::interval: [interval [count]]; Shared::duration: [duration], one report at the end.
     Shared also = Shared::interval;
 

@@ -23,7 +23,6 @@ struct TrafficReadings {
             return std::hash<__u64>()(s.first ^ s.second << 7);
         }
     };
-    Link iterator;
     // What was shown of each session that has not ended.
     std::unordered_map<std::pair<__u64, __u64>, tcp_bytes, SessionHash> told;
 };
@@ -56,13 +55,11 @@ inline void read_each_socket(const bpf_program* program, const bpf_map* owners)
 
 // For `collect` of a shape.
 template <class S, std::derived_from<TrafficReadings> Options>
-void read_sockets(S& s, Options& readings)
+void read_sockets(S& s, Options&)
 {
     if (bpf_program__fd(s.progs.read_iter) < 0)
         return detail::read_each_socket(s.progs.read_raw_tp, s.maps.cb_owners);
-    if (!readings.iterator)
-        readings.iterator = attach_iterator(s.progs.read_iter, s.maps.cb_owners);
-    if (!readings.iterator || !run_iterator(readings.iterator.get()))
+    if (!run_iterator(s.progs.read_iter, s.maps.cb_owners))
         fail("cannot read the sockets", errno);
 }
 
@@ -84,22 +81,12 @@ void subtract_shown(Options& readings, Entries& entries)
     });
 }
 
-// Programs that user space runs attach to nothing.
-inline std::vector<bpf_link*> attach_nothing(const Session&, const bpf_program*)
-{
-    return links_elsewhere();
-}
-
 template <class S, class P = decltype(S::progs)>
 inline constexpr Need kTrafficNeeds[] = {
     {.what = "counts of sockets",
-     .rungs = {with_function(rung<&P::read_iter>("iter", {}, attach_nothing,
-                                                 [](const Facts& facts) -> Obstacle {
-                                                     return facts.btf ? Obstacle{}
-                                                                      : Obstacle{Cause::no_btf};
-                                                 }),
+     .rungs = {with_function(rung<&P::read_iter>("iter", {}, leave_iterator),
                              "bpf_iter_bpf_map_elem"),
-               rung<&P::read_raw_tp>("raw_tp", {}, attach_nothing)}},
+               rung<&P::read_raw_tp>("raw_tp", {}, leave_iterator)}},
     {.what = "beginnings and ends of sessions",
      .rungs = {rung<&P::state_tp_btf>("tp_btf"), rung<&P::state_raw_tp>("raw_tp")}},
     kGraftNeed<P>,
