@@ -29,9 +29,10 @@ TEST_P(TcpacceptRung, EveryAcceptAlsoOneThatAlreadyWaited)
         accept_from(both).close();
     });
     server.go();
+    const pid_t accepter = server.pid();
     // "inet_csk_accept" or what waits in it.
     EXPECT_TRUE(wait_until([&] {
-        return read_file("/proc/" + std::to_string(server.pid()) + "/wchan").find("accept") !=
+        return read_file("/proc/" + std::to_string(accepter) + "/wchan").find("accept") !=
                std::string::npos;
     }));
     Tracer tool{{"tcpaccept", "--json", "-P", std::to_string(port) + "," + std::to_string(port6)},
@@ -50,7 +51,7 @@ TEST_P(TcpacceptRung, EveryAcceptAlsoOneThatAlreadyWaited)
     ASSERT_EQ(result.records.size(), by_return ? 5u : 6u) << result.out;
     std::vector<Json> queued;
     for (const Json& r : result.records) {
-        EXPECT_EQ(r.at("pid"), server.pid()) << r;
+        EXPECT_EQ(r.at("pid"), accepter) << r;
         EXPECT_EQ(r.at("comm"), "guest_tests") << r;
         EXPECT_EQ(r.at("laddr"), r.at("raddr")) << r;
         if (r.at("lport") == port)
