@@ -27,7 +27,17 @@ std::uint64_t ns_per_unit(const Column& column)
     return 0;
 }
 
-// Its parts that all have to hold; one, where it is not of that form.
+// A map with one value, for a body.
+Fd make_map(bpf_map_type type, const char* name, std::size_t bytes)
+{
+    Fd map(::bpf_map_create(type, name, sizeof(std::uint32_t), std::uint32_t(bytes), 1, nullptr));
+    if (!map)
+        fail("cannot create a BPF map for --where", errno);
+    return map;
+}
+
+} // namespace
+
 std::vector<std::string_view> conjuncts(std::string_view text)
 {
     std::vector<std::string_view> parts;
@@ -56,17 +66,6 @@ std::vector<std::string_view> conjuncts(std::string_view text)
     }
     return parts;
 }
-
-// A map with one value, for a body.
-Fd make_map(bpf_map_type type, const char* name, std::size_t bytes)
-{
-    Fd map(::bpf_map_create(type, name, sizeof(std::uint32_t), std::uint32_t(bytes), 1, nullptr));
-    if (!map)
-        fail("cannot create a BPF map for --where", errno);
-    return map;
-}
-
-} // namespace
 
 Value plain_value(const Value& value, const Clock& clock, std::string& joined)
 {

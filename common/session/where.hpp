@@ -57,6 +57,9 @@ private:
     Fd tables_, scratch_;       // maps of the body
 };
 
+// The parts of a condition that all have to hold; one, where it is not of that form.
+std::vector<std::string_view> conjuncts(std::string_view text);
+
 // The test as the kernel decides it: columns that are in the record are read from there. The others
 // stay, and so do those tests that need them.
 expr::NodeId test_of_record(expr::Code& code, expr::NodeId test, std::span<const Column> columns);

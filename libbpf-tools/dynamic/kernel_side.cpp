@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel_side.hpp"
+#include "base/directory.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "expr/kernel_types.hpp"
+#include "expr/splice.hpp"
 #include "kernel/facts.hpp"
 #include "kernel/types.hpp"
 #include <algorithm>
@@ -50,6 +51,19 @@ KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel
 }
 
 KernelSide::~KernelSide() = default;
+
+std::optional<expr::KernelFunction> KernelSide::find_function(const std::string& name)
+{
+    if (!kernel_->types)
+        return std::nullopt;
+    if (auto found = kernel_->types->find_function(name))
+        return found;
+    for (const std::string& module : list_entries("/sys/kernel/btf"))
+        if (module != "vmlinux")
+            if (auto found = kernel_->types->find_module_function(module, name))
+                return found;
+    return std::nullopt;
+}
 
 void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
 {
@@ -167,6 +181,24 @@ Capture::Body KernelSide::generate(const Capture& capture, bool typed, Maps& map
     machine.tables_fd = maps.tables.get();
     machine.scratch_fd = maps.scratch.get();
     return capture.generate(machine);
+}
+
+std::vector<std::byte> KernelSide::make_object(const void* (*elf_bytes)(std::size_t*),
+                                               std::initializer_list<Bodies> bodies)
+{
+    std::vector<Capture::Body> made;
+    std::vector<expr::Body> replaced;
+    made.reserve(2 * bodies.size());
+    for (const Bodies& b : bodies)
+        for (const body_form form : {BODY_TYPED, BODY_PLAIN})
+            if (const auto& capture = b.forms.captures[form]) {
+                made.push_back(generate(*capture, form == BODY_TYPED, b.maps));
+                replaced.push_back(
+                    {form == BODY_TYPED ? b.typed : b.plain, made.back().instructions});
+            }
+    std::size_t size = 0;
+    const void* bytes = elf_bytes(&size);
+    return expr::splice({static_cast<const std::byte*>(bytes), size}, replaced);
 }
 
 } // namespace corebox

@@ -2,7 +2,6 @@
 #include "argdist.h"
 #include "call.hpp"
 #include "dist_spec.hpp"
-#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -207,7 +206,6 @@ private:
     void prepare(Instance& instance);
     void fill(Capture& capture, Instance& instance);
     std::vector<Need> needs_of(const Instance& instance) const;
-    void make_object(Instance& instance);
     void configure(argdist_bpf& s, const Instance& instance);
     void end_texts(const Instance& instance, std::string& key) const;
     void read(Instance& instance, argdist_bpf& s, std::uint32_t generation);
@@ -460,27 +458,6 @@ std::vector<Need> Argdist::needs_of(const Instance& t) const
     return {};
 }
 
-void Argdist::make_object(Instance& t)
-{
-    std::vector<expr::Body> bodies;
-    std::vector<Capture::Body> made;
-    made.reserve(4);
-    const auto add = [&](Forms& forms, KernelSide::Maps& maps, std::string_view typed,
-                         std::string_view plain) {
-        for (const body_form form : {BODY_TYPED, BODY_PLAIN})
-            if (forms.captures[form]) {
-                made.push_back(kernel_.generate(*forms.captures[form], form == BODY_TYPED, maps));
-                bodies.push_back({form == BODY_TYPED ? typed : plain, made.back().instructions});
-            }
-    };
-    add(t.forms, t.maps, "body_typed", "body_plain");
-    if (t.pairs)
-        add(t.entry_forms, t.entry_maps, "entry_typed", "entry_plain");
-    std::size_t size = 0;
-    const void* bytes = argdist_bpf::elf_bytes(&size);
-    t.object = expr::splice({static_cast<const std::byte*>(bytes), size}, bodies);
-}
-
 void Argdist::configure(argdist_bpf& s, const Instance& t)
 {
     const Counted& counted = counted_[t.counted];
@@ -521,7 +498,9 @@ bool Argdist::attach(Session& session)
     for (Instance& t : instances_of_)
         prepare(t);
     for (Instance& t : instances_of_)
-        make_object(t);
+        t.object = kernel_.make_object(
+            argdist_bpf::elf_bytes, {{t.forms, "body_typed", "body_plain", t.maps},
+                                     {t.entry_forms, "entry_typed", "entry_plain", t.entry_maps}});
     for (Instance& t : instances_of_) {
         options_.probes = t.probes.get();
         session.targets = t.tap.may_be_typed ? Targets(t.targets) : Targets();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
 #include "capture.hpp"
-#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -254,7 +253,6 @@ public:
 private:
     void prepare(Traced& traced);
     void fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const;
-    void make_object(Traced& traced);
     void configure(trace_bpf& s, const Traced& traced);
     const void* take(std::span<const std::byte> record);
     void print_json(Output& output, const Row& row);
@@ -331,21 +329,6 @@ void Trace::prepare(Traced& t)
                         t.tap.points[0].name, t.tap.points[0].module};
 }
 
-void Trace::make_object(Traced& t)
-{
-    std::vector<expr::Body> bodies;
-    Capture::Body made[2];
-    for (const body_form form : {BODY_TYPED, BODY_PLAIN})
-        if (t.forms.captures[form]) {
-            made[form] = kernel_.generate(*t.forms.captures[form], form == BODY_TYPED, t.maps);
-            bodies.push_back(
-                {form == BODY_TYPED ? "body_typed" : "body_plain", made[form].instructions});
-        }
-    std::size_t size = 0;
-    const void* bytes = trace_bpf::elf_bytes(&size);
-    t.object = expr::splice({static_cast<const std::byte*>(bytes), size}, bodies);
-}
-
 void Trace::configure(trace_bpf& s, const Traced& t)
 {
     const bool stacks = options_.kernel || options_.user;
@@ -368,7 +351,8 @@ bool Trace::attach(Session& session)
     for (Traced& t : traced_)
         prepare(t);
     for (Traced& t : traced_)
-        make_object(t);
+        t.object = kernel_.make_object(trace_bpf::elf_bytes,
+                                       {{t.forms, "body_typed", "body_plain", t.maps}});
     for (Traced& t : traced_) {
         options_.probes = t.probes.get();
         session.targets = t.tap.may_be_typed ? Targets(t.targets) : Targets();

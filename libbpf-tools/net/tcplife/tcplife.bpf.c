@@ -7,29 +7,9 @@ struct life_notes {
 	bool established;
 };
 #define SOCK_NOTES struct life_notes
+#include "../tcp_bytes.bpf.h"
 #include "../tcp_state.bpf.h"
 #include "tcplife.h"
-
-#define SOCK_DONE 1 /* enum sock_flags: the other side's FIN has come */
-
-/* Bytes of data: the kernel counts SYN and FIN as one each. */
-static __always_inline void count_bytes(struct life_event *e, struct tcp_sock *tcp, int state,
-					const struct sock_entry *entry)
-{
-	__u64 sent = BPF_CORE_READ(tcp, bytes_acked), received = BPF_CORE_READ(tcp, bytes_received);
-	unsigned long flags = BPF_CORE_READ((struct sock *)tcp, __sk_common.skc_flags);
-	bool has_closed = state == TCP_FIN_WAIT2 || state == TCP_TIME_WAIT || state == TCP_CLOSING ||
-			  state == TCP_LAST_ACK;
-
-	if (sent && entry && entry->notes.connected && entry->notes.established)
-		sent--;
-	if (sent && has_closed && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq))
-		sent--;
-	if (received && flags >> SOCK_DONE & 1)
-		received--;
-	e->sent = sent;
-	e->received = received;
-}
 
 /* `state`: the last before CLOSE, or that of a session that is open. */
 static __always_inline int tell(void *ctx, struct sock *sk, int state,
@@ -47,7 +27,8 @@ static __always_inline int tell(void *ctx, struct sock *sk, int state,
 		e.owner = entry->owner;
 		e.birth_ns = entry->notes.birth_ns;
 	}
-	count_bytes(&e, tcp, state, entry);
+	tcp_bytes_read(&e.bytes, sk, state,
+		       entry && entry->notes.connected && entry->notes.established);
 	e.retransmits = BPF_CORE_READ(tcp, total_retrans);
 	e.rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	e.error = READ_FIELD(direct, sk, sk_err);
