@@ -2,6 +2,7 @@
 // Accepts of TCP connections, with the process that accepts and the queue of its listener.
 #include "harness.hpp"
 #include "net.hpp"
+#include "uring.hpp"
 #include <unistd.h>
 
 namespace
@@ -74,8 +75,9 @@ TEST_P(TcpacceptRung, EveryAcceptAlsoOneThatAlreadyWaited)
 INSTANTIATE_TEST_SUITE_P(Rungs, TcpacceptRung, testing::Values("", "kprobe", "kretprobe"),
                          rung_name);
 
-// A call that finds nothing is no event; a connection of MPTCP is one.
-TEST(Tcpaccept, NothingToAcceptAndMptcp)
+// A call that finds nothing is no event; a connection of MPTCP is one. A worker of io_uring is its
+// process, by name.
+TEST(Tcpaccept, NothingToAcceptMptcpAndUring)
 {
     const Result result = watch("tcpaccept", {}, [] {
         const Socket idle(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
@@ -95,9 +97,19 @@ TEST(Tcpaccept, NothingToAcceptAndMptcp)
             EXPECT_EQ(::connect(client.fd(), to.get(), to.size), 0);
             accept_from(listener).close();
         }
+        const Socket client = connect_to("127.0.0.1", listener.port());
+        Uring ring;
+        io_uring_sqe e{};
+        e.opcode = IORING_OP_ACCEPT;
+        e.flags = IOSQE_ASYNC;
+        e.fd = listener.fd();
+        EXPECT_GE(ring.run(e), 0);
     });
     expect_exact(result);
-    ASSERT_EQ(result.records.size(), 2u) << result.out;
+    ASSERT_EQ(result.records.size(), 3u) << result.out;
+    EXPECT_NE(result.records[2].at("tid"), result.records[2].at("pid"));
+    for (const Json& r : result.records)
+        EXPECT_EQ(r.at("comm"), "guest_tests") << r;
     for (const Json& r : result.records) {
         EXPECT_NE(r.at("rport"), 0) << r;
         EXPECT_EQ(r.at("raddr"), "127.0.0.1") << r;
