@@ -40,7 +40,9 @@
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
+#include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
+#include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -171,6 +173,12 @@ const std::vector<RecordOf>& records()
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
+        {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
+        {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
+        {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
+        {"tcptracer",
+         sizeof(tracer_event),
+         {LIMIT(tracer_event, type, TRACE_CLOSE), LIMIT(tracer_event, result, CONNECT_RESULTS)}},
         {"fsslower",
          sizeof(slow_event),
          {LIMIT(slow_event, kind, 5), PATH_LIMITS(slow_event, path)},
