@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
+#include "probe/iterator.hpp"
 #include "probe/libbpf_log.hpp"
 #include "probe/session.hpp"
 #include "probe/uprobe.hpp"
@@ -33,15 +34,6 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
         return bpf_program__attach_kprobe(program, section.starts_with("kretprobe"),
                                           std::string(target->function).c_str());
     return bpf_program__attach(program);
-}
-
-// Runs an iterator once, over all that it iterates over. False with errno set.
-bool run_iterator(const bpf_program* program)
-{
-    const Link link(bpf_program__attach_iter(program, nullptr));
-    const Fd iterator(link ? bpf_iter_create(bpf_link__fd(link.get())) : -1);
-    char nothing[64]; // it writes no text
-    return iterator && ::read(iterator.get(), nothing, sizeof nothing) == 0;
 }
 
 std::string privilege_hint()

@@ -7,29 +7,9 @@ struct life_notes {
 	bool established;
 };
 #define SOCK_NOTES struct life_notes
+#include "../tcp_bytes.bpf.h"
 #include "../tcp_state.bpf.h"
 #include "tcplife.h"
-
-#define SOCK_DONE 1 /* enum sock_flags: the other side's FIN has come */
-
-/* Bytes of data: the kernel counts SYN and FIN as one each. */
-static __always_inline void count_bytes(struct life_event *e, struct tcp_sock *tcp, int old_state,
-					const struct sock_entry *entry)
-{
-	__u64 sent = BPF_CORE_READ(tcp, bytes_acked), received = BPF_CORE_READ(tcp, bytes_received);
-	unsigned long flags = BPF_CORE_READ((struct sock *)tcp, __sk_common.skc_flags);
-	bool has_closed = old_state == TCP_FIN_WAIT2 || old_state == TCP_TIME_WAIT ||
-			  old_state == TCP_CLOSING || old_state == TCP_LAST_ACK;
-
-	if (sent && entry && entry->notes.connected && entry->notes.established)
-		sent--;
-	if (sent && has_closed && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq))
-		sent--;
-	if (received && flags >> SOCK_DONE & 1)
-		received--;
-	e->sent = sent;
-	e->received = received;
-}
 
 static __always_inline int ended(void *ctx, struct sock *sk, int old_state,
 				 const struct sock_entry *entry, bool direct)
@@ -46,7 +26,8 @@ static __always_inline int ended(void *ctx, struct sock *sk, int old_state,
 		e.owner = entry->owner;
 		e.birth_ns = entry->notes.birth_ns;
 	}
-	count_bytes(&e, tcp, old_state, entry);
+	tcp_bytes_read(&e.bytes, sk, old_state,
+		       entry && entry->notes.connected && entry->notes.established);
 	e.retransmits = BPF_CORE_READ(tcp, total_retrans);
 	e.rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	e.error = READ_FIELD(direct, sk, sk_err);

@@ -2,6 +2,7 @@
 #include "tcplife.h"
 #include "conn_columns.hpp"
 #include "shape/stream.hpp"
+#include "tcp_bytes.hpp"
 #include "tcp_state.hpp"
 
 #include "tcplife.skel.h"
@@ -28,9 +29,6 @@ constexpr Option kOptions[] = {
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'L', "lport"}, {'D', "rport"}, {'s', "csv"}};
 
-// Kilobytes of 1024 bytes, in hundredths.
-Fixed kilobytes(std::uint64_t bytes) { return {bytes * 100 / 1024, 2}; }
-
 constexpr Column kColumns[] = {
     event_time_column<Row>(with("time")),
     event_since_column<Row>(with("timestamp")),
@@ -44,15 +42,10 @@ constexpr Column kColumns[] = {
     raddr_column<Row>(),
     rport_column<Row>(),
     netns_column<Row>(),
-    col<[](const Row& r) { return kilobytes(r.sent); }>(
-        "tx_kb", "TX_KB", -8, "Kilobytes that the other side acknowledged", kTextOnly)
-        .from<fixed(field<&Row::sent> * 100 / 1024, 2)>(),
-    col<[](const Row& r) { return kilobytes(r.received); }>("rx_kb", "RX_KB", -8,
-                                                            "Kilobytes received", kTextOnly)
-        .from<fixed(field<&Row::received> * 100 / 1024, 2)>(),
-    col<&Row::sent>("tx_bytes", "TX_BYTES", -8, "Bytes that the other side acknowledged",
-                    kJsonOnly),
-    col<&Row::received>("rx_bytes", "RX_BYTES", -8, "Bytes received", kJsonOnly),
+    sent_kilobytes_column<Row>(),
+    received_kilobytes_column<Row>(),
+    sent_bytes_column<Row>(),
+    received_bytes_column<Row>(),
     col<[](const Row& r) -> Value {
         return r.birth_ns ? Value(Fixed{(r.time_ns - r.birth_ns) / 10'000, 2}) : Value(Absent{});
     }>("span_ms", "MS", -9, "Milliseconds that the session lived; - if older than the tool")

@@ -2,11 +2,12 @@
 #pragma once
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
+#include "../tcp_bytes.h"
 
 struct life_event {
 	__u64 time_ns;  /* of the end, CLOCK_MONOTONIC */
 	__u64 birth_ns; /* when it was established, or began to connect; 0: before the tool */
-	__u64 sent, received; /* bytes: acknowledged by the other side, taken from it */
+	struct tcp_bytes bytes;
 	struct conn conn;
 	struct sock_owner owner;
 	__u32 retransmits; /* segments */
