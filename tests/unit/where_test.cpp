@@ -40,7 +40,10 @@
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
+#include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
+#include "../../libbpf-tools/net/solisten/solisten.h"
 #include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
+#include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "abi/conn.h"
@@ -173,6 +176,9 @@ const std::vector<RecordOf>& records()
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
+        {"bindsnoop", sizeof(bind_event), {}},
+        {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
+        {"tcppktlat", sizeof(pktlat_event), {}},
         {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
         {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
         {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
