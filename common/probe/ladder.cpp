@@ -94,6 +94,8 @@ Obstacle find_obstacle(std::string_view section, const Facts& facts)
         return ftrace_obstacle(facts.ftrace);
     };
 
+    if (kind == "iter" && !facts.btf)
+        return {facts.sysfs ? Cause::no_btf : Cause::no_sysfs};
     if (kind == "fentry" || kind == "fexit" || kind == "tp_btf") {
         if (!facts.btf)
             return {facts.sysfs ? Cause::no_btf : Cause::no_sysfs};

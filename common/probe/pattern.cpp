@@ -2,10 +2,34 @@
 #include "probe/pattern.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "symbols/demangle.hpp"
+#include <algorithm>
 #include <fnmatch.h>
 
 namespace corebox
 {
+namespace
+{
+
+// The longest word of a glob that symbols have as it stands.
+std::string_view telling_word(std::string_view glob)
+{
+    constexpr std::string_view kLetters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    std::string_view longest;
+    if (glob.find_first_of("[\\") != glob.npos) // what stands in brackets is no text
+        return longest;
+    for (std::size_t at = 0; (at = glob.find_first_of(kLetters, at)) != glob.npos;) {
+        const auto end = std::min(glob.find_first_not_of(kLetters, at), glob.size());
+        const std::string_view word = glob.substr(at, end - at);
+        if (word.size() > longest.size() && stands_in_symbols(word))
+            longest = word;
+        at = end;
+    }
+    return longest;
+}
+
+} // namespace
 
 FunctionPattern::FunctionPattern(std::string_view text, Syntax syntax) : text_(text)
 {
@@ -29,6 +53,7 @@ FunctionPattern::FunctionPattern(std::string_view text, Syntax syntax) : text_(t
     } else {
         start_ = text_.substr(0, text_.find_first_of("*?[\\"));
         is_prefix_ = text_.size() == start_.size() + 1 && text_.back() == '*';
+        word_ = telling_word(text_);
     }
     if (text.empty())
         fail_usage("an empty pattern matches no function");

@@ -25,6 +25,11 @@ public:
     bool exact() const { return !regex_ && start_.size() == text_.size(); }
     // False for most names that do not match, cheaply.
     bool may_match(std::string_view name) const { return name.starts_with(start_); }
+    // The same for the source name of an Itanium symbol.
+    bool may_match_encoded(std::string_view symbol) const
+    {
+        return symbol.find(word_) != symbol.npos;
+    }
     // What all names that match begin with.
     std::string_view start() const { return start_; }
 
@@ -33,6 +38,7 @@ private:
 
     std::string text_;
     std::string start_;      // that every name which fits has
+    std::string word_;       // that every Itanium symbol has whose source name fits
     bool is_prefix_ = false; // "vfs_*": no more is asked
     struct Free {
         void operator()(regex_t* r) const

@@ -85,9 +85,11 @@ std::string add_functions(std::vector<Point>& points, const Object& object, cons
                 version == 0 ? symbol.name : symbol.name.substr(0, version);
             if (symbol.type == RawSymbol::Type::resolver && pattern.matches(name))
                 ifuncs.emplace(name);
-            const bool encoded = name.starts_with("_Z") || name.starts_with("_R");
+            const bool itanium = name.starts_with("_Z"),
+                       encoded = itanium || name.starts_with("_R");
             if (symbol.type != RawSymbol::Type::function || resolvers.contains(symbol.value) ||
-                name.find(".cold") != name.npos || (!encoded && !pattern.matches(name)))
+                name.find(".cold") != name.npos || (!encoded && !pattern.matches(name)) ||
+                (itanium && !pattern.may_match_encoded(name)))
                 continue;
             std::string source(name);
             if (encoded)

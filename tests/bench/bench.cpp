@@ -384,19 +384,59 @@ void write_serial(unsigned count)
     ::close(fd);
 }
 
+// A connection to itself that is accepted, and reset: two sockets, six changes of state.
+void connect_and_reset(unsigned count)
+{
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener, 16) != 0 ||
+        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        die("listen");
+    for (unsigned i = 0; i < count; i++) {
+        const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+        const linger now{1, 0};
+        ::setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        if (::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            die("connect");
+        const int accepted = ::accept(listener, nullptr, nullptr);
+        ::close(client);
+        ::close(accepted);
+    }
+    ::close(listener);
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
 };
 constexpr Named kWorkloads[] = {
-    {"open", open_missing},      {"read", read_file},           {"exec", run_nothing},
-    {"block", direct_read},      {"switch", switch_tasks},      {"compute", compute},
-    {"stat", stat_missing},      {"create", create_and_delete}, {"sync", sync_file},
-    {"umount", unmount_nothing}, {"pass-fd", pass_descriptor},  {"tty-write", write_terminal},
-    {"ext4-read", read_ext4},    {"cold-read", read_cold},      {"chown", change_owner},
-    {"shmdt", detach_nothing},   {"packet", send_packets},      {"serial", write_serial},
-    {"fork", fork_nothing},      {"thread", run_threads},       {"signal", send_signals},
+    {"open", open_missing},
+    {"read", read_file},
+    {"exec", run_nothing},
+    {"block", direct_read},
+    {"switch", switch_tasks},
+    {"compute", compute},
+    {"stat", stat_missing},
+    {"create", create_and_delete},
+    {"sync", sync_file},
+    {"umount", unmount_nothing},
+    {"pass-fd", pass_descriptor},
+    {"tty-write", write_terminal},
+    {"ext4-read", read_ext4},
+    {"cold-read", read_cold},
+    {"chown", change_owner},
+    {"shmdt", detach_nothing},
+    {"packet", send_packets},
+    {"serial", write_serial},
+    {"fork", fork_nothing},
+    {"thread", run_threads},
+    {"signal", send_signals},
     {"set-id", set_own_user},
+    {"connect", connect_and_reset},
 };
 
 struct Measured {

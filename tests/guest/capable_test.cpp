@@ -205,7 +205,7 @@ TEST(Capable, StacksAreOfTheCheckThatTheyStandBelow)
 
 TEST(Capable, FloodIsAccountedFor)
 {
-    constexpr int kCalls = 20'000;
+    constexpr int kCalls = 5'000;
     const Result result = trace({"--cap", "sys_admin", "--deny"}, [] {
         become_user();
         for (int i = 0; i < kCalls; i++)

@@ -97,7 +97,7 @@ TEST(Dcsnoop, ShowsOnlyWhatWasAskedFor)
 
 TEST(Dcsnoop, FloodIsAccountedFor)
 {
-    constexpr int kThreads = 3, kEach = 5'000;
+    constexpr int kThreads = 3, kEach = 2'000;
     Child child([] {
         std::vector<std::thread> threads;
         for (int t = 0; t < kThreads; t++)

@@ -753,7 +753,7 @@ TEST_F(Shards, OneCpuThatSendsTooMuchLeavesTheOthersTheirRoom)
 // Each CPU at once, and the tool reads meanwhile.
 TEST_F(Shards, AllCpusAtOnceAreAccountedFor)
 {
-    const int each = 16'000 / int(cpus_);
+    const int each = 8'000 / int(cpus_);
     std::vector<std::unique_ptr<Child>> children;
     std::string pids;
     for (unsigned cpu = 0; cpu < cpus_; cpu++) {

@@ -26,7 +26,7 @@ namespace
 using namespace corebox::test;
 using std::to_string;
 
-constexpr int kFlood = 8'000;
+constexpr int kFlood = 4'000;
 
 int open_file(const std::string& path, int flags = O_RDONLY, unsigned mode = 0)
 {

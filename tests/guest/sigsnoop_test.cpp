@@ -285,7 +285,7 @@ TEST(Killsnoop, FailedGroupsAndText)
 
 TEST(Sigsnoop, Flood)
 {
-    constexpr int kFlood = 4000;
+    constexpr int kFlood = 2000;
     const Target target;
     for (const char* tool : {"sigsnoop", "killsnoop"}) {
         Child child([&] {

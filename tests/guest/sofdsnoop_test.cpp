@@ -382,7 +382,7 @@ TEST(Sofdsnoop, Kprobes)
 
 TEST(Sofdsnoop, Flood)
 {
-    constexpr int kRounds = 2000;
+    constexpr int kRounds = 500;
     Pair pair;
     Child child([&] {
         Message out(Groups{std::vector<int>(7, 0)});

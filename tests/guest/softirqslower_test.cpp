@@ -145,7 +145,7 @@ TEST(Softirqslower, ThresholdAndCpu)
 
 TEST(Softirqslower, FloodIsAccountedFor)
 {
-    constexpr unsigned kFlood = 20'000;
+    constexpr unsigned kFlood = 5'000;
     Tracer tracer({"softirqslower", "--json", "0"});
     Child child([] { send_packets(kFlood); });
     child.go_wait();

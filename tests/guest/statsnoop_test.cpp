@@ -219,7 +219,7 @@ TEST(Statsnoop, TextColumns)
 // with the calls of others.
 TEST(Statsnoop, FloodAndKilledProcesses)
 {
-    constexpr int kFlood = 10'000;
+    constexpr int kFlood = 3'000;
     Child child([&] {
         for (int i = 0; i < kFlood; i++)
             sys_stat("/no/such/file");

@@ -359,6 +359,39 @@ TEST(Demangle, CxxAndRust)
     EXPECT_EQ(demangled("_Zbroken"), "_Zbroken");
 }
 
+// Patterns look for such words before they demangle.
+TEST(Demangle, WordsOfSourceNamesStandInSymbols)
+{
+    EXPECT_TRUE(stands_in_symbols("area"));
+    EXPECT_TRUE(stands_in_symbols("_Circle2"));
+    for (const char* own : {"std", "oper", "string", "anonymous", "int", "_Float32", "2ul", "77"})
+        EXPECT_FALSE(stands_in_symbols(own)) << own;
+
+    constexpr std::string_view kLetters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const auto file = ElfFile::open(open_regular("/proc/self/exe"));
+    ASSERT_TRUE(file);
+    std::vector<RawSymbol> symbols;
+    ASSERT_TRUE(file->add_symbols(symbols));
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < symbols.size(); i += 11) {
+        const std::string symbol(symbols[i].name);
+        if (!symbol.starts_with("_Z"))
+            continue;
+        const std::string source = demangled(symbol.c_str());
+        for (std::size_t at = 0; (at = source.find_first_of(kLetters, at)) != source.npos;) {
+            const auto end = std::min(source.find_first_not_of(kLetters, at), source.size());
+            const std::string word = source.substr(at, end - at);
+            at = end;
+            if (!stands_in_symbols(word))
+                continue;
+            seen++;
+            ASSERT_NE(symbol.find(word), symbol.npos) << word << " of " << source;
+        }
+    }
+    EXPECT_GT(seen, 1000u);
+}
+
 TEST(Demangle, RustV0)
 {
     EXPECT_EQ(demangled("_RNvCs15kBYyAo9fc_7mycrate7example"), "mycrate::example");
