@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "tcpdrop.h"
-#include "../drop_reasons.hpp"
 #include "../endpoint_columns.hpp"
 #include "../protocol.hpp"
 #include "../tcp_owner.hpp"
+#include "kernel/drop_reasons.hpp"
 #include "shape/event_stacks.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
@@ -28,7 +28,7 @@ struct Row {
     drop_event event{}; // without its stacks
     std::string reason, function;
     EventStacks stacks;
-    DropReasons reasons;
+    std::optional<DropReasons> reasons; // read with the first drop
 
     bool has_reason() const { return event.reason != DROP_NO_REASON; }
 };
@@ -81,6 +81,8 @@ Value endpoint(const Row& r)
     return Endpoint{{local ? c.laddr : c.raddr, c.family == CONN_IPV6}, local ? c.lport : c.rport};
 }
 
+constexpr Formula kIsIpv6 = field<&drop_event::conn, &conn::family> == CONN_IPV6;
+
 constexpr Column kColumns[] = {
     event_time_column<Row>({}),
     col<[](const Row& r) -> Value { return r.owner.pid ? Value(r.owner.pid) : Value(Absent{}); }>(
@@ -105,10 +107,18 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value { return Trusted{r.event.outgoing ? "out" : "in"}; }>(
         "direction", "DIR", 3, "in, or out where the socket that sends it is known", kJsonOnly)
         .as(ColumnType::text),
-    laddr_column<Row>(kJsonOnly),
+    col<[](const Row& r) -> Value {
+        return Address{r.conn.laddr, r.conn.family == CONN_IPV6};
+    }>("laddr", "LADDR", kAddressWidth, "Local address", kJsonOnly)
+        .as(ColumnType::address)
+        .from<address_of<&drop_event::conn, &conn::laddr>(kIsIpv6)>(),
     col<[](const Row& r) { return r.conn.lport; }>("lport", "LPORT", 5, "Local port", kJsonOnly)
         .from<field<&drop_event::conn, &conn::lport>>(),
-    raddr_column<Row>(kJsonOnly),
+    col<[](const Row& r) -> Value {
+        return Address{r.conn.raddr, r.conn.family == CONN_IPV6};
+    }>("raddr", "RADDR", kAddressWidth, "Remote address", kJsonOnly)
+        .as(ColumnType::address)
+        .from<address_of<&drop_event::conn, &conn::raddr>(kIsIpv6)>(),
     col<[](const Row& r) { return r.conn.rport; }>("rport", "RPORT", 5, "Remote port", kJsonOnly)
         .from<field<&drop_event::conn, &conn::rport>>(),
     col<[](const Row& r) { return r.conn.netns; }>("netns", "NETNS", 10,
@@ -177,8 +187,11 @@ constexpr Stream<tcpdrop_bpf, Options, Row> kTool{
             row.owner = row.event.owner;
             row.stacks.take({static_cast<const std::byte*>(record), size}, kHead, 0);
             row.function = row.stacks.function_of(row.event.location);
-            if (row.has_reason())
-                row.reason = row.reasons.name(row.event.reason);
+            if (row.has_reason()) {
+                if (!row.reasons)
+                    row.reasons = DropReasons::load();
+                row.reason = row.reasons->name(row.event.reason);
+            }
             return true;
         },
     .below = [](std::string& text,
