@@ -480,7 +480,7 @@ namespace
 std::string_view type_name(ColumnType type)
 {
     constexpr std::string_view kNames[] = {"any",  "integer", "unsigned", "boolean", "decimal",
-                                           "text", "list",    "time",     "elapsed"};
+                                           "text", "list",    "time",     "elapsed", "address"};
     return kNames[std::size_t(type)];
 }
 

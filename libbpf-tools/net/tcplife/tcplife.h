@@ -13,6 +13,7 @@ struct life_event {
 	__u32 retransmits; /* segments */
 	__u32 rtt_us;      /* smoothed; 0: never measured */
 	__s32 error;       /* errno that ended it, 0: none */
-	__u8 state;        /* the last before CLOSE */
-	__u8 unused[7];
+	__u8 state;        /* the last before CLOSE; of a session that is open: its state */
+	__u8 is_open;      /* when tracing ended */
+	__u8 unused[6];
 };
