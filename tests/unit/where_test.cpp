@@ -43,8 +43,12 @@
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/solisten/solisten.h"
 #include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
+#include "../../libbpf-tools/net/tcpdrop/tcpdrop.h"
 #include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
+#include "../../libbpf-tools/net/tcpretrans/tcpretrans.h"
+#include "../../libbpf-tools/net/tcprtt/tcprtt.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
+#include "../../libbpf-tools/net/tcpsynbl/tcpsynbl.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
@@ -179,6 +183,12 @@ const std::vector<RecordOf>& records()
         {"bindsnoop", sizeof(bind_event), {LIMIT(bind_event, options, 31)}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
         {"tcppktlat", sizeof(pktlat_event), {}},
+        {"tcpretrans",
+         sizeof(retrans_event),
+         {LIMIT(retrans_event, state, 13), LIMIT(retrans_event, type, RETRANS_TYPES - 1)}},
+        {"tcpdrop", offsetof(drop_event, stacks), {}},
+        {"tcprtt", sizeof(rtt_event), {}},
+        {"tcpsynbl", sizeof(synbl_event), {LIMIT(synbl_event, type, SYNBL_TYPES - 1)}},
         {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
         {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
         {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
