@@ -74,6 +74,8 @@ Launcher::Launcher(const Session& session) : session_(session)
     facts_ = live_facts();
     btf_ = types_from_elsewhere(session.btf);
     own_types_ = !btf_;
+    if (own_types_)
+        btf_ = session.types;
     // Programs that attach by an id in the kernel's BTF are then out of reach.
     facts_.btf = facts_.btf && own_types_;
     if (const char* forced = std::getenv("COREBOX_PROBES")) {
@@ -155,7 +157,7 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
 void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
 {
     if (!btf_)
-        btf_ = std::make_unique<KernelBtf>(
+        btf_ = std::make_shared<KernelBtf>(
             [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
     types_read_ = true;
     std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
@@ -317,9 +319,24 @@ bool Launcher::refuse(std::string_view program, const Obstacle& reason)
     return false;
 }
 
+// Whether the next try is to be the same without the condition.
+bool Launcher::blames_condition(int result, std::string_view message)
+{
+    if (condition_ == Condition::there && result != -EPERM) {
+        condition_ = Condition::doubted;
+        doubt_ = message;
+        return true;
+    }
+    if (condition_ == Condition::doubted) // it was not the condition
+        condition_ = Condition::there;
+    return false;
+}
+
 bool Launcher::loaded(int result, bpf_object* object)
 {
     if (result == 0) {
+        if (condition_ == Condition::doubted)
+            session_.where->decide_in_user_space(cat("the verifier refuses it: ", doubt_));
         session_.later->take_back();
         session_.later->usdt_sites = bpf_object__find_map_by_name(object, "cb_usdt_sites");
         btf_.reset(); // some megabytes that only loading needed
@@ -343,6 +360,8 @@ bool Launcher::loaded(int result, bpf_object* object)
         handlers_.remove();
         return false;
     }
+    if (blames_condition(result, message))
+        return false;
     if (result != -EPERM && refuse(program, {Cause::load_refused, message}))
         return false;
     if (result == -EPERM || result == -EACCES)
@@ -479,7 +498,7 @@ bool Launcher::attach()
     return true;
 }
 
-std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*)) const
+std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*))
 {
     if (!session_.where || session_.where->side() == expr::Side::user)
         return {};
@@ -489,7 +508,14 @@ std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(
         const void* const bytes = elf_bytes(&size);
         object = {static_cast<const std::byte*>(bytes), size};
     }
-    return session_.where->give_body(object);
+    try {
+        auto with_condition = session_.where->give_body(object);
+        condition_ = Condition::there;
+        return with_condition;
+    } catch (const Failure& failure) { // more instructions than a jump reaches over
+        session_.where->decide_in_user_space(failure.message);
+        return {};
+    }
 }
 
 bool Launcher::depends_on_ftrace() const

@@ -3,6 +3,7 @@
 #include "base/directory.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "expr/declarations.hpp"
 #include "expr/splice.hpp"
 #include "kernel/facts.hpp"
 #include "kernel/types.hpp"
@@ -15,7 +16,7 @@ namespace corebox
 
 struct KernelSide::Kernel {
     std::unique_ptr<KernelMemory> memory;
-    std::unique_ptr<KernelBtf> btf;
+    std::shared_ptr<KernelBtf> btf;
     std::optional<expr::KernelTypes> types; // none: the kernel provides no BTF
     std::optional<bool> task_btf;
 
@@ -38,7 +39,7 @@ KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel
     k.btf = types_from_elsewhere(session.btf);
     own_types_ = !k.btf;
     if (!k.btf)
-        k.btf = std::make_unique<KernelBtf>([&k]() -> KernelMemory* {
+        k.btf = std::make_shared<KernelBtf>([&k]() -> KernelMemory* {
             if (KernelMemory::has_index() && !k.memory)
                 k.memory = std::make_unique<KernelMemory>();
             return k.memory.get();
@@ -51,6 +52,34 @@ KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel
 }
 
 KernelSide::~KernelSide() = default;
+
+void KernelSide::include(std::span<const std::string_view> files)
+{
+    for (const std::string_view file : files) {
+        const auto text = read_file(std::string(file));
+        if (!text)
+            fail(cat("cannot read ", file), errno,
+                 "kernel types need no header; -I is for files with declarations of your own");
+        try {
+            expr::add_declarations(types_, *text);
+        } catch (const expr::TextError& error) {
+            const std::string_view before = std::string_view(*text).substr(0, error.at);
+            const std::size_t begin = before.rfind('\n') + 1; // npos + 1: 0
+            const std::string_view line =
+                std::string_view(*text).substr(begin, text->find('\n', begin) - begin);
+            expr::fail_at(
+                cat("cannot take declarations from ", file, ", line ",
+                    std::ranges::count(before, '\n') + 1),
+                line, expr::TextError(error.at - begin, error.length, error.what(), error.hint));
+        }
+    }
+}
+
+void KernelSide::lend_types(Session& session) const
+{
+    if (own_types_)
+        session.types = kernel_->btf;
+}
 
 std::optional<expr::KernelFunction> KernelSide::find_function(const std::string& name)
 {

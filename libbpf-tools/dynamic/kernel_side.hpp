@@ -31,6 +31,11 @@ public:
 
     expr::Types& types() { return types_; }
 
+    // Adds the declarations of files (-I), which come before all other types.
+    void include(std::span<const std::string_view> files);
+    // Whoever loads programs of this session then reads the kernel's types no second time.
+    void lend_types(Session& session) const;
+
     // Of vmlinux, or of the first module whose BTF has it; none: neither.
     std::optional<expr::KernelFunction> find_function(const std::string& name);
 

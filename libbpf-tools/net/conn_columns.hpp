@@ -46,7 +46,9 @@ consteval Column laddr_column(Show show = {}, std::string_view header = "LADDR")
     return col<[](const Row& r) -> Value {
                return Address{r.conn.laddr, r.conn.family == CONN_IPV6};
            }>("laddr", header, kAddressWidth, "Local address", show)
-        .as(ColumnType::text);
+        .as(ColumnType::address)
+        .template from<address_of<&Row::conn, &conn::laddr>(field<&Row::conn, &conn::family> ==
+                                                            CONN_IPV6)>();
 }
 template <class Row>
 consteval Column lport_column(Show show = {}, std::string_view header = "LPORT")
@@ -60,7 +62,9 @@ consteval Column raddr_column(Show show = {}, std::string_view header = "RADDR")
     return col<[](const Row& r) -> Value {
                return Address{r.conn.raddr, r.conn.family == CONN_IPV6};
            }>("raddr", header, kAddressWidth, "Remote address", show)
-        .as(ColumnType::text);
+        .as(ColumnType::address)
+        .template from<address_of<&Row::conn, &conn::raddr>(field<&Row::conn, &conn::family> ==
+                                                            CONN_IPV6)>();
 }
 template <class Row>
 consteval Column rport_column(Show show = {}, std::string_view header = "RPORT")

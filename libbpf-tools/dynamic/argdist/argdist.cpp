@@ -20,7 +20,7 @@ using P = decltype(argdist_bpf::progs);
 using Use = DistSpec::Use;
 
 struct Options {
-    SpecList histograms, counts;
+    SpecList histograms, counts, includes;
     std::uint32_t string_size = 80;
     std::uint32_t top = 0;
     bool cumulative = false;
@@ -96,6 +96,8 @@ constexpr Option kOptions[] = {
     opt<&Options::counts>('C', "count-spec", "SPEC", "Count how often this has each value", {},
                           "count"),
     opt<&Options::string_size>('z', "string-size", "BYTES", "Read texts up to this size", {8, 512}),
+    opt<&Options::includes>('I', "include", "FILE", "Take types from C declarations in a file", {},
+                            {}, "file"),
     flag<&Options::cumulative>('c', "cumulative", "Do not clear counts between reports"),
     opt<&Options::top>('T', "top", "N", "Print only the N greatest counts", kPositive),
 };
@@ -225,6 +227,7 @@ private:
 Argdist::Argdist(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
+    kernel_.include(options.includes.texts);
     for (const std::string_view text : options.histograms.texts)
         add(text, true, session);
     for (const std::string_view text : options.counts.texts)
@@ -495,6 +498,7 @@ void Argdist::configure(argdist_bpf& s, const Instance& t)
 
 bool Argdist::attach(Session& session)
 {
+    kernel_.lend_types(session);
     for (Instance& t : instances_of_)
         prepare(t);
     for (Instance& t : instances_of_)

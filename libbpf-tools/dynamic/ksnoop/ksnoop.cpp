@@ -393,6 +393,7 @@ void Ksnoop::configure(ksnoop_bpf& s, const Snooped& t)
 
 bool Ksnoop::attach(Session& session)
 {
+    kernel_.lend_types(session);
     for (Snooped& t : snooped_)
         prepare(t);
     for (Snooped& t : snooped_)

@@ -269,7 +269,7 @@ constexpr StackCount kTool{
                   "Counts the stacks that lead to the functions, tracepoints or USDT probes that "
                   "match the pattern. Prints the counts at the end, the most frequent stack last.",
               .examples = kExamples,
-              .smoke = {"t:sched:sched_process_exec"}},
+              .smoke = {"vfs_open"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

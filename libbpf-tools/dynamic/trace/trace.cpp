@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
+#include "binary_text.hpp"
 #include "capture.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
@@ -23,11 +24,11 @@ using namespace corebox;
 using P = decltype(trace_bpf::progs);
 
 struct Options : EventStackOptions {
-    SpecList specs;
+    SpecList specs, includes;
     std::uint32_t string_size = 80;
     std::uint64_t max_events = 0;
     std::string_view name, message, cgroup_path, symbol_files;
-    bool include_self = false, addresses = false;
+    bool include_self = false, addresses = false, binary = false;
     FunctionProbes* probes = nullptr; // of the instance that is being attached
 };
 
@@ -108,6 +109,9 @@ constexpr Option kOptions[] = {
     flag<&Options::kernel>('K', "kernel-stack", "Print the kernel stack"),
     flag<&Options::user>('U', "user-stack", "Print the user stack"),
     flag<&Options::addresses>('a', "address", "Print the addresses of stacks"),
+    opt<&Options::includes>('I', "include", "FILE", "Take types from C declarations in a file", {},
+                            {}, "file"),
+    flag<&Options::binary>('B', "bin-cmp", "Let STRCMP compare lists of bytes"),
     opt<&Options::symbol_files>('s', "sym-file-list", "FILE,...",
                                 "Accept BCC's list; symbols are found without it"),
 };
@@ -275,9 +279,11 @@ private:
 Trace::Trace(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
+    kernel_.include(options_.includes.texts);
     for (const std::string_view text : options_.specs.texts)
         try {
-            specs_.push_back(std::make_unique<ProbeSpec>(text));
+            specs_.push_back(std::make_unique<ProbeSpec>(options_.binary ? compare_bytes(text)
+                                                                         : std::string(text)));
         } catch (const expr::TextError& error) {
             expr::fail_at("cannot trace this", text, error);
         }
@@ -348,6 +354,7 @@ void Trace::configure(trace_bpf& s, const Traced& t)
 
 bool Trace::attach(Session& session)
 {
+    kernel_.lend_types(session);
     for (Traced& t : traced_)
         prepare(t);
     for (Traced& t : traced_)

@@ -22,7 +22,7 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    show('S', "nosummary", "Leave out the line with the load"),
+    show('S', "nosummary", "Omit the line with the load"),
     choice<&Options::sort>('s', "sort", "all|sent|received", "Sort by this, or by the sum of both"),
 };
 
