@@ -3,6 +3,7 @@
 #include "harness.hpp"
 #include "net.hpp"
 #include "uring.hpp"
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace
@@ -31,10 +32,9 @@ TEST_P(TcpacceptRung, EveryAcceptAlsoOneThatAlreadyWaited)
     });
     server.go();
     const pid_t accepter = server.pid();
-    // "inet_csk_accept" or what waits in it.
     EXPECT_TRUE(wait_until([&] {
-        return read_file("/proc/" + std::to_string(accepter) + "/wchan").find("accept") !=
-               std::string::npos;
+        return read_file("/proc/" + std::to_string(accepter) + "/syscall")
+            .starts_with(std::to_string(SYS_accept4) + " ");
     }));
     Tracer tool{{"tcpaccept", "--json", "-P", std::to_string(port) + "," + std::to_string(port6)},
                 env()};

@@ -41,14 +41,15 @@ TEST_P(TcptracerRung, EveryConnectionFromItsBeginToItsEnd)
                           listen_on(address[0] == ':' && address[2] == 'f' ? "::" : address);
                       live(listener, connect_to(address, listener.port()));
                   }
-                  const Socket listener = listen_on("127.0.0.1");
+                  Socket listener = listen_on("127.0.0.1");
                   int code = 0;
                   connect_to("127.0.0.1", closed_port("127.0.0.1"), &code);
                   EXPECT_EQ(code, ECONNREFUSED);
-                  // It has gone when it is accepted; and nobody accepts the other.
+                  // It has gone when it is accepted; nobody accepts the other.
                   connect_to("127.0.0.1", listener.port()).reset();
                   accept_from(listener).close();
                   connect_to("127.0.0.1", listener.port()).close();
+                  listener.close();
                   wait_for_ends();
               },
               {.env = env(), .others_too = true, .pid = &pid});
