@@ -180,7 +180,7 @@ const std::vector<RecordOf>& records()
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
-        {"bindsnoop", sizeof(bind_event), {}},
+        {"bindsnoop", sizeof(bind_event), {LIMIT(bind_event, options, 31)}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
         {"tcppktlat", sizeof(pktlat_event), {}},
         {"tcpretrans",
