@@ -83,7 +83,7 @@ constexpr Column kColumns[] = {
         return r.has_address ? Value(Address{r.conn.laddr, r.conn.family == CONN_IPV6})
                              : Value(Absent{});
     }>("laddr", "ADDR", kAddressWidth, "Address; of a failed bind, the requested one")
-        .as(ColumnType::text),
+        .as(ColumnType::address),
 };
 
 constexpr Need kNeeds[] = {
