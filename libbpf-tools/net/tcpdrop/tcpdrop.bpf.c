@@ -32,9 +32,10 @@ static __always_inline bool has_rx_sk(void)
 	return bpf_core_field_exists(((struct trace_event_raw_kfree_skb___v6_11 *)0)->rx_sk);
 }
 
-/* The addresses of the packet, its source as the local side, and where its transport header is, or 0. False: it
- * has no IP header (yet). The device's protocol is not set on the way out: the version tells. */
-static __always_inline bool read_network(struct drop_event *e, struct sk_buff *skb, void *head, __u32 *transport)
+/* The addresses of the packet, its source as the local side, and where its transport header is, or 0.
+ * False: it has no IP header (yet). Its protocol is not set on the way out: the version tells. */
+static __always_inline bool read_network(struct drop_event *e, struct sk_buff *skb, void *head,
+					 __u32 *transport)
 {
 	__u32 network = BPF_CORE_READ(skb, network_header);
 	struct conn *c = &e->conn;
