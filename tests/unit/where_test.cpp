@@ -41,11 +41,14 @@
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
+#include "../../libbpf-tools/net/mptcpify/mptcpify.h"
+#include "../../libbpf-tools/net/rdmaucma/rdmaucma.h"
 #include "../../libbpf-tools/net/solisten/solisten.h"
 #include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
 #include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
+#include "../../libbpf-tools/net/udplife/udplife.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -179,6 +182,9 @@ const std::vector<RecordOf>& records()
         {"bindsnoop", sizeof(bind_event), {}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
         {"tcppktlat", sizeof(pktlat_event), {}},
+        {"udplife", sizeof(udplife_event), {}},
+        {"mptcpify", sizeof(mptcpify_event), {}},
+        {"rdmaucma", sizeof(ucma_event), {LIMIT(ucma_event, event, 20)}},
         {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
         {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
         {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
