@@ -434,6 +434,32 @@ void connect_and_reset(unsigned count)
     ::close(listener);
 }
 
+template <class Act>
+void make_sockets(unsigned count, Act&& act)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        if (act(fd) != 0)
+            die("bind or listen");
+        ::close(fd);
+    }
+}
+
+void bind_sockets(unsigned count)
+{
+    make_sockets(count, [](int fd) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    });
+}
+
+void listen_on_sockets(unsigned count)
+{
+    make_sockets(count, [](int fd) { return ::listen(fd, 16); });
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
@@ -462,6 +488,8 @@ constexpr Named kWorkloads[] = {
     {"signal", send_signals},
     {"set-id", set_own_user},
     {"connect", connect_and_reset},
+    {"bind", bind_sockets},
+    {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
 };
 

@@ -122,17 +122,18 @@ Socket accept_from(const Socket& listener)
 void wait_for_ends(std::size_t open)
 {
     // The fourth word is the state: TCP_TIME_WAIT and TCP_LISTEN remain.
-    const auto all_ended = [open] {
-        std::size_t left = 0;
+    std::vector<std::string> left;
+    const auto all_ended = [&] {
+        left.clear();
         for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"})
             for (const std::string& line : lines(read_file(file)))
                 if (const auto w = words(line);
                     w.size() > 3 && w[3] != "st" && w[3] != "06" && w[3] != "0A")
-                    left++;
-        return left <= open;
+                    left.push_back(line);
+        return left.size() <= open;
     };
     if (!wait_until(all_ended))
-        throw std::runtime_error("connections that do not end");
+        throw std::runtime_error("connections that do not end, such as " + left[0]);
 }
 
 Socket begin_connect(const std::string& address, std::uint16_t port)

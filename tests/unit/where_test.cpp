@@ -45,8 +45,12 @@
 #include "../../libbpf-tools/net/rdmaucma/rdmaucma.h"
 #include "../../libbpf-tools/net/solisten/solisten.h"
 #include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
+#include "../../libbpf-tools/net/tcpdrop/tcpdrop.h"
 #include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
+#include "../../libbpf-tools/net/tcpretrans/tcpretrans.h"
+#include "../../libbpf-tools/net/tcprtt/tcprtt.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
+#include "../../libbpf-tools/net/tcpsynbl/tcpsynbl.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
 #include "abi/conn.h"
@@ -179,12 +183,18 @@ const std::vector<RecordOf>& records()
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
-        {"bindsnoop", sizeof(bind_event), {}},
+        {"bindsnoop", sizeof(bind_event), {LIMIT(bind_event, options, 31)}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
         {"tcppktlat", sizeof(pktlat_event), {}},
         {"udplife", sizeof(udplife_event), {}},
         {"mptcpify", sizeof(mptcpify_event), {}},
         {"rdmaucma", sizeof(ucma_event), {LIMIT(ucma_event, event, 20)}},
+        {"tcpretrans",
+         sizeof(retrans_event),
+         {LIMIT(retrans_event, state, 13), LIMIT(retrans_event, type, RETRANS_TYPES - 1)}},
+        {"tcpdrop", offsetof(drop_event, stacks), {}},
+        {"tcprtt", sizeof(rtt_event), {}},
+        {"tcpsynbl", sizeof(synbl_event), {LIMIT(synbl_event, type, SYNBL_TYPES - 1)}},
         {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
         {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
         {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
