@@ -41,6 +41,8 @@
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
+#include "../../libbpf-tools/net/mptcpify/mptcpify.h"
+#include "../../libbpf-tools/net/rdmaucma/rdmaucma.h"
 #include "../../libbpf-tools/net/solisten/solisten.h"
 #include "../../libbpf-tools/net/tcpaccept/tcpaccept.h"
 #include "../../libbpf-tools/net/tcpdrop/tcpdrop.h"
@@ -50,6 +52,7 @@
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcpsynbl/tcpsynbl.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
+#include "../../libbpf-tools/net/udplife/udplife.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -183,6 +186,9 @@ const std::vector<RecordOf>& records()
         {"bindsnoop", sizeof(bind_event), {LIMIT(bind_event, options, 31)}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},
         {"tcppktlat", sizeof(pktlat_event), {}},
+        {"udplife", sizeof(udplife_event), {}},
+        {"mptcpify", sizeof(mptcpify_event), {}},
+        {"rdmaucma", sizeof(ucma_event), {LIMIT(ucma_event, event, 20)}},
         {"tcpretrans",
          sizeof(retrans_event),
          {LIMIT(retrans_event, state, 13), LIMIT(retrans_event, type, RETRANS_TYPES - 1)}},
