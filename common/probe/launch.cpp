@@ -154,19 +154,13 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
 
 // One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and
 // the types that its relocations look at.
-void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
+void add_target_names(std::vector<KernelBtf::Name>& names, const bpf_object* object,
+                      std::span<const Need> needs, Targets targets)
 {
-    if (!btf_)
-        btf_ = std::make_shared<KernelBtf>(
-            [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
-    types_read_ = true;
-    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
-    const std::size_t types = names.size();
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {
-        const std::string section =
-            target_section(bpf_program__section_name(program), session_.targets);
+        const std::string section = target_section(bpf_program__section_name(program), targets);
         if (is_trace(section) || is_iterator(section))
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
@@ -179,6 +173,17 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
         for (const Rung& rung : need.rungs)
             if (!rung.function.empty())
                 names.push_back({BTF_KIND_FUNC, std::string(rung.function)});
+}
+
+void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
+{
+    if (!btf_)
+        btf_ = std::make_shared<KernelBtf>(
+            [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
+    types_read_ = true;
+    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
+    const std::size_t types = names.size();
+    add_target_names(names, object, needs, session_.targets);
     btf_->find(names);
     std::map<std::string, int, std::less<>> objects; // of functions in modules
     for (const Target& target : session_.targets) {

@@ -115,6 +115,10 @@ struct DestroyLink {
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
+// What else than relocated_names() the launch of an object looks for in the kernel's types.
+void add_target_names(std::vector<KernelBtf::Name>& names, const bpf_object* object,
+                      std::span<const Need> needs, Targets targets);
+
 // Before launch(): what probes of programs attach to.
 void prepare_later_files(Session& session);
 

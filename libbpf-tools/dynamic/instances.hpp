@@ -12,6 +12,9 @@ template <Skel S>
 class Instances
 {
 public:
+    // One that is looked at only.
+    using Opened = std::unique_ptr<S, typename Attachment<S>::Destroy>;
+
     // As launch(); `object`: with the bodies of this instance. `open_buffers` is called for the
     // first only.
     template <class Configure, class OpenBuffers>

@@ -6,6 +6,7 @@
 #include "expr/declarations.hpp"
 #include "expr/splice.hpp"
 #include "kernel/facts.hpp"
+#include "kernel/text.hpp"
 #include "kernel/types.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
@@ -75,10 +76,14 @@ void KernelSide::include(std::span<const std::string_view> files)
     }
 }
 
-void KernelSide::lend_types(Session& session) const
+void KernelSide::lend_types(Session& session, std::vector<KernelBtf::Name> names)
 {
-    if (own_types_)
-        session.types = kernel_->btf;
+    if (!own_types_ || kernel_->btf->empty())
+        return;
+    session.types = kernel_->btf;
+    for (KernelBtf::Name& name : module_type_names())
+        names.push_back(std::move(name));
+    kernel_->btf->expect(std::move(names));
 }
 
 std::optional<expr::KernelFunction> KernelSide::find_function(const std::string& name)

@@ -33,8 +33,9 @@ public:
 
     // Adds the declarations of files (-I), which come before all other types.
     void include(std::span<const std::string_view> files);
-    // Whoever loads programs of this session then reads the kernel's types no second time.
-    void lend_types(Session& session) const;
+    // Whoever looks for functions and loads programs of this session then reads the kernel's types
+    // no second time: these names are what they look for, in one go.
+    void lend_types(Session& session, std::vector<KernelBtf::Name> names = {});
 
     // Of vmlinux, or of the first module whose BTF has it; none: neither.
     std::optional<expr::KernelFunction> find_function(const std::string& name);

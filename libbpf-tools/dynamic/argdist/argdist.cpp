@@ -227,6 +227,7 @@ private:
 Argdist::Argdist(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
+    kernel_.lend_types(session);
     kernel_.include(options.includes.texts);
     for (const std::string_view text : options.histograms.texts)
         add(text, true, session);
@@ -498,7 +499,6 @@ void Argdist::configure(argdist_bpf& s, const Instance& t)
 
 bool Argdist::attach(Session& session)
 {
-    kernel_.lend_types(session);
     for (Instance& t : instances_of_)
         prepare(t);
     for (Instance& t : instances_of_)

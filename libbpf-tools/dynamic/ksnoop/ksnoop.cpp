@@ -7,11 +7,10 @@
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 #include "show.hpp"
+#include "snoop_plan.hpp"
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <deque>
-#include <map>
 
 #include "ksnoop.skel.h"
 
@@ -19,10 +18,6 @@ namespace
 {
 using namespace corebox;
 using P = decltype(ksnoop_bpf::progs);
-
-constexpr std::size_t kMostFunctions = 64;
-constexpr std::uint32_t kMostOfStructure = 2048; // bytes, as BCC's
-constexpr std::uint32_t kTextBytes = 128;
 
 struct Options {
     SpecList specs;
@@ -43,37 +38,6 @@ struct Row {
     std::span<const std::byte> record{};
     Ksnoop* ksnoop = nullptr;
     std::string values{};
-};
-
-constexpr RecordHead kHead{.size = sizeof(ksnoop_record),
-                           .missing = offsetof(ksnoop_record, missing),
-                           .undecided = offsetof(ksnoop_record, undecided)};
-static_assert(sizeof(ksnoop_record) % 8 == 0);
-
-// A value as it is shown: the pointer, what it leads to, or a value that is no pointer. Numbers of
-// captured values.
-struct ShownValue {
-    std::string name;
-    std::optional<std::size_t> pointer{}, value{};
-};
-
-// The entry or the return of a function: what is read there.
-struct Moment {
-    Tap tap;
-    Forms forms;
-    bool is_shown = false, has_condition = false;
-};
-
-// One instance of the object.
-struct Snooped {
-    const SnoopSpec* spec = nullptr;
-    const ProbeSpec* probe = nullptr;
-    Moment entry, leave;
-    std::unique_ptr<FunctionProbes> probes;
-    std::array<Target, 1> targets{};
-    std::vector<Need> needs;
-    std::vector<std::byte> object;
-    KernelSide::Maps entry_maps, leave_maps;
 };
 
 constexpr Example kExamples[] = {
@@ -151,12 +115,7 @@ public:
     Run* run = nullptr;
 
 private:
-    void add(std::string_view text, const Session& session);
     void prepare(Snooped& snooped);
-    Forms make_forms(Snooped& snooped, Moment& moment);
-    void fill(Capture& capture, const Snooped& snooped, const Moment& moment);
-    void add_parameters(Capture& capture, const Snooped& snooped, const Place& place);
-    void show(Capture& capture, std::string_view name, const Piece& piece);
     void configure(ksnoop_bpf& s, const Snooped& snooped);
     const void* take(std::span<const std::byte> record);
     void append_value(std::string& out, const Row& row, const ShownValue& value,
@@ -167,12 +126,8 @@ private:
     Options& options_;
     const Session& session_; // as long as its run
     KernelSide kernel_;
-    std::vector<std::unique_ptr<SnoopSpec>> specs_;
-    std::vector<std::unique_ptr<ProbeSpec>> probes_;
-    std::deque<Snooped> snooped_;
-    std::deque<std::string> texts_; // of expressions that the user did not write
-    std::map<const Capture*, std::vector<ShownValue>> values_;
-    std::uint32_t most_ = sizeof(ksnoop_record); // bytes of a record
+    SnoopPlan plan_;
+    std::deque<Snooped>& snooped_;
     Instances<ksnoop_bpf> instances_;
     std::optional<EventReader> reader_;
     std::optional<RowStream> rows_;
@@ -181,176 +136,23 @@ private:
 };
 
 Ksnoop::Ksnoop(Session& session, Options& options)
-    : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
+    : options_(options), session_(session), kernel_(session), plan_(kernel_),
+      snooped_(plan_.functions()), writer_(kernel_.types())
 {
+    kernel_.lend_types(session);
     for (const std::string_view text : options_.specs.texts)
         try {
-            add(text, session);
+            plan_.add(text, session);
         } catch (const expr::TextError& error) {
             expr::fail_at("cannot trace this", text, error);
         }
-    if (snooped_.size() > kMostFunctions)
-        fail_usage(cat("more than ", kMostFunctions, " functions"));
     if (options_.chain && snooped_.size() < 2)
         fail_usage("--stack requires two functions or more, the caller first");
 }
 
-// Each function of a pattern has its own parameters, and so an instance of its own.
-void Ksnoop::add(std::string_view text, const Session& session)
-{
-    specs_.push_back(std::make_unique<SnoopSpec>(text));
-    const SnoopSpec& spec = *specs_.back();
-    probes_.push_back(std::make_unique<ProbeSpec>(cat("p::", spec.function.text)));
-    for (Tap& tap : find_taps(*probes_.back(), session, true))
-        for (Point& point : tap.points) {
-            const bool is_known = std::ranges::any_of(snooped_, [&](const Snooped& other) {
-                return other.entry.tap.points[0].name == point.name;
-            });
-            if (is_known)
-                throw expr::TextError(spec.function.at, spec.function.text.size(),
-                                      cat(point.name, " is given twice"));
-            Snooped& snooped = snooped_.emplace_back();
-            snooped.spec = &spec;
-            snooped.probe = probes_.back().get();
-            snooped.entry.tap = {.place = {.kind = PlaceKind::entry,
-                                           .is_wrapper = is_syscall_wrapper(point.name),
-                                           .name = point.name},
-                                 .points = {std::move(point)},
-                                 .may_be_typed = true};
-        }
-}
-
-// A value, and what it leads to.
-void Ksnoop::show(Capture& capture, std::string_view name, const Piece& piece)
-{
-    std::vector<ShownValue>& values = values_[&capture];
-    const expr::Types& types = kernel_.types();
-    ShownValue shown{.name = std::string(name)};
-    const std::size_t first = capture.arguments().size();
-    const auto add = [&](const Piece& what, char letter) {
-        capture.add(what, {.letter = letter}, expr::TypeId::none, name);
-    };
-    add(piece, 0);
-    const Captured& captured = capture.arguments().back();
-    const expr::Type type = types[captured.type];
-    if (captured.form != Captured::Form::number || captured.show != expr::Show::number ||
-        type.kind != expr::Type::Kind::pointer) {
-        shown.value = first;
-        values.push_back(std::move(shown));
-        return;
-    }
-    shown.pointer = first;
-    const expr::Type target = types[type.target];
-    if (type.target == expr::TypeId::none)
-        ;
-    else if (target.is_char || (target.kind == expr::Type::Kind::structure && target.size))
-        add(piece, 's');
-    else if (target.is_number() || target.kind == expr::Type::Kind::pointer)
-        add({texts_.emplace_back(cat("*(", piece.text, ")")), piece.at}, 0);
-    if (capture.arguments().size() > first + 1)
-        shown.value = first + 1;
-    values.push_back(std::move(shown));
-}
-
-void Ksnoop::add_parameters(Capture& capture, const Snooped& snooped, const Place& place)
-{
-    const Piece& function = snooped.spec->function;
-    const auto show_named = [&](std::string name) {
-        const std::string& text = texts_.emplace_back(std::move(name));
-        show(capture, text, {text, function.at});
-    };
-    if (place.is_wrapper) { // of a system call, whose own parameters BTF does not have
-        for (unsigned i = 1; i <= 6; i++)
-            show_named(cat("arg", i));
-        return;
-    }
-    if (!place.prototype)
-        throw expr::TextError(function.at, function.text.size(),
-                              cat("no BTF describes ", place.name),
-                              "name registers instead: FUNCTION(arg1, return)");
-    for (const expr::Parameter& p : place.prototype->parameters) {
-        const expr::Type& type = kernel_.types()[p.type];
-        // No expression has others; `info` shows them.
-        if (!p.name.empty() && (type.is_number() || type.kind == expr::Type::Kind::pointer))
-            show_named(p.name);
-    }
-}
-
-void Ksnoop::fill(Capture& capture, const Snooped& snooped, const Moment& moment)
-{
-    const bool is_return = &moment == &snooped.leave;
-    values_[&capture].clear();
-    capture.limit_structures(kMostOfStructure);
-    if (is_return)
-        capture.wrap_names([](expr::Names names) { return with_return(std::move(names)); });
-    const SnoopSpec& spec = *snooped.spec;
-    for (const SnoopSpec::Argument& argument : spec.arguments) {
-        if (argument.of_return != is_return)
-            continue;
-        if (argument.is_condition) {
-            capture.set_condition(argument.whole);
-            if (!capture.is_decided_by_kernel())
-                throw expr::TextError(argument.whole.at, argument.whole.text.size(),
-                                      "the kernel cannot decide this", "use == or a pattern of ~");
-        }
-        const Piece& value = argument.value;
-        const bool is_shown = std::ranges::any_of(
-            values_[&capture], [&](const ShownValue& other) { return other.name == value.text; });
-        if (!value.text.empty() && !is_shown)
-            show(capture, value.text, value);
-    }
-    if (!spec.has_list && !is_return)
-        add_parameters(capture, snooped, moment.tap.place);
-    const auto& prototype = moment.tap.place.prototype;
-    if (!spec.has_list && is_return && (!prototype || prototype->returns != expr::TypeId::none))
-        show(capture, "return", {"return", spec.function.at});
-    capture.lay_out(kTextBytes);
-}
-
-Forms Ksnoop::make_forms(Snooped& snooped, Moment& moment)
-{
-    Place& place = moment.tap.place;
-    place.record_pid = offsetof(ksnoop_record, task.pid);
-    place.record_tid = offsetof(ksnoop_record, task.tid);
-    Forms forms = kernel_.make_forms(moment.tap, *snooped.probe, kHead,
-                                     [&](Capture& capture) { fill(capture, snooped, moment); });
-    most_ = forms.record_bytes(most_);
-    return forms;
-}
-
 void Ksnoop::prepare(Snooped& t)
 {
-    const SnoopSpec& spec = *t.spec;
-    try {
-        kernel_.describe(t.entry.tap, *t.probe);
-        t.leave.tap = t.entry.tap;
-        t.leave.tap.place.kind = PlaceKind::returns;
-        t.entry.forms = make_forms(t, t.entry);
-        t.leave.forms = make_forms(t, t.leave);
-        for (const body_form form : {BODY_TYPED, BODY_PLAIN})
-            if (!t.entry.forms.captures[form] || !t.leave.forms.captures[form]) {
-                t.entry.forms.captures[form].reset();
-                t.leave.forms.captures[form].reset();
-            }
-        if (!t.entry.forms.captures[BODY_TYPED] && !t.entry.forms.captures[BODY_PLAIN])
-            throw expr::TextError(0, spec.text.size(), "entry and return need different probes");
-    } catch (const expr::TextError& error) {
-        expr::fail_at("cannot trace this", spec.text, error);
-    }
-    t.entry.is_shown = !spec.has_list;
-    t.leave.is_shown = !spec.has_list;
-    for (const SnoopSpec::Argument& argument : spec.arguments) {
-        Moment& moment = argument.of_return ? t.leave : t.entry;
-        moment.has_condition |= argument.is_condition;
-        moment.is_shown |= !argument.value.text.empty();
-    }
-    if (spec.has_list && spec.arguments.empty()) // f(): its calls
-        t.entry.is_shown = true;
-    if (!t.entry.is_shown && !t.leave.is_shown) // conditions only
-        (t.leave.has_condition ? t.leave : t.entry).is_shown = true;
-    t.probes = std::make_unique<FunctionProbes>(t.entry.tap.points);
-    const Point& point = t.entry.tap.points[0];
-    t.targets[0] = {"%function", point.name, point.module};
+    plan_.prepare(t);
     t.needs.push_back(kNeeds[0]);
     if (!t.entry.forms.captures[BODY_PLAIN])
         t.needs[0].rungs[1] = {};
@@ -368,14 +170,15 @@ void Ksnoop::configure(ksnoop_bpf& s, const Snooped& t)
     ksnoop_config config{};
     config.function = number;
     config.last = std::uint32_t(snooped_.size() - 1);
-    config.most = most_;
+    config.most = plan_.record_bytes();
     config.chain = options_.chain;
     config.held = !options_.chain && t.entry.is_shown && t.leave.has_condition;
     config.shows_entry = t.entry.is_shown;
     config.shows_return = t.leave.is_shown;
     config.reads_entry = t.entry.is_shown || t.entry.has_condition || options_.chain;
     s.rodata->cfg = config;
-    bpf_map__set_value_size(s.maps.body_slots, std::uint32_t(sizeof(body_slot)) + most_);
+    bpf_map__set_value_size(s.maps.body_slots,
+                            std::uint32_t(sizeof(body_slot)) + plan_.record_bytes());
     bpf_map__set_autocreate(s.maps.cb_calls, false);
     bpf_map__set_max_entries(s.maps.cb_threads, call_threads_room());
     // As many as fit into 16 MiB; each CPU keeps some of them for itself.
@@ -383,8 +186,9 @@ void Ksnoop::configure(ksnoop_bpf& s, const Snooped& t)
     const bool holds = options_.chain || std::ranges::any_of(snooped_, [](const Snooped& other) {
                            return other.leave.has_condition;
                        });
-    bpf_map__set_value_size(s.maps.ksnoop_held, most_);
-    bpf_map__set_max_entries(s.maps.ksnoop_held, holds ? std::max(kHeldBytes / most_, 1024u) : 1);
+    bpf_map__set_value_size(s.maps.ksnoop_held, plan_.record_bytes());
+    bpf_map__set_max_entries(s.maps.ksnoop_held,
+                             holds ? std::max(kHeldBytes / plan_.record_bytes(), 1024u) : 1);
     instances_.share(s, &decltype(s.maps)::cb_threads);
     instances_.share(s, &decltype(s.maps)::ksnoop_held);
     s.rodata->cb_functions.count = std::uint32_t(snooped_.size());
@@ -393,7 +197,6 @@ void Ksnoop::configure(ksnoop_bpf& s, const Snooped& t)
 
 bool Ksnoop::attach(Session& session)
 {
-    kernel_.lend_types(session);
     for (Snooped& t : snooped_)
         prepare(t);
     for (Snooped& t : snooped_)
@@ -452,7 +255,7 @@ const void* Ksnoop::take(std::span<const std::byte> record)
         return nullptr;
     row_.values.clear();
     if (!session_.columns.empty())
-        for (const ShownValue& value : values_[row_.capture]) {
+        for (const ShownValue& value : plan_.values(row_.capture)) {
             row_.values += cat(row_.values.empty() ? "" : ", ", value.name, " = ");
             append_value(row_.values, row_, value, 0);
         }
@@ -465,7 +268,7 @@ void Ksnoop::append_value(std::string& out, const Row& row, const ShownValue& sh
 {
     const auto arguments = row.capture->arguments();
     const auto read = [&](std::size_t i) {
-        return read_captured(arguments[i], i, kHead, row.record);
+        return read_captured(arguments[i], i, kSnoopHead, row.record);
     };
     if (shown.pointer) {
         const CapturedValue pointer = read(*shown.pointer);
@@ -492,7 +295,7 @@ void Ksnoop::print_text(Output& output, const Row& row)
     std::string& out = output.text();
     output.fields(&row);
     out += '(';
-    for (const ShownValue& value : values_[row.capture]) {
+    for (const ShownValue& value : plan_.values(row.capture)) {
         out += '\n';
         out.append(kIndent, ' ');
         escape_text(out, value.name, false);
@@ -508,9 +311,9 @@ void Ksnoop::print_json(Output& output, const Row& row)
 {
     std::string& out = output.text();
     const auto arguments = row.capture->arguments();
-    const std::vector<ShownValue>& values = values_[row.capture];
+    const std::vector<ShownValue>& values = plan_.values(row.capture);
     const auto read = [&](std::size_t i) {
-        return read_captured(arguments[i], i, kHead, row.record);
+        return read_captured(arguments[i], i, kSnoopHead, row.record);
     };
     out += '{';
     output.fields(&row);

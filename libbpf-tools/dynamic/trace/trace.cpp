@@ -13,6 +13,7 @@
 #include "tap.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <cstring>
 #include <map>
 
@@ -276,6 +277,24 @@ private:
     std::map<std::string, std::uint64_t> counts_; // -A: of the same text
 };
 
+// What of the kernel's types this run looks for, of functions that are named in full.
+std::vector<KernelBtf::Name> names_of(std::span<const std::unique_ptr<ProbeSpec>> specs)
+{
+    Instances<trace_bpf>::Opened object(trace_bpf::open(nullptr));
+    if (!object)
+        return {};
+    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object->obj));
+    add_target_names(names, object->obj, kNeeds, {});
+    for (const auto& spec : specs) {
+        const bool is_raw = spec->kind == PlaceKind::raw_tracepoint;
+        const Target target{is_raw ? "%event" : "%function", spec->name.text, {}};
+        add_target_names(names, object->obj, {}, {&target, 1});
+        if (is_raw)
+            names.push_back({BTF_KIND_FUNC, cat("__traceiter_", spec->name.text)});
+    }
+    return names;
+}
+
 Trace::Trace(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
@@ -287,6 +306,7 @@ Trace::Trace(Session& session, Options& options)
         } catch (const expr::TextError& error) {
             expr::fail_at("cannot trace this", text, error);
         }
+    kernel_.lend_types(session, names_of(specs_));
     for (std::size_t i = 0; i < specs_.size(); i++)
         for (Tap& tap : find_taps(*specs_[i], session,
                                   specs_[i]->condition || !specs_[i]->arguments.empty())) {
@@ -354,7 +374,6 @@ void Trace::configure(trace_bpf& s, const Traced& t)
 
 bool Trace::attach(Session& session)
 {
-    kernel_.lend_types(session);
     for (Traced& t : traced_)
         prepare(t);
     for (Traced& t : traced_)
