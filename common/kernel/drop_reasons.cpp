@@ -34,7 +34,7 @@ void DropReasons::add(const btf* types)
         const std::string_view type = text_of(types, t->name_off);
         if (type.find("drop_reason") == type.npos || type == "skb_drop_reason_subsys")
             continue;
-        for (const btf_enum& e : std::span(btf_enum(t), btf_vlen(t))) {
+        for (const struct btf_enum& e : std::span(btf_enum(t), btf_vlen(t))) {
             std::string_view name = text_of(types, e.name_off);
             if (name.ends_with("_MAX") || name.ends_with("_MASK") || name.starts_with("__") ||
                 (e.val == 0 && type != "skb_drop_reason"))

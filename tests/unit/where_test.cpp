@@ -40,6 +40,7 @@
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
+#include "../../libbpf-tools/net/skbtrace/skbtrace.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
@@ -170,6 +171,10 @@ const std::vector<RecordOf>& records()
         {"tcpstates",
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
+        {"skbtrace",
+         offsetof(skb_event, stacks),
+         {LIMIT(skb_event, hook, SKB_HOOKS - 1), LIMIT(skb_event, location, 0),
+          LIMIT(skb_event, reason, 0)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
         {"fsslower",
          sizeof(slow_event),
