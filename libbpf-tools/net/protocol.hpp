@@ -12,9 +12,13 @@ namespace corebox
 inline constexpr auto kProtocols = [] {
     std::array<std::string_view, 263> names{};
     names[1] = "ICMP";
+    names[2] = "IGMP";
+    names[4] = "IPIP";
     names[CONN_TCP] = "TCP";
     names[CONN_UDP] = "UDP";
     names[33] = "DCCP";
+    names[47] = "GRE";
+    names[50] = "ESP";
     names[58] = "ICMPv6";
     names[132] = "SCTP";
     names[136] = "UDPLITE";

@@ -49,6 +49,7 @@
 #include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
 #include "../../libbpf-tools/net/tcpretrans/tcpretrans.h"
 #include "../../libbpf-tools/net/tcprtt/tcprtt.h"
+#include "../../libbpf-tools/net/skbtrace/skbtrace.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcpsynbl/tcpsynbl.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
@@ -182,6 +183,10 @@ const std::vector<RecordOf>& records()
         {"tcpstates",
          sizeof(state_event),
          {LIMIT(state_event, old_state, 13), LIMIT(state_event, new_state, 13)}},
+        {"skbtrace",
+         offsetof(skb_event, stacks),
+         {LIMIT(skb_event, hook, SKB_HOOKS - 1), LIMIT(skb_event, location, 0),
+          LIMIT(skb_event, reason, 0)}},
         {"tcplife", sizeof(tcp::life_event), {LIMIT(tcp::life_event, state, 13)}},
         {"bindsnoop", sizeof(bind_event), {LIMIT(bind_event, options, 31)}},
         {"solisten", sizeof(listen_event), {LIMIT(listen_event, path_len, UNIX_PATH_MAX)}},

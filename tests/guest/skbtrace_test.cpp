@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Paths of packets: each hop once, in order, followed from one network namespace into another, with
+// their owners, and where and why they end.
+#include "harness.hpp"
+#include "net_world.hpp"
+#include <unistd.h>
+
+namespace
+{
+
+using namespace corebox::test;
+using Names = std::vector<std::string>;
+
+constexpr std::uint16_t kRead = 7001, kClosed = 7002, kFiltered = 7003;
+constexpr std::size_t kBytes = 1009;
+
+Socket receiver(const World& world, const std::string& address)
+{
+    Socket s;
+    world.there([&] {
+        s = make_socket(address, SOCK_DGRAM);
+        const SocketAddress own(address, kRead);
+        EXPECT_EQ(::bind(s.fd(), own.get(), own.size), 0);
+    });
+    return s;
+}
+
+void send_to(const Socket& s, const std::string& address, std::uint16_t port)
+{
+    const std::vector<char> zeros(kBytes);
+    const SocketAddress to(address, port);
+    EXPECT_EQ(::sendto(s.fd(), zeros.data(), kBytes, 0, to.get(), to.size), ssize_t(kBytes));
+}
+
+// "queue" and so on, of the packets to this port, in order.
+Names path(const Records& records)
+{
+    Names names;
+    for (const Json& r : records)
+        names.push_back(r.at("event"));
+    return names;
+}
+
+const Names kArrival = {"queue", "transmit", "rx", "receive"};
+Names and_then(Names names, const Names& more)
+{
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
+}
+
+class SkbtraceRung : public EachRung
+{
+};
+
+// The filter is of the sender's interface: all behind it is seen because the packet is followed.
+TEST_P(SkbtraceRung, FromTheSenderToTheReaderOrTheDrop)
+{
+    const World world;
+    world.drop_there(World::Hook::input, kFiltered);
+    const bool has_reasons = has_enumerator("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET");
+    for (const std::string address : {World::kThere, World::kThere6}) {
+        const bool v6 = address == World::kThere6;
+        const std::size_t headers = v6 ? 40 + 8 : 20 + 8;
+        pid_t sender = 0;
+        const Result result = watch(
+            "skbtrace", {"-i", "cbw0", "--proto", "udp", "--rport", "7001-7003", "--drop-stack"},
+            [&] {
+                const Socket reader = receiver(world, address);
+                const Socket s = make_socket(address, SOCK_DGRAM);
+                for (const std::uint16_t port : {kRead, kClosed, kFiltered})
+                    send_to(s, address, port);
+                reader.receive(kBytes);
+            },
+            {.env = env(), .by = nullptr, .pid = &sender});
+        expect_exact(result);
+        const Records read = with(result.records, "dport", kRead),
+                      closed = with(result.records, "dport", kClosed),
+                      filtered = with(result.records, "dport", kFiltered);
+        EXPECT_EQ(path(read), and_then(kArrival, {"end"})) << result.out;
+        EXPECT_EQ(path(closed), and_then(kArrival, {"drop"})) << result.out;
+        EXPECT_EQ(path(filtered), and_then(kArrival, {"drop"})) << result.out;
+        for (const Records& one : {read, closed, filtered})
+            for (const Json& r : one) {
+                EXPECT_EQ(r.at("packet"), one[0].at("packet"));
+                EXPECT_EQ(r.at("span_us").is_null(), &r == one.data()) << r;
+                EXPECT_EQ(r.at("bytes"), kBytes + headers) << r;
+                EXPECT_EQ(r.at("daddr"), address) << r;
+                EXPECT_EQ(r.at("protocol"), "UDP") << r;
+                const bool here = r.at("event") == "queue" || r.at("event") == "transmit";
+                EXPECT_EQ(r.at("netns") != world.netns(), here) << r;
+                if (here || r.at("event") == "receive")
+                    EXPECT_EQ(r.at("interface"), here ? "cbw0" : "cbw1") << r;
+                if (here)
+                    EXPECT_EQ(r.at("pid"), sender) << r;
+            }
+        if (closed.size() != 5 || filtered.size() != 5)
+            continue;
+        EXPECT_NE(closed[0].at("packet"), filtered[0].at("packet"));
+        EXPECT_EQ(closed[4].at("reason"), has_reasons ? Json("NO_SOCKET") : Json());
+        EXPECT_EQ(filtered[4].at("reason"), has_reasons ? Json("NETFILTER_DROP") : Json());
+        const std::string function = filtered[4].at("function");
+        EXPECT_TRUE(function == "nf_hook_slow" || function.starts_with("nft_do_chain")) << function;
+        EXPECT_GT(filtered[4].at("kernel_stack").size(), 3u);
+        EXPECT_TRUE(closed[3].at("kernel_stack").is_null());
+    }
+}
+INSTANTIATE_TEST_SUITE_P(Rungs, SkbtraceRung, testing::Values("", "raw_tp,kprobe"), rung_name);
+
+// TCP's packets end without a trace, and their memory is soon another's: none may take the place of
+// one that was followed. Both directions are asked for by one end.
+TEST(Skbtrace, ReusedMemoryIsAnotherPacket)
+{
+    constexpr int kSessions = 300;
+    std::uint16_t wanted = 0;
+    const Socket traced = listen_on("127.0.0.1"), other = listen_on("127.0.0.1");
+    wanted = traced.port();
+    const Result result = watch("skbtrace", {"--rport", std::to_string(wanted)},
+                                [&] {
+                                    for (int i = 0; i < kSessions; i++)
+                                        for (const Socket* listener : {&traced, &other}) {
+                                            Socket client =
+                                                connect_to("127.0.0.1", listener->port());
+                                            Socket server = accept_from(*listener);
+                                            client.send(17);
+                                            server.receive(17);
+                                            server.send(19);
+                                            client.receive(19);
+                                            client.reset();
+                                        }
+                                },
+                                {.by = nullptr});
+    if (!preempts_itself())
+        expect_exact(result);
+    std::map<std::uint64_t, Records> packets;
+    for (const Json& r : result.records) {
+        EXPECT_TRUE(r.at("sport") == wanted || r.at("dport") == wanted) << r;
+        packets[r.at("packet")].push_back(r);
+    }
+    std::size_t syns = 0, resets = 0, reads = 0;
+    for (const auto& [number, hops] : packets) {
+        syns += hops[0].at("tcp_flags") == "S";
+        resets += hops[0].at("tcp_flags").get<std::string>().find('R') != std::string::npos;
+        reads += with(hops, "event", "read").size();
+        if (!preempts_itself())
+            EXPECT_EQ(with(hops, "event", "queue").size(), 1u) << Json(hops);
+        for (const Json& r : hops)
+            EXPECT_EQ(r.at("sport"), hops[0].at("sport")) << Json(hops);
+    }
+    if (preempts_itself())
+        return;
+    EXPECT_EQ(syns, std::size_t(kSessions));
+    EXPECT_EQ(resets, std::size_t(kSessions));
+    EXPECT_EQ(reads, std::size_t(2 * kSessions));
+}
+
+TEST(Skbtrace, TextOwnersAndWhatIsRefused)
+{
+    // Of the processes of a command.
+    const Result text =
+        run({"skbtrace", "-w", "--proto", "icmp", "--", "ping", "-c", "1", "127.0.0.1"});
+    EXPECT_EQ(text.status, 0) << text.err;
+    EXPECT_NE(text.out.find(" ICMP "), std::string::npos) << text.out;
+    EXPECT_NE(text.out.find(" ping "), std::string::npos) << text.out;
+    for (const std::vector<std::string>& bad : {std::vector<std::string>{"--mark", "1/"},
+                                                {"--proto", "tpc"},
+                                                {"-i", "an-interface-name"}})
+        EXPECT_EQ(run({"skbtrace", bad[0], bad[1]}).status, 1) << bad[1];
+}
+
+} // namespace
