@@ -49,9 +49,7 @@
 #include "../../libbpf-tools/net/tcpdrop/tcpdrop.h"
 #include "../../libbpf-tools/net/tcppktlat/tcppktlat.h"
 #include "../../libbpf-tools/net/tcpretrans/tcpretrans.h"
-#include "../../libbpf-tools/net/tcprtt/tcprtt.h"
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
-#include "../../libbpf-tools/net/tcpsynbl/tcpsynbl.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
 #include "abi/conn.h"
@@ -198,8 +196,6 @@ const std::vector<RecordOf>& records()
          sizeof(retrans_event),
          {LIMIT(retrans_event, state, 13), LIMIT(retrans_event, type, RETRANS_TYPES - 1)}},
         {"tcpdrop", offsetof(drop_event, stacks), {}},
-        {"tcprtt", sizeof(rtt_event), {}},
-        {"tcpsynbl", sizeof(synbl_event), {LIMIT(synbl_event, type, SYNBL_TYPES - 1)}},
         {"tcpaccept", sizeof(accept_event), {LIMIT(accept_event, state, 13)}},
         {"tcpconnect", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
         {"tcpconnlat", sizeof(connect_event), {LIMIT(connect_event, result, CONNECT_FAILED)}},
