@@ -49,15 +49,15 @@ static __always_inline __u16 conn_family(struct sock *sk, bool direct)
 	return family == CONN_IPV4 || family == CONN_IPV6 ? family : 0;
 }
 
-/* Fills all of `c` (aligned to 8 bytes); false: no IPv4 or IPv6 socket. */
-static __always_inline bool conn_read(struct conn *c, struct sock *sk, bool direct)
+/* Fills all of `c` (aligned to 8 bytes) but its protocol, also from what is no whole socket but begins
+ * as one (a request, a connection in TIME_WAIT); false: neither IPv4 nor IPv6. */
+static __always_inline bool conn_read_common(struct conn *c, struct sock *sk, bool direct)
 {
 	__u32 *laddr = (__u32 *)c->laddr, *raddr = (__u32 *)c->raddr;
 
 	c->family = conn_family(sk, direct);
 	if (!c->family)
 		return false;
-	c->protocol = direct ? sk->sk_protocol : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol);
 	c->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	c->lport = READ_FIELD(direct, sk, __sk_common.skc_num);
 	if (!c->lport)
@@ -74,6 +74,15 @@ static __always_inline bool conn_read(struct conn *c, struct sock *sk, bool dire
 	raddr[0] = READ_FIELD(direct, sk, __sk_common.skc_daddr);
 	for (int i = 1; i < 4; i++)
 		laddr[i] = raddr[i] = 0;
+	return true;
+}
+
+/* Fills all of `c` (aligned to 8 bytes); false: no IPv4 or IPv6 socket. */
+static __always_inline bool conn_read(struct conn *c, struct sock *sk, bool direct)
+{
+	if (!conn_read_common(c, sk, direct))
+		return false;
+	c->protocol = direct ? sk->sk_protocol : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol);
 	return true;
 }
 

@@ -7,8 +7,7 @@
  * A tool that keeps something of its own with each socket defines SOCK_NOTES as its type before the
  * include. 5.10+. */
 #pragma once
-#include "abi/sock_owner.h"
-#include "bpf/filter.bpf.h"
+#include "bpf/owner.bpf.h"
 #include "bpf/sock.bpf.h"
 
 struct sock_entry {
@@ -46,15 +45,10 @@ static __always_inline struct sock_entry *sock_find_or_make(struct sock *sk)
 static __always_inline struct sock_entry *sock_own(struct sock *sk, bool typed)
 {
 	struct sock_entry *entry = sock_find_or_make(sk);
-	struct task_info task;
 
 	if (!entry || entry->owner.pid)
 		return entry;
-	task_info_read(&task, typed);
-	entry->owner.pid = task.pid;
-	entry->owner.tid = task.tid;
-	entry->owner.uid = task.uid;
-	__builtin_memcpy(entry->owner.comm, task.comm, sizeof(task.comm));
+	owner_read(&entry->owner, typed);
 	entry->owner.traced = filter_task((struct task_struct *)bpf_get_current_task());
 	return entry;
 }

@@ -11,6 +11,7 @@ const volatile struct task_filter cb_filter = {};
 
 /* linux/sched.h and uapi/linux/sched.h, v5.10 to v7.2 */
 #define PF_KTHREAD 0x200000
+#define PF_IO_WORKER 0x10 /* of io_uring; v5.12, and Debian's 5.10, which has the io_uring of 5.15 */
 #define CLONE_THREAD 0x10000
 
 #define PID_NS_MAX_LEVEL 32 /* MAX_PID_NS_LEVEL, linux/pid_namespace.h */

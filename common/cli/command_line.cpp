@@ -140,8 +140,12 @@ std::string letters_of(const Tool& tool, const Option& o, Group group)
     };
     if (group == Group::own)
         add(o.key);
+    // A tool's letters are for its own option where that has the name of a shared one.
+    const bool is_meant =
+        group == Group::own ||
+        std::ranges::find(tool.options, o.name, &Option::name) == tool.options.end();
     for (const Letter& l : tool.letters)
-        if (l.name == o.name)
+        if (is_meant && l.name == o.name)
             add(l.key);
     if (group == Group::own)
         return letters;
@@ -323,7 +327,8 @@ std::vector<Entry> option_entries(Session& session, void* options)
     if (v != entries.end() && v->option->arg.empty() && v->name != "debug") {
         for (Entry& e : entries)
             std::erase(e.aliases, "verbose");
-        v->aliases.push_back("verbose");
+        if (v->name != "verbose")
+            v->aliases.push_back("verbose");
     }
     return entries;
 }
@@ -480,7 +485,7 @@ namespace
 std::string_view type_name(ColumnType type)
 {
     constexpr std::string_view kNames[] = {"any",  "integer", "unsigned", "boolean", "decimal",
-                                           "text", "list",    "time",     "elapsed"};
+                                           "text", "list",    "time",     "elapsed", "address"};
     return kNames[std::size_t(type)];
 }
 

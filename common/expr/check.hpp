@@ -84,6 +84,8 @@ private:
     // Comparisons (compare.cpp).
     NodeId compare(const Tree& tree, Sign sign, Operand a, Operand b);
     NodeId compare_text(const Tree& tree, Sign sign, const Operand& text, const Operand& literal);
+    NodeId compare_column(const Tree& tree, Sign sign, const AddressParts& column,
+                          const Operand& literal);
     NodeId compare_address(const Tree& tree, Sign sign, const Operand& value,
                            const Operand& literal);
     NodeId compare_pointers(const Tree& tree, Sign sign, const Operand& a, const Operand& b);

@@ -74,6 +74,9 @@ NodeId Checker::compare(const Tree& tree, Sign sign, Operand a, Operand b)
     }
     if (b.kind == Kind::string)
         return compare_text(tree, sign, a, b);
+    if (b.kind == Kind::address && a.kind == Kind::text && names_.address)
+        if (const auto column = names_.address(a.node))
+            return compare_column(tree, sign, *column, b);
     if (b.kind == Kind::address)
         return compare_address(tree, sign, a, b);
     if (const auto test = compare_units(sign, a, b))
@@ -159,6 +162,53 @@ NodeId Checker::compare_text(const Tree& tree, Sign sign, const Operand& operand
                       .value = code_.add_text(wanted)});
 }
 
+namespace
+{
+// Which bits count of so many bytes of an address that begin at byte `at`, as they lie in memory.
+std::uint64_t mask_of(const Address& address, std::uint32_t at, std::uint32_t bytes)
+{
+    std::uint64_t mask = 0;
+    for (std::uint32_t i = 0; i < bytes; i++) {
+        const int bits = std::clamp(int(address.prefix) - int(at + i) * 8, 0, 8);
+        mask |= std::uint64_t(std::uint8_t(0xff00 >> bits)) << (8 * i);
+    }
+    return mask;
+}
+} // namespace
+
+NodeId Checker::compare_column(const Tree& tree, Sign sign, const AddressParts& column,
+                               const Operand& literal)
+{
+    if (sign != Sign::equal && sign != Sign::not_equal)
+        refuse(tree, "addresses are compared by == and != and in only");
+    const Address& address = literal.token->address;
+    if (address.size != 4 && address.size != 16)
+        refuse(literal, "this is no address of IPv4 or IPv6");
+    const TypeId type = types_.integer(8, false);
+    const NodeId zero = make_int(code_, 0);
+    // Of the version, and of those words of which bits count.
+    std::vector<NodeId> tests{
+        compare_numbers(sign, column.is_v6, address.size == 16 ? make_int(code_, 1) : zero)};
+    for (std::uint32_t at = 0; at < address.size; at += 8) {
+        const std::uint32_t bytes = std::min(address.size - at, 8u);
+        const std::uint64_t mask = mask_of(address, at, bytes);
+        std::uint64_t word = 0;
+        std::memcpy(&word, address.bytes.data() + at, bytes);
+        if (!mask)
+            continue;
+        const NodeId value = column.words[at / 8];
+        const NodeId masked = mask == ~0ull
+                                  ? value
+                                  : make_arithmetic(code_, Op::bit_and, value,
+                                                    make_constant(code_, std::int64_t(mask), type));
+        tests.push_back(
+            compare_numbers(sign, masked, make_constant(code_, std::int64_t(word & mask), type)));
+    }
+    return join(std::span<const NodeId>(tests), [&](NodeId a, NodeId b) {
+        return sign == Sign::equal ? make_and(code_, a, b) : make_or(code_, a, b);
+    });
+}
+
 // Words of the address as they lie in memory.
 NodeId Checker::compare_address(const Tree& tree, Sign sign, const Operand& operand,
                                 const Operand& literal)
@@ -200,12 +250,9 @@ NodeId Checker::compare_address(const Tree& tree, Sign sign, const Operand& oper
     std::vector<NodeId> tests;
     for (std::uint32_t at = 0; at < address.size;) {
         const std::uint32_t bytes = address.size - at >= 8 ? 8 : address.size - at >= 4 ? 4 : 2;
-        std::uint64_t word = 0, mask = 0;
+        std::uint64_t word = 0;
         std::memcpy(&word, address.bytes.data() + at, bytes);
-        for (std::uint32_t i = 0; i < bytes; i++) {
-            const int bits = std::clamp(int(address.prefix) - int(at + i) * 8, 0, 8);
-            mask |= std::uint64_t(std::uint8_t(0xff00 >> bits)) << (8 * i);
-        }
+        const std::uint64_t mask = mask_of(address, at, bytes);
         const TypeId type = types_.integer(bytes, false);
         if (mask != 0) {
             const NodeId value = is_number ? convert(code_, o.node, type)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "expr/kernel_types.hpp"
 #include "base/text.hpp"
+#include "expr/kernel_walk.hpp"
 #include <algorithm>
 #include <bpf/btf.h>
 #include <unordered_map>
@@ -10,8 +11,6 @@ namespace corebox::expr
 
 namespace
 {
-
-constexpr unsigned kMostHops = 32; // of typedefs, pointers and arrays in malformed BTF
 
 // vmlinux's BTF, or a module's, whose ids and strings continue vmlinux's.
 struct Btf {
@@ -35,29 +34,6 @@ struct Btf {
     std::string_view name_of(const btf_type* t) const { return string(t->name_off); }
 };
 
-bool is_modifier(int kind)
-{
-    return kind == BTF_KIND_CONST || kind == BTF_KIND_VOLATILE || kind == BTF_KIND_RESTRICT ||
-           kind == BTF_KIND_TYPEDEF || kind == BTF_KIND_TYPE_TAG;
-}
-
-// Behind typedefs and qualifiers; `tag`: the type tag on the way ("user", "rcu").
-std::uint32_t bare(const Btf& btf, std::uint32_t id, std::string_view* tag = nullptr,
-                   std::string_view* alias = nullptr)
-{
-    for (unsigned hops = 0; id != 0 && hops < kMostHops; hops++) {
-        const btf_type* t = btf.at(id);
-        if (!t || !is_modifier(btf_kind(t)))
-            break;
-        if (tag && btf_kind(t) == BTF_KIND_TYPE_TAG)
-            *tag = btf.name_of(t);
-        if (alias && alias->empty() && btf_kind(t) == BTF_KIND_TYPEDEF)
-            *alias = btf.name_of(t);
-        id = t->type;
-    }
-    return id;
-}
-
 } // namespace
 
 class KernelTypes::Impl
@@ -75,7 +51,11 @@ public:
     std::vector<KernelFunction> find_functions(std::span<const std::string> names);
     std::optional<KernelFunction> in_module(const std::string& module, const std::string& name);
     std::optional<KernelFunction> find_tracepoint(const std::string& name);
-    std::int64_t walk(std::uint32_t structure, std::uint32_t offset, std::uint32_t size);
+    std::int64_t walk(std::uint32_t structure, std::uint32_t offset, std::uint32_t size)
+    {
+        learn(vmlinux());
+        return walk_structure(vmlinux(), structure, offset, size);
+    }
 
 private:
     KernelBtf& vmlinux() { return *all_[0]->vmlinux; }
@@ -94,7 +74,6 @@ private:
     std::vector<Member> members(Btf& btf, std::uint32_t id);
     std::optional<KernelFunction> function(Btf& btf, std::uint32_t id, std::uint32_t proto,
                                            unsigned skipped);
-    std::int64_t size_of(std::uint32_t id);
 
     Types& types_;
     std::vector<std::unique_ptr<Btf>>
@@ -395,96 +374,6 @@ std::optional<KernelFunction> KernelTypes::Impl::find_tracepoint(const std::stri
                 return made(*all_[i], all_[i]->first() + id);
         }
     return std::nullopt;
-}
-
-std::int64_t KernelTypes::Impl::size_of(std::uint32_t id)
-{
-    std::uint64_t count = 1;
-    for (unsigned hops = 0; hops < kMostHops; hops++) {
-        id = bare(*all_[0], id);
-        const btf_type* t = id ? vmlinux().at(id) : nullptr;
-        if (!t)
-            return -1;
-        switch (btf_kind(t)) {
-        case BTF_KIND_ARRAY:
-            count *= btf_array(t)->nelems;
-            id = btf_array(t)->type;
-            break;
-        case BTF_KIND_PTR:
-            return std::int64_t(count * 8);
-        case BTF_KIND_INT:
-        case BTF_KIND_FLOAT:
-        case BTF_KIND_ENUM:
-        case BTF_KIND_ENUM64:
-        case BTF_KIND_STRUCT:
-        case BTF_KIND_UNION:
-            return std::int64_t(count * t->size);
-        default:
-            return -1;
-        }
-    }
-    return -1;
-}
-
-// As btf_struct_walk() of 5.10 to 7.2 does, where these agree; where they differ, as the strictest:
-// what one of them refuses is refused. Unions and flexible arrays are 5.10's limits.
-std::int64_t KernelTypes::Impl::walk(std::uint32_t structure, std::uint32_t offset,
-                                     std::uint32_t size)
-{
-    learn(vmlinux());
-    for (unsigned hops = 0; hops < kMostHops; hops++) {
-        const btf_type* s = vmlinux().at(structure);
-        if (!s || !btf_is_composite(s) || std::uint64_t(offset) + size > s->size)
-            return KernelStructs::kRefused;
-        bool goes_on = false;
-        for (unsigned i = 0; i < btf_vlen(s) && !goes_on; i++) {
-            const std::uint32_t bit = btf_member_bit_offset(s, i),
-                                bits = btf_member_bitfield_size(s, i);
-            std::uint32_t at = bit / 8;
-            if (offset + size <= at)
-                return KernelStructs::kRefused;
-            if (bits != 0) { // the whole of the bitfield
-                if (offset <= at)
-                    return (bit + bits + 7) / 8 <= offset + size ? KernelStructs::kNumber
-                                                                 : KernelStructs::kRefused;
-                continue;
-            }
-            if (offset < at)
-                return KernelStructs::kRefused;
-            const std::int64_t whole = size_of(btf_members(s)[i].type);
-            if (whole < 0)
-                return KernelStructs::kRefused;
-            const std::uint32_t end = at + std::uint32_t(whole);
-            if (offset >= end)
-                continue;
-            std::uint32_t id = bare(*all_[0], btf_members(s)[i].type);
-            while (btf_kind(vmlinux().at(id)) == BTF_KIND_ARRAY)
-                id = bare(*all_[0], btf_array(vmlinux().at(id))->type);
-            const std::int64_t element = size_of(id);
-            if (element <= 0)
-                return KernelStructs::kRefused;
-            at += (offset - at) / std::uint32_t(element) * std::uint32_t(element);
-            const btf_type* t = vmlinux().at(id);
-            if (btf_is_composite(t)) {
-                structure = id;
-                offset -= at;
-                goes_on = true;
-            } else if (btf_is_ptr(t)) {
-                if (size != 8 || offset != at)
-                    return KernelStructs::kRefused;
-                // Tagged pointers (user, rcu, percpu) get flags that restrict what follows.
-                std::string_view tag;
-                const std::uint32_t target = bare(*all_[0], t->type, &tag);
-                const btf_type* to = target ? vmlinux().at(target) : nullptr;
-                return to && tag.empty() && btf_is_composite(to) ? std::int64_t(target)
-                                                                 : KernelStructs::kNumber;
-            } else
-                return offset + size > end ? KernelStructs::kRefused : KernelStructs::kNumber;
-        }
-        if (!goes_on)
-            return KernelStructs::kRefused;
-    }
-    return KernelStructs::kRefused;
 }
 
 KernelTypes::KernelTypes(Types& types, KernelBtf& btf) : impl_(std::make_shared<Impl>(types, btf))

@@ -33,6 +33,13 @@ struct Measure {
     std::uint64_t ns_per_unit = 0; // of the column, a time: `lat_us > 5ms`; 0: it is none
 };
 
+// An address that is a column: its first and its second 8 bytes as they lie in memory, numbers, and
+// a test. Of IPv4 the first four bytes count.
+struct AddressParts {
+    NodeId words[2]{};
+    NodeId is_v6{};
+};
+
 // What names mean in an expression. A tool for each kind of place: arguments of a function, fields
 // of a tracepoint, columns.
 struct Names {
@@ -47,6 +54,8 @@ struct Names {
         call{};
     // All of them, for "did you mean".
     std::function<std::vector<std::string>()> all{};
+    // Of a text that is an address; none: it is none.
+    std::function<std::optional<AddressParts>(NodeId text)> address{};
     // Units of a value that is no plain number of its column: see Measure.
     std::function<Measure(NodeId value)> measure{};
 };

@@ -15,6 +15,7 @@
 #include <memory>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <tuple>
 #include <unordered_map>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -386,8 +387,46 @@ std::string_view KernelBtf::name(std::uint32_t offset) const
     return reinterpret_cast<const char*>(raw_.data()) + strings_ + offset;
 }
 
-// Two passes: where in the strings the names are, then which types have them.
+void KernelBtf::expect(std::vector<Name> names)
+{
+    expected_.insert(expected_.end(), names.begin(), names.end());
+    remembers_ = true;
+}
+
+// False: there are some that were never looked for.
+bool KernelBtf::recall(std::span<Name> names) const
+{
+    for (Name& name : names) {
+        const auto found = remembered_.find(std::pair(name.kind, name.name));
+        if (found == remembered_.end())
+            return false;
+        name.ids = found->second;
+    }
+    return true;
+}
+
 void KernelBtf::find(std::span<Name> names)
+{
+    if (!remembers_)
+        return find_all(names);
+    if (count_ != 0 && recall(names))
+        return;
+    // Each once.
+    for (const Name& name : names)
+        expected_.push_back({name.kind, name.name});
+    const auto key = [](const Name& n) { return std::tie(n.kind, n.name); };
+    std::ranges::sort(expected_, {}, key);
+    const auto again = std::ranges::unique(expected_, {}, key);
+    expected_.erase(again.begin(), again.end());
+    find_all(expected_);
+    for (Name& name : expected_)
+        remembered_[{name.kind, std::move(name.name)}] = std::move(name.ids);
+    expected_.clear();
+    recall(names);
+}
+
+// Two passes: where in the strings the names are, then which types have them.
+void KernelBtf::find_all(std::span<Name> names)
 {
     const auto offsets = find_strings(names);
     Prefilter filter;

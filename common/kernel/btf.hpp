@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -58,6 +59,10 @@ public:
     // Fills `ids` of all names, and learns where types are: comes first.
     void find(std::span<Name> names);
 
+    // Names that will be looked for: the next find() that goes through all types finds these too.
+    // From then on it remembers what it found, and goes through them for new names only.
+    void expect(std::vector<Name> names);
+
     // Looks for functions in a module's BTF, which continues vmlinux's; after find(), which counts
     // vmlinux's types. Fills the `ids` of those that had none.
     void find_in_module(const Fd& module, std::span<Name> functions) const;
@@ -97,6 +102,8 @@ private:
     template <class Each>
     void for_each_type(Each&& each) const;
     Offsets find_strings(std::span<Name> names) const;
+    void find_all(std::span<Name> names);
+    bool recall(std::span<Name> names) const;
     void check();
     bool read_pieces(KernelMemory& memory);
     // The bytes from there up to `end`, as many as can be had at once; valid until the next call.
@@ -119,6 +126,10 @@ private:
     std::uint32_t count_ = 0;               // types
     std::size_t types_ = 0, types_end_ = 0; // 0: not BTF
     std::size_t strings_ = 0, strings_size_ = 0;
+    std::vector<Name> expected_;
+    bool remembers_ = false;
+    std::map<std::pair<std::uint32_t, std::string>, std::vector<std::uint32_t>, std::less<>>
+        remembered_;                                       // ids, by kind and name
     std::unordered_map<std::uint32_t, std::string> known_; // strings that find() found
 };
 

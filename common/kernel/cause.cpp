@@ -33,6 +33,8 @@ constexpr Words kWords[] = {
     {Cause::no_tracepoint, "the kernel has no tracepoint %"},
     {Cause::no_system_call, "the kernel has no system call %"},
     {Cause::no_module, "kernel module % is not loaded", "modprobe %"},
+    {Cause::no_mptcp, "MPTCP is disabled (net.mptcp.enabled is not 1)",
+     "sysctl net.mptcp.enabled=1"},
     {Cause::no_cycles, "no hardware cycle counter (usual in virtual machines)"},
     {Cause::no_tracefs, "tracefs is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"},
     {Cause::tracefs_hidden, "tracefs is not readable (requires CAP_DAC_READ_SEARCH)",

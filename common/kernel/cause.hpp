@@ -29,6 +29,7 @@ enum class Cause : std::uint8_t {
     no_tracepoint,
     no_system_call,
     no_module,
+    no_mptcp,
     no_cycles,
     // what attaches
     no_tracefs,

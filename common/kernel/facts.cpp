@@ -155,7 +155,7 @@ Facts facts_about(std::span<const std::string> sections, std::shared_ptr<KernelB
             continue;
         if (kind == "tp_btf")
             names.push_back({BTF_KIND_TYPEDEF, cat("btf_trace_", target)});
-        else if (kind == "fentry" || kind == "fexit")
+        else if (kind == "fentry" || kind == "fexit" || kind == "fmod_ret")
             names.push_back({BTF_KIND_FUNC, target});
         session |= kind == "kprobe.session";
         if (kind != "tp_btf")

@@ -49,8 +49,8 @@ bool depends_on_ftrace(std::string_view section)
     const std::string_view kind = section.substr(0, section.find('/'));
     if (kind == "kprobe" || kind == "kretprobe")
         return kKprobesUseFtrace;
-    return kind == "fentry" || kind == "fexit" || kind.starts_with("kprobe.") ||
-           kind.starts_with("kretprobe.");
+    return kind == "fentry" || kind == "fexit" || kind == "fmod_ret" ||
+           kind.starts_with("kprobe.") || kind.starts_with("kretprobe.");
 }
 
 FtraceWatch::FtraceWatch(bool needed, std::uint64_t now_ns)

@@ -147,14 +147,11 @@ struct ModuleForm {
     std::uint32_t symbols, count, strings, types; // in struct mod_kallsyms
 };
 
-std::optional<ModuleForm> module_form(KernelMemory& memory)
+std::optional<ModuleForm> module_form(KernelMemory& memory, KernelBtf* types_read)
 {
-    KernelBtf kernel([&] { return &memory; });
-    std::vector<KernelBtf::Name> names{{BTF_KIND_STRUCT, "module"},
-                                       {BTF_KIND_STRUCT, "mod_kallsyms"}};
-    for (const char* member :
-         {"list", "name", "kallsyms", "symtab", "num_symtab", "strtab", "typetab"})
-        names.push_back({0, member});
+    std::optional<KernelBtf> own;
+    KernelBtf& kernel = types_read ? *types_read : own.emplace([&] { return &memory; });
+    std::vector<KernelBtf::Name> names = module_type_names();
     kernel.find(names);
     if (names[0].ids.size() != 1 || names[1].ids.size() != 1)
         return std::nullopt;
@@ -228,7 +225,8 @@ bool add_symbols_of(std::vector<TextSymbol>& symbols, KernelMemory& memory, cons
 }
 
 // False where what is found are not the modules that there are.
-bool add_modules(std::vector<TextSymbol>& symbols, KernelMemory& memory, std::string_view start)
+bool add_modules(std::vector<TextSymbol>& symbols, KernelMemory& memory, std::string_view start,
+                 KernelBtf* types)
 {
     std::set<std::string> loaded;
     const auto list = read_file("/proc/modules");
@@ -238,7 +236,7 @@ bool add_modules(std::vector<TextSymbol>& symbols, KernelMemory& memory, std::st
         loaded.emplace(line.substr(0, line.find(' ')));
     if (loaded.empty())
         return true;
-    const auto form = module_form(memory);
+    const auto form = module_form(memory, types);
     const std::uint64_t head = memory.address("modules");
     NearMemory near(memory);
     std::uint64_t next = 0;
@@ -306,10 +304,21 @@ std::optional<std::vector<PackedName>> text_names(const PackedNames& packed, std
     return names;
 }
 
-std::optional<std::vector<TextSymbol>> text_symbols(KernelMemory& memory, std::string_view start)
+std::vector<KernelBtf::Name> module_type_names()
+{
+    std::vector<KernelBtf::Name> names{{BTF_KIND_STRUCT, "module"},
+                                       {BTF_KIND_STRUCT, "mod_kallsyms"}};
+    for (const char* member :
+         {"list", "name", "kallsyms", "symtab", "num_symtab", "strtab", "typetab"})
+        names.push_back({0, member});
+    return names;
+}
+
+std::optional<std::vector<TextSymbol>> text_symbols(KernelMemory& memory, std::string_view start,
+                                                    KernelBtf* types)
 {
     auto symbols = own_symbols(memory, start);
-    if (!symbols || !add_modules(*symbols, memory, start))
+    if (!symbols || !add_modules(*symbols, memory, start, types))
         return std::nullopt;
     return symbols;
 }

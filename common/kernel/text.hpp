@@ -3,6 +3,7 @@
 // some 20 ms. Its texts take 350 ms (/proc/kallsyms) and 280 ms (available_filter_functions)
 // on 6.12.
 #pragma once
+#include "kernel/btf.hpp"
 #include "kernel/memory.hpp"
 #include <cstdint>
 #include <functional>
@@ -44,7 +45,11 @@ struct TextSymbol {
 // All whose names begin with `start`, in the kernel's order: where several are at one address, the
 // first is the one that the kernel calls it by. Nothing where the kernel does not tell where they
 // are (before 6.0), its memory cannot be read, or it looks otherwise than known.
-std::optional<std::vector<TextSymbol>> text_symbols(KernelMemory& memory, std::string_view start);
+// `types`: the kernel's, where they have been read already.
+std::optional<std::vector<TextSymbol>> text_symbols(KernelMemory& memory, std::string_view start,
+                                                    KernelBtf* types = nullptr);
+// What of the kernel's types it looks for, should there be modules.
+std::vector<KernelBtf::Name> module_type_names();
 
 // Reads the kernel's memory for many small pieces that lie near one another.
 class NearMemory

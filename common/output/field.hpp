@@ -27,6 +27,7 @@ enum class ColumnType : std::uint8_t {
     list,    // of texts
     time,    // nanoseconds since the epoch
     elapsed, // since the first row that is shown
+    address, // of IPv4 or IPv6
 };
 
 // One step of a formula in postfix order.
@@ -273,6 +274,20 @@ consteval Formula present(const Formula& test, const Formula& value)
 consteval Formula known(const Formula& test, const Formula& value)
 {
     return detail::joined(FieldStep::Do::known, value.type, test, value);
+}
+
+// An address of 16 bytes in network order, of which IPv4 has the first four and zeros behind them.
+// The steps: its two words, and whether it is one of IPv6.
+template <auto Member, auto... Path>
+consteval Formula address_of(const Formula& is_v6)
+{
+    const std::size_t offset = (detail::offset_of<Member>() + ... + detail::offset_of<Path>());
+    static_assert(sizeof(detail::MemberOfRecord<detail::last_member<Member, Path...>()>) == 16);
+    Formula f = detail::field_of_type<std::uint64_t>(offset);
+    f += detail::field_of_type<std::uint64_t>(offset + 8);
+    f += is_v6;
+    f.type = ColumnType::address;
+    return f;
 }
 
 // In units of 10^-decimals, as Fixed has it. Kept in units of 10^-9.

@@ -54,13 +54,54 @@ char* put_bytes(char* at, std::string_view s)
 
 constexpr std::size_t kEndpointBytes = INET6_ADDRSTRLEN + sizeof "\"[]:65535\"";
 
+char* put_ipv4(char* at, const std::uint8_t* bytes)
+{
+    for (int i = 0; i < 4; i++) {
+        if (i)
+            *at++ = '.';
+        at = put_number(at, unsigned(bytes[i]));
+    }
+    return at;
+}
+
+// As RFC 5952 has it: the longest row of zeros, of two groups or more, is "::".
+char* put_ipv6(char* at, const std::uint8_t* bytes)
+{
+    unsigned groups[8];
+    int zeros = 0, most = 1, first = 8; // of the longest row
+    for (int i = 0; i < 8; i++) {
+        groups[i] = unsigned(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+        zeros = groups[i] ? 0 : zeros + 1;
+        if (zeros > most) {
+            most = zeros;
+            first = i + 1 - zeros;
+        }
+    }
+    // Those that may have an IPv4 address at their end.
+    if (first == 0 && most >= 5) {
+        ::inet_ntop(AF_INET6, bytes, at, INET6_ADDRSTRLEN);
+        return at + std::strlen(at);
+    }
+    for (int i = 0; i < 8; i++) {
+        if (i == first) {
+            at = put_bytes(at, "::");
+            i += most - 1;
+            continue;
+        }
+        if (i && i != first + most)
+            *at++ = ':';
+        at = put_number(at, groups[i], 16);
+    }
+    return at;
+}
+
+// inet_ntop() formats with sprintf(): two addresses take longer than all the rest of a line.
 char* put_endpoint(char* at, const Value& v)
 {
     const bool v6 = v.digits, has_port = v.kind == Value::Kind::endpoint;
     if (v6 && has_port)
         *at++ = '[';
-    ::inet_ntop(v6 ? AF_INET6 : AF_INET, v.bytes, at, INET6_ADDRSTRLEN);
-    at += std::strlen(at);
+    at = v6 ? put_ipv6(at, v.bytes) : put_ipv4(at, v.bytes);
     if (v6 && has_port)
         *at++ = ']';
     if (!has_port)

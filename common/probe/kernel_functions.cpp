@@ -181,7 +181,8 @@ constexpr const char* kBlacklist = "/sys/kernel/debug/kprobes/blacklist";
 
 // What the kernel's lists would say, from its memory, in a twentieth of the time; nothing where
 // only the lists can tell.
-std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern& pattern)
+std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern& pattern,
+                                                          KernelBtf* types)
 {
     if (const char* way = std::getenv("COREBOX_FUNCTIONS"); way && std::string_view(way) == "lists")
         return std::nullopt;
@@ -194,7 +195,7 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
     if (memory.empty() || memory.address("kallsyms_on_each_match_symbol") == 0 ||
         memory.address("ftrace_location") == 0)
         return std::nullopt;
-    auto symbols = text_symbols(memory, pattern.start());
+    auto symbols = text_symbols(memory, pattern.start(), types);
     // Text of the start-up lies elsewhere, and is gone.
     const std::uint64_t begin = memory.address("_stext"), end = memory.address("_etext");
     if (!symbols || begin == 0 || end <= begin)
@@ -245,9 +246,9 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
 
 } // namespace
 
-std::vector<KernelFunction> find_functions(const FunctionPattern& pattern)
+std::vector<KernelFunction> find_functions(const FunctionPattern& pattern, KernelBtf* types)
 {
-    if (auto found = find_in_memory(pattern))
+    if (auto found = find_in_memory(pattern, types))
         return std::move(*found);
     const std::string tracefs = tracefs_path();
     const auto text = [](const std::string& path) { return read_file(path).value_or(""); };

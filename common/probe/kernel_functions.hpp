@@ -9,6 +9,7 @@
 
 namespace corebox
 {
+class KernelBtf;
 
 // What the kernel's lists say, as texts: available_filter_functions (empty: none), the same with
 // addresses (6.5+), /proc/kallsyms, and the kprobes' blacklist.
@@ -26,8 +27,9 @@ enum class Entry : std::uint8_t { site, called, other, unknown };
 Entry entry_of(std::span<const std::byte> code);
 
 // The running kernel's. COREBOX_FUNCTIONS=lists: by its lists, should what its memory tells be
-// wrong on some kernel.
-std::vector<KernelFunction> find_functions(const FunctionPattern& pattern);
+// wrong on some kernel. `types`: see text_symbols().
+std::vector<KernelFunction> find_functions(const FunctionPattern& pattern,
+                                           KernelBtf* types = nullptr);
 // Takes out those that tracing itself calls, unless the pattern is one's name; how many they were.
 std::size_t leave_out_own(std::vector<KernelFunction>& functions, const FunctionPattern& pattern);
 

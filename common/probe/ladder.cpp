@@ -94,7 +94,9 @@ Obstacle find_obstacle(std::string_view section, const Facts& facts)
         return ftrace_obstacle(facts.ftrace);
     };
 
-    if (kind == "fentry" || kind == "fexit" || kind == "tp_btf") {
+    if (kind == "iter" && !facts.btf)
+        return {facts.sysfs ? Cause::no_btf : Cause::no_sysfs};
+    if (kind == "fentry" || kind == "fexit" || kind == "fmod_ret" || kind == "tp_btf") {
         if (!facts.btf)
             return {facts.sysfs ? Cause::no_btf : Cause::no_sysfs};
         if (target.empty()) // set before load

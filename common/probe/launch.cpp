@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/launch.hpp"
 #include "kernel/types.hpp"
+#include "probe/iterator.hpp"
 #include "probe/libbpf_log.hpp"
 #include "probe/session.hpp"
 #include "probe/uprobe.hpp"
@@ -33,15 +34,6 @@ bpf_link* attach_program(const bpf_program* program, Targets targets)
         return bpf_program__attach_kprobe(program, section.starts_with("kretprobe"),
                                           std::string(target->function).c_str());
     return bpf_program__attach(program);
-}
-
-// Runs an iterator once, over all that it iterates over. False with errno set.
-bool run_iterator(const bpf_program* program)
-{
-    const Link link(bpf_program__attach_iter(program, nullptr));
-    const Fd iterator(link ? bpf_iter_create(bpf_link__fd(link.get())) : -1);
-    char nothing[64]; // it writes no text
-    return iterator && ::read(iterator.get(), nothing, sizeof nothing) == 0;
 }
 
 std::string privilege_hint()
@@ -82,6 +74,8 @@ Launcher::Launcher(const Session& session) : session_(session)
     facts_ = live_facts();
     btf_ = types_from_elsewhere(session.btf);
     own_types_ = !btf_;
+    if (own_types_)
+        btf_ = session.types;
     // Programs that attach by an id in the kernel's BTF are then out of reach.
     facts_.btf = facts_.btf && own_types_;
     if (const char* forced = std::getenv("COREBOX_PROBES")) {
@@ -160,19 +154,13 @@ void Launcher::prepare_events(bpf_map* events, event_config& config)
 
 // One reading of the kernel's BTF for all that this object asks of it: ids of attach targets, and
 // the types that its relocations look at.
-void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
+void add_target_names(std::vector<KernelBtf::Name>& names, const bpf_object* object,
+                      std::span<const Need> needs, Targets targets)
 {
-    if (!btf_)
-        btf_ = std::make_unique<KernelBtf>(
-            [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
-    types_read_ = true;
-    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
-    const std::size_t types = names.size();
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object)
     {
-        const std::string section =
-            target_section(bpf_program__section_name(program), session_.targets);
+        const std::string section = target_section(bpf_program__section_name(program), targets);
         if (is_trace(section) || is_iterator(section))
             names.push_back(
                 {__u32(section.starts_with("tp_btf/") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC),
@@ -185,6 +173,17 @@ void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs
         for (const Rung& rung : need.rungs)
             if (!rung.function.empty())
                 names.push_back({BTF_KIND_FUNC, std::string(rung.function)});
+}
+
+void Launcher::read_kernel_types(bpf_object* object, std::span<const Need> needs)
+{
+    if (!btf_)
+        btf_ = std::make_shared<KernelBtf>(
+            [this] { return KernelMemory::has_index() ? &memory() : nullptr; });
+    types_read_ = true;
+    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object));
+    const std::size_t types = names.size();
+    add_target_names(names, object, needs, session_.targets);
     btf_->find(names);
     std::map<std::string, int, std::less<>> objects; // of functions in modules
     for (const Target& target : session_.targets) {
@@ -325,9 +324,24 @@ bool Launcher::refuse(std::string_view program, const Obstacle& reason)
     return false;
 }
 
+// Whether the next try is to be the same without the condition.
+bool Launcher::blames_condition(int result, std::string_view message)
+{
+    if (condition_ == Condition::there && result != -EPERM) {
+        condition_ = Condition::doubted;
+        doubt_ = message;
+        return true;
+    }
+    if (condition_ == Condition::doubted) // it was not the condition
+        condition_ = Condition::there;
+    return false;
+}
+
 bool Launcher::loaded(int result, bpf_object* object)
 {
     if (result == 0) {
+        if (condition_ == Condition::doubted)
+            session_.where->decide_in_user_space(cat("the verifier refuses it: ", doubt_));
         session_.later->take_back();
         session_.later->usdt_sites = bpf_object__find_map_by_name(object, "cb_usdt_sites");
         btf_.reset(); // some megabytes that only loading needed
@@ -351,6 +365,8 @@ bool Launcher::loaded(int result, bpf_object* object)
         handlers_.remove();
         return false;
     }
+    if (blames_condition(result, message))
+        return false;
     if (result != -EPERM && refuse(program, {Cause::load_refused, message}))
         return false;
     if (result == -EPERM || result == -EACCES)
@@ -487,7 +503,7 @@ bool Launcher::attach()
     return true;
 }
 
-std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*)) const
+std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(std::size_t*))
 {
     if (!session_.where || session_.where->side() == expr::Side::user)
         return {};
@@ -497,7 +513,14 @@ std::vector<std::byte> Launcher::object_with_condition(const void* (*elf_bytes)(
         const void* const bytes = elf_bytes(&size);
         object = {static_cast<const std::byte*>(bytes), size};
     }
-    return session_.where->give_body(object);
+    try {
+        auto with_condition = session_.where->give_body(object);
+        condition_ = Condition::there;
+        return with_condition;
+    } catch (const Failure& failure) { // more instructions than a jump reaches over
+        session_.where->decide_in_user_space(failure.message);
+        return {};
+    }
 }
 
 bool Launcher::depends_on_ftrace() const

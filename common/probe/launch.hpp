@@ -115,6 +115,10 @@ struct DestroyLink {
 };
 using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
+// What else than relocated_names() the launch of an object looks for in the kernel's types.
+void add_target_names(std::vector<KernelBtf::Name>& names, const bpf_object* object,
+                      std::span<const Need> needs, Targets targets);
+
 // Before launch(): what probes of programs attach to.
 void prepare_later_files(Session& session);
 
@@ -160,7 +164,9 @@ public:
     int argument(std::string_view tracepoint, std::string_view type) const;
     // The object with --where in it; empty where the kernel has nothing to decide. Fails where the
     // condition's maps cannot be made.
-    std::vector<std::byte> object_with_condition(const void* (*elf_bytes)(std::size_t*)) const;
+    std::vector<std::byte> object_with_condition(const void* (*elf_bytes)(std::size_t*));
+    // Whether the programs of this try have it.
+    bool has_condition() const { return condition_ == Condition::there; }
     // What to open the object with; the path in it is filled by choose().
     const bpf_object_open_opts* open_options() const { return &open_options_; }
     // After load: true if it worked; false: a program was refused, begin again. Fails where
@@ -181,6 +187,7 @@ public:
 
 private:
     bool refuse(std::string_view program, const Obstacle& reason);
+    bool blames_condition(int result, std::string_view message);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();
     bool attach(std::size_t planned);
@@ -197,7 +204,7 @@ private:
     Fd like_events_;                       // what cb_events is made of, where it is several rings
     std::string forced_;
     std::unique_ptr<KernelMemory> memory_; // while launching, as the next
-    std::unique_ptr<KernelBtf> btf_;
+    std::shared_ptr<KernelBtf> btf_;
     bool types_read_ = false;
     bool own_types_ = true;      // the kernel's own, so their ids mean something to it
     TraceHandlers::Ids targets_; // BTF ids of attach targets
@@ -207,6 +214,10 @@ private:
     bpf_object_open_opts open_options_{};
     TraceHandlers handlers_;
     bool perf_buffer_ = false;
+    // Programs that the kernel refuses are tried without the condition once more, to find out whose
+    // fault it is.
+    enum class Condition : std::uint8_t { none, there, doubted } condition_{};
+    std::string doubt_; // what the kernel said
 };
 
 template <Skel S>
@@ -258,15 +269,16 @@ Attachment<S> launch(
     std::vector<std::byte> with_condition;
     if constexpr (HasWhere<S>)
         with_condition = launcher.object_with_condition(S::elf_bytes);
-    const auto object = with_condition.empty() ? session.object : std::span(with_condition);
     for (;;) {
+        const auto object =
+            launcher.has_condition() ? std::span<const std::byte>(with_condition) : session.object;
         Attachment<S> a;
         a.skeleton.reset(S::open(launcher.open_options(), object));
         if (!a.skeleton)
             fail("cannot open the BPF object", errno);
         S& s = *a.skeleton;
         if constexpr (HasWhere<S>)
-            s.rodata->cb_where_on = !with_condition.empty();
+            s.rodata->cb_where_on = launcher.has_condition();
         if constexpr (HasFilter<S>) {
             s.rodata->cb_filter = filter;
             launcher.prepare_filter(

@@ -312,11 +312,12 @@ bool is_shared_library(const PointPattern& which, std::span<const std::uint32_t>
 } // namespace
 
 std::vector<Point> find_points(const PointPattern& which, FunctionPattern::Syntax syntax,
-                               std::span<const std::uint32_t> pids, std::size_t* own)
+                               std::span<const std::uint32_t> pids, std::size_t* own,
+                               KernelBtf* types)
 {
     const FunctionPattern pattern(which.name, syntax);
     if (which.kind == Point::Kind::kernel) {
-        auto functions = find_functions(pattern);
+        auto functions = find_functions(pattern, types);
         const std::size_t left_out = leave_out_own(functions, pattern);
         if (own)
             *own = left_out;

@@ -16,6 +16,7 @@
 
 namespace corebox
 {
+class KernelBtf;
 
 struct PointPattern {
     // Takes the text apart; fails with a usage error where it is none. Views into it.
@@ -32,10 +33,11 @@ struct PointPattern {
 // The points that a pattern chooses, each once. With `pids`: in these processes' files, found as
 // they see them. Fails where the pattern is malformed, the object is not there, or tracefs is
 // needed and missing; the result may be empty. *own: how many of tracing itself a pattern of kernel
-// functions would choose beside (leave_out_own()).
+// functions would choose beside (leave_out_own()). `types`: the kernel's, where they have been read
+// already.
 std::vector<Point> find_points(const PointPattern& pattern, FunctionPattern::Syntax syntax,
-                               std::span<const std::uint32_t> pids = {},
-                               std::size_t* own = nullptr);
+                               std::span<const std::uint32_t> pids = {}, std::size_t* own = nullptr,
+                               KernelBtf* types = nullptr);
 // The same, but of a library that is named without a path ("c") and without processes: in this
 // host's and in each distinct file that some process maps, or will (Point::later). A point is then
 // what has that name, in all of them.

@@ -12,7 +12,7 @@ namespace corebox
 bool is_trace(std::string_view section)
 {
     return section.starts_with("fentry/") || section.starts_with("fexit/") ||
-           section.starts_with("tp_btf/");
+           section.starts_with("fmod_ret/") || section.starts_with("tp_btf/");
 }
 
 bool is_iterator(std::string_view section) { return section.starts_with("iter/"); }
@@ -48,7 +48,8 @@ void TraceHandlers::add(const Ids& ids)
     };
     for (const auto& [section, attach] :
          {Kind{"fentry+", BPF_TRACE_FENTRY}, Kind{"fexit+", BPF_TRACE_FEXIT},
-          Kind{"tp_btf+", BPF_TRACE_RAW_TP}, Kind{"iter+", BPF_TRACE_ITER}}) {
+          Kind{"fmod_ret+", BPF_MODIFY_RETURN}, Kind{"tp_btf+", BPF_TRACE_RAW_TP},
+          Kind{"iter+", BPF_TRACE_ITER}}) {
         libbpf_prog_handler_opts options{};
         options.sz = sizeof options;
         options.cookie = reinterpret_cast<long>(&ids);

@@ -10,7 +10,7 @@
 namespace corebox
 {
 
-bool is_trace(std::string_view section); // of fentry, fexit or tp_btf
+bool is_trace(std::string_view section); // of fentry, fexit, fmod_ret or tp_btf
 bool is_iterator(std::string_view section);
 
 // The name in BTF of what a trace program attaches to.

@@ -13,6 +13,7 @@
 namespace corebox
 {
 
+class KernelBtf;
 class LaterFiles;
 class Where;
 
@@ -41,10 +42,11 @@ struct Session {
     std::uint32_t rows = 0;                         // of a top tool
     Format format = Format::text;
     std::string_view columns, sort;
-    std::string_view condition;      // --where
-    std::shared_ptr<Where> where;    // the same, once it is known what it is about; may be null
-    std::string_view btf;            // where the kernel's types are, if not with the kernel
-    std::span<const Target> targets; // what the slots of the tool's programs stand for in this run
+    std::string_view condition;       // --where
+    std::shared_ptr<Where> where;     // the same, once it is known what it is about; may be null
+    std::shared_ptr<KernelBtf> types; // the kernel's own, if the tool has read them already
+    std::string_view btf;             // where the kernel's types are, if not with the kernel
+    std::span<const Target> targets;  // what the slots of the tool's programs stand for in this run
     std::span<const std::byte> object; // in place of the tool's own BPF object; empty: that one
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;

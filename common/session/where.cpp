@@ -6,8 +6,10 @@
 #include "expr/splice.hpp"
 #include "session/session.hpp"
 #include <algorithm>
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <cerrno>
+#include <cstring>
 
 namespace corebox
 {
@@ -27,7 +29,17 @@ std::uint64_t ns_per_unit(const Column& column)
     return 0;
 }
 
-// Its parts that all have to hold; one, where it is not of that form.
+// A map with one value, for a body.
+Fd make_map(bpf_map_type type, const char* name, std::size_t bytes)
+{
+    Fd map(::bpf_map_create(type, name, sizeof(std::uint32_t), std::uint32_t(bytes), 1, nullptr));
+    if (!map)
+        fail("cannot create a BPF map for --where", errno);
+    return map;
+}
+
+} // namespace
+
 std::vector<std::string_view> conjuncts(std::string_view text)
 {
     std::vector<std::string_view> parts;
@@ -57,17 +69,6 @@ std::vector<std::string_view> conjuncts(std::string_view text)
     return parts;
 }
 
-// A map with one value, for a body.
-Fd make_map(bpf_map_type type, const char* name, std::size_t bytes)
-{
-    Fd map(::bpf_map_create(type, name, sizeof(std::uint32_t), std::uint32_t(bytes), 1, nullptr));
-    if (!map)
-        fail("cannot create a BPF map for --where", errno);
-    return map;
-}
-
-} // namespace
-
 Value plain_value(const Value& value, const Clock& clock, std::string& joined)
 {
     using Kind = Value::Kind;
@@ -83,6 +84,12 @@ Value plain_value(const Value& value, const Clock& clock, std::string& joined)
         return Trusted{joined};
     case Kind::wall_time:
         return clock.wall_ns(value.u);
+    case Kind::address: {
+        char text[INET6_ADDRSTRLEN] = "";
+        ::inet_ntop(value.digits ? AF_INET6 : AF_INET, value.bytes, text, sizeof text);
+        joined = text;
+        return Trusted{joined};
+    }
     case Kind::list:
         joined.clear();
         for (std::size_t i = 0; i < value.size; i++)
@@ -94,6 +101,17 @@ Value plain_value(const Value& value, const Clock& clock, std::string& joined)
     default:
         return value;
     }
+}
+
+Value address_part(const Value& value, std::int64_t part)
+{
+    if (value.kind != Value::Kind::address)
+        return Absent{};
+    if (part == 3)
+        return std::int64_t(value.digits != 0);
+    std::uint64_t words[2] = {};
+    std::memcpy(words, value.bytes, value.digits ? 16 : 4);
+    return words[part - 1];
 }
 
 Where::Where(std::string_view text, std::span<const Column> columns)
@@ -125,7 +143,7 @@ expr::NodeId Where::find(std::string_view name)
 
 expr::Measure Where::measure(expr::NodeId value) const
 {
-    if (code_[value].op != expr::Op::column)
+    if (code_[value].op != expr::Op::column || code_[value].value >= kAddressPart)
         return {};
     const Column& column = columns_[std::size_t(code_[value].value)];
     if (column.type == ColumnType::decimal)
@@ -134,10 +152,25 @@ expr::Measure Where::measure(expr::NodeId value) const
     return {1, is_number ? ns_per_unit(column) : 0};
 }
 
+std::optional<expr::AddressParts> Where::address(expr::NodeId text)
+{
+    const expr::Node column = code_[text];
+    if (column.op != expr::Op::column ||
+        columns_[std::size_t(column.value)].type != ColumnType::address)
+        return std::nullopt;
+    const auto part = [&](std::int64_t number, expr::TypeId type) {
+        return code_.add(
+            {.op = expr::Op::column, .type = type, .value = column.value + number * kAddressPart});
+    };
+    const expr::TypeId word = types_.integer(8, false);
+    return expr::AddressParts{{part(1, word), part(2, word)}, part(3, types_.integer(4, true))};
+}
+
 expr::NodeId Where::parse(std::string_view text)
 {
     expr::Names names;
     names.find = [this](expr::Code&, std::string_view name) { return find(name); };
+    names.address = [this](expr::NodeId node) { return address(node); };
     names.measure = [this](expr::NodeId value) { return measure(value); };
     names.all = [this] {
         std::vector<std::string> keys;
@@ -158,9 +191,21 @@ std::string Where::explain() const
     for (const std::string_view part : conjuncts(text_)) {
         Where alone(part, columns_);
         constexpr std::string_view kPlaces[] = {"kernel", "kernel, else user space", "user space"};
-        out += cat("where: ", part, ": ", kPlaces[std::size_t(alone.side())], "\n");
+        out += cat("where: ", part, ": ",
+                   is_refused_ ? "user space; the kernel refuses the condition as a program"
+                               : kPlaces[std::size_t(alone.side())],
+                   "\n");
     }
     return out;
+}
+
+void Where::decide_in_user_space(std::string_view reason)
+{
+    if (is_counted)
+        fail("cannot evaluate --where in the kernel", reason,
+             "use a shorter condition; comparing numbers takes the fewest instructions");
+    side_ = expr::Side::user;
+    is_refused_ = true;
 }
 
 std::vector<std::byte> Where::give_body(std::span<const std::byte> object)
@@ -195,7 +240,10 @@ expr::Truth Where::decide(std::span<const std::byte> record) const
 
 Value Where::value_of(std::size_t column)
 {
-    const Value value = columns_[column].get(row_);
+    const auto part = std::int64_t(column) / kAddressPart;
+    const Value value = columns_[column % std::size_t(kAddressPart)].get(row_);
+    if (part)
+        return address_part(value, part);
     if (value.kind == Value::Kind::wall_time)
         clock_.synchronise();
     return plain_value(value, clock_, joined_);
@@ -235,6 +283,7 @@ void prepare_where(Session& session, std::span<const Column> columns, bool count
         fail_usage(
             "--where: this tool counts events in the kernel, which has no regular expressions; "
             "use a pattern, as in comm ~ \"nginx*\"");
+    where->is_counted = counted;
     session.where = std::move(where);
 }
 

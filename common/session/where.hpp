@@ -28,6 +28,10 @@ public:
     // Which part is decided where, a line each.
     std::string explain() const;
 
+    // The kernel does not take the body: from now on every row is tested. Fails for a tool that
+    // counts events in the kernel.
+    void decide_in_user_space(std::string_view reason);
+
     // The BPF object with the condition as body of cb_where(). Not where side() is user.
     std::vector<std::byte> give_body(std::span<const std::byte> object);
 
@@ -36,8 +40,11 @@ public:
     // Whether a row is to be shown of which the kernel has sent the record.
     bool holds(const void* row);
 
+    bool is_counted = false; // the kernel counts the events, so it has to decide
+
 private:
     expr::NodeId find(std::string_view name);
+    std::optional<expr::AddressParts> address(expr::NodeId text);
     expr::Measure measure(expr::NodeId value) const;
     expr::NodeId parse(std::string_view text);
     Value value_of(std::size_t column);
@@ -49,6 +56,7 @@ private:
     std::vector<const Column*> used_;
     expr::NodeId condition_{}, in_kernel_{};
     expr::Side side_{};
+    bool is_refused_ = false;
     expr::Regexes regexes_;
     expr::World world_;
     Clock clock_{true};
@@ -56,6 +64,14 @@ private:
     std::string joined_;        // memory of a list
     Fd tables_, scratch_;       // maps of the body
 };
+
+// The parts of a condition that all have to hold; one, where it is not of that form.
+std::vector<std::string_view> conjuncts(std::string_view text);
+
+// An address is also three numbers: column number + part * kAddressPart. Parts 1 and 2 are its
+// words, 3 says whether it is one of IPv6.
+inline constexpr std::int64_t kAddressPart = 1 << 16;
+Value address_part(const Value& value, std::int64_t part);
 
 // The test as the kernel decides it: columns that are in the record are read from there. The others
 // stay, and so do those tests that need them.

@@ -22,6 +22,7 @@ TypeId column_type(expr::Types& types, ColumnType type)
         return types.integer(4, true);
     case ColumnType::text:
     case ColumnType::list:
+    case ColumnType::address:
         return types.array_of(types.character(), 0);
     default:
         return types.integer(8, true);
@@ -186,7 +187,9 @@ private:
     {
         Node n = code_[id];
         if (n.op == Op::column) {
-            const NodeId node = column_of_record(code_, column(id));
+            const std::int64_t part = n.value / kAddressPart;
+            const NodeId node =
+                part ? part_of_address(id, part) : column_of_record(code_, column(id));
             return node == NodeId::none ? id : node;
         }
         if (is_text_test(n.op) && code_[n.a].op == Op::column)
@@ -205,6 +208,17 @@ private:
             return expr::make_and(code_, text.a, code_.add(n));
         }
         return code_.add(n);
+    }
+
+    NodeId part_of_address(NodeId id, std::int64_t part)
+    {
+        const Field* const field = columns_[std::size_t(code_[id].value % kAddressPart)].field;
+        if (!field)
+            return NodeId::none;
+        const std::span steps(field->steps, field->count);
+        const NodeId node = FormulaNodes(code_).make(
+            part == 3 ? steps.subspan(2) : steps.subspan(std::size_t(part - 1), 1));
+        return expr::convert(code_, node, code_[id].type);
     }
 
     bool is_text(NodeId id) const
@@ -240,7 +254,7 @@ private:
 
 NodeId column_of_record(Code& code, const Column& column)
 {
-    if (!column.field || column.field->names)
+    if (!column.field || column.field->names || column.type == ColumnType::address)
         return NodeId::none;
     const NodeId node = formula(code, *column.field);
     if (column.type == ColumnType::text)

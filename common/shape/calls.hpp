@@ -70,6 +70,9 @@ struct Calls {
     // BCC's line above the text: "Tracing 3 functions for ..."
     std::string (*banner)(const Options&, const FunctionProbes&) = nullptr;
     void (*setup)(S&, Options&, const Session&) = nullptr;
+    std::span<const Column> fields{}; // that --where may name; prepare() takes the condition then
+    // Once the points are known: which probes this run has of those that they need.
+    std::span<const Need> (*narrow)(Options&, Session&, std::span<const Need>) = nullptr;
 
     using Skeleton = S;
     using Asked = Options;
@@ -87,7 +90,8 @@ struct Calls {
             // With a filter it is not known whose calls were skipped.
             bool narrowed() const
             {
-                return is_filtered(this->session()) || this->session().given("cpu");
+                return is_filtered(this->session()) || this->session().given("cpu") ||
+                       this->session().given("where");
             }
             void started()
             {
@@ -131,8 +135,11 @@ struct Calls {
             fail("cannot find a traceable function that matches the pattern", ENOENT,
                  "tplist lists what this system has");
         tracing.options().probes = &probes;
+        std::span<const Need> need = point_need(needs, probes);
+        if (narrow)
+            need = narrow(tracing.options(), *session, need);
         tracing.attach_needs(
-            point_need(needs, probes),
+            need,
             [&](S& s) {
                 const auto cpus = std::size_t(libbpf_num_possible_cpus());
                 s.rodata->cb_functions = {__u32(probes.functions().size()), __u32(cpus)};

@@ -56,6 +56,14 @@ bool EventStacks::take(std::span<const std::byte> record, std::size_t at, std::u
     return true;
 }
 
+std::string EventStacks::function_of(std::uint64_t address)
+{
+    if (!kernel_symbols_)
+        kernel_symbols_ = KernelSymbols::load();
+    const auto frame = kernel_symbols_->lookup(address, At::return_address);
+    return frame ? std::string(frame->name) : to_hex(address);
+}
+
 void EventStacks::name_kernel(std::span<const std::uint64_t> addresses)
 {
     if (addresses.empty())

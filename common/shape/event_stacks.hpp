@@ -35,6 +35,9 @@ public:
     // The struct event_stacks at byte `at` of a record. False where the record does not hold it.
     bool take(std::span<const std::byte> record, std::size_t at, std::uint32_t pid);
 
+    // The function that a return address of the kernel is in.
+    std::string function_of(std::uint64_t address);
+
     // As columns: arrays of "name+0x1f [object]", leaf first; null where there is none.
     Value kernel() const { return kernel_.value(); }
     Value user() const { return user_.value(); }

@@ -3,6 +3,7 @@
 // that are read without losing a count.
 #pragma once
 #include "shape/tracing.hpp"
+#include <algorithm>
 #include <cstddef>
 
 namespace corebox
@@ -46,6 +47,22 @@ public:
         for (std::size_t cpu = 0; cpu < cpus_; cpu++)
             use(*reinterpret_cast<const Value*>(bytes_.data() + i * stride_ + key_size_ +
                                                 cpu * value_size_));
+    }
+    // The one value of a map that has one for all CPUs, to be changed in place.
+    template <class Value>
+    Value& value(std::size_t i)
+    {
+        return *reinterpret_cast<Value*>(bytes_.data() + i * stride_ + key_size_);
+    }
+    // Leaves out those for which `drop(i)`.
+    template <class Drop>
+    void drop_if(Drop&& drop)
+    {
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < size(); i++)
+            if (!drop(i))
+                std::copy_n(bytes_.data() + i * stride_, stride_, bytes_.data() + kept++ * stride_);
+        bytes_.resize(kept * stride_);
     }
 
 private:

@@ -28,12 +28,18 @@ struct Table {
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Once loaded, before the first event: fills maps.
     void (*fill)(S&, Options&) = nullptr;
+    // Once attached, and then as each interval ends: brings into the maps what the kernel side does
+    // not count by itself.
+    void (*collect)(S&, Options&) = nullptr;
     // Takes the rows of a generation out of the kernel side's maps. A row has to be whole: two with
     // one key are not joined.
     void (*take)(S&, Options&, __u32 generation, std::vector<Row>& rows);
     // What rows are sorted by, and how many events one stands for.
     std::uint64_t (*weight)(const Row&, const Options&);
     std::uint64_t (*events)(const Row&);
+    // Each report in text begins with its time, not only with --timestamp.
+    bool timed = false;
+    Seconds interval{0}; // unless one is given; 0: until the end
     // Text's last line, without its newline; empty: none.
     std::string (*total)(const std::vector<Row>& rows) = nullptr;
     // Histograms in place of rows where this says so: their unit, the columns of the key, which are
@@ -43,6 +49,7 @@ struct Table {
     std::size_t key_columns = 0;
     void (*take_distributions)(S&, Options&, __u32 generation,
                                std::vector<std::pair<Row, Distribution>>& all) = nullptr;
+    void (*detached)(S&, Options&, Account&) = nullptr;
     // Shared::interval: [interval [count]]; Shared::duration: [duration], one report at the end.
     Shared also = Shared::interval;
 
@@ -56,6 +63,12 @@ struct Table {
             using Traced<S, Options, Table>::Traced;
             std::optional<HistogramWriter> writer; // where rows are histograms
 
+            void started() { collect(); }
+            void collect()
+            {
+                if (this->shape().collect)
+                    this->shape().collect(this->skeleton(), this->options());
+            }
             void begin()
             {
                 const Table& shape = this->shape();
@@ -68,6 +81,7 @@ struct Table {
             }
             void report(bool)
             {
+                collect();
                 const __u32 generation = Generations(this->skeleton().bss->cb_generation).flip();
                 const std::uint64_t now_ns = monotonic_ns();
                 if (writer)
@@ -109,7 +123,7 @@ private:
         Output* const text = text_output(sink);
         if (text) {
             text->text() += '\n';
-            if (state.session().given("timestamp"))
+            if (timed || state.session().given("timestamp"))
                 text->text() += cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
             sink.header();
         }

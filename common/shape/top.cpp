@@ -82,17 +82,20 @@ Screen screen_size(const Session& session)
     return {.lines = size.ws_row ? size.ws_row : kUsualLines, .columns = size.ws_col};
 }
 
-void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, const TopView& view)
+void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, bool summary,
+               const TopView& view)
 {
     std::string& text = output.text();
     if (clear)
         text += kClear;
     else if (!first)
         text += '\n';
-    text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
-    const auto load = read_file("/proc/loadavg");
-    text += cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-",
-                view.told(output.columns()), "\n");
+    if (summary) {
+        text += output.clock().time_of_day(output.clock().wall_ns(time_ns));
+        const auto load = read_file("/proc/loadavg");
+        text += cat(" loadavg: ", load ? std::string_view(*load).substr(0, load->find('\n')) : "-",
+                    view.told(output.columns()), "\n");
+    }
     output.header();
 }
 

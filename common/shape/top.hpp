@@ -46,8 +46,9 @@ struct Screen {
 Screen screen_size(const Session& session);
 
 // Begins the report of an interval in text: the screen is cleared, where there is one, and the time
-// and the load stand above the header, and what `view` says.
-void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, const TopView& view);
+// and the load stand above the header, and what `view` says, unless `summary` is false.
+void begin_top(Output& output, std::uint64_t time_ns, bool first, bool clear, bool summary,
+               const TopView& view);
 
 template <class S>
 concept HasTop = requires(S* s)
@@ -73,6 +74,11 @@ struct Top {
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Once loaded, before the first event, and then after each interval: fills maps.
     void (*fill)(S&, Options&, bool first) = nullptr;
+    // Once attached, and then as each interval ends: brings into the map what the kernel side does
+    // not count by itself.
+    void (*collect)(S&, Options&) = nullptr;
+    // Makes what an interval has left in the map what rows are made of, in place.
+    void (*settle)(Options&, Entries&) = nullptr;
     // Fills the row from an entry, which lives until the next row is filled.
     void (*decode)(Row& row, const Entries& entries, std::size_t entry);
     // Adds what only user space knows of it.
@@ -96,6 +102,11 @@ struct Top {
             TopView view;
             std::optional<Entries> shown; // the last interval's, for another view of it
 
+            void started()
+            {
+                if (this->shape().collect)
+                    this->shape().collect(this->skeleton(), this->options());
+            }
             void begin()
             {
                 if (!text_output(this->sink()))
@@ -103,6 +114,8 @@ struct Top {
             }
             void end_interval()
             {
+                if (this->shape().collect)
+                    this->shape().collect(this->skeleton(), this->options());
                 generation = Generations(this->skeleton().bss->cb_generation).flip();
                 time_ns = monotonic_ns();
             }
@@ -118,6 +131,8 @@ struct Top {
                 if (!last)
                     end_interval();
                 shown.emplace(this->skeleton().maps.cb_top, generation);
+                if (this->shape().settle)
+                    this->shape().settle(this->options(), *shown);
                 this->account().printed += this->shape().seen(*shown);
                 print();
                 if (this->shape().fill && !last)
@@ -183,7 +198,7 @@ private:
         order.resize(std::min(order.size(), row_limit(session, screen.lines)));
         if (Output* const text = text_output(sink)) {
             text->fit(screen.columns);
-            begin_top(*text, time_ns, first, screen.lines != 0, view);
+            begin_top(*text, time_ns, first, screen.lines != 0, !session.given("nosummary"), view);
         }
         for (const std::size_t entry : order) {
             decode(row, entries, entry);

@@ -1,29 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Two functions whose instructions user space generates, from an expression of the user, and puts in
- * the place of these before libbpf reads the object (expr/splice.hpp says why they are weak, hidden and
- * no inline functions); and the memory for the records that they fill. 5.10+. */
+/* The memory for the records that generated functions fill. 5.10+. */
 #pragma once
-#include "bpf/core.bpf.h"
-#include "body.h"
-
-/* 0: the event is not wanted. */
-__weak __hidden __noinline int body_typed(void *ctx, void *record)
-{
-	asm volatile("" ::"r"(ctx), "r"(record));
-	return 0;
-}
-
-__weak __hidden __noinline int body_plain(void *ctx, void *record)
-{
-	asm volatile("" ::"r"(ctx), "r"(record));
-	return 0;
-}
-
-/* `form` is a constant. */
-static __always_inline __u32 body_run(void *ctx, void *record, enum body_form form)
-{
-	return form == BODY_TYPED ? body_typed(ctx, record) : body_plain(ctx, record);
-}
+#include "body_functions.bpf.h"
 
 /* User space sizes its values. */
 struct {

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "points_option.hpp"
 #include "probe/launch.hpp"
+#include "session/where.hpp"
 #include <algorithm>
 #include <bit>
 #include <bpf/bpf.h>
@@ -33,6 +34,42 @@ void CallOptions::choose(std::vector<Point> points, const Session& session)
         user = std::make_unique<FunctionProbes>(std::move(of_user), only_process(session));
     if (is_one)
         one[0] = {"%function", point(0).name, point(0).module};
+}
+
+namespace
+{
+bool is_of_columns(std::string_view part, std::span<const Column> columns)
+{
+    try {
+        const Where parsed(part, columns);
+        return true;
+    } catch (const Failure&) {
+        return false;
+    }
+}
+} // namespace
+
+void CallOptions::take_condition(Session& session, std::span<const Need> needs,
+                                 const void* (*elf_bytes)(std::size_t*),
+                                 std::span<const Column> columns)
+{
+    for (const std::string_view part : conjuncts(session.condition)) {
+        std::string& of = is_of_columns(part, columns) ? where_row : where_call;
+        of += cat(of.empty() ? "" : " && ", part);
+    }
+    session.condition = where_row;
+    if (where_call.empty())
+        return;
+    std::vector<Point> points;
+    for (const FunctionProbes* probes : {kernel.get(), user.get()})
+        if (probes)
+            points.insert(points.end(), probes->functions().begin(), probes->functions().end());
+    where.emplace(where_call, session, points, true, is_one && !no_fentry);
+    session.object = where->make_object(elf_bytes);
+    no_fentry |= !where->has(BODY_TYPED);
+    std::ranges::copy(needs.first(2), typed_needs.begin());
+    for (std::size_t i = 1; i < typed_needs[0].rungs.size(); i++)
+        typed_needs[0].rungs[i] = {};
 }
 
 const Point& CallOptions::point(std::size_t number) const

@@ -2,6 +2,7 @@
 // User space of call.bpf.h: calls of functions from entry to return.
 #pragma once
 #include "call.h"
+#include "function_where.hpp"
 #include "probe/points.hpp"
 #include "session/session.hpp"
 #include <array>
@@ -18,11 +19,19 @@ struct CallOptions {
     std::unique_ptr<FunctionProbes> kernel{}, user{};
     std::array<Target, 1> one{}; // the only function, if it is the kernel's
     bool is_one = false;
-    bool no_fentry = false;       // --kprobes
-    std::uint64_t unreturned = 0; // known once end_calls() was called
+    bool no_fentry = false; // --kprobes, or --where cannot be evaluated there
+    std::optional<FunctionWhere> where{};
+    std::string where_call{}, where_row{};
+    std::array<Need, 2> typed_needs{}; // of a condition that only fexit has all of
+    std::uint64_t unreturned = 0;      // known once end_calls() was called
 
     // Fails where there is nothing to trace.
     void choose(std::vector<Point> points, const Session& session);
+    // After that: takes --where from the session, but for those parts that are conditions on
+    // columns. `needs`: see kCallNeeds.
+    void take_condition(Session& session, std::span<const Need> needs,
+                        const void* (*elf_bytes)(std::size_t*),
+                        std::span<const Column> columns = {});
     // For "fentry/%function".
     Targets targets() const { return std::span(one).first(is_one ? 1 : 0); }
 
@@ -49,11 +58,12 @@ std::uint32_t call_threads_room();
 // Calls of threads that are gone which were not seen to end.
 std::uint64_t unreturned_frames(const bpf_map* threads);
 
+// `Set`: a member of Options, a pointer to FunctionProbes.
 template <auto Set, auto Attach, class Options, auto... Programs>
 consteval Rung call_rung(std::string_view name, std::string_view function = {})
 {
     constexpr auto attach = [](const auto& session, const bpf_program* program) {
-        const CallOptions& o = session.template options_as<Options>();
+        const Options& o = session.template options_as<Options>();
         return attach_points(*(o.*Set), Attach, session, program);
     };
     return with_function(rung<Programs...>(name, {}, attach), function);
@@ -99,6 +109,8 @@ inline constexpr std::array<Need, 5> kCallNeeds = {
 // functions (3, 4) or both (2 to 4).
 inline std::span<const Need> chosen_calls(std::span<const Need> needs, const CallOptions& o)
 {
+    if (o.where && !o.where->has(BODY_PLAIN))
+        return o.typed_needs;
     if (o.is_one && !o.no_fentry)
         return needs.first(2);
     return needs.subspan(o.kernel ? 2 : 3, o.kernel && o.user ? 3 : 2);
@@ -121,6 +133,8 @@ void prepare_calls(S& s, const CallOptions& o)
     for (FunctionProbes* probes : {o.user.get(), o.kernel.get()})
         if (probes)
             probes->use(s.maps.cb_function_ids);
+    if constexpr (requires { s.rodata->cb_function_where; })
+        s.rodata->cb_function_where = o.where ? o.where->config() : function_where{};
     s.rodata->cb_functions.count = std::uint32_t(o.size());
     s.rodata->cb_call.first_user = std::uint32_t(o.kernel_size());
 }

@@ -69,8 +69,10 @@ std::string name_of_argument(std::string_view expression, std::span<const Captur
 
 void Capture::set_condition(const Piece& piece)
 {
-    condition_ = parse_piece(
+    const NodeId condition = parse_piece(
         piece, [&](std::string_view text) { return expr::parse_condition(code_, names_, text); });
+    condition_ =
+        condition_ == NodeId::none ? condition : expr::make_and(code_, condition_, condition);
 }
 
 bool Capture::is_decided_by_kernel() const
@@ -281,7 +283,8 @@ void Capture::lay_out(std::uint32_t text_bytes, bool is_key)
             a.offset = at;
             a.room = 8;
             if (form == Captured::Form::bytes)
-                a.room = std::max(code_.types()[a.type].size, 1u);
+                a.room = std::clamp(code_.types()[a.type].size, 1u,
+                                    a.show == Show::structure ? structure_bytes_ : kMostBytes);
             if (form == Captured::Form::text) {
                 // What str(e, n) asks for, and an array, is read whole.
                 const std::uint32_t size = code_[a.node].size;

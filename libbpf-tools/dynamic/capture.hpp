@@ -57,7 +57,10 @@ public:
     {
         names_ = wrap(std::move(names_));
     }
+    // Of several all have to hold.
     void set_condition(const Piece& piece);
+    // Of a structure no more than this is read.
+    void limit_structures(std::uint32_t bytes) { structure_bytes_ = bytes; }
     // `how` without a letter: as its type asks for. `type`: to which the value is converted; none:
     // its own.
     // `name`: what its name is made of, if not the piece.
@@ -109,6 +112,7 @@ private:
     std::size_t hidden_ = 0;
     std::vector<std::size_t> order_; // in the record
     std::uint32_t bytes_ = 0;
+    std::uint32_t structure_bytes_ = kMostBytes;
 };
 
 // One argument as a record has it.

@@ -12,6 +12,9 @@ template <Skel S>
 class Instances
 {
 public:
+    // One that is looked at only.
+    using Opened = std::unique_ptr<S, typename Attachment<S>::Destroy>;
+
     // As launch(); `object`: with the bodies of this instance. `open_buffers` is called for the
     // first only.
     template <class Configure, class OpenBuffers>
@@ -52,14 +55,22 @@ public:
 
     std::vector<Attachment<S>>& all() { return attached_; }
 
+    // In `configure`: the map of the first instance is this one's too.
+    void share(S& s, bpf_map* decltype(S::maps)::*map)
+    {
+        if (!attached_.empty())
+            share_map(s.maps.*map, attached_.front()->maps.*map);
+    }
+
 private:
+    static void share_map(bpf_map* own, const bpf_map* other)
+    {
+        if (bpf_map__reuse_fd(own, bpf_map__fd(other)) != 0)
+            fail("cannot share a BPF map", errno);
+    }
     void share(S& s)
     {
         S& first = *attached_.front().skeleton;
-        const auto share_map = [](bpf_map* own, const bpf_map* other) {
-            if (bpf_map__reuse_fd(own, bpf_map__fd(other)) != 0)
-                fail("cannot share a BPF map", errno);
-        };
         share_map(s.maps.bss, first.maps.bss);
         if constexpr (HasEvents<S>)
             share_map(s.maps.cb_events, first.maps.cb_events);

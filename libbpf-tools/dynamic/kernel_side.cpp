@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kernel_side.hpp"
+#include "base/directory.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "expr/kernel_types.hpp"
+#include "expr/declarations.hpp"
+#include "expr/splice.hpp"
 #include "kernel/facts.hpp"
+#include "kernel/text.hpp"
 #include "kernel/types.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
@@ -14,7 +17,7 @@ namespace corebox
 
 struct KernelSide::Kernel {
     std::unique_ptr<KernelMemory> memory;
-    std::unique_ptr<KernelBtf> btf;
+    std::shared_ptr<KernelBtf> btf;
     std::optional<expr::KernelTypes> types; // none: the kernel provides no BTF
     std::optional<bool> task_btf;
 
@@ -37,7 +40,7 @@ KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel
     k.btf = types_from_elsewhere(session.btf);
     own_types_ = !k.btf;
     if (!k.btf)
-        k.btf = std::make_unique<KernelBtf>([&k]() -> KernelMemory* {
+        k.btf = std::make_shared<KernelBtf>([&k]() -> KernelMemory* {
             if (KernelMemory::has_index() && !k.memory)
                 k.memory = std::make_unique<KernelMemory>();
             return k.memory.get();
@@ -50,6 +53,51 @@ KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel
 }
 
 KernelSide::~KernelSide() = default;
+
+void KernelSide::include(std::span<const std::string_view> files)
+{
+    for (const std::string_view file : files) {
+        const auto text = read_file(std::string(file));
+        if (!text)
+            fail(cat("cannot read ", file), errno,
+                 "kernel types need no header; -I is for files with declarations of your own");
+        try {
+            expr::add_declarations(types_, *text);
+        } catch (const expr::TextError& error) {
+            const std::string_view before = std::string_view(*text).substr(0, error.at);
+            const std::size_t begin = before.rfind('\n') + 1; // npos + 1: 0
+            const std::string_view line =
+                std::string_view(*text).substr(begin, text->find('\n', begin) - begin);
+            expr::fail_at(
+                cat("cannot take declarations from ", file, ", line ",
+                    std::ranges::count(before, '\n') + 1),
+                line, expr::TextError(error.at - begin, error.length, error.what(), error.hint));
+        }
+    }
+}
+
+void KernelSide::lend_types(Session& session, std::vector<KernelBtf::Name> names)
+{
+    if (!own_types_ || kernel_->btf->empty())
+        return;
+    session.types = kernel_->btf;
+    for (KernelBtf::Name& name : module_type_names())
+        names.push_back(std::move(name));
+    kernel_->btf->expect(std::move(names));
+}
+
+std::optional<expr::KernelFunction> KernelSide::find_function(const std::string& name)
+{
+    if (!kernel_->types)
+        return std::nullopt;
+    if (auto found = kernel_->types->find_function(name))
+        return found;
+    for (const std::string& module : list_entries("/sys/kernel/btf"))
+        if (module != "vmlinux")
+            if (auto found = kernel_->types->find_module_function(module, name))
+                return found;
+    return std::nullopt;
+}
 
 void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
 {
@@ -167,6 +215,24 @@ Capture::Body KernelSide::generate(const Capture& capture, bool typed, Maps& map
     machine.tables_fd = maps.tables.get();
     machine.scratch_fd = maps.scratch.get();
     return capture.generate(machine);
+}
+
+std::vector<std::byte> KernelSide::make_object(const void* (*elf_bytes)(std::size_t*),
+                                               std::initializer_list<Bodies> bodies)
+{
+    std::vector<Capture::Body> made;
+    std::vector<expr::Body> replaced;
+    made.reserve(2 * bodies.size());
+    for (const Bodies& b : bodies)
+        for (const body_form form : {BODY_TYPED, BODY_PLAIN})
+            if (const auto& capture = b.forms.captures[form]) {
+                made.push_back(generate(*capture, form == BODY_TYPED, b.maps));
+                replaced.push_back(
+                    {form == BODY_TYPED ? b.typed : b.plain, made.back().instructions});
+            }
+    std::size_t size = 0;
+    const void* bytes = elf_bytes(&size);
+    return expr::splice({static_cast<const std::byte*>(bytes), size}, replaced);
 }
 
 } // namespace corebox

@@ -6,6 +6,7 @@
 #include "body.h"
 #include "capture.hpp"
 #include "expr/generate.hpp"
+#include "expr/kernel_types.hpp"
 #include "session/session.hpp"
 #include "tap.hpp"
 #include <functional>
@@ -30,6 +31,15 @@ public:
 
     expr::Types& types() { return types_; }
 
+    // Adds the declarations of files (-I), which come before all other types.
+    void include(std::span<const std::string_view> files);
+    // Whoever looks for functions and loads programs of this session then reads the kernel's types
+    // no second time: these names are what they look for, in one go.
+    void lend_types(Session& session, std::vector<KernelBtf::Name> names = {});
+
+    // Of vmlinux, or of the first module whose BTF has it; none: neither.
+    std::optional<expr::KernelFunction> find_function(const std::string& name);
+
     // Fills in the prototype of a tap: the signature that the user wrote, or the kernel's own.
     // Throws expr::TextError.
     void describe(Tap& tap, const ProbeSpec& spec);
@@ -42,10 +52,19 @@ public:
     struct Maps {
         Fd scratch{}, tables{};
     };
-    // The body of a capture, with the maps it needs.
-    Capture::Body generate(const Capture& capture, bool typed, Maps& maps);
+    // Functions of an object that get the bodies of these forms.
+    struct Bodies {
+        const Forms& forms;
+        std::string_view typed, plain;
+        Maps& maps;
+    };
+    // The object (as a skeleton has it) with the bodies.
+    std::vector<std::byte> make_object(const void* (*elf_bytes)(std::size_t*),
+                                       std::initializer_list<Bodies> bodies);
 
 private:
+    // The body of a capture, with the maps it needs.
+    Capture::Body generate(const Capture& capture, bool typed, Maps& maps);
     struct Kernel;
     expr::Types types_;
     expr::Machine machine_;

@@ -77,8 +77,11 @@ std::string_view enumerator_of(const expr::Types& types, TypeId enumeration, std
 class ValueWriter
 {
 public:
-    ValueWriter(std::string& out, const expr::Types& types, bool json)
-        : out_(out), types_(types), json_(json)
+    enum class Look : std::uint8_t { line, lines, json };
+
+    ValueWriter(std::string& out, const expr::Types& types, Look look, std::size_t indent = 0)
+        : out_(out), types_(types), json_(look == Look::json), lines_(look == Look::lines),
+          indent_(indent)
     {
     }
 
@@ -107,9 +110,17 @@ private:
     {
         if (json_)
             return put_json_string(out_, text);
+        if (lines_)
+            return escape_quoted(out_, text, false);
         out_ += '"';
         out_ += text;
         out_ += '"';
+    }
+
+    void begin_line()
+    {
+        out_ += '\n';
+        out_.append(indent_, ' ');
     }
 
     void put_number(TypeId type, std::uint64_t n)
@@ -148,7 +159,11 @@ private:
     {
         out_ += '{';
         bool is_first = true;
+        indent_ += 2;
         put_members(type, bytes, depth, is_first);
+        indent_ -= 2;
+        if (lines_ && !is_first)
+            begin_line();
         out_ += '}';
     }
 
@@ -168,7 +183,10 @@ private:
             const std::uint64_t bits = m.bits ? bits_of(m, bytes) : 0;
             if (own.size() < t.size || (!json_ && (m.bits ? bits == 0 : is_zero(own))))
                 continue;
-            out_ += is_first ? "" : json_ ? "," : ", ";
+            if (lines_)
+                begin_line();
+            else
+                out_ += is_first ? "" : json_ ? "," : ", ";
             is_first = false;
             out_ += json_ ? cat('"', m.name, "\":") : cat(".", m.name, " = ");
             m.bits ? put_number(m.type, bits) : put(m.type, own, depth + 1);
@@ -189,14 +207,24 @@ private:
 
     std::string& out_;
     const expr::Types& types_;
-    bool json_;
+    bool json_, lines_;
+    std::size_t indent_; // of members, with `lines_`
 };
 
 } // namespace
 
 void append_value(std::string& out, const expr::Types& types, TypeId type, Bytes bytes, bool json)
 {
-    ValueWriter(out, types, json).put(type, bytes);
+    using Look = ValueWriter::Look;
+    ValueWriter(out, types, json ? Look::json : Look::line).put(type, bytes);
+}
+
+void append_lines(std::string& out, const expr::Types& types, TypeId type, Bytes bytes,
+                  std::size_t indent)
+{
+    ValueWriter(out, types, ValueWriter::Look::lines, indent).put(type, bytes);
+    if (bytes.size() < types[type].size)
+        out += cat(" /* ", bytes.size(), " of ", types[type].size, " bytes */");
 }
 
 std::string name_flags(const expr::Types& types, TypeId enumeration, std::uint64_t bits)

@@ -37,6 +37,11 @@ private:
 void append_value(std::string& out, const expr::Types& types, expr::TypeId type,
                   std::span<const std::byte> bytes, bool json);
 
+// The same in text, a line a member, of which those of the structure have `indent` + 2 blanks.
+// Escaped. Of a structure that was not read whole it says so.
+void append_lines(std::string& out, const expr::Types& types, expr::TypeId type,
+                  std::span<const std::byte> bytes, std::size_t indent);
+
 // "A|B|0x40" of a number whose bits an enumeration names.
 std::string name_flags(const expr::Types& types, expr::TypeId enumeration, std::uint64_t bits);
 

@@ -35,12 +35,14 @@ std::vector<Point> kernel_points(PointPattern pattern, const Session& session)
     pattern.kind = Point::Kind::kernel; // BCC's ":func"
     pattern.of_program = false;
     if (const std::string wrapper = wrapper_of(pattern.name); !wrapper.empty()) {
-        auto points = find_functions(FunctionPattern(wrapper, FunctionPattern::Syntax::glob));
+        auto points = find_functions(FunctionPattern(wrapper, FunctionPattern::Syntax::glob),
+                                     session.types.get());
         if (!points.empty())
             return points;
     }
     std::size_t own = 0;
-    auto points = find_points(pattern, FunctionPattern::Syntax::glob, session.pids, &own);
+    auto points = find_points(pattern, FunctionPattern::Syntax::glob, session.pids, &own,
+                              session.types.get());
     say_left_out(own, session);
     return points;
 }

@@ -5,25 +5,11 @@
 #include "output/path_field.hpp"
 #include "output/task_columns.hpp"
 #include "slow_file.h"
-#include "tool/option.hpp"
+#include "tool/milliseconds.hpp"
 #include <sys/stat.h>
 
 namespace corebox
 {
-
-// Milliseconds that may have a fraction: "0.5".
-struct Milliseconds {
-    std::uint64_t ns = 0;
-
-    static std::string parse(std::string_view s, Milliseconds& out)
-    {
-        Seconds as_seconds{};
-        if (!detail::parse_seconds(s, as_seconds).empty())
-            return "a number of milliseconds such as 10 or 0.5";
-        out.ns = as_seconds.count() / 1000;
-        return {};
-    }
-};
 
 struct SlowRow {
     task_info task{};

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The columns that network tools share. A row has a member `conn`, and those with an owner a member
-// `owner`.
+// The columns and options that network tools share. A row has a member `conn`, and those with an
+// owner a member `owner`.
 #pragma once
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 #include "output/column.hpp"
+#include "tool/option.hpp"
 
 namespace corebox
 {
 
 // Wide enough for most IPv6 addresses; longer ones move the rest of their line.
 inline constexpr int kAddressWidth = 16;
+
+inline constexpr Option kTimeOption = show('T', "time", "Print the time of day");
+inline constexpr Option kTimestampOption =
+    show('t', "timestamp", "Print seconds since the first event");
 
 // Of a row with a member `time_ns`.
 template <class Row>
@@ -36,36 +41,43 @@ consteval Column ip_column(Show show = {})
         .template from<select(kFamily == CONN_IPV6, 6, 4)>();
 }
 template <class Row>
-consteval Column laddr_column(Show show = {})
+consteval Column laddr_column(Show show = {}, std::string_view header = "LADDR")
 {
     return col<[](const Row& r) -> Value {
                return Address{r.conn.laddr, r.conn.family == CONN_IPV6};
-           }>("laddr", "LADDR", kAddressWidth, "Local address", show)
-        .as(ColumnType::text);
+           }>("laddr", header, kAddressWidth, "Local address", show)
+        .as(ColumnType::address)
+        .template from<address_of<&Row::conn, &conn::laddr>(field<&Row::conn, &conn::family> ==
+                                                            CONN_IPV6)>();
 }
 template <class Row>
-consteval Column lport_column(Show show = {})
+consteval Column lport_column(Show show = {}, std::string_view header = "LPORT")
 {
-    return col<&Row::conn, &conn::lport>("lport", "LPORT", 5, "Local port", show);
+    return col<[](const Row& r) { return r.conn.lport; }>("lport", header, 5, "Local port", show)
+        .template from<field<&Row::conn, &conn::lport>>();
 }
 template <class Row>
-consteval Column raddr_column(Show show = {})
+consteval Column raddr_column(Show show = {}, std::string_view header = "RADDR")
 {
     return col<[](const Row& r) -> Value {
                return Address{r.conn.raddr, r.conn.family == CONN_IPV6};
-           }>("raddr", "RADDR", kAddressWidth, "Remote address", show)
-        .as(ColumnType::text);
+           }>("raddr", header, kAddressWidth, "Remote address", show)
+        .as(ColumnType::address)
+        .template from<address_of<&Row::conn, &conn::raddr>(field<&Row::conn, &conn::family> ==
+                                                            CONN_IPV6)>();
 }
 template <class Row>
-consteval Column rport_column(Show show = {})
+consteval Column rport_column(Show show = {}, std::string_view header = "RPORT")
 {
-    return col<&Row::conn, &conn::rport>("rport", "RPORT", 5, "Remote port", show);
+    return col<[](const Row& r) { return r.conn.rport; }>("rport", header, 5, "Remote port", show)
+        .template from<field<&Row::conn, &conn::rport>>();
 }
 template <class Row>
 consteval Column netns_column(Show show = kJsonOnly)
 {
-    return col<&Row::conn, &conn::netns>("netns", "NETNS", 10, "Number of the network namespace",
-                                         show);
+    return col<[](const Row& r) { return r.conn.netns; }>("netns", "NETNS", 10,
+                                                          "Number of the network namespace", show)
+        .template from<field<&Row::conn, &conn::netns>>();
 }
 
 // The owner of the socket: the task that connected, accepted or listened. Text shows "-" where it

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What tools of TCP's states share: who owns a socket, from its first state to its end. */
 #pragma once
-#include "bpf/sock_owner.bpf.h"
-
-/* The tracepoint is DCCP's and SCTP's too. */
-static __always_inline bool is_tcp(struct sock *sk, bool direct)
-{
-	__u16 protocol = direct ? sk->sk_protocol : BPF_CORE_READ(sk, sk_protocol);
-
-	return (protocol == CONN_TCP || protocol == CONN_MPTCP) && conn_family(sk, direct);
-}
+#include "tcp.bpf.h"
+#include "tcp_destroy.bpf.h"
 
 /* The entry of a socket that changes its state, made if need be. The running task is the owner where
  * it connects, listens or closes; all other changes may be made by whoever runs. */
@@ -41,19 +34,5 @@ int BPF_KPROBE(graft_kprobe, struct sock *sk)
 {
 	if (is_tcp(sk, false))
 		sock_own(sk, false);
-	return 0;
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(destroy_tp_btf, struct sock *sk)
-{
-	sock_forget(sk);
-	return 0;
-}
-
-SEC("raw_tp/tcp_destroy_sock")
-int destroy_raw_tp(struct bpf_raw_tracepoint_args *ctx)
-{
-	sock_forget((struct sock *)ctx->args[0]);
 	return 0;
 }

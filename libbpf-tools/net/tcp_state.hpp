@@ -3,6 +3,7 @@
 #pragma once
 #include "output/column.hpp"
 #include "tool/need.hpp"
+#include "tool/tool.hpp"
 #include <iterator>
 
 namespace corebox
@@ -18,6 +19,10 @@ constexpr std::string_view tcp_state_name(unsigned state)
 {
     return kTcpStates[state < std::size(kTcpStates) ? state : 0];
 }
+
+// BCC's letters of tcpstates and tcplife.
+inline constexpr Letter kStateLetters[] = {
+    {'p', "pid"}, {'L', "lport"}, {'D', "rport"}, {'s', "csv"}};
 
 // A column of a state, for a member of the row that is one.
 template <auto Member>

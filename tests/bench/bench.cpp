@@ -372,6 +372,31 @@ void send_packets(unsigned count)
     ::close(from);
 }
 
+// 64 bytes through a connection, there and back in turn: acknowledgements travel with the data.
+void ping_pong(unsigned count)
+{
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* any = reinterpret_cast<sockaddr*>(&address);
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::bind(listener, any, sizeof address) != 0 || ::listen(listener, 1) != 0 ||
+        ::getsockname(listener, any, &size) != 0)
+        die("listen");
+    int ends[2] = {::socket(AF_INET, SOCK_STREAM, 0), -1};
+    if (::connect(ends[0], any, sizeof address) != 0)
+        die("connect");
+    ends[1] = ::accept(listener, nullptr, nullptr);
+    char bytes[64]{};
+    for (unsigned i = 0; i < count; i++)
+        if (::send(ends[i % 2], bytes, sizeof bytes, 0) != sizeof bytes ||
+            ::recv(ends[1 - i % 2], bytes, sizeof bytes, 0) != sizeof bytes)
+            die("exchange bytes");
+    for (const int fd : {listener, ends[0], ends[1]})
+        ::close(fd);
+}
+
 // One byte to the serial port and until it is out: an interrupt of the port's.
 void write_serial(unsigned count)
 {
@@ -384,19 +409,88 @@ void write_serial(unsigned count)
     ::close(fd);
 }
 
+// A connection to itself that is accepted, and reset: two sockets, six changes of state.
+void connect_and_reset(unsigned count)
+{
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener, 16) != 0 ||
+        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        die("listen");
+    for (unsigned i = 0; i < count; i++) {
+        const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+        const linger now{1, 0};
+        ::setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        if (::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            die("connect");
+        const int accepted = ::accept(listener, nullptr, nullptr);
+        ::close(client);
+        ::close(accepted);
+    }
+    ::close(listener);
+}
+
+template <class Act>
+void make_sockets(unsigned count, Act&& act)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        if (act(fd) != 0)
+            die("bind or listen");
+        ::close(fd);
+    }
+}
+
+void bind_sockets(unsigned count)
+{
+    make_sockets(count, [](int fd) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    });
+}
+
+void listen_on_sockets(unsigned count)
+{
+    make_sockets(count, [](int fd) { return ::listen(fd, 16); });
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
 };
 constexpr Named kWorkloads[] = {
-    {"open", open_missing},      {"read", read_file},           {"exec", run_nothing},
-    {"block", direct_read},      {"switch", switch_tasks},      {"compute", compute},
-    {"stat", stat_missing},      {"create", create_and_delete}, {"sync", sync_file},
-    {"umount", unmount_nothing}, {"pass-fd", pass_descriptor},  {"tty-write", write_terminal},
-    {"ext4-read", read_ext4},    {"cold-read", read_cold},      {"chown", change_owner},
-    {"shmdt", detach_nothing},   {"packet", send_packets},      {"serial", write_serial},
-    {"fork", fork_nothing},      {"thread", run_threads},       {"signal", send_signals},
+    {"open", open_missing},
+    {"read", read_file},
+    {"exec", run_nothing},
+    {"block", direct_read},
+    {"switch", switch_tasks},
+    {"compute", compute},
+    {"stat", stat_missing},
+    {"create", create_and_delete},
+    {"sync", sync_file},
+    {"umount", unmount_nothing},
+    {"pass-fd", pass_descriptor},
+    {"tty-write", write_terminal},
+    {"ext4-read", read_ext4},
+    {"cold-read", read_cold},
+    {"chown", change_owner},
+    {"shmdt", detach_nothing},
+    {"packet", send_packets},
+    {"serial", write_serial},
+    {"fork", fork_nothing},
+    {"thread", run_threads},
+    {"signal", send_signals},
     {"set-id", set_own_user},
+    {"connect", connect_and_reset},
+    {"bind", bind_sockets},
+    {"listen", listen_on_sockets},
+    {"ping-pong", ping_pong},
 };
 
 struct Measured {

@@ -137,6 +137,16 @@ TEST(Bindsnoop, TextPortsAndBadInput)
     EXPECT_NE(result.err.find("5 seen = 3 printed + 2 filtered + 0 lost"), std::string::npos)
         << result.err;
     EXPECT_EQ(run({"bindsnoop", "-P", "http"}).status, 1);
+    const Result counts = watch("bindsnoop", {"--count", "-4"}, [] {
+        for (int i = 0; i < 3; i++)
+            bind_to(make_socket("127.0.0.1"), "127.0.0.1", 6001);
+        bind_to(make_socket("::1"), "::1", 6001);
+    });
+    expect_exact(counts);
+    ASSERT_EQ(counts.records.size(), 1u) << counts.out;
+    EXPECT_EQ(counts.records[0].at("binds"), 3);
+    EXPECT_EQ(counts.records[0].at("lport"), 6001);
+    EXPECT_EQ(counts.account.at("filtered"), 1);
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Calls of each function, tracepoint and USDT probe that a pattern chooses, exactly; and the attach
 // points themselves (probe/points.hpp).
-#include "harness.hpp"
+#include "other_self.hpp"
 #include "usdt.hpp"
 #include <cstdio>
 #include <cstdlib>
@@ -135,56 +135,11 @@ TEST(Funccount, UserFunctions)
     EXPECT_EQ(calls(named.records, "cbtest_counted_one"), kOne);
 }
 
-// What the next test executes: this very program, which then is not a test.
-[[maybe_unused]] const bool kReplaced = [] {
-    if (const char* fds = ::getenv("FUNCCOUNT_GATE")) {
-        char byte = 'x';
-        int here = 0, there = 0;
-        if (std::sscanf(fds, "%d %d", &here, &there) != 2 || ::write(here, &byte, 1) != 1 ||
-            ::read(there, &byte, 1) != 1)
-            ::_exit(1);
-        for (int i = 0; i < kMethod; i++)
-            cbtest_counted_one(i);
-        ::_exit(0);
-    }
-    return false;
-}();
-
-// A program that calls cbtest_counted_one() kMethod times once it may.
-class App
-{
-public:
-    explicit App(const std::string& path)
-    {
-        EXPECT_EQ(::pipe(here_), 0);
-        EXPECT_EQ(::pipe(there_), 0);
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            const std::string fds = std::to_string(here_[1]) + " " + std::to_string(there_[0]);
-            ::setenv("FUNCCOUNT_GATE", fds.c_str(), 1);
-            ::execl(path.c_str(), "app", nullptr);
-            ::_exit(127);
-        }
-        char byte = 0;
-        EXPECT_EQ(::read(here_[0], &byte, 1), 1); // it runs
-    }
-    ~App()
-    {
-        for (const int fd : {here_[0], here_[1], there_[0], there_[1]})
-            ::close(fd);
-    }
-    void go_wait() const
-    {
-        EXPECT_EQ(::write(there_[1], "x", 1), 1);
-        int status = -1;
-        EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
-        EXPECT_EQ(status, 0);
-    }
-
-private:
-    pid_t pid_ = 0;
-    int here_[2]{}, there_[2]{};
-};
+constexpr const char* kCounted = "FUNCCOUNT_GATE";
+[[maybe_unused]] const bool kIsCounted = as_other_self(kCounted, [] {
+    for (int i = 0; i < kMethod; i++)
+        cbtest_counted_one(i);
+});
 
 // Containers have files of one library: two that share a layer have the same one, a third starts
 // later with a file of its own. Each call counts once, in one row.
@@ -207,13 +162,14 @@ TEST(Funccount, ALibraryOfContainers)
             ASSERT_EQ(::mount("overlay", (dir / name).c_str(), "overlay", 0, options.c_str()), 0);
         }
         {
-            const App one(dir / "one/libcbtest.so.1"), two(dir / "two/libcbtest.so.1");
+            const OtherSelf one(kCounted, dir / "one/libcbtest.so.1"),
+                two(kCounted, dir / "two/libcbtest.so.1");
             Tracer tracer({"funccount", "--json", "--explain", "cbtest:cbtest_counted_one"});
-            const App three(own + "/libcbtest.so.1");
+            const OtherSelf three(kCounted, own + "/libcbtest.so.1");
             EXPECT_TRUE(wait_until([&] {
                 return tracer.err().find("attached to " + own) != std::string::npos;
             })) << tracer.err();
-            for (const App* app : {&one, &two, &three})
+            for (const OtherSelf* app : {&one, &two, &three})
                 app->go_wait();
             const Result r = tracer.stop();
             EXPECT_EQ(r.status, 0) << r.err;
@@ -235,34 +191,18 @@ TEST(Funccount, AProgramThatWasReplaced)
         ::unlink(path.c_str());
         write_file(path, read_file("/proc/self/exe"));
         ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-        int here[2], there[2];
-        ASSERT_EQ(::pipe(here), 0);
-        ASSERT_EQ(::pipe(there), 0);
-        const pid_t pid = ::fork();
-        if (pid == 0) {
-            const std::string fds = std::to_string(here[1]) + " " + std::to_string(there[0]);
-            ::setenv("FUNCCOUNT_GATE", fds.c_str(), 1);
-            ::execl(path.c_str(), "app", nullptr);
-            ::_exit(127);
-        }
-        char byte = 'x';
-        ASSERT_EQ(::read(here[0], &byte, 1), 1); // it runs
+        const OtherSelf app(kCounted, path);
         ASSERT_EQ(::unlink(path.c_str()), 0);
         write_file(path, read_file("/proc/self/exe")); // where a probe could go as well
         Tracer tracer(
-            {"funccount", "--json", "-p", std::to_string(pid), name + ":cbtest_counted_one"},
+            {"funccount", "--json", "-p", std::to_string(app.pid()), name + ":cbtest_counted_one"},
             {{"PATH", dir.path() + ":" + ::getenv("PATH")}});
-        ASSERT_EQ(::write(there[1], &byte, 1), 1);
+        app.go_wait();
         const Result r = tracer.wait();
-        int status = -1;
-        EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-        EXPECT_EQ(status, 0);
         EXPECT_EQ(calls(r.records, "cbtest_counted_one"), kMethod) << r.out << r.err;
         if (!name.empty()) {
             EXPECT_EQ(with(r.records, "module", path).size(), 1u) << r.out;
         }
-        for (const int fd : {here[0], here[1], there[0], there[1]})
-            ::close(fd);
     }
 }
 

@@ -238,4 +238,78 @@ TEST(Funclatency, FloodIsCountedExactly)
     EXPECT_LE(sum + lost, 2 * kCalls + r.records.size()) << r.account;
 }
 
+// --where of the tools that trace functions: arguments by their names and as registers, what they
+// return, how long they take. What is not asked for counts as filtered.
+TEST(Funclatency, ConditionsOfAllFunctionTools)
+{
+    TempDir dir;
+    write_file(dir / "f", std::string(200, 'x'));
+    const std::string path = dir / "f", nap = this_program() + ":traced_nap";
+    for (const std::string rung : {"", "kprobe"}) {
+        SCOPED_TRACE(rung);
+        Child child([&] {
+            char buffer[100];
+            const int fd = ::open(path.c_str(), O_RDONLY);
+            for (const int size : {7, 7, 30, 3, 60, 7})
+                EXPECT_GT(::read(fd, buffer, std::size_t(size)), 0);
+            ::lseek(fd, 0, SEEK_END);
+            EXPECT_EQ(::read(fd, buffer, 7), 0);
+            traced_nap(3, 4);
+            traced_nap(5, 6);
+        });
+        const auto start = [&](const std::string& tool, const std::string& condition,
+                               std::vector<std::string> more) {
+            std::vector<std::string> argv{tool,     "-p",      to_string(child.pid()),
+                                          "--json", "--where", condition};
+            argv.insert(argv.end(), more.begin(), more.end());
+            return std::make_unique<Tracer>(argv, forced(rung));
+        };
+        const auto latency = start(
+            "funclatency", "file->f_path.dentry->d_name.name == \"f\" && count < 10 && retval == 7",
+            {"vfs_read"});
+        const auto slower = start("funcslower", "count == 30 && lat_us < 1s && retval > 0",
+                                  {"-m", "0", "vfs_read"});
+        const auto count = start("funccount", "count == 7", {"vfs_read"});
+        const auto interval = start("funcinterval", "count == 7", {"vfs_read"});
+        const auto stacks = start("stackcount", "arg3 == 60 && pid != 1", {"-K", "vfs_read"});
+        const auto user = start("funcslower", "arg1 == 5 && lat_ms >= 20", {"-m", "0", nap});
+        child.go_wait();
+        const auto end = [](Tracer& tool) {
+            Result r = tool.wait();
+            EXPECT_EQ(r.status, 0) << r.err;
+            return r;
+        };
+        const Result l = end(*latency), s = end(*slower), c = end(*count), i = end(*interval),
+                     k = end(*stacks), u = end(*user);
+        ASSERT_EQ(l.records.size(), 1u) << l.out << l.err;
+        EXPECT_EQ(l.records[0].at("count"), 3);
+        EXPECT_GE(l.account.at("filtered"), 4); // 30, 3, 60; the last 7 at the end of the file
+        ASSERT_EQ(s.records.size(), 1u) << s.out << s.err;
+        EXPECT_EQ(s.records[0].at("rval"), 30);
+        ASSERT_EQ(c.records.size(), 1u) << c.out << c.err;
+        EXPECT_EQ(c.records[0].at("count"), 4);
+        EXPECT_GE(c.account.at("filtered"), 3);
+        ASSERT_EQ(i.records.size(), 1u) << i.out << i.err;
+        EXPECT_EQ(i.records[0].at("count"), 3);
+        ASSERT_EQ(k.records.size(), 1u) << k.out << k.err;
+        EXPECT_EQ(k.records[0].at("count"), 1);
+        ASSERT_EQ(u.records.size(), 1u) << u.out << u.err;
+        EXPECT_EQ(u.records[0].at("rval"), 16);
+    }
+    const auto refused = [](std::vector<std::string> argv) {
+        const Result no = run(std::move(argv));
+        EXPECT_EQ(no.status, 1) << no.out << no.err;
+        return no.err;
+    };
+    EXPECT_NE(refused({"funccount", "--where", "countt == 7", "vfs_read"}).find("'count'"),
+              std::string::npos);
+    EXPECT_NE(refused({"funccount", "--where", "count == 7", "vfs_*"}).find("one function"),
+              std::string::npos);
+    EXPECT_NE(refused({"funccount", "--where", "retval == 7", "vfs_read"}).find("returns"),
+              std::string::npos);
+    EXPECT_NE(
+        refused({"stackcount", "--where", "arg1 == 7", "t:sched:sched_switch"}).find("tracepoints"),
+        std::string::npos);
+}
+
 } // namespace

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdexcept>
 #include <unistd.h>
 #include <vector>
@@ -118,19 +119,49 @@ Socket accept_from(const Socket& listener)
     return s;
 }
 
-void wait_for_ends()
+void wait_for_ends(std::size_t open)
 {
     // The fourth word is the state: TCP_TIME_WAIT and TCP_LISTEN remain.
-    const auto all_ended = [] {
+    std::vector<std::string> left;
+    const auto all_ended = [&] {
+        left.clear();
         for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"})
             for (const std::string& line : lines(read_file(file)))
                 if (const auto w = words(line);
                     w.size() > 3 && w[3] != "st" && w[3] != "06" && w[3] != "0A")
-                    return false;
-        return true;
+                    left.push_back(line);
+        return left.size() <= open;
     };
     if (!wait_until(all_ended))
-        throw std::runtime_error("connections that do not end");
+        throw std::runtime_error("connections that do not end, such as " + left[0]);
+}
+
+Socket begin_connect(const std::string& address, std::uint16_t port)
+{
+    Socket s = make_socket(address, SOCK_STREAM | SOCK_NONBLOCK);
+    const SocketAddress to(address, port);
+    check(::connect(s.fd(), to.get(), to.size) == -1 && errno == EINPROGRESS, "begin a connect");
+    return s;
+}
+
+void time_out(const std::string& address, std::uint16_t port)
+{
+    const Socket s = make_socket(address);
+    const SocketAddress to(address, port);
+    const int again = 1;
+    check(::setsockopt(s.fd(), IPPROTO_TCP, TCP_SYNCNT, &again, sizeof again) == 0, "TCP_SYNCNT");
+    check(::connect(s.fd(), to.get(), to.size) == -1 && errno == ETIMEDOUT,
+          "a connect that times out");
+}
+
+void connect_often(std::uint64_t count)
+{
+    const Socket listener = listen_on("127.0.0.1", 128);
+    for (std::uint64_t i = 0; i < count; i++) {
+        Socket client = connect_to("127.0.0.1", listener.port());
+        accept_from(listener).close();
+        client.reset();
+    }
 }
 
 std::uint16_t closed_port(const std::string& address)

@@ -52,9 +52,22 @@ Socket listen_on(const std::string& address, int backlog = 16, std::uint16_t por
 Socket connect_to(const std::string& address, std::uint16_t port, int* errno_out = nullptr);
 Socket accept_from(const Socket& listener);
 
-// Waits until every connection of this network namespace has ended (TIME_WAIT is an end): the last
-// segments of a connection come when its processes may have gone.
-void wait_for_ends();
+// Waits until every connection of this network namespace has ended (TIME_WAIT is an end), but for
+// so many sockets: the last segments of a connection come when its processes may have gone.
+void wait_for_ends(std::size_t open = 0);
+
+// A connect that does not wait.
+Socket begin_connect(const std::string& address, std::uint16_t port);
+// A connect that nobody answers: to its second segment, three seconds.
+void time_out(const std::string& address, std::uint16_t port);
+// Connections that are accepted, closed by the server, and reset.
+void connect_often(std::uint64_t count);
+
+// A listener whose queue is full: nobody answers further connects.
+struct FullListener {
+    Socket listener = listen_on("127.0.0.1", 0);
+    Socket first = connect_to("127.0.0.1", listener.port());
+};
 
 // A port to which nobody listens.
 std::uint16_t closed_port(const std::string& address);

@@ -80,15 +80,21 @@ TEST_P(TcplifeRung, BytesAndOwnersOfBothSides)
 }
 INSTANTIATE_TEST_SUITE_P(Rungs, TcplifeRung, testing::Values("", "raw_tp,kprobe"), rung_name);
 
-// A refused connect is a session that failed; one that is older than the tool has no birth.
-TEST(Tcplife, RefusedAndOlderSessions)
+// A refused connect is a session that failed; one that is older than the tool has no birth. Open
+// ones are shown at the end on demand.
+TEST(Tcplife, RefusedOlderAndOpenSessions)
 {
     const Socket listener = listen_on("127.0.0.1");
     Socket older = connect_to("127.0.0.1", listener.port()), other = accept_from(listener);
     older.send(17);
     other.receive(17);
     const std::uint16_t closed = closed_port("127.0.0.1");
-    Tracer tool{{"tcplife", "--json"}};
+    Socket still = connect_to("127.0.0.1", listener.port()), open = accept_from(listener);
+    Tracer tool{{"tcplife", "--json", "--open"}};
+    Socket fresh = connect_to("127.0.0.1", listener.port());
+    const Socket waits = accept_from(listener);
+    fresh.send(23);
+    waits.receive(23);
     int code = 0;
     connect_to("127.0.0.1", closed, &code);
     EXPECT_EQ(code, ECONNREFUSED);
@@ -96,7 +102,7 @@ TEST(Tcplife, RefusedAndOlderSessions)
     older.close();
     other.expect_end();
     other.close();
-    wait_for_ends();
+    wait_for_ends(4);
     const Result result = tool.stop();
     expect_exact(result);
     const Records refused = with(result.records, "rport", closed);
@@ -113,21 +119,24 @@ TEST(Tcplife, RefusedAndOlderSessions)
         EXPECT_EQ(side[0].at("rx_bytes"), &side == sides ? 0 : 17);
     }
     EXPECT_EQ(sides[1][0].at("tx_bytes"), 0);
+    const Records left = with(result.records, "open", true);
+    EXPECT_EQ(left.size(), 4u) << result.out;
+    for (const std::uint16_t client : {still.port(), fresh.port()})
+        for (const char* side : {"lport", "rport"}) {
+            const Records row = with(left, side, client);
+            ASSERT_EQ(row.size(), 1u) << side << result.out;
+            EXPECT_EQ(row[0].at("pid"), ::getpid());
+            EXPECT_EQ(row[0].at("state"), "ESTABLISHED");
+            EXPECT_EQ(row[0].at("span_ms").is_null(), client == still.port());
+        }
+    EXPECT_EQ(with(left, "lport", fresh.port())[0].at("tx_bytes"), 23);
+    EXPECT_EQ(with(left, "rport", fresh.port())[0].at("rx_bytes"), 23);
 }
 
 TEST(Tcplife, Flood)
 {
     constexpr std::uint64_t kSessions = 3000;
-    const Result result = watch("tcplife", {},
-                                [] {
-                                    const Socket listener = listen_on("127.0.0.1", 128);
-                                    for (std::uint64_t i = 0; i < kSessions; i++) {
-                                        Socket client = connect_to("127.0.0.1", listener.port());
-                                        accept_from(listener).close();
-                                        client.reset();
-                                    }
-                                },
-                                {.by = nullptr});
+    const Result result = watch("tcplife", {}, [] { connect_often(kSessions); }, {.by = nullptr});
     expect_exact_flood(result, result.records.size(), 2 * kSessions);
 }
 

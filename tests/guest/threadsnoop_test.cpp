@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "harness.hpp"
+#include "other_self.hpp"
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -113,60 +113,27 @@ TEST(Threadsnoop, ProcessesToo)
     EXPECT_EQ(result.records[2].at("function"), "threadsnoop_first");
 }
 
-// What the next test executes: this very program, which then is not a test.
-[[maybe_unused]] const bool kThreads = [] {
-    if (const char* fds = ::getenv("THREADSNOOP_GATE")) {
-        char byte = 'x';
-        int here = 0, there = 0;
-        if (std::sscanf(fds, "%d %d", &here, &there) != 2 || ::write(here, &byte, 1) != 1 ||
-            ::read(there, &byte, 1) != 1)
-            ::_exit(1);
-        pthread_t thread;
-        ::pthread_create(&thread, nullptr, threadsnoop_second, nullptr);
-        ::pthread_join(thread, nullptr);
-        ::usleep(300'000); // the tool asks the live process for names
-        ::_exit(0);
-    }
-    return false;
-}();
+constexpr const char* kThreads = "THREADSNOOP_GATE";
+[[maybe_unused]] const bool kHasThreads = as_other_self(kThreads, [] {
+    pthread_t thread;
+    ::pthread_create(&thread, nullptr, threadsnoop_second, nullptr);
+    ::pthread_join(thread, nullptr);
+    ::usleep(300'000); // the tool asks the live process for names
+});
 
 // A program that has its C library in itself and the name of one; it creates a thread once it may.
-class App
+class App : public OtherSelf
 {
 public:
-    explicit App(const std::string& library)
+    explicit App(const std::string& library) : OtherSelf(kThreads, copied_to(library)) {}
+
+private:
+    static const std::string& copied_to(const std::string& library)
     {
         write_file(library, read_file("/proc/self/exe"));
         EXPECT_EQ(::chmod(library.c_str(), 0755), 0);
-        EXPECT_EQ(::pipe(here_), 0);
-        EXPECT_EQ(::pipe(there_), 0);
-        pid = ::fork();
-        if (pid == 0) {
-            const std::string fds = to_string(here_[1]) + " " + to_string(there_[0]);
-            ::setenv("THREADSNOOP_GATE", fds.c_str(), 1);
-            ::execl(library.c_str(), "app", nullptr);
-            ::_exit(127);
-        }
-        char byte = 0;
-        EXPECT_EQ(::read(here_[0], &byte, 1), 1); // it runs
+        return library;
     }
-    ~App()
-    {
-        for (const int fd : {here_[0], here_[1], there_[0], there_[1]})
-            ::close(fd);
-    }
-    void go_wait() const
-    {
-        EXPECT_EQ(::write(there_[1], "x", 1), 1);
-        int status = -1;
-        EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-        EXPECT_EQ(status, 0);
-    }
-
-    pid_t pid = 0;
-
-private:
-    int here_[2]{}, there_[2]{};
 };
 
 // An update puts a new C library in the place of one that runs.
@@ -181,7 +148,7 @@ TEST(Threadsnoop, ALibraryThatWasReplaced)
     app.go_wait();
     const Result result = tracer.stop();
     ASSERT_EQ(result.records.size(), 1u) << result.out;
-    EXPECT_EQ(result.records[0].at("pid"), app.pid);
+    EXPECT_EQ(result.records[0].at("pid"), app.pid());
     EXPECT_EQ(result.records[0].at("function"), "threadsnoop_second") << result.out;
 }
 
@@ -205,8 +172,8 @@ TEST(Threadsnoop, ALibraryThatIsUsedLater)
         const Result result = tracer.stop();
         expect_exact(result);
         ASSERT_EQ(result.records.size(), 2u) << result.out;
-        EXPECT_EQ(result.records[0].at("pid"), first.pid);
-        EXPECT_EQ(result.records[1].at("pid"), second.pid);
+        EXPECT_EQ(result.records[0].at("pid"), first.pid());
+        EXPECT_EQ(result.records[1].at("pid"), second.pid());
         for (const Json& record : result.records)
             EXPECT_EQ(record.at("function"), "threadsnoop_second") << result.out;
     }

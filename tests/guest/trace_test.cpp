@@ -287,6 +287,43 @@ TEST(Trace, TextAndAggregates)
               (std::vector<std::string>{pid, pid, "guest_tests", "cbtest_trace_call"}));
 }
 
+// Types that a file declares (-I), and lists of bytes (-B).
+TEST(Trace, DeclarationsAndBytes)
+{
+    TempDir dir;
+    write_file(dir / "pair.h", "#define LIMIT 40\nstruct inner { unsigned a : 3, b : 5; };\n"
+                               "struct cbtest_pair {\n\tint number;\n\tchar name[8];\n"
+                               "\tstruct inner in;\n};\n");
+    write_file(dir / "wrong.h", "struct cbtest_pair {\n\tint int number;\n};\n");
+    struct Pair {
+        int number;
+        char name[8];
+        unsigned bits;
+    };
+    static const Pair kPairs[] = {{41, "first", 5 << 3 | 2}, {39, "second", 0}};
+    const std::string call = this_program() + ":cbtest_trace_call";
+    const Result r = watch(
+        "trace",
+        {"-I", dir / "pair.h", "-B",
+         call +
+             "(int n, struct cbtest_pair *p) (p->number > LIMIT) \"%s %d %s\", p->name, p->in.b, "
+             "p",
+         call + " (STRCMP(\"0x27,0,0,0,115,0x65\", arg2@user)) \"bytes %d\", arg1"},
+        [&] {
+            for (const Pair& pair : kPairs)
+                cbtest_trace_call(pair.number, reinterpret_cast<const char*>(&pair), 0);
+        });
+    EXPECT_EQ(r.status, 0) << r.err;
+    expect_exact(r);
+    ASSERT_EQ(r.records.size(), 2u) << r.out << r.err;
+    const Json pair = {{"number", 41}, {"name", "first"}, {"in", {{"a", 2}, {"b", 5}}}};
+    EXPECT_EQ(arguments(r.records, 0), (Json{{"name", "first"}, {"b", 5}, {"p", pair}}));
+    EXPECT_EQ(r.records[1].at("message"), "bytes 39");
+    const Result wrong = run({"trace", "-I", dir / "wrong.h", "vfs_read"});
+    EXPECT_EQ(wrong.status, 1);
+    EXPECT_NE(wrong.err.find("wrong.h, line 2"), wrong.err.npos) << wrong.err;
+}
+
 // What cannot be traced, and where it is wrong.
 TEST(Trace, Refusals)
 {

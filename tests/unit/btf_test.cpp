@@ -74,6 +74,31 @@ TEST_F(Kernel, FindsAllTypesOfAKindAndName)
     EXPECT_THAT(names[7].ids, ElementsAre(number_));
 }
 
+// What is expected is found with the first names; it is the same, and so is what comes later.
+TEST_F(Kernel, RemembersWhatWasExpected)
+{
+    KernelBtf kernel(raw(b_));
+    kernel.expect({{BTF_KIND_FUNC, "do_it"}, {BTF_KIND_STRUCT, "inner"}, {0, "in"}});
+    kernel.expect({{BTF_KIND_STRUCT, "none"}, {BTF_KIND_FUNC, "do_it"}});
+    KernelBtf::Name first[] = {{BTF_KIND_TYPEDEF, "z"}};
+    kernel.find(first);
+    KernelBtf::Name second[] = {{BTF_KIND_STRUCT, "inner"}, {BTF_KIND_FUNC, "do_it"},
+                                {BTF_KIND_STRUCT, "none"},  {BTF_KIND_FUNC, "do_it"},
+                                {BTF_KIND_TYPEDEF, "z"},    {0, "in"}};
+    KernelBtf::Name third[] = {{BTF_KIND_TYPEDEF, "filler_7"}, {BTF_KIND_FUNC, "do_it"}};
+    kernel.find(second);
+    kernel.find(third);
+    using testing::ElementsAre;
+    EXPECT_THAT(first[0].ids, ElementsAre(last_));
+    EXPECT_THAT(second[0].ids, ElementsAre(inner_, twin_));
+    EXPECT_THAT(second[1].ids, ElementsAre(function_));
+    EXPECT_THAT(second[2].ids, ElementsAre());
+    EXPECT_THAT(second[3].ids, ElementsAre(function_));
+    EXPECT_THAT(second[4].ids, ElementsAre(last_));
+    EXPECT_THAT(third[0].ids, ElementsAre(number_ + 8));
+    EXPECT_THAT(third[1].ids, ElementsAre(function_));
+}
+
 TEST_F(Kernel, ExtractsWhatRelocationsLookAt)
 {
     KernelBtf kernel(raw(b_));

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "output/output.hpp"
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -298,6 +299,27 @@ TEST(Clock, MonotonicBecomesWall)
     const auto wall = std::int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
     const auto difference = std::int64_t(clock.wall_ns(monotonic_ns())) - wall;
     EXPECT_LT(std::abs(difference), 1'000'000'000);
+}
+
+TEST(Output, AddressesAreThoseOfInetNtop)
+{
+    std::mt19937 random(17);
+    Renderer renderer(true);
+    for (int i = 0; i < 20'000; i++) {
+        std::uint8_t bytes[16];
+        for (int group = 0; group < 8; group++) {
+            const auto value = random() % 3 ? 0u : unsigned(random()) >> random() % 16;
+            bytes[2 * group] = std::uint8_t(value >> 8);
+            bytes[2 * group + 1] = std::uint8_t(value);
+        }
+        for (const bool v6 : {false, true}) {
+            char expected[INET6_ADDRSTRLEN];
+            ::inet_ntop(v6 ? AF_INET6 : AF_INET, bytes, expected, sizeof expected);
+            std::string text;
+            renderer.append<Format::text>(text, Address{bytes, v6}, false);
+            ASSERT_EQ(text, expected);
+        }
+    }
 }
 
 } // namespace

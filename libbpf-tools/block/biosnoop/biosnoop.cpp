@@ -4,6 +4,7 @@
 #include "request.hpp"
 #include "shape/stream.hpp"
 #include "symbols/kernel.hpp"
+#include "tool/milliseconds.hpp"
 
 #include "biosnoop.skel.h"
 
@@ -14,19 +15,6 @@ using namespace corebox;
 
 constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kNoSector = ~0ull; // of a flush
-
-// "0.5"
-struct Milliseconds {
-    std::uint64_t ns = 0;
-
-    static std::string parse(std::string_view text, Milliseconds& out)
-    {
-        Seconds as_seconds{};
-        std::string must_be = detail::parse_seconds(text, as_seconds);
-        out.ns = as_seconds.count() / 1000;
-        return must_be;
-    }
-};
 
 struct Options : biosnoop_config {
     std::string_view disk;

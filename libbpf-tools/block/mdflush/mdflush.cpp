@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "mdflush.h"
+#include "kernel/module.hpp"
 #include "output/task_columns.hpp"
 #include "request.hpp"
 #include "shape/stream.hpp"
@@ -48,26 +49,8 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
 };
 
-// (One that is built in has parameters, and so is there too.)
-Obstacle no_md(const Facts& facts)
-{
-    if (facts.has(Facts::Name::module, "md_mod") == Answer::no)
-        return {Cause::no_module, "md_mod"};
-    return {};
-}
-
-Obstacle no_md_types(const Facts& facts)
-{
-    if (const Obstacle reason = no_md(facts))
-        return reason;
-    if (!reachable("/sys/module/md_mod/initstate")) // built in
-        return {};
-    if (!reachable("/sys/kernel/btf/md_mod"))
-        return {Cause::no_module_btf};
-    if (!facts.module_types)
-        return {Cause::module_btf_hidden};
-    return {};
-}
+Obstacle no_md(const Facts& facts) { return no_module(facts, "md_mod"); }
+Obstacle no_md_types(const Facts& facts) { return no_module_types(facts, "md_mod"); }
 
 constexpr Need kNeeds[] = {
     {"flush requests to arrays",

@@ -3,6 +3,7 @@
 #define FILTER_ALL_NAMESPACES
 #include "bpf/filter.bpf.h"
 #include "bpf/hist.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "cpufreq.h"
 
 HIST()
@@ -21,6 +22,8 @@ int sample(void *ctx)
 		return 0;
 	mhz = cpu_mhz[bpf_get_smp_processor_id() & (CPUFREQ_CPUS - 1)];
 	if (!asked_for(mhz)) /* came online since, and has not changed yet */
+		return 0;
+	if (!current_holds(mhz * 1000000ULL))
 		return 0;
 	slot = linear_slot(mhz, CPUFREQ_STEP_MHZ);
 	hist_count_in(slot, mhz);

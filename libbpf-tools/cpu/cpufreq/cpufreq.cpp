@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cpufreq.h"
+#include "output/task_fields.hpp"
 #include "session/perf.hpp"
 #include "shape/histogram.hpp"
 #include <cerrno>
@@ -75,6 +76,11 @@ void setup(cpufreq_bpf& s, Options& o, const Session& session)
              "no CPU has a cpufreq driver, which is usual in virtual machines");
 }
 
+// Of a sample, for --where; `ns` has the frequency.
+constexpr Column kFields[] = {
+    event_field<field<&task_event::ns> / 1'000'000>("mhz", "Frequency of the CPU in MHz"),
+    task_field::pid, task_field::tid, task_field::comm, task_field::cpu};
+
 constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
     .about = {.name = "cpufreq",
               .area = "cpu",
@@ -87,6 +93,7 @@ constexpr Histogram<cpufreq_bpf, Options, cpufreq_key> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit =
         [](const Options&) {
             return Unit{"MHz", 1};

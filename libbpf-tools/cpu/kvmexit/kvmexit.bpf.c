@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
 #include "bpf/top.bpf.h"
+#include "bpf/where.bpf.h"
 #include "kvmexit.h"
 
 const volatile struct kvmexit_config cfg = {};
@@ -13,6 +14,16 @@ static __always_inline __u32 field(void *record, __u32 at)
 
 	bpf_probe_read_kernel(&value, sizeof(value), record + at);
 	return value;
+}
+
+static __noinline bool holds(const struct kvmexit_key *key, __u64 ids)
+{
+	struct kvmexit_event e = {
+		.pid = ids >> 32, .tid = ids, .vcpu = key->vcpu, .reason = key->reason
+	};
+
+	bpf_get_current_comm(e.comm, sizeof(e.comm));
+	return where_holds(NULL, &e, sizeof(e));
 }
 
 /* Of the raw tracepoint's arguments only 5.10's have the reason; later ones leave it to a function of
@@ -34,6 +45,8 @@ int kvm_exit(void *ctx)
 	ids = current_ids();
 	key.tid = ids;
 	key.reason = field(ctx, cfg.reason_at);
+	if (cb_where_on && !holds(&key, ids))
+		return 0;
 	c = top_entry(&key, &made);
 	if (!c)
 		return 0;

@@ -146,6 +146,14 @@ void take(kvmexit_bpf& s, Options& o, __u32 generation, std::vector<Row>& rows)
         rows.push_back(std::move(row));
 }
 
+// Of an exit, for --where.
+constexpr Column kFields[] = {
+    event_field<field<&kvmexit_event::pid>>("pid", "Process ID"),
+    event_field<field<&kvmexit_event::tid>>("tid", "Thread ID"),
+    event_field<field<&kvmexit_event::comm>>("comm", "Command name of the thread"),
+    event_field<field<&kvmexit_event::vcpu>>("vcpu", "Number of the virtual CPU"),
+    event_field<field<&kvmexit_event::reason>>("reason_code", "Number of the reason")};
+
 constexpr Table<kvmexit_bpf, Options, Row> kTool{
     .about = {.name = "kvmexit",
               .area = "cpu",
@@ -157,6 +165,7 @@ constexpr Table<kvmexit_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .prepare = prepare,
     .setup = setup,
     .take = take,

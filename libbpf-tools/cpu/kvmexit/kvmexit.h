@@ -10,6 +10,12 @@ struct kvmexit_config {
 	bool by_vcpu;
 };
 
+/* What --where may ask of an exit. */
+struct kvmexit_event {
+	__u32 pid, tid, vcpu, reason;
+	char comm[COMM_LEN];
+};
+
 struct kvmexit_key {
 	__u32 generation;
 	__u32 tid;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "llcstat.h"
 
@@ -13,7 +14,7 @@ static __always_inline struct llcstat_counts *counts(void)
 	__u64 ids;
 	bool made;
 
-	if (!filter_current())
+	if (!filter_current() || !current_holds(0))
 		return NULL;
 	ids = current_ids();
 	key.pid = ids >> 32;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "llcstat.h"
+#include "output/task_fields.hpp"
 #include "session/perf.hpp"
 #include "shape/table.hpp"
 #include <cerrno>
@@ -69,6 +70,9 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "End of the run",
                                                           kJsonOnly),
 };
+
+// Of an event, for --where.
+constexpr Column kFields[] = {task_field::pid, task_field::tid, task_field::comm, task_field::cpu};
 
 std::vector<bpf_link*> attach(const Session& session, const bpf_program* program)
 {
@@ -140,6 +144,7 @@ constexpr Table<llcstat_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .prepare = prepare,
     .setup = setup,
     .take =

@@ -20,19 +20,6 @@ struct {
 	__uint(value_size, sizeof(struct hist_part));
 } argdist_values SEC(".maps");
 
-/* Fills a struct argdist_entry; 0: it cannot. */
-__weak __hidden __noinline int entry_typed(void *ctx, void *entry)
-{
-	asm volatile("" ::"r"(ctx), "r"(entry));
-	return 0;
-}
-
-__weak __hidden __noinline int entry_plain(void *ctx, void *entry)
-{
-	asm volatile("" ::"r"(ctx), "r"(entry));
-	return 0;
-}
-
 static __always_inline __u32 value_slot(__u64 value)
 {
 	__u64 row = 0;
@@ -128,10 +115,7 @@ static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool re
 		return 0;
 	}
 	entry->missing = 0;
-	if (registers)
-		entry_plain(ctx, entry);
-	else
-		entry_typed(ctx, entry);
+	entry_run(ctx, entry, registers ? BODY_PLAIN : BODY_TYPED);
 	return 0;
 }
 

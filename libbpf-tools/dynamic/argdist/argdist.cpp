@@ -2,7 +2,6 @@
 #include "argdist.h"
 #include "call.hpp"
 #include "dist_spec.hpp"
-#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -21,7 +20,7 @@ using P = decltype(argdist_bpf::progs);
 using Use = DistSpec::Use;
 
 struct Options {
-    SpecList histograms, counts;
+    SpecList histograms, counts, includes;
     std::uint32_t string_size = 80;
     std::uint32_t top = 0;
     bool cumulative = false;
@@ -97,6 +96,8 @@ constexpr Option kOptions[] = {
     opt<&Options::counts>('C', "count-spec", "SPEC", "Count how often this has each value", {},
                           "count"),
     opt<&Options::string_size>('z', "string-size", "BYTES", "Read texts up to this size", {8, 512}),
+    opt<&Options::includes>('I', "include", "FILE", "Take types from C declarations in a file", {},
+                            {}, "file"),
     flag<&Options::cumulative>('c', "cumulative", "Do not clear counts between reports"),
     opt<&Options::top>('T', "top", "N", "Print only the N greatest counts", kPositive),
 };
@@ -207,7 +208,6 @@ private:
     void prepare(Instance& instance);
     void fill(Capture& capture, Instance& instance);
     std::vector<Need> needs_of(const Instance& instance) const;
-    void make_object(Instance& instance);
     void configure(argdist_bpf& s, const Instance& instance);
     void end_texts(const Instance& instance, std::string& key) const;
     void read(Instance& instance, argdist_bpf& s, std::uint32_t generation);
@@ -227,6 +227,8 @@ private:
 Argdist::Argdist(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
+    kernel_.lend_types(session);
+    kernel_.include(options.includes.texts);
     for (const std::string_view text : options.histograms.texts)
         add(text, true, session);
     for (const std::string_view text : options.counts.texts)
@@ -460,27 +462,6 @@ std::vector<Need> Argdist::needs_of(const Instance& t) const
     return {};
 }
 
-void Argdist::make_object(Instance& t)
-{
-    std::vector<expr::Body> bodies;
-    std::vector<Capture::Body> made;
-    made.reserve(4);
-    const auto add = [&](Forms& forms, KernelSide::Maps& maps, std::string_view typed,
-                         std::string_view plain) {
-        for (const body_form form : {BODY_TYPED, BODY_PLAIN})
-            if (forms.captures[form]) {
-                made.push_back(kernel_.generate(*forms.captures[form], form == BODY_TYPED, maps));
-                bodies.push_back({form == BODY_TYPED ? typed : plain, made.back().instructions});
-            }
-    };
-    add(t.forms, t.maps, "body_typed", "body_plain");
-    if (t.pairs)
-        add(t.entry_forms, t.entry_maps, "entry_typed", "entry_plain");
-    std::size_t size = 0;
-    const void* bytes = argdist_bpf::elf_bytes(&size);
-    t.object = expr::splice({static_cast<const std::byte*>(bytes), size}, bodies);
-}
-
 void Argdist::configure(argdist_bpf& s, const Instance& t)
 {
     const Counted& counted = counted_[t.counted];
@@ -521,7 +502,9 @@ bool Argdist::attach(Session& session)
     for (Instance& t : instances_of_)
         prepare(t);
     for (Instance& t : instances_of_)
-        make_object(t);
+        t.object = kernel_.make_object(
+            argdist_bpf::elf_bytes, {{t.forms, "body_typed", "body_plain", t.maps},
+                                     {t.entry_forms, "entry_typed", "entry_plain", t.entry_maps}});
     for (Instance& t : instances_of_) {
         options_.probes = t.probes.get();
         session.targets = t.tap.may_be_typed ? Targets(t.targets) : Targets();

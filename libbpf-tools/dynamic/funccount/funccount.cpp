@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funccount.h"
+#include "../function_where.hpp"
 #include "../points_option.hpp"
 #include "shape/calls.hpp"
 
@@ -12,6 +13,7 @@ using namespace corebox;
 struct Options : funccount_config {
     FunctionProbes* probes = nullptr;
     std::string_view pattern;
+    PointCondition condition;
 };
 
 constexpr Example kExamples[] = {
@@ -82,10 +84,18 @@ constexpr Calls<funccount_bpf, Options> kTool{
             if (o.pattern.empty())
                 fail_usage("missing PATTERN; for example: funccount 'vfs_*'");
             o.by_cpu = session.given("cpu");
+            o.condition.take(session);
         },
     .points = chosen_points<Options>,
     .banner = [](const Options& o,
                  const FunctionProbes& probes) { return points_banner(o.pattern, probes); },
+    .setup = [](funccount_bpf& s, Options& o,
+                const Session&) { s.rodata->cb_function_where = o.condition.config(); },
+    .fields = kCallFields,
+    .narrow =
+        [](Options& o, Session& session, std::span<const Need> needs) {
+            return o.condition.apply(session, *o.probes, needs, false, funccount_bpf::elf_bytes);
+        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funcinterval.h"
+#include "../function_where.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/functions.bpf.h"
 #include "bpf/hist.bpf.h"
@@ -56,11 +57,12 @@ static __always_inline __u64 *last_of_thread(__u64 now)
 	return last;
 }
 
-static __always_inline int hit(void *ctx, __u32 function)
+/* `form` is a constant. */
+static __always_inline int hit_as(void *ctx, enum body_form form)
 {
 	__u64 now = bpf_ktime_get_ns(), *place = &cb_last;
 
-	if (!filter_current())
+	if (!filter_current() || !call_wanted(ctx, form))
 		return 0;
 	if (cfg.per_thread)
 		place = last_of_thread(now);
@@ -70,12 +72,17 @@ static __always_inline int hit(void *ctx, __u32 function)
 	return 0;
 }
 
+static __always_inline int hit(void *ctx, __u32 function)
+{
+	return hit_as(ctx, BODY_PLAIN);
+}
+
 POINT_PROGS(hit, hit)
 
 SEC("fentry/%function")
 int hit_fentry(void *ctx)
 {
-	return hit(ctx, 0);
+	return hit_as(ctx, BODY_TYPED);
 }
 
 SEC("raw_tp/sched_process_free")

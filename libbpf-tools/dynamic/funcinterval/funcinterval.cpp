@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funcinterval.h"
+#include "../function_where.hpp"
 #include "call.hpp"
 #include "kernel/insn.hpp"
 #include "points_option.hpp"
@@ -21,6 +22,8 @@ struct Options : funcinterval_config {
     std::array<Target, 1> one{}; // the only function, if it is the kernel's
     std::string_view pattern;
     bool microseconds = false, milliseconds = false;
+    PointCondition condition;
+    std::span<const Need> needs{}; // of this run
 };
 
 constexpr Example kExamples[] = {
@@ -67,7 +70,7 @@ constexpr Need kNeeds[] = {
     kThreadsNeed,
 };
 
-std::span<const Need> chosen(const Options& o)
+std::span<const Need> chosen_needs(const Options& o)
 {
     using enum Point::Kind;
     const Point::Kind kind = o.probes->kind();
@@ -132,6 +135,9 @@ void prepare(Options& o, Session& session)
     if (o.probes->functions().size() == 1 && first.kind == Point::Kind::kernel)
         o.one[0] = {"%function", first.name, first.module};
     o.unit_ns = unit(o).raw;
+    o.condition.take(session);
+    o.needs = o.condition.apply(session, *o.probes, chosen_needs(o), !o.one[0].slot.empty(),
+                                funcinterval_bpf::elf_bytes);
 }
 
 constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
@@ -146,12 +152,14 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
     .positionals = kPositionals,
     .letters = kLetters,
     .needs = kNeeds,
+    .fields = kCallFields,
     .unit = unit,
     .totals = true,
     .targets = [](const Options& o) { return Targets(o.one).first(o.one[0].slot.empty() ? 0 : 1); },
     .setup =
         [](funcinterval_bpf& s, Options& o, const Session&) {
             prepare_points(s, *o.probes);
+            s.rodata->cb_function_where = o.condition.config();
             s.rodata->cb_functions.count = std::uint32_t(o.probes->functions().size());
             bpf_map__set_autocreate(s.maps.cb_calls, false);
             bpf_map__set_max_entries(s.maps.cb_lasts, o.per_thread ? call_threads_room() : 1);
@@ -160,7 +168,7 @@ constexpr Histogram<funcinterval_bpf, Options, std::uint32_t> kTool{
                 bpf_object__for_each_program(program, s.obj) store_instead(program);
         },
     .prepare = prepare,
-    .chosen = chosen,
+    .chosen = [](const Options& o) { return o.needs; },
     .attached =
         [](const Options& o, const Session& session) {
             const std::size_t all = o.probes->functions().size();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "funclatency.h"
 #include "../call.bpf.h"
+#include "../function_where.bpf.h"
 #include "bpf/hist.bpf.h"
 
 const volatile struct funclatency_config cfg = { .unit_ns = 1 };
@@ -23,7 +24,7 @@ static __always_inline __u32 latency_slot(__u64 ns)
 
 static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool registers)
 {
-	if (filter_current())
+	if (filter_current() && call_wanted(ctx, registers ? BODY_PLAIN : BODY_TYPED))
 		call_begin(place, function);
 	return 0;
 }
@@ -37,6 +38,8 @@ static __always_inline int end(void *ctx, __u32 place, bool registers)
 	if (!call_end(place, &call, &number))
 		return 0;
 	ns = time_between(call.start_ns, now);
+	if (!return_wanted(ctx, ns, registers ? BODY_PLAIN : BODY_TYPED))
+		return 0;
 	if (cfg.per_function || cfg.per_process) {
 		struct funclatency_key key = {
 			.function = cfg.per_function ? call.function : 0,

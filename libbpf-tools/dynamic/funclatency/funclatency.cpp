@@ -85,6 +85,8 @@ Unit unit(const Options& o)
                             : Unit{"nsecs", 1};
 }
 
+constexpr auto kNeeds = kCallNeeds<funclatency_bpf, Options>;
+
 void prepare(Options& o, Session& session)
 {
     if (o.pattern.empty())
@@ -96,6 +98,7 @@ void prepare(Options& o, Session& session)
                                                 : FunctionPattern::Syntax::glob,
                         session),
              session);
+    o.take_condition(session, kNeeds, funclatency_bpf::elf_bytes);
     // As BCC does: calls of a library come from anywhere.
     if (o.user && session.pids.empty()) {
         o.per_function = o.per_process = true;
@@ -106,8 +109,6 @@ void prepare(Options& o, Session& session)
     o.step_ns = o.linear.step * o.unit_ns;
     o.steps = std::uint32_t(o.linear.steps());
 }
-
-constexpr auto kNeeds = kCallNeeds<funclatency_bpf, Options>;
 
 constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
     .about = {.name = "funclatency",
@@ -122,6 +123,7 @@ constexpr Histogram<funclatency_bpf, Options, funclatency_key, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kReturnFields,
     .unit = unit,
     .buckets =
         [](const Options& o) {

@@ -3,6 +3,7 @@
 
 #define CALL_ENTRIES struct funcslower_thread
 #include "../call.bpf.h"
+#include "../function_where.bpf.h"
 #include "bpf/event.bpf.h"
 #include "bpf/stacks.bpf.h"
 
@@ -33,7 +34,7 @@ static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool re
 	struct pt_regs *regs;
 	int number;
 
-	if (!filter_current())
+	if (!filter_current() || !call_wanted(ctx, registers ? BODY_PLAIN : BODY_TYPED))
 		return 0;
 	number = call_begin(place, function);
 	/* fexit sees the arguments and the callers. */
@@ -76,7 +77,8 @@ static __always_inline int end(void *ctx, __u32 place, bool registers)
 	struct call_frame call;
 	__u32 number, args = cfg.args;
 
-	if (!call_end(place, &call, &number) || !asked_for(time_between(call.start_ns, now) >= cfg.min_ns))
+	if (!call_end(place, &call, &number) || !asked_for(time_between(call.start_ns, now) >= cfg.min_ns) ||
+	    !return_wanted(ctx, time_between(call.start_ns, now), registers ? BODY_PLAIN : BODY_TYPED))
 		return 0;
 	task_info_current(&event.task);
 	event.lat_ns = time_between(call.start_ns, now);

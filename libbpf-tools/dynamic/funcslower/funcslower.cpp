@@ -122,6 +122,13 @@ bool same_place(const Point& a, const Point& b)
            (a.object->path == b.object->path && a.sites[0].offset == b.sites[0].offset);
 }
 
+// By fexit the result and the arguments are read by helpers of 5.17.
+constexpr auto kNeeds = [] {
+    auto needs = kCallNeeds<funcslower_bpf, Options>;
+    needs[0].rungs[0].function = "get_func_ret";
+    return needs;
+}();
+
 void prepare(Options& o, Session& session)
 {
     if (o.patterns.empty())
@@ -147,6 +154,7 @@ void prepare(Options& o, Session& session)
                 points.push_back(std::move(point));
     }
     o.choose(std::move(points), session);
+    o.take_condition(session, kNeeds, funcslower_bpf::elf_bytes, kColumns);
 }
 
 void setup(funcslower_bpf& s, Options& o, const Session& session)
@@ -231,13 +239,6 @@ bool fold(Output& output, const void* data, const Session& session)
     append_folded(output.text(), comm, user, kernel, 1, {.delimiter = true});
     return true;
 }
-
-// By fexit the result and the arguments are read by helpers of 5.17.
-constexpr auto kNeeds = [] {
-    auto needs = kCallNeeds<funcslower_bpf, Options>;
-    needs[0].rungs[0].function = "get_func_ret";
-    return needs;
-}();
 
 constexpr Stream<funcslower_bpf, Options, Row> kTool{
     .about = {.name = "funcslower",

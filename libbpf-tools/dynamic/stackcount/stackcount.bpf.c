@@ -3,6 +3,7 @@
 #include "bpf/functions.bpf.h"
 #include "bpf/stacks.bpf.h"
 #include "stackcount.h"
+#include "../function_where.bpf.h"
 
 const volatile struct stackcount_config cfg = {};
 
@@ -12,7 +13,7 @@ static __always_inline int called(void *ctx, __u32 function)
 
 	if (cfg.by_cpu && !asked_for(bpf_get_smp_processor_id() == cfg.cpu))
 		return 0;
-	if (!filter_current())
+	if (!filter_current() || !call_wanted(ctx, BODY_PLAIN))
 		return 0;
 	if (function >= cb_functions.count) { /* no name for it */
 		count_lost_map();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "stackcount.h"
+#include "../function_where.hpp"
 #include "../points_option.hpp"
 #include "output/escape.hpp"
 #include "shape/stacks.hpp"
@@ -16,6 +17,7 @@ struct Options : StackOptions {
     std::string_view pattern;
     std::uint32_t cpu = 0;
     bool per_process = false, offset = false, verbose = false;
+    PointCondition condition;
 };
 
 constexpr Example kExamples[] = {
@@ -175,6 +177,7 @@ struct StackCount {
     std::span<const Letter> letters{};
     Columns<StackRow> columns;
     std::span<const Need> needs;
+    std::span<const Column> fields;
 
     using Skeleton = stackcount_bpf;
     using Asked = Options;
@@ -228,14 +231,17 @@ struct StackCount {
         const bool user = kind == Point::Kind::user || kind == Point::Kind::usdt;
         if (user && !o.kernel_only)
             o.user_only = true;
+        o.condition.take(*session);
         state->tracing.attach_needs(
-            point_need(needs, probes),
+            o.condition.apply(*session, probes, point_need(needs, probes), false,
+                              stackcount_bpf::elf_bytes),
             [&](stackcount_bpf& s) {
                 prepare_stacks(o, s.rodata->cb_stack, s.maps.cb_stack_sums, s.maps.cb_stacks,
                                s.maps.cb_stacks_spill);
                 prepare_points(s, probes);
                 s.rodata->cb_functions.count = std::uint32_t(probes.functions().size());
                 s.rodata->cfg = {session->given("cpu"), o.per_process, o.cpu};
+                s.rodata->cb_function_where = o.condition.config();
             },
             [](stackcount_bpf&, bool) {});
         if (session->check)
@@ -263,12 +269,13 @@ constexpr StackCount kTool{
                   "Counts the stacks that lead to the functions, tracepoints or USDT probes that "
                   "match the pattern. Prints the counts at the end, the most frequent stack last.",
               .examples = kExamples,
-              .smoke = {"t:sched:sched_process_exec"}},
+              .smoke = {"vfs_open"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,
     .columns = kColumns,
     .needs = kPointNeeds<stackcount_bpf, Options>,
+    .fields = kCallFields,
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace.h"
+#include "binary_text.hpp"
 #include "capture.hpp"
-#include "expr/splice.hpp"
 #include "instances.hpp"
 #include "kernel_side.hpp"
 #include "output/escape.hpp"
@@ -13,6 +13,7 @@
 #include "tap.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <cstring>
 #include <map>
 
@@ -24,11 +25,11 @@ using namespace corebox;
 using P = decltype(trace_bpf::progs);
 
 struct Options : EventStackOptions {
-    SpecList specs;
+    SpecList specs, includes;
     std::uint32_t string_size = 80;
     std::uint64_t max_events = 0;
     std::string_view name, message, cgroup_path, symbol_files;
-    bool include_self = false, addresses = false;
+    bool include_self = false, addresses = false, binary = false;
     FunctionProbes* probes = nullptr; // of the instance that is being attached
 };
 
@@ -109,6 +110,9 @@ constexpr Option kOptions[] = {
     flag<&Options::kernel>('K', "kernel-stack", "Print the kernel stack"),
     flag<&Options::user>('U', "user-stack", "Print the user stack"),
     flag<&Options::addresses>('a', "address", "Print the addresses of stacks"),
+    opt<&Options::includes>('I', "include", "FILE", "Take types from C declarations in a file", {},
+                            {}, "file"),
+    flag<&Options::binary>('B', "bin-cmp", "Let STRCMP compare lists of bytes"),
     opt<&Options::symbol_files>('s', "sym-file-list", "FILE,...",
                                 "Accept BCC's list; symbols are found without it"),
 };
@@ -254,7 +258,6 @@ public:
 private:
     void prepare(Traced& traced);
     void fill(Capture& capture, const ProbeSpec& spec, const MessageFormat& format) const;
-    void make_object(Traced& traced);
     void configure(trace_bpf& s, const Traced& traced);
     const void* take(std::span<const std::byte> record);
     void print_json(Output& output, const Row& row);
@@ -274,15 +277,36 @@ private:
     std::map<std::string, std::uint64_t> counts_; // -A: of the same text
 };
 
+// What of the kernel's types this run looks for, of functions that are named in full.
+std::vector<KernelBtf::Name> names_of(std::span<const std::unique_ptr<ProbeSpec>> specs)
+{
+    Instances<trace_bpf>::Opened object(trace_bpf::open(nullptr));
+    if (!object)
+        return {};
+    std::vector<KernelBtf::Name> names = relocated_names(bpf_object__btf(object->obj));
+    add_target_names(names, object->obj, kNeeds, {});
+    for (const auto& spec : specs) {
+        const bool is_raw = spec->kind == PlaceKind::raw_tracepoint;
+        const Target target{is_raw ? "%event" : "%function", spec->name.text, {}};
+        add_target_names(names, object->obj, {}, {&target, 1});
+        if (is_raw)
+            names.push_back({BTF_KIND_FUNC, cat("__traceiter_", spec->name.text)});
+    }
+    return names;
+}
+
 Trace::Trace(Session& session, Options& options)
     : options_(options), session_(session), kernel_(session), writer_(kernel_.types())
 {
+    kernel_.include(options_.includes.texts);
     for (const std::string_view text : options_.specs.texts)
         try {
-            specs_.push_back(std::make_unique<ProbeSpec>(text));
+            specs_.push_back(std::make_unique<ProbeSpec>(options_.binary ? compare_bytes(text)
+                                                                         : std::string(text)));
         } catch (const expr::TextError& error) {
             expr::fail_at("cannot trace this", text, error);
         }
+    kernel_.lend_types(session, names_of(specs_));
     for (std::size_t i = 0; i < specs_.size(); i++)
         for (Tap& tap : find_taps(*specs_[i], session,
                                   specs_[i]->condition || !specs_[i]->arguments.empty())) {
@@ -331,21 +355,6 @@ void Trace::prepare(Traced& t)
                         t.tap.points[0].name, t.tap.points[0].module};
 }
 
-void Trace::make_object(Traced& t)
-{
-    std::vector<expr::Body> bodies;
-    Capture::Body made[2];
-    for (const body_form form : {BODY_TYPED, BODY_PLAIN})
-        if (t.forms.captures[form]) {
-            made[form] = kernel_.generate(*t.forms.captures[form], form == BODY_TYPED, t.maps);
-            bodies.push_back(
-                {form == BODY_TYPED ? "body_typed" : "body_plain", made[form].instructions});
-        }
-    std::size_t size = 0;
-    const void* bytes = trace_bpf::elf_bytes(&size);
-    t.object = expr::splice({static_cast<const std::byte*>(bytes), size}, bodies);
-}
-
 void Trace::configure(trace_bpf& s, const Traced& t)
 {
     const bool stacks = options_.kernel || options_.user;
@@ -368,7 +377,8 @@ bool Trace::attach(Session& session)
     for (Traced& t : traced_)
         prepare(t);
     for (Traced& t : traced_)
-        make_object(t);
+        t.object = kernel_.make_object(trace_bpf::elf_bytes,
+                                       {{t.forms, "body_typed", "body_plain", t.maps}});
     for (Traced& t : traced_) {
         options_.probes = t.probes.get();
         session.targets = t.tap.may_be_typed ? Targets(t.targets) : Targets();

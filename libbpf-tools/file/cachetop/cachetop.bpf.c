@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
+#include "bpf/task_event.bpf.h"
 #include "bpf/top.bpf.h"
 #include "cachetop.h"
 
@@ -11,7 +12,7 @@ static __always_inline void page_cache_count(enum page_cache_event event, __u64 
 	struct cachetop_value *value;
 	bool made;
 
-	if (!filter_current())
+	if (!filter_current() || !current_holds(0))
 		return;
 	key.pid = current_ids() >> 32;
 	key.uid = bpf_get_current_uid_gid();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cachetop.h"
+#include "output/task_fields.hpp"
 #include "page_cache.hpp"
 #include "shape/top.hpp"
 
@@ -126,6 +127,9 @@ std::uint64_t sort_key(const Row& row, Sort by)
     return row.use().hits;
 }
 
+// Of an event, for --where.
+constexpr Column kFields[] = {task_field::pid, task_field::tid, task_field::comm, task_field::cpu};
+
 constexpr Top<cachetop_bpf, Options, Row> kTool{
     .about =
         {.name = "cachetop",
@@ -139,6 +143,7 @@ constexpr Top<cachetop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .interval = std::chrono::seconds(5),
     .decode =
         [](Row& row, const Entries& entries, std::size_t entry) {

@@ -20,6 +20,7 @@ enum mount_call {
 #define MOUNT_ARGS 5
 #define MOUNT_TEXTS 4       /* arguments that are texts, at most */
 #define MOUNT_TEXT_LEN 4096 /* PATH_MAX, and the page that mount(2) copies of its data */
+#define MOUNT_FEW 512	    /* bytes that the texts of nearly all calls take together */
 
 /* Of a text's length: there is none, and its memory could not be read. */
 #define MOUNT_NO_TEXT (-1)

@@ -3,9 +3,12 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/sock.bpf.h"
 #include "bpf/syscall.bpf.h"
+#include "bpf/top.bpf.h"
 #include "bindsnoop.h"
 
 const volatile struct bindsnoop_config cfg = {};
+
+TOP(struct bind_key, __u64, 10240)
 
 struct bind {
 	struct sock *sk;
@@ -93,6 +96,21 @@ static __noinline bool read_request(struct bind_event *e, void *address, int len
 	return true;
 }
 
+static __noinline int count(struct bind_event *e)
+{
+	struct bind_key key = {};
+	__u64 *n;
+	bool made;
+
+	if (!e || !where_holds(NULL, e, sizeof(*e)))
+		return 0;
+	key.conn = e->conn;
+	n = top_entry(&key, &made);
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return 0;
+}
+
 static __always_inline int report(void *ctx, const struct bind *b, struct sock *sk, int ret,
 				  bool direct)
 {
@@ -113,6 +131,8 @@ static __always_inline int report(void *ctx, const struct bind *b, struct sock *
 	e.ret = ret;
 	e.interface = READ_FIELD(direct, sk, __sk_common.skc_bound_dev_if);
 	e.options = options_of(sk, direct);
+	if (cfg.counts)
+		return count(&e);
 	event_output(ctx, &e, sizeof(e));
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "../protocol.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
+#include "shape/table.hpp"
 #include <array>
 
 #include "bindsnoop.skel.h"
@@ -20,6 +21,7 @@ using Row = bind_event;
 
 constexpr Example kExamples[] = {
     {"bindsnoop", "Trace all binds that succeed"},
+    {"bindsnoop --count", "Count binds by address and port"},
     {"bindsnoop -x -P 80,443", "Trace why a server cannot bind its ports"},
 };
 
@@ -27,6 +29,8 @@ constexpr Option kOptions[] = {
     show('t', "timestamp", "Print seconds since the first event"),
     show('T', "time", "Print the time of day"),
     flag<&Options::errors>('x', "failed", "Trace failed binds, too", "errors"),
+    flag<&Options::counts>(0, "count",
+                           "Count by address and port, and print the counts at the end"),
     show('U', "print-uid", "Print the user ID"),
     show('w', "wide", "Print the error as text, and the network namespace"),
 };
@@ -79,7 +83,7 @@ constexpr Column kColumns[] = {
         return r.has_address ? Value(Address{r.conn.laddr, r.conn.family == CONN_IPV6})
                              : Value(Absent{});
     }>("laddr", "ADDR", kAddressWidth, "Address; of a failed bind, the requested one")
-        .as(ColumnType::text),
+        .as(ColumnType::address),
 };
 
 constexpr Need kNeeds[] = {
@@ -103,6 +107,8 @@ constexpr Stream<bindsnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .setup = [](bindsnoop_bpf& s, Options&,
+                const Session&) { bpf_map__set_autocreate(s.maps.cb_top, false); },
     .decode =
         [](Row& row, const Options&, const void* record, std::size_t) {
             row = *static_cast<const bind_event*>(record);
@@ -110,5 +116,42 @@ constexpr Stream<bindsnoop_bpf, Options, Row> kTool{
         },
 };
 
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+using CountRow = bind_count;
+
+constexpr Column kCountColumns[] = {
+    col<[](const CountRow& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8,
+                                                               "End of the run", kJsonOnly),
+    protocol_column<CountRow>(),
+    ip_column<CountRow>(kJsonOnly),
+    laddr_column<CountRow>(),
+    lport_column<CountRow>(),
+    netns_column<CountRow>(),
+    col<&CountRow::binds>("binds", "BINDS", -8, "Number of binds"),
+};
+
+constexpr Table<bindsnoop_bpf, Options, CountRow> kCounts{
+    .about = kTool.about,
+    .options = kOptions,
+    .letters = kLetters,
+    .columns = kCountColumns,
+    .needs = kNeeds,
+    .fields = kColumns,
+    .setup = [](bindsnoop_bpf& s, Options&,
+                const Session&) { bpf_map__set_autocreate(s.maps.cb_events, false); },
+    .take =
+        [](bindsnoop_bpf& s, Options&, __u32 generation, std::vector<CountRow>& rows) {
+            const Entries entries(s.maps.cb_top, generation);
+            for (std::size_t i = 0; i < entries.size(); i++) {
+                CountRow& row = rows.emplace_back();
+                row.conn = entries.key<bind_key>(i).conn;
+                entries.values<std::uint64_t>(i, [&](std::uint64_t n) { row.binds = n; });
+            }
+        },
+    .weight = [](const CountRow& r, const Options&) -> std::uint64_t { return r.binds; },
+    .events = [](const CountRow& r) -> std::uint64_t { return r.binds; },
+    .also = Shared::none,
+};
+
+constexpr auto kMode = [](const Options& o) { return o.counts ? 1 : 0; };
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = modes<kMode, kTool, kCounts>();
 } // namespace

@@ -5,6 +5,7 @@
 
 struct bindsnoop_config {
 	bool errors; /* binds that failed, too */
+	bool counts; /* by address and port, instead of events */
 };
 
 /* In the order of BCC's letters. */
@@ -27,4 +28,17 @@ struct bind_event {
 	__u16 type;       /* SOCK_* */
 	__u8 options;     /* bits of enum bind_option */
 	bool has_address; /* of a bind that failed: the address could be read */
+};
+
+struct bind_key {
+	__u32 generation;
+	struct conn conn;
+};
+
+/* A row of counts. */
+struct bind_count {
+	__u64 time_ns;
+	struct conn conn;
+	__u32 unused;
+	__u64 binds;
 };

@@ -7,32 +7,13 @@ struct life_notes {
 	bool established;
 };
 #define SOCK_NOTES struct life_notes
+#include "../tcp_bytes.bpf.h"
 #include "../tcp_state.bpf.h"
 #include "tcplife.h"
 
-#define SOCK_DONE 1 /* enum sock_flags: the other side's FIN has come */
-
-/* Bytes of data: the kernel counts SYN and FIN as one each. */
-static __always_inline void count_bytes(struct life_event *e, struct tcp_sock *tcp, int old_state,
-					const struct sock_entry *entry)
-{
-	__u64 sent = BPF_CORE_READ(tcp, bytes_acked), received = BPF_CORE_READ(tcp, bytes_received);
-	unsigned long flags = BPF_CORE_READ((struct sock *)tcp, __sk_common.skc_flags);
-	bool has_closed = old_state == TCP_FIN_WAIT2 || old_state == TCP_TIME_WAIT ||
-			  old_state == TCP_CLOSING || old_state == TCP_LAST_ACK;
-
-	if (sent && entry && entry->notes.connected && entry->notes.established)
-		sent--;
-	if (sent && has_closed && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq))
-		sent--;
-	if (received && flags >> SOCK_DONE & 1)
-		received--;
-	e->sent = sent;
-	e->received = received;
-}
-
-static __always_inline int ended(void *ctx, struct sock *sk, int old_state,
-				 const struct sock_entry *entry, bool direct)
+/* `state`: the last before CLOSE, or that of a session that is open. */
+static __always_inline int tell(void *ctx, struct sock *sk, int state,
+				const struct sock_entry *entry, bool is_open, bool direct)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	struct life_event e = {};
@@ -46,11 +27,13 @@ static __always_inline int ended(void *ctx, struct sock *sk, int old_state,
 		e.owner = entry->owner;
 		e.birth_ns = entry->notes.birth_ns;
 	}
-	count_bytes(&e, tcp, old_state, entry);
+	tcp_bytes_read(&e.bytes, sk, state,
+		       entry && entry->notes.connected && entry->notes.established);
 	e.retransmits = BPF_CORE_READ(tcp, total_retrans);
 	e.rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	e.error = READ_FIELD(direct, sk, sk_err);
-	e.state = old_state;
+	e.state = state;
+	e.is_open = is_open;
 	event_output(ctx, &e, sizeof(e));
 	return 0;
 }
@@ -66,7 +49,7 @@ static __always_inline int changed(void *ctx, struct sock *sk, int old_state, in
 		/* A listener, and a socket that never connected, are no sessions. */
 		if (old_state == TCP_LISTEN || old_state == TCP_CLOSE)
 			return 0;
-		return ended(ctx, sk, old_state, sock_find(sk), direct);
+		return tell(ctx, sk, old_state, sock_find(sk), false, direct);
 	}
 	entry = sock_at_state(sk, new_state, direct);
 	if (!entry)
@@ -78,6 +61,24 @@ static __always_inline int changed(void *ctx, struct sock *sk, int old_state, in
 	if (new_state == TCP_ESTABLISHED)
 		entry->notes.established = true;
 	return 0;
+}
+
+/* Once no other program runs: the sessions that are still open. */
+SEC("iter/bpf_map_elem")
+int sessions_left(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct sock_entry *entry = ctx->value, copy;
+	struct sock **key = ctx->key, *sk;
+	__u8 state;
+
+	if (!entry || !key)
+		return 0;
+	sk = *key;
+	copy = *entry;
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (state == TCP_LISTEN || state == TCP_CLOSE || !is_tcp(sk, false))
+		return 0;
+	return tell(ctx, sk, state, &copy, true, false);
 }
 
 SEC("tp_btf/inet_sock_set_state")

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "tcplife.h"
 #include "conn_columns.hpp"
+#include "probe/iterator.hpp"
 #include "shape/stream.hpp"
+#include "tcp_bytes.hpp"
 #include "tcp_state.hpp"
 
 #include "tcplife.skel.h"
@@ -21,15 +23,11 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    show('T', "time", "Print the time of day"),
-    show('t', "timestamp", "Print seconds since the first event"),
+    kTimeOption,
+    kTimestampOption,
     show('w', "wide", "Print the version of IP, and more of the session"),
+    show('o', "open", "Print sessions that are open at the end, too"),
 };
-
-constexpr Letter kLetters[] = {{'p', "pid"}, {'L', "lport"}, {'D', "rport"}, {'s', "csv"}};
-
-// Kilobytes of 1024 bytes, in hundredths.
-Fixed kilobytes(std::uint64_t bytes) { return {bytes * 100 / 1024, 2}; }
 
 constexpr Column kColumns[] = {
     event_time_column<Row>(with("time")),
@@ -44,15 +42,10 @@ constexpr Column kColumns[] = {
     raddr_column<Row>(),
     rport_column<Row>(),
     netns_column<Row>(),
-    col<[](const Row& r) { return kilobytes(r.sent); }>(
-        "tx_kb", "TX_KB", -8, "Kilobytes that the other side acknowledged", kTextOnly)
-        .from<fixed(field<&Row::sent> * 100 / 1024, 2)>(),
-    col<[](const Row& r) { return kilobytes(r.received); }>("rx_kb", "RX_KB", -8,
-                                                            "Kilobytes received", kTextOnly)
-        .from<fixed(field<&Row::received> * 100 / 1024, 2)>(),
-    col<&Row::sent>("tx_bytes", "TX_BYTES", -8, "Bytes that the other side acknowledged",
-                    kJsonOnly),
-    col<&Row::received>("rx_bytes", "RX_BYTES", -8, "Bytes received", kJsonOnly),
+    sent_kilobytes_column<Row>(),
+    received_kilobytes_column<Row>(),
+    sent_bytes_column<Row>(),
+    received_bytes_column<Row>(),
     col<[](const Row& r) -> Value {
         return r.birth_ns ? Value(Fixed{(r.time_ns - r.birth_ns) / 10'000, 2}) : Value(Absent{});
     }>("span_ms", "MS", -9, "Milliseconds that the session lived; - if older than the tool")
@@ -63,7 +56,10 @@ constexpr Column kColumns[] = {
         return r.rtt_us ? Value(Fixed{r.rtt_us, 3}) : Value(Absent{});
     }>("rtt_ms", "RTT_MS", -8, "Smoothed round trip time in milliseconds", with("wide"))
         .from<present(field<&Row::rtt_us> != 0, fixed(field<&Row::rtt_us>, 3))>(),
-    state_column<&Row::state>("state", "STATE", "Last state before the end", with("wide")),
+    state_column<&Row::state>("state", "STATE", "Last state before the end", with("wide|open")),
+    col<[](const Row& r) -> bool { return r.is_open != 0; }>(
+        "open", "OPEN", 5, "Whether it was open when tracing ended", kJsonOnly)
+        .from<field<&Row::is_open> != 0>(),
     col<[](const Row& r) { return Errno{r.error}; }>("error", "ERROR", 12, "Error that ended it",
                                                      with("wide")),
 };
@@ -73,6 +69,9 @@ constexpr Need kNeeds[] = {
      .rungs = {rung<&P::state_tp_btf>("tp_btf"), rung<&P::state_raw_tp>("raw_tp")}},
     kGraftNeed<P>,
     kDestroyNeed<P>,
+    {.what = "open sessions",
+     .rungs = {rung<&P::sessions_left>("iter", {}, leave_iterator)},
+     .option = "open"},
 };
 
 constexpr Stream<tcplife_bpf, Options, Row> kTool{
@@ -83,13 +82,18 @@ constexpr Stream<tcplife_bpf, Options, Row> kTool{
                          "ends, the bytes sent and received, and how long it lived.",
               .examples = kExamples},
     .options = kOptions,
-    .letters = kLetters,
+    .letters = kStateLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .decode =
         [](Row& row, const Options&, const void* record, std::size_t) {
             row = *static_cast<const life_event*>(record);
             return true;
+        },
+    .detached =
+        [](tcplife_bpf& s, Options&, Account&) {
+            if (bpf_program__fd(s.progs.sessions_left) >= 0)
+                run_iterator(s.progs.sessions_left, s.maps.cb_owners);
         },
 };
 

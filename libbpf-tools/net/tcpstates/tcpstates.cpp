@@ -21,12 +21,10 @@ constexpr Example kExamples[] = {
 };
 
 constexpr Option kOptions[] = {
-    show('T', "time", "Print the time of day"),
-    show('t', "timestamp", "Print seconds since the first event"),
+    kTimeOption,
+    kTimestampOption,
     show('w', "wide", "Print the version of IP, and whole addresses"),
 };
-
-constexpr Letter kLetters[] = {{'L', "lport"}, {'D', "rport"}, {'s', "csv"}, {'p', "pid"}};
 
 constexpr Column kColumns[] = {
     event_time_column<Row>(with("time")),
@@ -72,7 +70,7 @@ constexpr Stream<tcpstates_bpf, Options, Row> kTool{
                          "connection, and the time spent in the state before.",
               .examples = kExamples},
     .options = kOptions,
-    .letters = kLetters,
+    .letters = kStateLetters,
     .columns = kColumns,
     .needs = kNeeds,
     .decode =

@@ -5,7 +5,6 @@
 
 /* linux/sched.h, v5.10 to v7.2. */
 #define CLONE_VFORK 0x4000
-#define PF_IO_WORKER 0x10
 
 const volatile struct thread_config cfg = {};
 

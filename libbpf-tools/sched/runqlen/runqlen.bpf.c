@@ -2,14 +2,24 @@
 #include "../queue_length.bpf.h"
 #include "bpf/hist.bpf.h"
 #include "runqlen.h"
+#include "bpf/where.bpf.h"
 
 HIST()
+
+static __noinline bool holds(__u32 length)
+{
+	struct runqlen_event e = { .length = length, .cpu = bpf_get_smp_processor_id() };
+
+	return where_holds(NULL, &e, sizeof(e));
+}
 
 static __always_inline int count(__u32 length, bool typed)
 {
 	/* The one that runs does not wait. The idle task is on no queue. */
 	if (length && (typed ? bpf_get_current_task_btf()->pid : (__u32)bpf_get_current_pid_tgid()))
 		length--;
+	if (cb_where_on && !holds(length))
+		return 0;
 	hist_count_in(linear_slot(length, 1), length);
 	return 0;
 }

@@ -71,6 +71,11 @@ std::string conclude(Row& row, const Distribution& d, const Options& o)
                row.occupied_percent_2 / 100, rest < 10 ? ".0" : ".", rest, "%");
 }
 
+// Of a sample, for --where.
+constexpr Column kFields[] = {
+    event_field<field<&runqlen_event::length>>("runqlen", "Number of waiting tasks"),
+    event_field<field<&runqlen_event::cpu>>("cpu", "CPU number")};
+
 constexpr Histogram<runqlen_bpf, Options, runqlen_key, Row> kTool{
     .about = {.name = "runqlen",
               .area = "sched",
@@ -81,6 +86,7 @@ constexpr Histogram<runqlen_bpf, Options, runqlen_key, Row> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit =
         [](const Options&) {
             return Unit{"runqlen", 1};

@@ -2,6 +2,11 @@
 #pragma once
 #include "abi/types.h"
 
+/* What --where may ask of a sample. */
+struct runqlen_event {
+	__u32 length, cpu;
+};
+
 /* Of no use to the kernel side. */
 struct runqlen_key {
 	__u32 cpu;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/hist.bpf.h"
+#include "bpf/where.bpf.h"
 #include "wqlat.h"
 
 const volatile struct wqlat_config cfg = { .unit_ns = 1000 };
@@ -62,12 +63,22 @@ static __noinline bool queue_wanted(struct workqueue_struct *queue)
 	return names_match(name);
 }
 
+static __noinline bool holds(struct workqueue_struct *queue, __u64 ns)
+{
+	struct wqlat_event e = { .ns = ns, .cpu = bpf_get_smp_processor_id() };
+
+	BPF_CORE_READ_STR_INTO(&e.name, queue, name);
+	return where_holds(NULL, &e, sizeof(e));
+}
+
 static __always_inline void count(struct workqueue_struct *queue, __u64 function, __u64 ns)
 {
 	if (cfg.named && !queue_wanted(queue)) {
 		count_filtered();
 		return;
 	}
+	if (cb_where_on && !holds(queue, ns))
+		return;
 	if (cfg.by_name || cfg.by_function)
 		count_by_key(queue, function, ns);
 	else
@@ -111,7 +122,7 @@ static __always_inline int queue_work(struct pool_workqueue *pool, struct work_s
 	if (!slot)
 		return 0;
 	occupy(slot, number, 0);
-	if (cfg.by_name || cfg.named)
+	if (cfg.by_name || cfg.named || cb_where_on)
 		slot->queue = (__u64)BPF_CORE_READ(pool, wq);
 	slot->ns = bpf_ktime_get_ns();
 	return 0;
@@ -158,7 +169,7 @@ static __always_inline int start(struct work_struct *work, bool typed)
 
 	if (cfg.by_function)
 		function = (__u64)(typed ? work->func : BPF_CORE_READ(work, func));
-	if (!cfg.execution || cfg.by_name || cfg.named) {
+	if (!cfg.execution || cfg.by_name || cfg.named || cb_where_on) {
 		since = take(slot_of(&queued, number), number, 0, &queue, &again);
 		if (!since) {
 			/* Queued again between when the kernel allows that and when it tells of the

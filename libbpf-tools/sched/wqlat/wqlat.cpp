@@ -57,7 +57,7 @@ constexpr Need kNeeds[] = {
      "!execution"},
     {"work that is queued, for its queue",
      {rung<&Progs::queue_tp_btf>("tp_btf"), rung<&Progs::queue_raw_tp>("raw_tp")},
-     "workqueues|wqname"},
+     "workqueues|wqname|where"},
 };
 
 void setup(wqlat_bpf&, Options& o, const Session& session)
@@ -88,6 +88,13 @@ void decode(Row& row, const Options& o, const wqlat_key& key)
         row.function = cat(frame->name, frame->module.empty() ? "" : cat(" [", frame->module, "]"));
 }
 
+// Of work, for --where.
+constexpr Column kFields[] = {
+    event_field<field<&wqlat_event::ns> / 1000>("lat_us", "Measured time in microseconds"),
+    event_field<field<&wqlat_event::ns>>("lat_ns", "The same in nanoseconds"),
+    event_field<field<&wqlat_event::name>>("wqname", "Name of the work queue"),
+    event_field<field<&wqlat_event::cpu>>("cpu", "CPU")};
+
 constexpr Histogram<wqlat_bpf, Options, wqlat_key, Row> kTool{
     .about = {.name = "wqlat",
               .area = "sched",
@@ -99,6 +106,7 @@ constexpr Histogram<wqlat_bpf, Options, wqlat_key, Row> kTool{
     .options = kOptions,
     .columns = kColumns,
     .needs = kNeeds,
+    .fields = kFields,
     .unit =
         [](const Options& o) {
             return o.nanoseconds ? Unit{"nsecs", 1} : Unit{"usecs", 1'000};

@@ -14,6 +14,14 @@ struct wqlat_config {
 	char name[WQ_NAME_LEN];
 };
 
+/* What --where may ask of work. */
+struct wqlat_event {
+	__u64 ns;
+	char name[WQ_NAME_LEN];
+	__u32 cpu;
+	__u32 unused;
+};
+
 struct wqlat_key {
 	__u32 generation;
 	__u32 cpu;
