@@ -76,7 +76,10 @@ TEST_P(SkbtraceRung, FromTheSenderToTheReaderOrTheDrop)
         const Records read = with(result.records, "dport", kRead),
                       closed = with(result.records, "dport", kClosed),
                       filtered = with(result.records, "dport", kFiltered);
-        EXPECT_EQ(path(read), and_then(kArrival, {"end"})) << result.out;
+        // Later kernels (7.2) free what was read at another time, without a tracepoint.
+        EXPECT_EQ(path(read),
+                  read.size() == kArrival.size() ? kArrival : and_then(kArrival, {"end"}))
+            << result.out;
         EXPECT_EQ(path(closed), and_then(kArrival, {"drop"})) << result.out;
         EXPECT_EQ(path(filtered), and_then(kArrival, {"drop"})) << result.out;
         for (const Records& one : {read, closed, filtered})

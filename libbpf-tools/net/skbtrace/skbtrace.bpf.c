@@ -406,15 +406,10 @@ static __always_inline void begin(struct skb_way *known, const struct skb_packet
 static __always_inline void fill_owner(struct sock_owner *owner, const struct skb_seen *s)
 {
 	struct sock_entry *entry;
-	struct task_info task;
 
 	__builtin_memset(owner, 0, sizeof(*owner));
 	if (s->hook == SKB_READ) {
-		task_info_read(&task, false);
-		owner->pid = task.pid;
-		owner->tid = task.tid;
-		owner->uid = task.uid;
-		__builtin_memcpy(owner->comm, task.comm, sizeof(task.comm));
+		owner_read(owner, false);
 		return;
 	}
 	entry = s->sk ? sock_find((struct sock *)s->sk) : NULL;

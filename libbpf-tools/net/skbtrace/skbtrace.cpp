@@ -103,7 +103,7 @@ constexpr Option kOptions[] = {
     flag<&Options::all_stacks>('K', "kernel-stack", "Print the kernel stack of each line",
                                "callstack"),
     show('T', "time", "Print the time of day"),
-    show('w', "wide", "Print mark, TTL, TCP flags and the address of the packet"),
+    show('w', "wide", "Print mark, TTL, TCP flags and packet address"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'P', "port"}, {'N', "netns"}, {'H', "raddr"}};
@@ -312,16 +312,17 @@ bool decode(Row& row, const Options&, const void* record, std::size_t size)
 }
 
 constexpr Stream<skbtrace_bpf, Options, Row> kTool{
-    .about = {.name = "skbtrace",
-              .area = "net",
-              .summary = "Trace the path of packets through the kernel",
-              .details =
-                  "Prints one line each time that a packet passes a tracepoint: from the socket to "
-                  "the driver, from a device to the protocols, as a process reads it, and where it "
-                  "is dropped and why. A packet that the filter selects is followed from there on, "
-                  "also when its addresses change. Options for a local and a remote end match "
-                  "packets of both directions.",
-              .examples = kExamples},
+    .about =
+        {.name = "skbtrace",
+         .area = "net",
+         .summary = "Trace the path of packets through the kernel",
+         .details =
+             "Prints one line each time that a packet passes a tracepoint. These are the way to "
+             "a driver, the way from a device to the protocols, reads, and drops with their "
+             "reason. A packet that the filter selects is followed from there on, also when its "
+             "addresses change. Options for a local and a remote end match packets of both "
+             "directions.",
+         .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
