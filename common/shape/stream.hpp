@@ -61,8 +61,8 @@ struct Stream {
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Fills the row from a record of `size` bytes; false: filtered. `row` keeps its memory from
-    // one record to the next.
-    bool (*decode)(Row& row, const Options&, const void* record, std::size_t size);
+    // one record to the next. By default the record is the row.
+    bool (*decode)(Row& row, const Options&, const void* record, std::size_t size) = kCopied;
     // Where text is no table: see RowStream::Mirror.
     RowStream::Mirror mirror = nullptr;
     RowStream::Below below = nullptr;
@@ -77,6 +77,11 @@ struct Stream {
     using Skeleton = S;
     using Asked = Options;
     using MadeRow = Row;
+    static constexpr auto kCopied = [](Row& row, const Options&, const void* record, std::size_t) {
+        static_assert(std::is_trivially_copyable_v<Row>, "such a row has to be decoded");
+        row = *static_cast<const Row*>(record);
+        return true;
+    };
     static constexpr bool kRowsAreEvents = true;
     static constexpr Shared kShared = Shared::events | filters_of<S>();
 
@@ -111,7 +116,12 @@ struct Stream {
         const auto open_buffer = [&](S& s, bool perf) {
             state->reader.emplace(s.maps.cb_events, perf, session->buffer_bytes());
         };
-        if (!state->tracing.attach([](S&) {}, open_buffer))
+        // Of a tool that also counts.
+        const auto without_counts = [](S& s) {
+            if constexpr (requires { s.maps.cb_top; })
+                bpf_map__set_autocreate(s.maps.cb_top, false);
+        };
+        if (!state->tracing.attach(without_counts, open_buffer))
             return nullptr;
         return make_run(std::move(state), std::move(session), make_sink, columns.list);
     }

@@ -96,7 +96,12 @@ struct Table {
             if (fill)
                 fill(s, state->options());
         };
-        if (!state->tracing.attach([](S&) {}, fill_first))
+        // Of a tool that also shows each event.
+        const auto without_events = [](S& s) {
+            if constexpr (requires { s.maps.cb_events; })
+                bpf_map__set_autocreate(s.maps.cb_events, false);
+        };
+        if (!state->tracing.attach(without_events, fill_first))
             return nullptr;
         const auto shown =
             is_distributed(state->options()) ? columns.list.first(key_columns) : columns.list;

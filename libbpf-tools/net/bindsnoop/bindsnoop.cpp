@@ -107,13 +107,6 @@ constexpr Stream<bindsnoop_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup = [](bindsnoop_bpf& s, Options&,
-                const Session&) { bpf_map__set_autocreate(s.maps.cb_top, false); },
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const bind_event*>(record);
-            return true;
-        },
 };
 
 using CountRow = bind_count;
@@ -136,8 +129,6 @@ constexpr Table<bindsnoop_bpf, Options, CountRow> kCounts{
     .columns = kCountColumns,
     .needs = kNeeds,
     .fields = kColumns,
-    .setup = [](bindsnoop_bpf& s, Options&,
-                const Session&) { bpf_map__set_autocreate(s.maps.cb_events, false); },
     .take =
         [](bindsnoop_bpf& s, Options&, __u32 generation, std::vector<CountRow>& rows) {
             const Entries entries(s.maps.cb_top, generation);

@@ -75,11 +75,6 @@ constexpr Stream<mptcpify_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const mptcpify_event*>(record);
-            return true;
-        },
     .prepare = prepare,
 };
 

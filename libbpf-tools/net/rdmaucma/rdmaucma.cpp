@@ -104,11 +104,6 @@ constexpr Stream<rdmaucma_bpf, Options, Row> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .targets = targets,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const ucma_event*>(record);
-            return true;
-        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

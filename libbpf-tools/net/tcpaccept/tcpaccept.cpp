@@ -83,11 +83,6 @@ constexpr Stream<tcpaccept_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const Row*>(record);
-            return true;
-        },
     .prepare =
         [](Options& o, Session& session) {
             restrict_ports(o.ports, session.connections.lports, "lport");

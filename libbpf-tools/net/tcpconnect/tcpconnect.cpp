@@ -103,7 +103,6 @@ constexpr Stream<tcpconnect_bpf, Options, Row> kTool{
     .needs = kNeeds,
     .setup =
         [](tcpconnect_bpf& s, Options& o, const Session&) {
-            bpf_map__set_autocreate(s.maps.cb_top, false);
             o.answers = s.maps.dns_answers;
         },
     .decode =
@@ -147,8 +146,6 @@ constexpr Table<tcpconnect_bpf, Options, CountRow> kCounts{
     .needs = kNeeds,
     .fields = kColumns,
     .prepare = prepare,
-    .setup = [](tcpconnect_bpf& s, Options&,
-                const Session&) { bpf_map__set_autocreate(s.maps.cb_events, false); },
     .take =
         [](tcpconnect_bpf& s, Options&, __u32 generation, std::vector<CountRow>& rows) {
             const Entries entries(s.maps.cb_top, generation);

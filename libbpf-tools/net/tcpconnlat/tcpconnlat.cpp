@@ -65,11 +65,6 @@ constexpr Stream<tcpconnlat_bpf, Options, Row> kTool{
     .columns = kColumns,
     .needs = kNeeds,
     .setup = [](tcpconnlat_bpf&, Options& o, const Session&) { o.min_ns = o.min.ns; },
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const Row*>(record);
-            return true;
-        },
     .detached = [](tcpconnlat_bpf& s, Options&, Account&) { send_connects_left(s); },
 };
 

@@ -85,11 +85,6 @@ constexpr Stream<tcplife_bpf, Options, Row> kTool{
     .letters = kStateLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const life_event*>(record);
-            return true;
-        },
     .detached =
         [](tcplife_bpf& s, Options&, Account&) {
             if (bpf_program__fd(s.progs.sessions_left) >= 0)

@@ -93,11 +93,6 @@ constexpr Stream<tcppktlat_bpf, Options, Row> kTool{
     // More than MIN_US in whole microseconds.
     .setup = [](tcppktlat_bpf&, Options& o,
                 const Session&) { o.min_ns = o.min_us ? (o.min_us + 1) * 1000 : 0; },
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const pktlat_event*>(record);
-            return true;
-        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

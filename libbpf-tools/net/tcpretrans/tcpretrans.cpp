@@ -92,13 +92,6 @@ constexpr Stream<tcpretrans_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup = [](tcpretrans_bpf& s, Options&,
-                const Session&) { bpf_map__set_autocreate(s.maps.cb_top, false); },
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const Row*>(record);
-            return true;
-        },
 };
 
 using CountRow = retrans_count;
@@ -128,8 +121,6 @@ constexpr Table<tcpretrans_bpf, Options, CountRow> kCounts{
     .columns = kCountColumns,
     .needs = kNeeds,
     .fields = kColumns,
-    .setup = [](tcpretrans_bpf& s, Options&,
-                const Session&) { bpf_map__set_autocreate(s.maps.cb_events, false); },
     .take =
         [](tcpretrans_bpf& s, Options&, __u32 generation, std::vector<CountRow>& rows) {
             const Entries entries(s.maps.cb_top, generation);

@@ -73,11 +73,6 @@ constexpr Stream<tcpstates_bpf, Options, Row> kTool{
     .letters = kStateLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const state_event*>(record);
-            return true;
-        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

@@ -76,11 +76,6 @@ constexpr Stream<tcptracer_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const Row*>(record);
-            return true;
-        },
     .detached = [](tcptracer_bpf& s, Options&, Account&) { send_connects_left(s); },
 };
 

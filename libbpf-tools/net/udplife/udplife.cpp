@@ -87,11 +87,6 @@ constexpr Stream<udplife_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .decode =
-        [](Row& row, const Options&, const void* record, std::size_t) {
-            row = *static_cast<const udplife_event*>(record);
-            return true;
-        },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
