@@ -77,11 +77,15 @@ struct Stream {
     using Skeleton = S;
     using Asked = Options;
     using MadeRow = Row;
-    static constexpr auto kCopied = [](Row& row, const Options&, const void* record, std::size_t) {
-        static_assert(std::is_trivially_copyable_v<Row>, "such a row has to be decoded");
-        row = *static_cast<const Row*>(record);
-        return true;
-    };
+    static constexpr auto kCopied = [] {
+        bool (*copy)(Row&, const Options&, const void*, std::size_t) = nullptr;
+        if constexpr (std::is_trivially_copyable_v<Row>)
+            copy = [](Row& row, const Options&, const void* record, std::size_t) {
+                row = *static_cast<const Row*>(record);
+                return true;
+            };
+        return copy;
+    }();
     static constexpr bool kRowsAreEvents = true;
     static constexpr Shared kShared = Shared::events | filters_of<S>();
 

@@ -533,7 +533,7 @@ TEST_F(Biolatency, IntervalsAndCount)
 // Upstream reads and clears the map while it is filled.
 TEST_F(Biolatency, IntervalsLoseNothingInAFlood)
 {
-    constexpr unsigned kReads = 4'000;
+    constexpr unsigned kReads = 10'000;
     make_null_disks("queue_mode=2 irqmode=0 hw_queue_depth=64");
     for (const bool keyed : {false, true}) {
         std::vector<std::string> arguments{"-d", "nullb0", "0.05"};

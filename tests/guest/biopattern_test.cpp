@@ -155,7 +155,7 @@ TEST_F(Biopattern, BadInput)
 
 TEST_F(Biopattern, FloodLosesNothing)
 {
-    constexpr unsigned kReads = 4'000;
+    constexpr unsigned kReads = 10'000;
     const Result r = trace({"-d", "nullb0", "0.05"}, [&](Tracer&) {
         const File disk(kSlow);
         disk.read(kReads);

@@ -224,7 +224,7 @@ TEST_F(Bitesize, TextAndBadInput)
 
 TEST_F(Bitesize, FloodLosesNothing)
 {
-    constexpr unsigned kReads = 4'000;
+    constexpr unsigned kReads = 10'000;
     const Result r = trace({"-d", "nullb0", "0.05"}, [&] {
         const File disk(kSlow);
         disk.read(kReads);
