@@ -176,7 +176,8 @@ template <const auto& Shape>
 consteval auto replay_of() -> decltype(Tool::replay)
 {
     using S = std::remove_cvref_t<decltype(Shape)>;
-    if constexpr (requires { typename S::MadeRow; })
+    if constexpr (requires { typename S::MadeRow; }) {
+        static_assert(Shape.decode != nullptr, "a record that is not the row has to be decoded");
         return
             [](std::span<const std::byte> record, const std::function<void(const void* row)>& use) {
                 typename S::MadeRow row{};
@@ -184,8 +185,9 @@ consteval auto replay_of() -> decltype(Tool::replay)
                 if (Shape.decode(row, options, record.data(), record.size()))
                     use(&row);
             };
-    else
+    } else {
         return nullptr;
+    }
 }
 
 // The tool's own options in a session, whose type is not known here.

@@ -144,8 +144,15 @@ static __always_inline __u64 address_of_skb(const void *args)
 static __always_inline void read_skb(struct skb_seen *s, const void *args, struct sk_buff *skb,
 				     enum skb_hook hook, struct sock *sk, bool direct)
 {
+	/* The two follow one another in struct sk_buff (v5.10 to v7.2). As numbers, as address_of_skb():
+	 * 7.2 gives pointers to bytes a type too. */
+	struct {
+		__u64 head, data;
+	} memory = {};
+
+	bpf_probe_read_kernel(&memory, sizeof(memory), &skb->head);
 	s->skb = address_of_skb(args);
-	s->head = (__u64)READ_FIELD(direct, skb, head);
+	s->head = memory.head;
 	s->dev = (__u64)READ_FIELD(direct, skb, dev);
 	s->sk = (__u64)READ_FIELD(direct, skb, sk);
 	if (!s->sk)
@@ -155,7 +162,7 @@ static __always_inline void read_skb(struct skb_seen *s, const void *args, struc
 	s->bytes = READ_FIELD(direct, skb, len);
 	s->linear = s->bytes - READ_FIELD(direct, skb, data_len);
 	s->mark = READ_FIELD(direct, skb, mark);
-	s->data = (__u64)READ_FIELD(direct, skb, data) - s->head;
+	s->data = memory.data - memory.head;
 	s->ethertype = bpf_ntohs(READ_FIELD(direct, skb, protocol));
 	s->cloned = direct ? BPF_CORE_READ_BITFIELD(skb, cloned) :
 			     BPF_CORE_READ_BITFIELD_PROBED(skb, cloned);
