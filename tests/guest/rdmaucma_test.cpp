@@ -76,6 +76,7 @@ TEST_F(Rdmaucma, EventsOfAnAddressWithoutADevice)
     const Result result = run({"rdmaucma"});
     EXPECT_EQ(result.status, 2);
     EXPECT_NE(result.err.find("modprobe rdma_ucm"), std::string::npos) << result.err;
+    EXPECT_EQ(shell("modprobe rdma_ucm && ip link del dummy0").status, 0); // for other tests
 }
 
 } // namespace

@@ -60,10 +60,10 @@ TEST_P(TcpconnectRung, EveryConnectWithItsResult)
                   EXPECT_EQ(code, ECONNREFUSED);
                   connect_to("::ffff:127.0.0.1", facts.closed, &code);
                   EXPECT_EQ(code, ECONNREFUSED);
-                  // No route, and no port: the call fails at once.
-                  connect_to("10.9.9.9", 17, &code);
+                  // No route (to TEST-NET-3), and no port: the call fails at once.
+                  connect_to("203.0.113.9", 17, &code);
                   EXPECT_EQ(code, ENETUNREACH);
-                  connect_to("::ffff:10.9.9.9", 18, &code);
+                  connect_to("::ffff:203.0.113.9", 18, &code);
                   EXPECT_EQ(code, ENETUNREACH);
                   Socket one = make_socket("127.0.0.1"), two = make_socket("127.0.0.1");
                   facts.bound = closed_port("127.0.0.1");
@@ -91,7 +91,8 @@ TEST_P(TcpconnectRung, EveryConnectWithItsResult)
     EXPECT_EQ(rows(facts.v6), "::1 established ; ");
     EXPECT_EQ(rows(facts.closed), "127.0.0.1 refused ECONNREFUSED; 127.0.0.1 refused "
                                   "ECONNREFUSED; ");
-    EXPECT_EQ(rows(17) + rows(18), "10.9.9.9 failed ENETUNREACH; 10.9.9.9 failed ENETUNREACH; ");
+    EXPECT_EQ(rows(17) + rows(18),
+              "203.0.113.9 failed ENETUNREACH; 203.0.113.9 failed ENETUNREACH; ");
     EXPECT_EQ(rows(facts.full), "127.0.0.1 abandoned ; 127.0.0.1 timed out ETIMEDOUT; ");
     EXPECT_EQ(result.records.size(), 11u) << result.out;
     for (const Json& r : result.records) {
