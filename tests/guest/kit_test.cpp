@@ -248,7 +248,12 @@ TEST_P(EveryTool, RunsHereAndEndsAsItShould)
 {
     const std::string tool = GetParam();
     const Json& about = said_of_all().at(tool);
-    ASSERT_FALSE(cannot_run(about)) << about;
+    if (cannot_run(about)) {
+        EXPECT_EQ(tool, "mptcpify") << about;
+        EXPECT_FALSE(has_function("update_socket_protocol")); // 6.6
+        expect_as_said(tool, about);
+        return;
+    }
     if (about.at("probes").is_null()) { // it only reads
         EXPECT_EQ(run(with_needed(tool, {"--json"})).status, 0);
         EXPECT_EQ(run(with_needed(tool, {}), {}, to_file("/dev/full")).status, 4);
@@ -931,7 +936,7 @@ TEST(Doctor, WithoutTracefs)
         EXPECT_EQ(now.size(), before.size());
         std::size_t n = 0;
         for (const auto& [tool, said] : now) {
-            if (cannot_run(said))
+            if (cannot_run(said) && !cannot_run(before.at(tool)))
                 EXPECT_NE(said.dump().find("mount -t tracefs"), std::string::npos) << said;
             if (said != before.at(tool) || in_turn(n++))
                 expect_as_said(tool, said);
@@ -1128,12 +1133,13 @@ public:
 // What attaches by ftrace would attach, and never fire: another probe is used, or none.
 TEST(Doctor, FtraceThatIsOff)
 {
+    const auto before = said_of_all();
     const FtraceSwitch ftrace;
     ftrace.set(false);
     const std::string fix = "sysctl kernel.ftrace_enabled=1";
     std::size_t n = 0;
     for (const auto& [tool, said] : doctor())
-        if (cannot_run(said) || tool == "opensnoop") {
+        if (tool == "opensnoop" || (cannot_run(said) && !cannot_run(before.at(tool)))) {
             EXPECT_EQ(said.at("fix"), fix) << said;
             if (tool == "opensnoop" || in_turn(n++))
                 expect_as_said(tool, said);

@@ -50,10 +50,12 @@ constexpr Column kFields[] = {
     event_field<field<&synbl_event::conn, &conn::lport>>("lport", "Port of the listener"),
 };
 
+// In 6.1's later updates these functions have a seventh argument, and fentry attaches to such
+// functions only from 6.6 on.
 constexpr Need kNeeds[] = {
     {.what = "handshakes that complete",
-     .rungs = {rung_any<&P::v4_fentry, &P::v6_fentry>("fentry"),
-               rung_any<&P::v4_kprobe, &P::v6_kprobe>("kprobe")}},
+     .rungs = {rung_any<&P::v4_kprobe, &P::v6_kprobe>("kprobe"),
+               rung_any<&P::v4_fentry, &P::v6_fentry>("fentry")}},
     {.what = "SYNs that arrive",
      .rungs = {rung<&P::syn_fentry>("fentry"), rung<&P::syn_kprobe>("kprobe")},
      .optional = true,
