@@ -87,8 +87,10 @@ constexpr Column kColumns[] = {
 
 constexpr Need kNeeds[] = {
     {.what = "changes of congestion states",
-     .rungs = {rung<&P::changed_tp_btf>("tp_btf"), rung<&P::changed_raw_tp>("raw_tp"),
+     // 5.10 does not have the tracepoint, and without BTF only trying tells.
+     .rungs = {rung<&P::changed_tp_btf>("tp_btf"),
                rung<&P::ack_fexit, &P::loss_fexit, &P::cwr_fexit>("fexit"),
+               rung<&P::changed_raw_tp>("raw_tp"),
                rung<&P::ack_kprobe, &P::loss_kprobe>("kprobe",
                                                      "a change before the next acknowledgement")}},
     {.what = "ends of connections",
