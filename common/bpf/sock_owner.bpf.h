@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Whose a socket is. Most of what TCP does runs in an interrupt, where the running task is a stranger:
  * the owner is the task that connected, accepted or listened, noted while it did. Sockets that are
- * older than the tool get theirs from the descriptors of all tasks (cb_owners_of_files), or have none,
+ * older than the tool get theirs from the descriptors of all tasks (cb_file_owners), or have none,
  * which is shown as such. A socket that is handed on, by fork, exec or SCM_RIGHTS, keeps its owner.
  *
  * A tool that keeps something of its own with each socket defines SOCK_NOTES as its type before the
@@ -75,7 +75,7 @@ static __always_inline void sock_forget(struct sock *sk)
  * every task, in all network namespaces: 1.4 us a socket, where a list of sockets (iter/tcp) shows one
  * namespace and no owner. A descriptor that several tasks have is the first task's. */
 SEC("iter/task_file")
-int cb_owners_of_files(struct bpf_iter__task_file *ctx)
+int cb_file_owners(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;

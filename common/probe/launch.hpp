@@ -64,7 +64,7 @@ template <class S>
 concept HasOwners = requires(S* s)
 {
     s->maps.cb_owners;
-    s->progs.cb_owners_of_files;
+    s->progs.cb_file_owners;
 };
 // Of bpf/where.bpf.h.
 template <class S>
@@ -291,7 +291,7 @@ Attachment<S> launch(
             launcher.prepare_connections(s.maps.cb_ports, connections);
         }
         if constexpr (HasOwners<S>)
-            launcher.prepare_owners(s.maps.cb_owners, s.progs.cb_owners_of_files);
+            launcher.prepare_owners(s.maps.cb_owners, s.progs.cb_file_owners);
         if constexpr (HasEvents<S>)
             launcher.prepare_events(s.maps.cb_events, s.rodata->cb_event);
         configure(s);

@@ -30,7 +30,7 @@ static __always_inline void send(void *ctx, struct ksnoop_record *record)
 
 /* Whether the function before this one of the chain is under way below call `number`. Of it the same
  * is true, since calls without are not followed. A global function, as call_forget(). */
-__noinline int ksnoop_is_called(__u32 number)
+__noinline int ksnoop_called(__u32 number)
 {
 	__u32 tid = call_thread_id();
 	struct call_thread *thread = bpf_map_lookup_elem(&cb_threads, &tid);
@@ -139,7 +139,7 @@ static __always_inline int begin(void *ctx, __u32 place, __u32 function, bool re
 	number = call_begin(place, cfg.function);
 	if (number < 0 || !cfg.reads_entry)
 		return 0;
-	if (!cfg.chain || !cfg.function || asked_for(ksnoop_is_called(number))) {
+	if (!cfg.chain || !cfg.function || asked_for(ksnoop_called(number))) {
 		/* Entry and return are different programs, which may interrupt each other. */
 		record = body_take(true);
 		if (record) {

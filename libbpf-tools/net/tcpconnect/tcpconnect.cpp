@@ -101,10 +101,7 @@ constexpr Stream<tcpconnect_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
-    .setup =
-        [](tcpconnect_bpf& s, Options& o, const Session&) {
-            o.answers = s.maps.dns_answers;
-        },
+    .setup = [](tcpconnect_bpf& s, Options& o, const Session&) { o.answers = s.maps.dns_answers; },
     .decode =
         [](Row& row, const Options& o, const void* record, std::size_t) {
             static_cast<connect_event&>(row) = *static_cast<const connect_event*>(record);
