@@ -19,7 +19,7 @@ inline Obstacle no_module(const Facts& facts, std::string_view module)
 // Or its types are not, by which fentry and fexit attach.
 inline Obstacle no_module_types(const Facts& facts, std::string_view module)
 {
-    if (const Obstacle reason = no_module(facts, module))
+    if (Obstacle reason = no_module(facts, module))
         return reason;
     if (!reachable(cat("/sys/module/", module, "/initstate"))) // built in
         return {};

@@ -116,20 +116,20 @@ std::string rust_name(std::string_view name)
 
 // What libiberty's demangler writes that no symbol has (cp-demangle.c), and Itanium's own
 // abbreviations.
-constexpr std::string_view kOwnWords =
-    "Accum Class Complex _Float Fract Imaginary Sat TLS VTT _BitInt __float __int "
-    "__restrict __vector abi alias alignof allocator anonymous arg auto base "
-    "basic_iostream basic_istream basic_ostream basic_string bfloat bitint bool boolean "
-    "byte call char_t char_traits clone co_await complex const const_cast constraint "
-    "construction constructors covariant ctor decimal decltype default delete "
-    "destructors double dtor dynamic_cast enum false fixed float fn for function global "
-    "guard half hidden imaginary init initializer instantiation int iostream is istream "
-    "iter java keyed lambda literal long module name namespace new noexcept non nullptr "
-    "object operator ostream pack parameter parm proxy reference reinterpret "
-    "reinterpret_cast requires resource restrict return short signed sizeof static "
-    "static_cast std string struct template temporary this throw thunk to transaction "
-    "transaction_safe true type typeid typeinfo typename ull union unnamed unsigned "
-    "variable vector virtual void volatile vtable wchar_t wrapper yield";
+constexpr std::string_view kOwnWords[] = {
+    "Accum Class Complex _Float Fract Imaginary Sat TLS VTT _BitInt __float __int",
+    "__restrict __vector abi alias alignof allocator anonymous arg auto base",
+    "basic_iostream basic_istream basic_ostream basic_string bfloat bitint bool boolean",
+    "byte call char_t char_traits clone co_await complex const const_cast constraint",
+    "construction constructors covariant ctor decimal decltype default delete",
+    "destructors double dtor dynamic_cast enum false fixed float fn for function global",
+    "guard half hidden imaginary init initializer instantiation int iostream is istream",
+    "iter java keyed lambda literal long module name namespace new noexcept non nullptr",
+    "object operator ostream pack parameter parm proxy reference reinterpret",
+    "reinterpret_cast requires resource restrict return short signed sizeof static",
+    "static_cast std string struct template temporary this throw thunk to transaction",
+    "transaction_safe true type typeid typeinfo typename ull union unnamed unsigned",
+    "variable vector virtual void volatile vtable wchar_t wrapper yield"};
 
 } // namespace
 
@@ -140,7 +140,8 @@ bool stands_in_symbols(std::string_view word)
         return false;
     std::string bare(word); // "char16_t", "_Float32"
     std::erase_if(bare, is_digit);
-    return kOwnWords.find(bare) == kOwnWords.npos;
+    return std::ranges::none_of(kOwnWords,
+                                [&](auto words) { return words.find(bare) != words.npos; });
 }
 
 std::string demangled(const char* symbol)

@@ -29,8 +29,7 @@ constexpr Option kOptions[] = {
     show('t', "timestamp", "Print seconds since the first event"),
     show('T', "time", "Print the time of day"),
     flag<&Options::errors>('x', "failed", "Trace failed binds, too", "errors"),
-    flag<&Options::counts>(0, "count",
-                           "Count by address and port, and print the counts at the end"),
+    flag<&Options::counts>(0, "count", "Count by address and port, print that at the end"),
     show('U', "print-uid", "Print the user ID"),
     show('w', "wide", "Print the error as text, and the network namespace"),
 };
@@ -100,8 +99,8 @@ constexpr Stream<bindsnoop_bpf, Options, Row> kTool{
               .summary = "Trace binds of sockets to addresses and ports",
               .details =
                   "Prints one line for each bind of an IPv4 or IPv6 socket: the process, the "
-                  "address and port, and the options of the socket that change its meaning. "
-                  "Failed binds appear only with -x.",
+                  "address and the port. OPTS are the options of the socket that change its "
+                  "meaning. Failed binds appear only with -x.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -43,7 +43,7 @@ constexpr Option kOptions[] = {
     flag<&Options::udp>(0, "udp", "Trace UDP, too"),
     flag<&Options::all>(0, "all", "Trace all packets of IPv4 and IPv6"),
     flag<&Options::no_stack>(0, "no-stack", "Print no kernel stacks"),
-    show('w', "wide", "Print the name of the process, the device's namespace and the length"),
+    show('w', "wide", "Print command, namespace of the device, and length"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'P', "port"}, {'L', "lport"}, {'D', "rport"}};
@@ -129,7 +129,7 @@ constexpr Column kColumns[] = {
         .from<field<&drop_event::length>>(),
     col<[](const Row& r) -> Value {
         return r.event.state ? Value(Trusted{tcp_state_name(r.event.state)}) : Value(Absent{});
-    }>("state", "STATE", 11, "State of the socket; - if there is none")
+    }>("state", "STATE", 11, "State of the socket; -: no socket is known")
         .as(ColumnType::text),
     col<[](const Row& r) { return Trusted{kFlagNames[r.event.flags]}; }>("flags", "FLAGS", 11,
                                                                          "Flags of the TCP header")
@@ -165,9 +165,9 @@ constexpr Stream<tcpdrop_bpf, Options, Row> kTool{
     .about = {.name = "tcpdrop",
               .area = "net",
               .summary = "Trace TCP packets that the kernel drops",
-              .details = "Prints one line for each TCP packet that the kernel drops: its ends, the "
-                         "state of its socket, its flags, the kernel's reason, the function that "
-                         "dropped it, and the kernel stack.",
+              .details = "Prints one line for each TCP packet that the kernel drops: its ends, its "
+                         "flags and the state of its socket. Behind them are the kernel's reason, "
+                         "the function that dropped it, and the kernel stack.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,

@@ -24,8 +24,8 @@ constexpr Example kExamples[] = {
 
 constexpr Option kOptions[] = {
     flag<&Options::probes>('l', "lossprobe", "Trace tail loss probes, too"),
-    flag<&Options::counts>('c', "count", "Count by connection, and print the counts at the end"),
-    flag<&Options::failed>('x', "failed", "Trace those that could not be sent, too (Linux 7.0)"),
+    flag<&Options::counts>('c', "count", "Count by connection, print that at the end"),
+    flag<&Options::failed>('x', "failed", "Trace those not sent, too (Linux 7.0 and later)"),
     show('s', "sequence", "Print the sequence number and the length"),
     show('w', "wide", "Print the name of the process"),
 };

@@ -67,8 +67,8 @@ constexpr Histogram<tcpsynbl_bpf, Options, synbl_key> kTool{
               .area = "net",
               .summary = "Show the lengths of TCP accept queues as histograms",
               .details = "Shows how many connections wait to be accepted each time that one more "
-                         "completes its handshake, by the limit of the queue, and the SYNs and "
-                         "final ACKs that full queues drop.",
+                         "completes its handshake, by the limit of the queue. It also shows the "
+                         "SYNs and final ACKs that full queues drop.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
