@@ -50,8 +50,6 @@ public:
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
-    void on_task(const stack_task& task);
-    void remember_tasks();
     void print(const std::vector<StackRow>& rows);
     void draw(const std::vector<StackRow>& rows) const;
     // Text in BCC's form: with columns it is rows.
@@ -66,7 +64,7 @@ private:
     const StackLook look_;
     EventReader samples_;
     ImageSymbols symbols_;
-    std::vector<stack_task> tasks_; // seen by the kernel side, to be noted
+    PendingImages pending_;
     StackMemos memos_;
 };
 
