@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Processes that the kernel kills for their memory: one whose cgroup has no more, another with it, and
-// one that SysRq chooses.
+// Processes that the kernel kills for their memory: one whose cgroup has no more, another with it,
+// and one that SysRq chooses.
 #include "memory_cgroup.hpp"
 #include <csignal>
 #include <unistd.h>
@@ -95,8 +95,7 @@ TEST_P(OomkillRung, WithItsCgroupAndBySysrq)
     EXPECT_EQ(result.records.size(), 2 + second.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rungs, OomkillRung, testing::Values("", "kprobe", "chosen"),
-                         rung_name);
+INSTANTIATE_TEST_SUITE_P(Rungs, OomkillRung, testing::Values("", "kprobe", "chosen"), rung_name);
 
 TEST(Oomkill, TextStacksAndFilter)
 {

@@ -54,8 +54,8 @@ constexpr auto kKib = [](const Row& r) { return Value(r.event.*Member / kKiB); }
 constexpr Formula kChosen = field<&oomkill_event::chosen>;
 constexpr Formula kPoints = field<&oomkill_event::points>;
 constexpr Formula kPages = field<&oomkill_event::pages>;
-constexpr Formula kRss = field<&oomkill_event::anon> + field<&oomkill_event::file> +
-                         field<&oomkill_event::shmem>;
+constexpr Formula kRss =
+    field<&oomkill_event::anon> + field<&oomkill_event::file> + field<&oomkill_event::shmem>;
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.event.trigger.time_ns}; }>("time_ns", "TIME", 8,
@@ -106,7 +106,7 @@ constexpr Column kColumns[] = {
         return r.has_score() ? Value(r.event.points) : Value(Absent{});
     }>("points", "POINTS", -9, "Pages by which the kernel chose the victim", kJsonOnly)
         .as(ColumnType::integer)
-        .from<present(kChosen && kPoints != 0 && kPages != 0, kPoints)>(),
+        .from<present(kChosen&& kPoints != 0 && kPages != 0, kPoints)>(),
     col<[](const Row& r) -> Value {
         return r.has_score() ? Value(r.event.points * 1000 / std::int64_t(r.event.pages))
                              : Value(Absent{});
@@ -168,8 +168,7 @@ bool decode(Row& row, const Options&, const void* record, std::size_t size)
     for (int n = 0; n < 3 && end != std::string::npos; n++)
         end = load.find(' ', end + 1);
     row.load = load.substr(0, end);
-    row.stacks.take({static_cast<const std::byte*>(record), size}, kHead,
-                    row.event.trigger.pid);
+    row.stacks.take({static_cast<const std::byte*>(record), size}, kHead, row.event.trigger.pid);
     return true;
 }
 
