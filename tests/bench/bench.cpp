@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <iterator>
+#include <linux/futex.h>
 #include <malloc.h>
 #include <map>
 #include <netinet/in.h>
@@ -33,6 +34,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <thread>
@@ -327,6 +329,26 @@ void switch_tasks(unsigned count)
         ::close(fd);
 }
 
+// Two threads hand over to each other: two waits for a futex an operation.
+void wait_for_futexes(unsigned count)
+{
+    static std::atomic<std::uint32_t> turn;
+    const auto futex = [](int op, std::uint32_t value) {
+        ::syscall(SYS_futex, &turn, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+    };
+    const auto take_turns = [&](std::uint32_t own) {
+        for (unsigned i = 0; i < count; i++) {
+            while (turn != own)
+                futex(FUTEX_WAIT, 1 - own);
+            turn = 1 - own;
+            futex(FUTEX_WAKE, 1);
+        }
+    };
+    std::thread other([&] { take_turns(1); });
+    take_turns(0);
+    other.join();
+}
+
 // Each asks for CAP_CHOWN: the owner changes.
 void change_owner(unsigned count)
 {
@@ -516,6 +538,7 @@ constexpr Named kWorkloads[] = {
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
     {"allocate", allocate},
+    {"futex", wait_for_futexes},
 };
 
 struct Measured {
