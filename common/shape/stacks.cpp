@@ -85,12 +85,10 @@ bool StackReports::drain()
     return more;
 }
 
-void StackReports::report(bool last)
+void StackReports::take_sums(StackWords& words, std::vector<StackRow>& rows, bool last)
 {
     Generations generations(*maps_.generation);
     const Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
-    StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
-    std::vector<StackRow> rows;
     rows.reserve(entries.size());
     for (std::size_t i = 0; i < entries.size(); i++) {
         const auto& key = entries.key<stack_key>(i);
@@ -106,9 +104,24 @@ void StackReports::report(bool last)
             look_.row(row, key);
         rows.push_back(row);
     }
+}
+
+void StackReports::report(bool last)
+{
+    StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
+    std::vector<StackRow> rows;
+    if (look_.take)
+        look_.take(words, rows);
+    else
+        take_sums(words, rows, last);
+    const std::uint64_t now_ns = monotonic_ns();
+    for (StackRow& row : rows)
+        row.time_ns = now_ns;
     if (words.kernel_hidden())
         say_hidden_names(*run_.session);
     merge_stacks(rows, unit_);
+    if (look_.sorted)
+        look_.sorted(rows);
     if (look_.begin && text_output(*run_.sink))
         look_.begin(*text_output(*run_.sink));
     print(rows);
