@@ -25,7 +25,8 @@ TEST(Cpuwalk, CountsSamplesByCpu)
     ASSERT_EQ(r.records.size(), 1u) << r.out;
     const Json& row = r.records[0];
     EXPECT_EQ(row.at("unit"), "cpu");
-    // Half a second of 99 samples a second; the clock of an emulated CPU is not that of the machine.
+    // Half a second of 99 samples a second; the clock of an emulated CPU is not that of the
+    // machine.
     const auto& buckets = row.at("buckets");
     ASSERT_EQ(buckets.size(), std::size_t(cpu) + 1) << row;
     EXPECT_GE(buckets[std::size_t(cpu)].at("count"), 15) << row;

@@ -65,9 +65,9 @@ constexpr Histogram<cpuwalk_bpf, Options, Key> kTool{
     .buckets = [](const Options& o) { return Buckets{.step = o.step}; },
     .setup =
         [](cpuwalk_bpf& s, Options&, const Session& session) {
-            preallocate(s.maps.cb_filter_ids,
-                        session.command.empty() ? session.pids.size() + session.tids.size()
-                                                : bpf_map__max_entries(s.maps.cb_filter_ids));
+            preallocate(s.maps.cb_filter_ids, session.command.empty()
+                                                  ? session.pids.size() + session.tids.size()
+                                                  : bpf_map__max_entries(s.maps.cb_filter_ids));
         },
     .prepare =
         [](Options& o, Session&) {

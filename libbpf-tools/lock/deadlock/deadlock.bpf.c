@@ -132,11 +132,11 @@ static __always_inline void hold(struct deadlock_thread *thread, const struct de
 static __always_inline struct deadlock_thread *thread_of_current(void)
 {
 	__u64 task = bpf_get_current_task();
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct deadlock_thread *thread = find_or_insert(&threads, &task, &no_thread);
+	__u32 image = current_image();
 
-	if (thread && thread->tid != tid) { /* another program */
-		thread->tid = tid;
+	if (thread && thread->image != image) { /* it executed another program */
+		thread->image = image;
 		thread->depth = 0;
 	}
 	return thread;

@@ -88,7 +88,7 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) { return Trusted{kModes[r.key->from.mode & 1]}; }>(
         "held_mode", "HELD-MODE", 9, "exclusive, or shared: a read-write lock for reading"),
     col<[](const Row& r) { return Hex{r.key->to.address}; }>(
-        "wanted", "WANTED", 18, "Lock that the thread asked for while it held the other"),
+        "wanted", "WANTED", 18, "Lock that the thread requested while it held the other"),
     col<[](const Row& r) { return Trusted{kModes[r.key->to.mode & 1]}; }>(
         "wanted_mode", "WANTED-MODE", 11, "The same of this lock"),
     col<[](const Row& r) { return r.edge->count; }>("count", "COUNT", -7,
@@ -471,7 +471,7 @@ void prepare(Options& o, Session& session)
     o.user_only = true;
     if (o.pid)
         session.pids.push_back(o.pid);
-    if (!is_filtered(session))
+    if (!o.pid && !is_filtered(session))
         fail_usage("missing PID; for example: deadlock 181");
     if (o.lock_symbols.empty() != o.unlock_symbols.empty())
         fail_usage("--lock-symbols and --unlock-symbols need each other");
@@ -501,7 +501,7 @@ constexpr Reports<deadlock_bpf, Options, Report, Shared::user_symbols> kTool{
                          "read-write locks. Prints each cycle of locks in which threads may wait "
                          "for each other for ever, with the stacks that took them.",
               .examples = kExamples,
-              .smoke = {"1"}},
+              .smoke = {"--comm", "init"}},
     .options = kOptions,
     .positionals = kPositionals,
     .letters = kLetters,

@@ -38,7 +38,7 @@ struct deadlock_held {
 
 struct deadlock_thread {
 	__u32 depth;
-	__u32 tid; /* of the thread that it was last: exec */
+	__u32 image; /* STACK_IMAGE() of the program that it was last */
 	struct deadlock_held held[DEADLOCK_HELD];
 };
 

@@ -74,7 +74,7 @@ constexpr Stream<naptime_bpf, Options, Row> kTool{
               .area = "sched",
               .summary = "Trace the sleeps that processes ask for",
               .details = "Prints one line for each nanosleep(2) and clock_nanosleep(2), with the "
-                         "parent of the process and the time that it asked for.",
+                         "parent of the process and the requested time.",
               .examples = kExamples},
     .letters = kLetters,
     .columns = kColumns,
