@@ -135,6 +135,7 @@ TEST_P(DeadlockRung, CyclesOfAProgramThatRuns)
     EXPECT_EQ(ab[0].at("pid"), pid);
     EXPECT_EQ(ab[0].at("creator_tid"), pid);
     for (const char* stack : {"held_user", "wanted_user"}) {
+        EXPECT_EQ(ab[0].at(stack)[1], "cbtest_lock") << ab[0];
         EXPECT_TRUE(has_frame(ab[0].at(stack), "cbtest_both")) << ab[0];
         EXPECT_TRUE(has_frame(ba[0].at(stack), "cbtest_both")) << ba[0];
     }
@@ -166,7 +167,7 @@ TEST(Deadlock, TextFullMapsAndBadInput)
 {
     Child child(take_in_both_orders);
     const std::string pid = to_string(child.pid());
-    Tracer text({"deadlock", pid, "--sizes"}), full({"deadlock", "-e", "1", "-p", pid});
+    Tracer text({"deadlock", pid, "--verbose"}), full({"deadlock", "-e", "1", "-p", pid});
     child.go_wait();
     const Result t = text.wait(), f = full.wait();
     EXPECT_EQ(t.status, 0) << t.err;

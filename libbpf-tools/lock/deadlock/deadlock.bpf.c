@@ -21,6 +21,7 @@ struct attempt {
 	struct deadlock_lock lock;
 	__s32 stack;
 	__u32 unused;
+	__u64 caller;
 };
 HASH_MAP(attempts, __u64, struct attempt, DEADLOCK_THREADS);
 
@@ -30,6 +31,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct deadlock_birth);
 } births SEC(".maps");
+
+/* Who calls the function that begins. */
+static __always_inline __u64 caller_of(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	__u64 address = 0;
+
+	bpf_probe_read_user(&address, sizeof(address), (void *)PT_REGS_SP(regs));
+	return address;
+#else
+	return PT_REGS_RET(regs);
+#endif
+}
 
 static __always_inline __u32 current_image(void)
 {
@@ -58,7 +72,7 @@ static __always_inline bool is_same(const struct deadlock_lock *a, const struct 
 }
 
 static __noinline int note_edge(struct deadlock_held *held, const struct deadlock_lock *lock,
-				__s32 stack)
+				__s32 stack, __u64 caller)
 {
 	__u64 ids = current_ids();
 	struct deadlock_key key = { .pid = ids >> 32, .image = current_image() };
@@ -79,6 +93,8 @@ static __noinline int note_edge(struct deadlock_held *held, const struct deadloc
 	first.tid = ids;
 	first.from_stack = held->stack;
 	first.to_stack = stack;
+	first.from_caller = held->caller;
+	first.to_caller = caller;
 	bpf_get_current_comm(first.comm, sizeof(first.comm));
 	if (bpf_map_update_elem(&edges, &key, &first, BPF_ANY)) {
 		count_lost_map();
@@ -91,7 +107,8 @@ static __noinline int note_edge(struct deadlock_held *held, const struct deadloc
 
 /* From all that the thread holds to what it asks for. A lock that it has already is no edge. */
 static __always_inline void note_edges(struct deadlock_thread *thread,
-				       const struct deadlock_lock *lock, __s32 stack)
+				       const struct deadlock_lock *lock, __s32 stack,
+				       __u64 caller)
 {
 	for (int i = 0; i < DEADLOCK_HELD; i++) {
 		if (i >= (int)thread->depth)
@@ -102,12 +119,12 @@ static __always_inline void note_edges(struct deadlock_thread *thread,
 	for (int i = 0; i < DEADLOCK_HELD; i++) {
 		if (i >= (int)thread->depth)
 			break;
-		note_edge(&thread->held[i], lock, stack);
+		note_edge(&thread->held[i], lock, stack, caller);
 	}
 }
 
 static __always_inline void hold(struct deadlock_thread *thread, const struct deadlock_lock *lock,
-				 __s32 stack)
+				 __s32 stack, __u64 caller)
 {
 	struct deadlock_held *held;
 
@@ -126,6 +143,7 @@ static __always_inline void hold(struct deadlock_thread *thread, const struct de
 	held = &thread->held[thread->depth++ & (DEADLOCK_HELD - 1)];
 	held->lock = *lock;
 	held->stack = stack;
+	held->caller = caller;
 	held->count = 1;
 }
 
@@ -142,10 +160,11 @@ static __always_inline struct deadlock_thread *thread_of_current(void)
 	return thread;
 }
 
-static __always_inline int lock(void *ctx, __u64 address, enum deadlock_mode mode)
+static __always_inline int lock(struct pt_regs *ctx, __u64 address, enum deadlock_mode mode)
 {
 	struct deadlock_thread *thread;
 	struct deadlock_lock wanted;
+	__u64 caller;
 	__s32 stack;
 
 	if (!is_complete || !filter_current())
@@ -157,8 +176,9 @@ static __always_inline int lock(void *ctx, __u64 address, enum deadlock_mode mod
 	stack = stack_id(ctx, BPF_F_USER_STACK);
 	if (stack_lost(stack))
 		count_lost_stack();
-	note_edges(thread, &wanted, stack);
-	hold(thread, &wanted, stack);
+	caller = caller_of(ctx);
+	note_edges(thread, &wanted, stack, caller);
+	hold(thread, &wanted, stack, caller);
 	return 0;
 }
 
@@ -175,7 +195,8 @@ int BPF_KPROBE(lock_shared, void *address)
 }
 
 /* The thread may give up: it has the lock only if the call says so. Who does not wait causes no deadlock. */
-static __always_inline int attempt(void *ctx, __u64 address, enum deadlock_mode mode, bool waits)
+static __always_inline int attempt(struct pt_regs *ctx, __u64 address, enum deadlock_mode mode,
+				   bool waits)
 {
 	__u64 task = bpf_get_current_task();
 	struct deadlock_thread *thread;
@@ -185,10 +206,11 @@ static __always_inline int attempt(void *ctx, __u64 address, enum deadlock_mode 
 		return 0;
 	attempt.lock = lock_at(address, mode);
 	attempt.stack = stack_id(ctx, BPF_F_USER_STACK);
+	attempt.caller = caller_of(ctx);
 	if (waits) {
 		thread = thread_of_current();
 		if (thread)
-			note_edges(thread, &attempt.lock, attempt.stack);
+			note_edges(thread, &attempt.lock, attempt.stack, attempt.caller);
 	}
 	if (bpf_map_update_elem(&attempts, &task, &attempt, BPF_ANY))
 		count_lost_map();
@@ -231,7 +253,7 @@ int BPF_KRETPROBE(attempt_over, int ret)
 	if (!ret) {
 		thread = thread_of_current();
 		if (thread)
-			hold(thread, &attempt->lock, attempt->stack);
+			hold(thread, &attempt->lock, attempt->stack, attempt->caller);
 	}
 	bpf_map_delete_elem(&attempts, &task);
 	return 0;
@@ -265,17 +287,19 @@ int BPF_KPROBE(condition_wait, void *condition, void *mutex)
 	__u64 task = bpf_get_current_task();
 	struct deadlock_thread *thread = bpf_map_lookup_elem(&threads, &task);
 	struct deadlock_lock wanted;
+	__u64 caller;
 	__s32 stack;
 
 	if (!thread || thread->depth < 2)
 		return 0;
 	wanted = lock_at((__u64)mutex, HELD_ALONE);
+	caller = caller_of(ctx);
 	stack = stack_id(ctx, BPF_F_USER_STACK);
 	for (int i = 0; i < DEADLOCK_HELD; i++) {
 		if (i >= (int)thread->depth)
 			break;
 		if (!is_same(&thread->held[i].lock, &wanted))
-			note_edge(&thread->held[i], &wanted, stack);
+			note_edge(&thread->held[i], &wanted, stack, caller);
 	}
 	return 0;
 }

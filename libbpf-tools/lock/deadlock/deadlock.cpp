@@ -61,7 +61,7 @@ constexpr Option kOptions[] = {
     opt<&Options::graph>(0, "dump-graph", "FILE", "Write the order of locks as JSON", {}, {},
                          "file"),
     opt<&Options::dot>(0, "dot", "FILE", "Write the order of locks for Graphviz", {}, {}, "file"),
-    flag<&Options::verbose>(0, "sizes", "Print the numbers of locks and edges"),
+    flag<&Options::verbose>(0, "verbose", "Print the numbers of locks and edges"),
     opt<&Options::threads>('t', "threads", "THREADS", "Limit the number of threads (default: 8192)",
                            {1, 1 << 20}),
     opt<&Options::edges>('e', "edges", "EDGES", "Limit the number of edges (default: 65536)",
@@ -247,6 +247,7 @@ public:
         if (made == made_ && !edges_.empty())
             return;
         made_ = made;
+        whole_.clear();
         read();
         StackWords words(r_.options, kUnit, symbols_, r_.skeleton.maps.cb_stacks,
                          r_.skeleton.maps.cb_stacks_spill);
@@ -305,9 +306,28 @@ private:
         return all;
     }
 
-    const Frames* stack(StackWords& words, const Edge& e, std::int32_t id) const
+    // With the caller of the function, where the kernel does not find it.
+    const Frames* stack(StackWords& words, const Edge& e, std::int32_t id, std::uint64_t caller)
     {
-        return words.user({e.key.pid, e.key.image}, id);
+        const stack_task task{e.key.pid, e.key.image};
+        const Frames* const frames = words.user(task, id);
+        if (frames->names.empty() || !caller)
+            return frames;
+        const UserFrame frame = symbols_.lookup(task, caller, At::return_address);
+        if (frames->names.size() > 1 && frames->names[1] == frame.name)
+            return frames;
+        Frames& whole = whole_.emplace_back(*frames);
+        whole.names.insert(whole.names.begin() + 1, frame.name);
+        whole.kinds.insert(whole.kinds.begin() + 1, frame.kind);
+        return &whole;
+    }
+    const Frames* first_stack(StackWords& words, const Edge& e)
+    {
+        return stack(words, e, e.edge.from_stack, e.edge.from_caller);
+    }
+    const Frames* second_stack(StackWords& words, const Edge& e)
+    {
+        return stack(words, e, e.edge.to_stack, e.edge.to_caller);
     }
 
     const deadlock_birth* birth(std::uint32_t tid)
@@ -328,8 +348,8 @@ private:
             Row& row = rows.emplace_back(Row{.cycle = number,
                                              .key = &e.key,
                                              .edge = &e.edge,
-                                             .held = stack(words, e, e.edge.from_stack),
-                                             .wanted = stack(words, e, e.edge.to_stack),
+                                             .held = first_stack(words, e),
+                                             .wanted = second_stack(words, e),
                                              .birth = birth(e.edge.tid)});
             if (row.birth)
                 row.created = words.user({row.birth->pid, row.birth->image}, row.birth->stack);
@@ -411,7 +431,7 @@ private:
     }
 
     // As networkx writes and reads it, which BCC's tool used.
-    std::string json(StackWords& words) const
+    std::string json(StackWords& words)
     {
         std::string out = "{\"directed\":true,\"multigraph\":true,\"graph\":{},\"nodes\":[";
         for (bool first = true; const auto& [pid, address, life] : locks()) {
@@ -426,21 +446,21 @@ private:
                        "\",\"thread_pid\":", e.edge.tid, ",\"thread_comm\":");
             put_json_string(out, c_str(e.edge.comm));
             out += cat(",\"count\":", std::uint64_t(e.edge.count), ",\"first_mutex_stack\":");
-            put_names(out, *stack(words, e, e.edge.from_stack));
+            put_names(out, *first_stack(words, e));
             out += ",\"second_mutex_stack\":";
-            put_names(out, *stack(words, e, e.edge.to_stack));
+            put_names(out, *second_stack(words, e));
             out += '}';
             first = false;
         }
         return out + "]}\n";
     }
 
-    std::string dot(StackWords& words) const
+    std::string dot(StackWords& words)
     {
         std::string out = "digraph locks {\n";
         for (const Edge& e : edges_) {
             const deadlock_key& k = e.key;
-            const Frames* const frames = stack(words, e, e.edge.to_stack);
+            const Frames* const frames = second_stack(words, e);
             out += cat("  \"", id(k.pid, k.from.address, k.from.life), "\" -> \"",
                        id(k.pid, k.to.address, k.to.life), "\" [label=");
             std::string label = cat(e.edge.tid);
@@ -459,6 +479,7 @@ private:
     ImageSymbols symbols_;
     PendingImages pending_;
     EventReader tasks_;
+    std::deque<Frames> whole_; // of a report
     std::vector<Edge> edges_;
     LockGraph graph_;
     std::set<Identity> printed_;

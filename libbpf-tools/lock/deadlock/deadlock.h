@@ -27,6 +27,7 @@ struct deadlock_edge {
 	__u32 tid; /* of the first time, as all that follows */
 	__u32 several; /* other threads did so, too */
 	__s32 from_stack, to_stack;
+	__u64 from_caller, to_caller; /* see struct deadlock_held */
 	char comm[COMM_LEN];
 };
 
@@ -34,6 +35,7 @@ struct deadlock_held {
 	struct deadlock_lock lock;
 	__s32 stack;
 	__u32 count; /* of a recursive lock */
+	__u64 caller; /* its return address, which the stack lacks: the function has no frame yet */
 };
 
 struct deadlock_thread {
