@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <deque>
+#include <optional>
 #include <set>
 
 #include "deadlock.skel.h"
@@ -23,7 +24,7 @@ struct Options : StackOptions {
     std::uint32_t pid = 0;
     std::vector<std::string_view> libraries; // --binary
     std::vector<std::string_view> lock_symbols, unlock_symbols;
-    std::deque<UserSite> lock_sites, unlock_sites; // of these symbols
+    std::optional<UserSite> lock_site, unlock_site; // of these symbols
     std::string_view graph, dot;
     std::uint32_t threads = DEADLOCK_THREADS, edges = DEADLOCK_EDGES;
     bool verbose = false;
@@ -105,99 +106,96 @@ constexpr Column kColumns[] = {
 
 // --- Functions of C libraries, old ones with a library of its own for threads, and musl's.
 
-consteval UserSite in_libc(std::string_view symbol)
+constexpr std::string_view kLockNames[] = {"pthread_mutex_lock", "pthread_rwlock_wrlock",
+                                           "pthread_spin_lock"};
+constexpr std::string_view kReadNames[] = {"pthread_rwlock_rdlock"};
+constexpr std::string_view kUnlockNames[] = {"pthread_mutex_unlock", "pthread_rwlock_unlock",
+                                             "pthread_spin_unlock"};
+constexpr std::string_view kTryNames[] = {"pthread_mutex_trylock", "pthread_rwlock_trywrlock",
+                                          "pthread_spin_trylock"};
+constexpr std::string_view kReadTryNames[] = {"pthread_rwlock_tryrdlock"};
+constexpr std::string_view kTimedNames[] = {"pthread_mutex_timedlock", "pthread_mutex_clocklock",
+                                            "pthread_rwlock_timedwrlock",
+                                            "pthread_rwlock_clockwrlock"};
+constexpr std::string_view kTimedReadNames[] = {"pthread_rwlock_timedrdlock",
+                                                "pthread_rwlock_clockrdlock"};
+// Of the four above.
+constexpr std::string_view kAttemptNames[] = {
+    "pthread_mutex_trylock",      "pthread_rwlock_trywrlock",   "pthread_spin_trylock",
+    "pthread_rwlock_tryrdlock",   "pthread_mutex_timedlock",    "pthread_mutex_clocklock",
+    "pthread_rwlock_timedwrlock", "pthread_rwlock_clockwrlock", "pthread_rwlock_timedrdlock",
+    "pthread_rwlock_clockrdlock"};
+constexpr std::string_view kConditionNames[] = {"pthread_cond_wait", "pthread_cond_timedwait",
+                                                "pthread_cond_clockwait"};
+constexpr std::string_view kDestroyNames[] = {"pthread_mutex_destroy", "pthread_rwlock_destroy"};
+
+constexpr UserSite in_libraries(std::span<const std::string_view> symbols)
 {
-    return {.libraries = {"c", "pthread", "ld-musl-"}, .symbol = symbol};
+    return {.libraries = {"c", "pthread", "ld-musl-"}, .symbols = symbols};
 }
-constexpr UserSite kLocks[] = {in_libc("pthread_mutex_lock"), in_libc("pthread_rwlock_wrlock"),
-                               in_libc("pthread_spin_lock")};
-constexpr UserSite kReads[] = {in_libc("pthread_rwlock_rdlock")};
-constexpr UserSite kUnlocks[] = {in_libc("pthread_mutex_unlock"), in_libc("pthread_rwlock_unlock"),
-                                 in_libc("pthread_spin_unlock")};
-constexpr UserSite kTries[] = {in_libc("pthread_mutex_trylock"),
-                               in_libc("pthread_rwlock_trywrlock"),
-                               in_libc("pthread_spin_trylock")};
-constexpr UserSite kReadTries[] = {in_libc("pthread_rwlock_tryrdlock")};
-constexpr UserSite kTimed[] = {
-    in_libc("pthread_mutex_timedlock"), in_libc("pthread_mutex_clocklock"),
-    in_libc("pthread_rwlock_timedwrlock"), in_libc("pthread_rwlock_clockwrlock")};
-constexpr UserSite kTimedReads[] = {in_libc("pthread_rwlock_timedrdlock"),
-                                    in_libc("pthread_rwlock_clockrdlock")};
-constexpr UserSite kAttempts[] = {kTries[0], kTries[1], kTries[2], kReadTries[0],  kTimed[0],
-                                  kTimed[1], kTimed[2], kTimed[3], kTimedReads[0], kTimedReads[1]};
-constexpr UserSite kConditions[] = {in_libc("pthread_cond_wait"), in_libc("pthread_cond_timedwait"),
-                                    in_libc("pthread_cond_clockwait")};
-constexpr UserSite kDestroys[] = {in_libc("pthread_mutex_destroy"),
-                                  in_libc("pthread_rwlock_destroy")};
+
+// All at once: to look for a name takes a reading of all names of a file.
+template <const auto& Names>
+inline constexpr UserSite kIn = in_libraries(Names);
 
 // Which functions of its own the user named, in place of the library's.
-using Own = std::deque<UserSite> Options::*;
+using Own = std::optional<UserSite> Options::*;
 
-// Attaches to each function that there is, of one at least.
-template <const auto& Sites, Own Named, UserWay Way>
+template <const UserSite& Site, Own Named, UserWay Way>
 std::vector<bpf_link*> attach_all(const Session& session, const bpf_program* program)
 {
     const auto& o = session.options_as<Options>();
-    std::vector<bpf_link*> links;
-    const auto add = [&](const UserSite& site, std::span<const std::string_view> files) {
-        const auto more = attach_user(session, program, site, Way, files);
-        links.insert(links.end(), more.begin(), more.end());
-    };
     if constexpr (Named != nullptr)
-        if (!(o.*Named).empty()) {
-            for (const UserSite& site : o.*Named)
-                add(site, o.libraries);
-            return links;
-        }
-    for (const UserSite& site : Sites)
-        add(site, {});
-    return links;
+        if (o.*Named)
+            return attach_user(session, program, *(o.*Named), Way, o.libraries);
+    return attach_user(session, program, Site, Way);
 }
 
-template <auto Program, const auto& Sites, Own Named, UserWay Way>
+template <auto Program, const UserSite& Site, Own Named, UserWay Way>
 consteval Rung site_rung(std::string_view name)
 {
     return rung<Program>(name,
                          "locks that are not those of a C library; failing calls of "
                          "pthread_mutex_lock()",
-                         attach_all<Sites, Named, Way>, [](const Facts& facts) {
-                             return facts.user_site ? facts.user_site(Sites[0]) : Obstacle{};
+                         attach_all<Site, Named, Way>, [](const Facts& facts) {
+                             return facts.user_site ? facts.user_site(Site) : Obstacle{};
                          });
 }
 
-template <auto Program, const auto& Sites, Own Named = nullptr>
+template <auto Program, const UserSite& Site, Own Named = nullptr>
 consteval std::array<Rung, 5> site_rungs()
 {
-    return {with_function(site_rung<Program, Sites, Named, UserWay::multi>("uprobe.multi"),
+    return {with_function(site_rung<Program, Site, Named, UserWay::multi>("uprobe.multi"),
                           kUprobeMultiFunction),
-            site_rung<Program, Sites, Named, UserWay::perf_events>("uprobe")};
+            site_rung<Program, Site, Named, UserWay::perf_events>("uprobe")};
 }
 
-template <auto Program, const auto& Sites>
+template <auto Program, const UserSite& Site>
 consteval Need optional_need(std::string_view what, std::string_view without)
 {
     return {
-        .what = what, .rungs = site_rungs<Program, Sites>(), .optional = true, .without = without};
+        .what = what, .rungs = site_rungs<Program, Site>(), .optional = true, .without = without};
 }
 
 constexpr Need kNeeds[] = {
     {.what = "threads that take locks",
-     .rungs = site_rungs<&P::lock_alone, kLocks, &Options::lock_sites>()},
+     .rungs = site_rungs<&P::lock_alone, kIn<kLockNames>, &Options::lock_site>()},
     {.what = "threads that release locks",
-     .rungs = site_rungs<&P::unlock, kUnlocks, &Options::unlock_sites>()},
-    optional_need<&P::lock_shared, kReads>("read-write locks for reading",
-                                           "pthread_rwlock_rdlock()"),
-    optional_need<&P::try_alone, kTries>("locks that are tried", "pthread_mutex_trylock()"),
-    optional_need<&P::try_shared, kReadTries>("locks that are tried for reading",
-                                              "pthread_rwlock_tryrdlock()"),
-    optional_need<&P::timed_alone, kTimed>("locks with a timeout", "pthread_mutex_timedlock()"),
-    optional_need<&P::timed_shared, kTimedReads>("locks with a timeout for reading",
-                                                 "pthread_rwlock_timedrdlock()"),
-    optional_need<&P::attempt_over, kAttempts>("whether these got the lock",
-                                               "locks that are tried"),
-    optional_need<&P::condition_wait, kConditions>("waits that take a mutex again",
-                                                   "pthread_cond_wait()"),
-    optional_need<&P::destroy, kDestroys>("locks that end", "pthread_mutex_destroy()"),
+     .rungs = site_rungs<&P::unlock, kIn<kUnlockNames>, &Options::unlock_site>()},
+    optional_need<&P::lock_shared, kIn<kReadNames>>("read-write locks for reading",
+                                                    "pthread_rwlock_rdlock()"),
+    optional_need<&P::try_alone, kIn<kTryNames>>("locks that are tried", "pthread_mutex_trylock()"),
+    optional_need<&P::try_shared, kIn<kReadTryNames>>("locks that are tried for reading",
+                                                      "pthread_rwlock_tryrdlock()"),
+    optional_need<&P::timed_alone, kIn<kTimedNames>>("locks with a timeout",
+                                                     "pthread_mutex_timedlock()"),
+    optional_need<&P::timed_shared, kIn<kTimedReadNames>>("locks with a timeout for reading",
+                                                          "pthread_rwlock_timedrdlock()"),
+    optional_need<&P::attempt_over, kIn<kAttemptNames>>("whether these got the lock",
+                                                        "locks that are tried"),
+    optional_need<&P::condition_wait, kIn<kConditionNames>>("waits that take a mutex again",
+                                                            "pthread_cond_wait()"),
+    optional_need<&P::destroy, kIn<kDestroyNames>>("locks that end", "pthread_mutex_destroy()"),
     {.what = "new threads",
      .rungs = {rung<&P::new_thread>("raw_tp")},
      .optional = true,
@@ -500,13 +498,10 @@ void prepare(Options& o, Session& session)
         o.lock_symbols = {"pthread_mutex_lock"}; // BCC's defaults
         o.unlock_symbols = {"pthread_mutex_unlock"};
     }
-    const auto make = [](std::deque<UserSite>& sites,
-                         const std::vector<std::string_view>& symbols) {
-        for (const std::string_view symbol : symbols)
-            sites.push_back({.libraries = {"c", "pthread", "ld-musl-"}, .symbol = symbol});
-    };
-    make(o.lock_sites, o.lock_symbols);
-    make(o.unlock_sites, o.unlock_symbols);
+    if (!o.lock_symbols.empty()) {
+        o.lock_site = in_libraries(o.lock_symbols);
+        o.unlock_site = in_libraries(o.unlock_symbols);
+    }
     check_stack_options(o);
     for (const std::string_view file : {o.graph, o.dot})
         if (!file.empty())
