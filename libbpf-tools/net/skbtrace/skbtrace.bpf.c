@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
 #include "bpf/event_stacks.bpf.h"
+#include "bpf/packet.bpf.h"
 #include "../tcp_state.bpf.h"
 #include "skbtrace.h"
 
@@ -85,6 +86,7 @@ struct skb_packet {
 	struct conn conn __attribute__((aligned(8)));
 	__u32 seq, ack; /* TCP; ICMP: sequence; UDP: length; later fragments: offset */
 	__u32 bytes;
+	__s32 header; /* offset of its network header from the memory's begin */
 	__u16 ip_id, icmp_id;
 	__u8 icmp_type, icmp_code, has_echo, tcp_flags, ttl;
 };
@@ -267,6 +269,7 @@ static __noinline int parse(struct skb_packet *p, const struct skb_seen *s)
 	if (s->network <= 0 || s->network == 0xffff ||
 	    bpf_probe_read_kernel(words, sizeof(words), (void *)header))
 		return 0;
+	p->header = header - s->head;
 	if (bytes[0] >> 4 == 4) {
 		__u16 fragment = (bytes[6] << 8 | bytes[7]) & 0x1fff;
 
@@ -347,6 +350,20 @@ static __always_inline bool dev_wanted(const struct skb_seen *s)
 	return name[0] == cfg.ifname[0] && name[1] == cfg.ifname[1];
 }
 
+static __noinline int expression_holds(const struct skb_packet *p, const struct skb_seen *s)
+{
+	struct packet_view view;
+	__s32 linear;
+
+	if (!p || !s || !p->conn.family)
+		return 0;
+	linear = s->data + (__s32)s->linear - p->header;
+	view.start = s->head + p->header;
+	view.linear = linear > 0 ? linear : 0;
+	view.bytes = p->bytes;
+	return cb_packet(&view);
+}
+
 /* Whether the packet is one that is asked for, by what it is here. */
 static __always_inline bool packet_wanted(const struct skb_packet *p, const struct skb_seen *s)
 {
@@ -359,7 +376,7 @@ static __always_inline bool packet_wanted(const struct skb_packet *p, const stru
 	if (!conn_wanted(&p->conn) &&
 	    !(tells_ends_apart() && other_direction_wanted(&p->conn)))
 		return false;
-	return dev_wanted(s) && owner_wanted(s);
+	return dev_wanted(s) && owner_wanted(s) && (!cfg.by_expression || expression_holds(p, s));
 }
 
 /* Whether the packet that is seen is the one of `way`: all that no hop changes is the same, and it is

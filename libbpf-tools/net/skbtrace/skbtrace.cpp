@@ -2,6 +2,7 @@
 #include "skbtrace.h"
 #include "conn_columns.hpp"
 #include "kernel/drop_reasons.hpp"
+#include "packet/expression.hpp"
 #include "protocol.hpp"
 #include "shape/event_stacks.hpp"
 #include "shape/hidden_names.hpp"
@@ -67,6 +68,8 @@ struct Options : skbtrace_config {
     Protocol wanted_protocol;
     Mark wanted_mark;
     bool all_stacks = false, drop_stacks = false;
+    std::string_view expression;
+    std::vector<std::byte> object; // with that in it
 };
 
 struct Row {
@@ -88,6 +91,7 @@ struct Row {
 constexpr Example kExamples[] = {
     {"skbtrace --raddr 10.0.0.2 --rport 443", "Trace the packets of connections, both ways"},
     {"skbtrace --proto icmp -i eth0", "Trace ICMP packets that pass eth0"},
+    {"skbtrace --pcap 'tcp[tcpflags] & tcp-syn != 0 and port 443'", "Trace SYNs of HTTPS"},
     {"skbtrace --where 'event == \"drop\"' --drop-stack", "Trace dropped packets, with stacks"},
 };
 
@@ -98,6 +102,8 @@ constexpr Option kOptions[] = {
     opt<&Options::interface>('i', "interface", "NAME",
                              "Trace only packets that pass this interface"),
     opt<&Options::wanted_mark>('m', "mark", "MARK[/MASK]", "Trace only packets with this mark"),
+    opt<&Options::expression>(0, "pcap", "EXPRESSION",
+                              "Trace only packets that pcap-filter(7) selects"),
     flag<&Options::drop_stacks>('d', "drop-stack", "Print the kernel stack of each drop",
                                 "dropstack"),
     flag<&Options::all_stacks>('K', "kernel-stack", "Print the kernel stack of each line",
@@ -345,6 +351,14 @@ constexpr Stream<skbtrace_bpf, Options, Row> kTool{
     .below = [](std::string& text,
                 const void* row) { static_cast<const Row*>(row)->stacks.append(text); },
     .also = Shared::symbols,
+    .prepare =
+        [](Options& o, Session& session) {
+            if (o.expression.empty())
+                return;
+            o.by_expression = 1;
+            o.object = packet::give_expression(session.tool.object(), o.expression);
+            session.object = o.object;
+        },
     .attached = [](const Options&, const Session& session) { say_hidden_names(session); },
 };
 

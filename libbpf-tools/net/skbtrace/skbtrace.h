@@ -31,7 +31,7 @@ struct skbtrace_config {
 	__u8 by_icmp_id, by_mark, by_protocol;
 	__u8 protocol;
 	__u8 stack; /* enum skb_stack */
-	__u8 unused;
+	__u8 by_expression;
 };
 
 struct skb_event {
