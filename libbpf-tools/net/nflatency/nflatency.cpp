@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "nflatency.h"
-#include "../nf_names.hpp"
+#include "../netfilter.hpp"
 #include "shape/histogram.hpp"
 
 #include "nflatency.skel.h"
@@ -10,15 +10,14 @@ namespace
 using namespace corebox;
 using P = decltype(nflatency_bpf::progs);
 using Row = nf_key;
-static_assert(NF_FAMILIES == kNfFamilies);
 
 // "ip,ip6": again, the option adds to it.
 std::string parse_family(std::string_view s, std::uint32_t& families)
 {
     for (const std::string_view word : split(s, ',')) {
         const std::uint32_t before = families;
-        for (unsigned family = 0; family < kNfFamilies; family++)
-            if (nf_family_name(family) == word && word != "inet")
+        for (unsigned family = 0; family < NF_FAMILIES; family++)
+            if (nf_family_name(family) == word && word != "inet" && word != "other")
                 families |= 1u << family;
         if (families == before)
             return "a list of ip, ip6, arp, bridge, netdev";
@@ -126,7 +125,7 @@ constexpr Histogram<nflatency_bpf, Options, nf_key> kTool{
             o.unit = o.nanoseconds ? 1 : 1'000;
             o.by_result = o.verdicts;
             o.netns = o.wanted_netns.number;
-            for (unsigned family = 0; family < kNfFamilies; family++)
+            for (unsigned family = 0; family < NF_FAMILIES; family++)
                 for (unsigned hook = 0; hook < 8; hook++)
                     if (o.is_wanted(family, hook))
                         o.hooks[family] |= std::uint8_t(1 << hook);
