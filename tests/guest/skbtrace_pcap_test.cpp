@@ -123,18 +123,14 @@ TEST_P(SkbtracePcapRung, FileHasEachPacketAndItsVerdict)
         EXPECT_NE(of[0].find(": transmit"), std::string::npos) << of[0];
         EXPECT_NE(of[1].find(": receive"), std::string::npos) << of[1];
         EXPECT_NE(of[2].find(": drop"), std::string::npos) << of[2];
-        if (has_reasons)
-            EXPECT_NE(of[2].find(port == kClosed ? "NO_SOCKET" : "NETFILTER_DROP"),
-                      std::string::npos)
-                << of[2];
+        const char* reason = port == kClosed ? "NO_SOCKET" : "NETFILTER_DROP";
+        EXPECT_EQ(of[2].find(reason) != std::string::npos, has_reasons) << of[2];
         EXPECT_EQ(of[0].substr(0, of[0].find(':')), of[2].substr(0, of[2].find(':')));
     }
     EXPECT_EQ(comments[kClosed].size(), 3u);
-    // Where nothing judges it (only kprobes), its drop alone.
-    if (comments[kFiltered].size() == 4)
-        EXPECT_NE(comments[kFiltered][3].find(": netfilter, drop in ip input"), std::string::npos)
-            << comments[kFiltered][3];
-    EXPECT_EQ(comments[kFiltered].size(), env().empty() ? 4u : 3u);
+    ASSERT_EQ(comments[kFiltered].size(), 4u);
+    EXPECT_NE(comments[kFiltered][3].find(": netfilter, drop in ip input"), std::string::npos)
+        << comments[kFiltered][3];
 }
 
 TEST(SkbtracePcap, FullDiskClosedPipeAndBadInput)
