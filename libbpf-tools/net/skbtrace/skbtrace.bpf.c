@@ -202,7 +202,7 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 	}
 	fill(e, p, s);
 	if (hook == SKB_NETFILTER)
-		nf_read(&e->netfilter, (const struct nf_offsets *)&cfg.nf, (void *)s->state,
+		nf_read(&e->netfilter, &cfg.nf, (void *)s->state,
 			(void *)s->entries, s->verdict);
 	if (s->is_end && known)
 		known->last_hook = WAY_ENDED;
@@ -432,7 +432,7 @@ static __always_inline int drop_judged(void *ctx, __u64 skb, void *state, void *
 	e->time_ns = now;
 	e->hook = SKB_NETFILTER;
 	e->location = e->reason = 0;
-	nf_read(&e->netfilter, (const struct nf_offsets *)&cfg.nf, state, entries, result);
+	nf_read(&e->netfilter, &cfg.nf, state, entries, result);
 	send(ctx, e);
 	return 0;
 }
