@@ -30,6 +30,8 @@
 #include "../../libbpf-tools/file/syncsnoop/syncsnoop.h"
 #include "../../libbpf-tools/file/ttysnoop/ttysnoop.h"
 #include "../../libbpf-tools/irq/softirqslower/softirqslower.h"
+#include "../../libbpf-tools/memory/drsnoop/drsnoop.h"
+#include "../../libbpf-tools/memory/oomkill/oomkill.h"
 #include "../../libbpf-tools/process/capable/capable.h"
 #include "../../libbpf-tools/process/execsnoop/execsnoop.h"
 #include "../../libbpf-tools/process/exitsnoop/exitsnoop.h"
@@ -165,6 +167,13 @@ const std::vector<RecordOf>& records()
         {"runqslower", sizeof(runq_event), {}},
         {"sigsnoop", sizeof(sig_event), {LIMIT(sig_event, call, 6)}},
         {"capable", offsetof(capable_event, stacks), {LIMIT(capable_event, cap, 45)}},
+        {"drsnoop",
+         offsetof(drsnoop_event, stacks),
+         {LIMIT(drsnoop_event, kind, RECLAIM_KINDS - 1)}},
+        {"oomkill",
+         offsetof(oomkill_event, stacks),
+         {LIMIT(oomkill_event, chosen, 1), LIMIT(oomkill_event, cgroup.used, 20),
+          LIMIT(oomkill_event, limit.used, 20)}},
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},
