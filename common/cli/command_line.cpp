@@ -71,6 +71,9 @@ constexpr Option kEveryOption[] = {
 constexpr Option kDurationOperand[] = {
     opt<&Session::duration>(0, "duration", "DURATION", "Seconds to run, such as 10 or 0.5"),
 };
+constexpr Option kCommandOption[] = {
+    opt<&Session::command_text>(0, "command", "COMMAND", "Trace this command, as with -- COMMAND"),
+};
 constexpr Option kWhereOption[] = {
     opt<&Session::condition>(0, "where", "EXPR", "Show only events for which EXPR is true"),
 };
@@ -321,6 +324,8 @@ std::vector<Entry> option_entries(Session& session, void* options)
         add(kEventOptions, &session, Group::shared);
     if (has(tool.shared, Shared::every))
         add(kEveryOption, &session, Group::shared);
+    if (has(tool.shared, Shared::command))
+        add(kCommandOption, &session, Group::shared);
     add(kCommonOptions, &session, Group::common);
     // In BCC --verbose is the long form of -v, whatever that is.
     const auto v = std::ranges::find_if(entries, [](const Entry& e) { return e.has_key('v'); });
@@ -336,6 +341,25 @@ std::vector<Entry> option_entries(Session& session, void* options)
 constexpr const char* kGroupTitles[] = {"Options:", "Filters:", "", "Common options:"};
 
 } // namespace
+
+// As BCC does: at blanks, and nothing else.
+static void split_command(Session& session)
+{
+    if (!session.command.empty())
+        fail_usage("--command and -- COMMAND exclude each other");
+    bool is_word = false;
+    for (char& c : session.command_text) {
+        if (c == ' ' || c == '\t') {
+            c = '\0';
+            is_word = false;
+        } else if (!std::exchange(is_word, true)) {
+            session.command.push_back(&c);
+        }
+    }
+    if (session.command.empty())
+        fail_usage("--command must be a command");
+    session.command.push_back(nullptr);
+}
 
 void parse_command_line(Session& session, void* options, int argc, char** argv)
 {
@@ -430,6 +454,9 @@ void parse_command_line(Session& session, void* options, int argc, char** argv)
                       ? int(Exit::complete)
                       : int(Exit::output));
     }
+
+    if (!session.command_text.empty())
+        split_command(session);
 
     // As this tool spells one of the kit's options.
     const auto spelled = [&](std::string_view name) {

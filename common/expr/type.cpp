@@ -62,14 +62,14 @@ Types::Types()
     unsigned_character_ = add_integer("unsigned char", 1, false, true);
     boolean_ = add({.kind = Type::Kind::boolean, .size = 1, .name = "bool"});
     for (const auto& [name, bytes, is_signed] : kNamed)
-        found_.emplace(name, integer(bytes, is_signed));
-    found_.emplace("char", character_);
-    found_.emplace("unsigned char", unsigned_character_);
-    found_.emplace("bool", boolean_);
-    found_.emplace("_Bool", boolean_);
-    found_.emplace("void", TypeId::none);
-    found_.emplace("float", add({.kind = Type::Kind::floating, .size = 4, .name = "float"}));
-    found_.emplace("double", add({.kind = Type::Kind::floating, .size = 8, .name = "double"}));
+        own_.emplace(name, integer(bytes, is_signed));
+    own_.emplace("char", character_);
+    own_.emplace("unsigned char", unsigned_character_);
+    own_.emplace("bool", boolean_);
+    own_.emplace("_Bool", boolean_);
+    own_.emplace("void", TypeId::none);
+    own_.emplace("float", add({.kind = Type::Kind::floating, .size = 4, .name = "float"}));
+    own_.emplace("double", add({.kind = Type::Kind::floating, .size = 8, .name = "double"}));
 }
 
 TypeId Types::add_integer(std::string_view name, std::uint32_t size, bool is_signed, bool is_char)
@@ -146,6 +146,16 @@ TypeId Types::array_of(TypeId element, std::uint32_t count)
 std::optional<TypeId> Types::find(std::string_view keyword, std::string_view name) const
 {
     const std::string key = keyword.empty() ? std::string(name) : cat(keyword, " ", name);
+    if (const auto known = own_.find(key); known != own_.end())
+        return known->second;
+    // What the scope has is found anew each time: it comes and goes.
+    if (scope_)
+        for (const TypeSource& source : sources_before_scope())
+            if (const auto type = source.find ? source.find(keyword, name) : std::nullopt)
+                return type;
+    if (scope_ && scope_->find)
+        if (const auto type = scope_->find(keyword, name))
+            return type;
     if (const auto known = found_.find(key); known != found_.end())
         return known->second;
     for (const TypeSource& source : sources_)
@@ -160,6 +170,12 @@ std::optional<std::int64_t> Types::constant(std::string_view name) const
 {
     if (const auto value = uapi_constant(name))
         return value;
+    for (const TypeSource& source : sources_before_scope())
+        if (const auto value = source.constant ? source.constant(name) : std::nullopt)
+            return value;
+    if (scope_ && scope_->constant)
+        if (const auto value = scope_->constant(name))
+            return value;
     for (const TypeSource& source : sources_)
         if (const auto value = source.constant ? source.constant(name) : std::nullopt)
             return value;
@@ -169,6 +185,8 @@ std::optional<std::int64_t> Types::constant(std::string_view name) const
 std::vector<std::string> Types::names(std::string_view keyword) const
 {
     std::vector<std::string> all;
+    if (scope_ && scope_->names)
+        all = scope_->names(keyword);
     for (const TypeSource& source : sources_)
         if (source.names)
             for (std::string& name : source.names(keyword))

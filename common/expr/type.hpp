@@ -114,7 +114,11 @@ public:
     void add_first_source(TypeSource source)
     {
         sources_.insert(sources_.begin(), std::move(source));
+        first_sources_++;
     }
+    // While one place's expressions are read: what names mean there, before all sources but those
+    // that were added first. The caller keeps it; null: nothing special.
+    void set_scope(const TypeSource* scope) { scope_ = scope; }
     // C's own types and the common names of integers (u32, __be16, size_t, pid_t) need no source.
     // The keyword is "struct", "union", "enum", or empty for all other names.
     std::optional<TypeId> find(std::string_view keyword, std::string_view name) const;
@@ -138,14 +142,21 @@ private:
     // Also of anonymous structs and unions; until `each` says true.
     bool for_each_member(TypeId structure, std::uint32_t bit, unsigned depth,
                          const std::function<bool(const Member&, std::uint32_t)>& each) const;
+    std::span<const TypeSource> sources_before_scope() const
+    {
+        return std::span(sources_).first(first_sources_);
+    }
     TypeId add_integer(std::string_view name, std::uint32_t size, bool is_signed, bool is_char);
 
     mutable std::deque<Entry> types_;
     std::vector<TypeSource> sources_;
+    std::size_t first_sources_ = 0;
+    const TypeSource* scope_ = nullptr;
     TypeId character_{}, unsigned_character_{}, boolean_{};
     std::array<TypeId, 8> integers_{}; // of 1, 2, 4, 8 bytes, unsigned and signed
     std::map<std::pair<TypeId, Space>, TypeId> pointers_;
     std::map<std::pair<TypeId, std::uint32_t>, TypeId> arrays_;
+    std::map<std::string, TypeId, std::less<>> own_; // C's
     mutable std::map<std::string, TypeId, std::less<>> found_;
 };
 

@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 namespace corebox
 {
@@ -26,7 +27,14 @@ std::vector<std::string_view> libraries_of(const UserSite& site)
 
 std::string_view name_of(const UserSite& site)
 {
-    return site.probe.empty() ? site.symbol : site.probe;
+    if (!site.probe.empty())
+        return site.probe;
+    return site.symbols.empty() ? site.symbol : site.symbols[0];
+}
+
+bool is_named(const UserSite& site, std::string_view symbol)
+{
+    return symbol == site.symbol || std::ranges::find(site.symbols, symbol) != site.symbols.end();
 }
 
 // "libc, libpthread, ld-musl-*".
@@ -188,29 +196,31 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
     std::vector<RawSymbol> symbols;
     elf->add_symbols(symbols);
     const std::vector<Segment> segments = elf->segments();
-    bool is_ifunc = false;
+    std::set<std::string> ifuncs;
     for (const RawSymbol& symbol : symbols) {
         // "pthread_create@@GLIBC_2.34" in a .symtab. A name with one @ is of an older version,
         // which may be other code.
         std::uint64_t offset = 0;
-        if (symbol.name.substr(0, symbol.name.find('@')) != site.symbol)
+        const std::string_view name = symbol.name.substr(0, symbol.name.find('@'));
+        if (!is_named(site, name))
             continue;
-        is_ifunc |= symbol.type == RawSymbol::Type::resolver;
+        if (symbol.type == RawSymbol::Type::resolver)
+            ifuncs.emplace(name);
         if (symbol.type == RawSymbol::Type::function &&
             file_offset(segments, symbol.value, true, offset) &&
             std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
             sites.push_back({offset, 0});
     }
-    if (!is_ifunc)
+    if (ifuncs.empty())
         return sites;
-    for (const auto& [name, offsets] : follow_ifuncs(*object, {std::string(site.symbol)}, pids))
+    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
         for (const std::uint64_t offset : offsets)
             sites.push_back({offset, 0});
     if (sites.empty())
         for (const RawSymbol& symbol : symbols)
             if (std::uint64_t offset = 0;
                 symbol.type == RawSymbol::Type::function &&
-                may_implement(symbol.name, site.symbol) &&
+                may_implement(symbol.name, *ifuncs.begin()) &&
                 file_offset(segments, symbol.value, true, offset) &&
                 std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
                 sites.push_back({offset, 0});
@@ -258,7 +268,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
             const std::size_t n = later.attach(added, object, pid);
             if (n == 0 && errno != ENOENT)
                 code = errno;
-            if (n == 0 && !named.empty()) {
+            if (n == 0 && !named.empty() && !(site.optional && errno == ENOENT)) {
                 if (code == ENOENT)
                     fail(cat("cannot attach to ", object->path),
                          cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
@@ -269,17 +279,30 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
             all.push_back(std::move(object));
         }
     };
+    const auto attach_to = [&](std::string_view path, std::uint32_t pid) {
+        if (Object object = find_object(path))
+            attach({std::move(object)}, pid);
+    };
     for (const std::string_view path : named) {
-        Object object = find_object(path);
+        Object object = find_object(path, session.pids.size() == 1 ? session.pids[0] : 0);
         if (!object)
             fail(cat("cannot find ", path), ENOENT);
-        attach({std::move(object)}, 0);
+        if (session.pids.empty())
+            attach({object}, 0);
+        for (const std::uint32_t pid : session.pids)
+            attach({object}, pid);
     }
-    for (const std::uint32_t pid : pids)
+    for (const std::uint32_t pid : pids) {
         attach(corebox::libraries_of(pid, libraries_of(site)), pid);
-    if (named.empty() && pids.empty())
+        if (site.in_program)
+            attach_to(cat("/proc/", pid, "/exe"), pid);
+    }
+    if (named.empty() && pids.empty()) {
         attach(libraries_in_use(libraries_of(site)), 0);
-    if (places)
+        if (site.in_program && !session.command.empty())
+            attach_to(session.command[0], 0);
+    }
+    if (places || (site.optional && code == ENOENT))
         return links_elsewhere();
     errno = code;
     if (code == ENOENT)

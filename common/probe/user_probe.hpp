@@ -27,9 +27,14 @@ namespace corebox
 
 struct UserSite {
     // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-").
-    std::array<std::string_view, 4> libraries{};
-    std::string_view symbol{};            // a function
-    std::string_view provider{}, probe{}; // or a USDT probe
+    std::array<std::string_view, 10> libraries{};
+    std::string_view symbol{};                   // a function
+    std::span<const std::string_view> symbols{}; // or several; two names of one place are one
+    std::string_view provider{}, probe{};        // or a USDT probe
+    // The processes of -p, and the command, may have it in their program besides (an allocator that
+    // is linked into it).
+    bool in_program = false;
+    bool optional = false; // files need not have it, not even those that the user names
 };
 
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file

@@ -51,6 +51,7 @@ struct Session {
     int ready_fd = -1;
     bool utc = false, explain = false, verbose = false, check = false, no_clear = false;
     std::vector<char*> command;  // after "--", with its terminating null
+    std::string command_text;    // the same where an option gave it, its words ended by nulls
     std::uint32_t tree_root = 0; // the process of that command, once it was forked
 
     // Probes of programs: what they are attached to, and will be (session/later_files.hpp).

@@ -35,11 +35,13 @@ __u32 Generations::flip()
     return old;
 }
 
-Entries::Entries(bpf_map* map, __u32 generation)
+Entries::Entries(bpf_map* map, __u32 generation) : Entries(map, std::optional(generation)) {}
+
+Entries::Entries(bpf_map* map, std::optional<__u32> generation)
     : key_size_(padded(bpf_map__key_size(map))), map_key_size_(bpf_map__key_size(map)),
       value_size_(padded(bpf_map__value_size(map))),
       cpus_(is_per_cpu(map) ? std::size_t(libbpf_num_possible_cpus()) : 1),
-      stride_(key_size_ + value_size_ * cpus_)
+      stride_(key_size_ + value_size_ * cpus_), generation_(generation)
 {
     // A map for all CPUs has values as they are declared: read them with their own size.
     if (cpus_ == 1 && !is_per_cpu(map))
@@ -48,23 +50,28 @@ Entries::Entries(bpf_map* map, __u32 generation)
     if (fd < 0)
         return; // not made: no program of this run uses it
     errno = 0;
-    read_batches(fd, generation);
+    read_batches(fd);
     if (errno != 0 && errno != ENOENT) {
         bytes_.clear();
-        read_one_by_one(fd, generation);
+        read_one_by_one(fd);
     }
-    remove(fd);
+    if (generation_)
+        remove(fd);
 }
 
 void Entries::keep(const std::byte* key, const std::byte* value)
 {
+    __u32 of;
+    std::memcpy(&of, key, sizeof of);
+    if (generation_ && (of & HIST_GENERATION) != *generation_)
+        return;
     const std::size_t at = bytes_.size();
     bytes_.resize(at + stride_);
     std::memcpy(bytes_.data() + at, key, map_key_size_);
     std::memcpy(bytes_.data() + at + key_size_, value, value_size_ * cpus_);
 }
 
-void Entries::read_batches(int fd, __u32 generation)
+void Entries::read_batches(int fd)
 {
     __u32 room = 512, batch = 0;
     std::vector<std::byte> keys, values;
@@ -82,12 +89,8 @@ void Entries::read_batches(int fd, __u32 generation)
             errno = -result;
             return;
         }
-        for (__u32 i = 0; i < n; i++) {
-            __u32 of;
-            std::memcpy(&of, keys.data() + i * map_key_size_, sizeof of);
-            if ((of & HIST_GENERATION) == generation)
-                keep(keys.data() + i * map_key_size_, values.data() + i * value_size_ * cpus_);
-        }
+        for (__u32 i = 0; i < n; i++)
+            keep(keys.data() + i * map_key_size_, values.data() + i * value_size_ * cpus_);
         if (result == -ENOENT) {
             errno = 0;
             return;
@@ -96,16 +99,13 @@ void Entries::read_batches(int fd, __u32 generation)
     }
 }
 
-void Entries::read_one_by_one(int fd, __u32 generation)
+void Entries::read_one_by_one(int fd)
 {
     std::vector<std::byte> key(map_key_size_), next(map_key_size_), value(value_size_ * cpus_);
     for (bool first = true;
          bpf_map_get_next_key(fd, first ? nullptr : key.data(), next.data()) == 0; first = false) {
         key.swap(next);
-        __u32 of;
-        std::memcpy(&of, key.data(), sizeof of);
-        if ((of & HIST_GENERATION) == generation &&
-            bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
+        if (bpf_map_lookup_elem(fd, key.data(), value.data()) == 0)
             keep(key.data(), value.data());
     }
     if (errno != ENOENT)

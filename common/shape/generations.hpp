@@ -5,6 +5,7 @@
 #include "shape/tracing.hpp"
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 namespace corebox
 {
@@ -32,6 +33,8 @@ class Entries
 {
 public:
     Entries(bpf_map* map, __u32 generation);
+    // All entries of a map without generations, which stay there.
+    explicit Entries(bpf_map* map) : Entries(map, std::optional<__u32>()) {}
 
     std::size_t size() const { return bytes_.size() / stride_; }
     // Valid as long as this object.
@@ -66,15 +69,17 @@ public:
     }
 
 private:
-    void read_batches(int fd, __u32 generation);
-    void read_one_by_one(int fd, __u32 generation);
-    void keep(const std::byte* key, const std::byte* value);
+    Entries(bpf_map* map, std::optional<__u32> generation);
+    void read_batches(int fd);
+    void read_one_by_one(int fd);
+    void keep(const std::byte* key, const std::byte* value); // if it is asked for
     void remove(int fd);
 
     std::size_t key_size_; // padded to 8
     std::size_t map_key_size_;
     std::size_t value_size_, cpus_;
     std::size_t stride_;
+    std::optional<__u32> generation_;
     std::vector<std::byte> bytes_;
 };
 

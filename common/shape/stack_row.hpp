@@ -25,6 +25,7 @@ struct StackRow {
     const Frames* user = nullptr;
     std::uint32_t detail = 0; // stack_key::detail
     StackPartner partner{};
+    std::uint64_t time_ns = 0; // of the report
 
     // A stack as a column: null where it was lost or not taken, empty where there is none.
     static Value names(const Frames& frames);

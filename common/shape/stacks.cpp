@@ -40,8 +40,8 @@ StackReports::StackReports(Run& run, const StackOptions& options, const StackUni
       look_(std::move(look)), samples_(maps.tasks, false, 0, on_record, this), memos_(maps.memos)
 {
     for (const std::uint32_t pid : run_.session->pids)
-        tasks_.push_back({pid, ImageSymbols::image(pid)});
-    remember_tasks();
+        pending_.add({pid, ImageSymbols::image(pid)});
+    pending_.note_in(symbols_);
 }
 
 Output* StackReports::text() const
@@ -71,40 +71,24 @@ void StackReports::on_record(void* self, const void* record, std::size_t size) n
             reports.memos_.learn(sample,
                                  read_stack(reports.maps_.stacks, reports.maps_.spill, sample.id));
         } else {
-            reports.on_task(*static_cast<const stack_task*>(record));
+            reports.pending_.add(*static_cast<const stack_task*>(record));
         }
     } catch (const std::bad_alloc&) {
         reports.run_.out_of_memory = true;
     }
 }
 
-void StackReports::on_task(const stack_task& task)
-{
-    const auto same = [&](const stack_task& t) {
-        return t.pid == task.pid && t.image == task.image;
-    };
-    if (std::ranges::none_of(tasks_, same))
-        tasks_.push_back(task);
-}
-
-void StackReports::remember_tasks()
-{
-    std::erase_if(tasks_, [&](const stack_task& task) { return symbols_.note(task); });
-}
-
 bool StackReports::drain()
 {
     const bool more = samples_.consume();
-    remember_tasks();
+    pending_.note_in(symbols_);
     return more;
 }
 
-void StackReports::report(bool last)
+void StackReports::take_sums(StackWords& words, std::vector<StackRow>& rows, bool last)
 {
     Generations generations(*maps_.generation);
     const Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
-    StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
-    std::vector<StackRow> rows;
     rows.reserve(entries.size());
     for (std::size_t i = 0; i < entries.size(); i++) {
         const auto& key = entries.key<stack_key>(i);
@@ -120,9 +104,24 @@ void StackReports::report(bool last)
             look_.row(row, key);
         rows.push_back(row);
     }
+}
+
+void StackReports::report(bool last)
+{
+    StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
+    std::vector<StackRow> rows;
+    if (look_.take)
+        look_.take(words, rows);
+    else
+        take_sums(words, rows, last);
+    const std::uint64_t now_ns = monotonic_ns();
+    for (StackRow& row : rows)
+        row.time_ns = now_ns;
     if (words.kernel_hidden())
         say_hidden_names(*run_.session);
     merge_stacks(rows, unit_);
+    if (look_.sorted)
+        look_.sorted(rows);
     if (look_.begin && text_output(*run_.sink))
         look_.begin(*text_output(*run_.sink));
     print(rows);

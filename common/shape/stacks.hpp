@@ -27,6 +27,9 @@ struct StackLook {
     std::function<void(StackRow&, const stack_key&)> row; // before rows that read the same join
     std::function<void(std::string& out, const StackRow&)> block; // for append_block()
     std::function<void(Output&)> begin;                           // text: before each report
+    // Makes the rows of a report, in place of those of the sums, and keeps the account itself.
+    std::function<void(StackWords&, std::vector<StackRow>&)> take{};
+    std::function<void(std::vector<StackRow>&)> sorted{}; // leaves out rows; the heaviest are last
 };
 
 // The part of the shape that does not depend on its types.
@@ -50,8 +53,7 @@ public:
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
-    void on_task(const stack_task& task);
-    void remember_tasks();
+    void take_sums(StackWords& words, std::vector<StackRow>& rows, bool last);
     void print(const std::vector<StackRow>& rows);
     void draw(const std::vector<StackRow>& rows) const;
     // Text in BCC's form: with columns it is rows.
@@ -66,7 +68,7 @@ private:
     const StackLook look_;
     EventReader samples_;
     ImageSymbols symbols_;
-    std::vector<stack_task> tasks_; // seen by the kernel side, to be noted
+    PendingImages pending_;
     StackMemos memos_;
 };
 

@@ -186,7 +186,6 @@ std::string hex(std::string_view bytes)
     return text;
 }
 
-// The separate debug file, as GDB looks for it ("Debugging Information in Separate Files").
 std::optional<ElfFile> debug_file(const ElfFile& file, const std::string& path, const Opener& open)
 {
     std::string id = file.build_id();
@@ -540,6 +539,17 @@ std::optional<std::string> ElfFile::section(std::string_view wanted, std::size_t
     return content;
 }
 
+std::optional<std::uint64_t> ElfFile::section_size(std::string_view wanted) const
+{
+    std::optional<std::uint64_t> size;
+    for_each_section(elf_.get(), [&](Elf_Scn*, const GElf_Shdr& header, std::string_view name) {
+        if (name == wanted && header.sh_type != SHT_NOBITS)
+            size = header.sh_size;
+        return !size;
+    });
+    return size;
+}
+
 std::optional<std::uint64_t> ElfFile::section_address(std::string_view wanted) const
 {
     std::optional<std::uint64_t> address;
@@ -572,19 +582,27 @@ std::optional<ElfFile::DebugLink> ElfFile::debug_link() const
 
 // --- Binary -------------------------------------------------------------------------------------
 
+std::optional<DebugFile> find_debug_file(const ElfFile& file, const std::string& path,
+                                         const Opener& open)
+{
+    auto found = open ? debug_file(file, path, open) : std::nullopt;
+    if (!found)
+        return std::nullopt;
+    const std::uint64_t bias = base_of(file.segments()) - base_of(found->segments());
+    return DebugFile{std::move(*found), bias};
+}
+
 void with_symbols(const ElfFile& file, const std::string& path, const Opener& open,
                   const std::function<void(std::vector<RawSymbol>& symbols)>& use)
 {
     std::vector<RawSymbol> raw;
-    std::optional<ElfFile> debug; // these two own the names in raw
+    std::optional<DebugFile> debug; // these two own the names in raw
     std::optional<std::string> mini;
     std::optional<ElfFile> mini_file;
     if (!file.add_symbols(raw)) {
-        if (open)
-            debug = debug_file(file, path, open);
+        debug = find_debug_file(file, path, open);
         if (debug) {
-            // A prelinked library lies elsewhere than when its debug file was split off.
-            debug->add_symbols(raw, base_of(file.segments()) - base_of(debug->segments()));
+            debug->file.add_symbols(raw, debug->bias);
         } else if (auto packed = file.section(".gnu_debugdata", kMaxMiniDebug)) {
             mini = unpack_xz(*packed);
             if (mini)

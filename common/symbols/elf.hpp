@@ -88,6 +88,8 @@ public:
     void add_plt(std::vector<RawSymbol>& symbols, std::vector<std::string>& names) const;
 
     std::optional<std::string> section(std::string_view name, std::size_t limit) const;
+    // In the file; nothing where there is none of that name, or the file only names it.
+    std::optional<std::uint64_t> section_size(std::string_view name) const;
     // Where it lies once loaded; nothing where there is none of that name.
     std::optional<std::uint64_t> section_address(std::string_view name) const;
     bool is_64() const;
@@ -97,6 +99,9 @@ public:
         std::uint32_t crc;
     };
     std::optional<DebugLink> debug_link() const;
+
+    // For libdw; as long as this object.
+    Elf* libelf() const { return elf_.get(); }
 
 private:
     struct End {
@@ -111,6 +116,17 @@ private:
 
 // Opens a file by its path as the traced process sees it.
 using Opener = std::function<Fd(const std::string& path)>;
+
+// The separate debug file, as GDB looks for it ("Debugging Information in Separate Files").
+struct DebugFile {
+    ElfFile file;
+    // From its addresses to those of the program: a prelinked library lies elsewhere than when its
+    // debug file was split off.
+    std::uint64_t bias;
+};
+// `open` may be empty: then there is none.
+std::optional<DebugFile> find_debug_file(const ElfFile& file, const std::string& path,
+                                         const Opener& open);
 
 // Hands over the symbols of a file: its own, or where it is stripped those of its debug file or of
 // its MiniDebugInfo. The names live as long as the call.

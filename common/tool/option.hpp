@@ -72,6 +72,12 @@ inline std::string parse_value(std::string_view s, std::string_view& out, const 
     return {};
 }
 
+inline std::string parse_value(std::string_view s, std::string& out, const Range&)
+{
+    out = s;
+    return s.empty() ? "a text" : "";
+}
+
 inline std::string parse_value(std::string_view s, Seconds& out, const Range&)
 {
     return parse_seconds(s, out);

@@ -65,7 +65,8 @@ enum class Shared : std::uint16_t {
     files = 128,        // directories anywhere
     callers = 256,      // as symbols, but only with its option --callers
     user_symbols = 512, // other processes' files only
-    connections = 1024  // which connections are traced
+    connections = 1024, // which connections are traced
+    command = 2048      // the command to trace also as an option (BCC's -c)
 };
 constexpr Shared operator|(Shared a, Shared b) { return Shared(int(a) | int(b)); }
 constexpr bool has(Shared set, Shared member) { return (int(set) & int(member)) != 0; }

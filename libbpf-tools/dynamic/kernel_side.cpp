@@ -8,12 +8,33 @@
 #include "kernel/facts.hpp"
 #include "kernel/text.hpp"
 #include "kernel/types.hpp"
+#include "symbols/file.hpp"
+#include "symbols/user_files.hpp"
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
 
 namespace corebox
 {
+
+namespace
+{
+// While it lives, names of types mean what they mean at that place.
+class ScopeOf
+{
+public:
+    ScopeOf(expr::Types& types, const Place& place) : types_(types)
+    {
+        types_.set_scope(place.types.get());
+    }
+    ~ScopeOf() { types_.set_scope(nullptr); }
+    ScopeOf(const ScopeOf&) = delete;
+    ScopeOf& operator=(const ScopeOf&) = delete;
+
+private:
+    expr::Types& types_;
+};
+} // namespace
 
 struct KernelSide::Kernel {
     std::unique_ptr<KernelMemory> memory;
@@ -30,7 +51,8 @@ struct KernelSide::Kernel {
     }
 };
 
-KernelSide::KernelSide(const Session& session) : kernel_(std::make_unique<Kernel>())
+KernelSide::KernelSide(const Session& session)
+    : pid_(session.pids.empty() ? 0 : session.pids[0]), kernel_(std::make_unique<Kernel>())
 {
     machine_.may_read = lockdown_mode() != "confidentiality";
 #ifdef __aarch64__
@@ -99,7 +121,7 @@ std::optional<expr::KernelFunction> KernelSide::find_function(const std::string&
     return std::nullopt;
 }
 
-void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
+std::optional<Prototype> KernelSide::kernel_prototype(const Tap& tap, const ProbeSpec& spec)
 {
     std::optional<expr::KernelFunction> found;
     const Point& point = tap.points[0];
@@ -111,25 +133,85 @@ void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
         found = kernel_->types->find_function(point.name);
     else
         found = kernel_->types->find_module_function(point.module, point.name);
-    if (found && found->is_variadic)
-        found.reset();
+    if (!found || found->is_variadic)
+        return std::nullopt;
     // The function that calls a tracepoint's probes has names for what it passes on.
-    if (found && spec.kind == PlaceKind::raw_tracepoint)
+    if (spec.kind == PlaceKind::raw_tracepoint)
         if (const auto caller = kernel_->types->find_function(cat("__traceiter_", point.name));
             caller && caller->parameters.size() == found->parameters.size() + 1)
             for (std::size_t i = 0; i < found->parameters.size(); i++)
                 found->parameters[i].name = caller->parameters[i + 1].name;
+    return Prototype{.parameters = found->parameters,
+                     .returns = found->result,
+                     .words = std::uint32_t(found->parameters.size())};
+}
+
+expr::ProgramTypes* KernelSide::program_types(const Point& point)
+{
+    const auto [known, is_new] = programs_.try_emplace(point.object.get());
+    if (is_new)
+        if (auto file = open_elf(*point.object)) {
+            const Fd root = root_of(pid_);
+            known->second = expr::ProgramTypes::read(
+                types_, std::move(*file), point.object->path,
+                [&](const std::string& path) { return open_regular_in(root.get(), path); });
+        }
+    return known->second.get();
+}
+
+std::optional<Prototype> KernelSide::program_prototype(Tap& tap)
+{
+    const Point& point = tap.points[0];
+    // Of several functions, or several builds of one library, nothing can be said that is true of
+    // all.
+    const bool is_one = tap.points.size() == 1 && point.object && !point.sites.empty() &&
+                        std::ranges::all_of(point.sites, [](const Point::Site& site) {
+                            return site.object == nullptr;
+                        });
+    expr::ProgramTypes* const types = is_one ? program_types(point) : nullptr;
+    if (!types)
+        return std::nullopt;
+    const auto found = point.kind == Point::Kind::user && tap.offset == 0
+                           ? types->find_function(point.sites[0].offset)
+                           : std::nullopt;
+    tap.place.types =
+        std::make_shared<const expr::TypeSource>(types->source(found ? found->unit : 0));
+    if (!found)
+        return std::nullopt;
+    Prototype made{.parameters = {found->parameters.begin(), found->parameters.end()},
+                   .returns = found->result,
+                   .is_variadic = found->is_variadic};
+    made.words_of =
+        place_arguments(types_, made.parameters, made.returns, found->has_hidden_result);
+    // What gcc calls a copy of a function for some of its callers.
+    const auto is_clone = [&](std::string_view suffix) {
+        return point.name.find(suffix) != std::string::npos;
+    };
+    if (is_clone(".isra.") || is_clone(".constprop.") || is_clone(".part."))
+        std::ranges::transform(found->parameters, made.words_of.begin(),
+                               [](const expr::ProgramFunction::Parameter& parameter) {
+                                   return parameter.dwarf_register
+                                              ? argument_in_register(*parameter.dwarf_register)
+                                              : std::nullopt;
+                               });
+    return made;
+}
+
+void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
+{
     std::optional<Prototype>& prototype = tap.place.prototype;
-    if (found)
-        prototype = Prototype{.parameters = found->parameters,
-                              .returns = found->result,
-                              .words = std::uint32_t(found->parameters.size())};
+    const bool of_program = tap.place.of_program;
+    if (auto found = of_program ? program_prototype(tap) : kernel_prototype(tap, spec))
+        prototype = std::move(found);
     if (!spec.signature)
         return;
     try {
+        const ScopeOf scope(types_, tap.place);
         auto parameters = expr::parse_signature(types_, spec.signature->text);
         if (!prototype)
             prototype.emplace();
+        prototype->words_of =
+            of_program ? place_arguments(types_, parameters, prototype->returns) : ArgumentWords();
         prototype->parameters = std::move(parameters);
         prototype->by_user = true;
     } catch (const expr::TextError& error) {
@@ -161,6 +243,7 @@ Forms KernelSide::make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& 
                              const std::function<void(Capture&)>& fill)
 {
     Forms forms;
+    const ScopeOf scope(types_, tap.place);
     std::optional<expr::TextError> first;
     for (const body_form form : {BODY_TYPED, BODY_PLAIN}) {
         const bool can_be = form == BODY_TYPED

@@ -7,9 +7,11 @@
 #include "capture.hpp"
 #include "expr/generate.hpp"
 #include "expr/kernel_types.hpp"
+#include "expr/program_types.hpp"
 #include "session/session.hpp"
 #include "tap.hpp"
 #include <functional>
+#include <map>
 
 namespace corebox
 {
@@ -40,8 +42,8 @@ public:
     // Of vmlinux, or of the first module whose BTF has it; none: neither.
     std::optional<expr::KernelFunction> find_function(const std::string& name);
 
-    // Fills in the prototype of a tap: the signature that the user wrote, or the kernel's own.
-    // Throws expr::TextError.
+    // Fills in the prototype of a tap: the signature that the user wrote, or what BTF and DWARF
+    // say. Throws expr::TextError.
     void describe(Tap& tap, const ProbeSpec& spec);
 
     // `fill` adds what a record holds. Throws expr::TextError where that is possible in no form.
@@ -65,8 +67,15 @@ public:
 private:
     // The body of a capture, with the maps it needs.
     Capture::Body generate(const Capture& capture, bool typed, Maps& maps);
+    std::optional<Prototype> kernel_prototype(const Tap& tap, const ProbeSpec& spec);
+    // And what types are named in that program.
+    std::optional<Prototype> program_prototype(Tap& tap);
+    // Null: without DWARF.
+    expr::ProgramTypes* program_types(const Point& point);
     struct Kernel;
     expr::Types types_;
+    std::uint32_t pid_; // whose files are meant; 0: this host's
+    std::map<const ObjectFile*, std::shared_ptr<expr::ProgramTypes>> programs_;
     expr::Machine machine_;
     std::unique_ptr<Kernel> kernel_;
     bool own_types_ = true; // the kernel's own, so that programs know them too

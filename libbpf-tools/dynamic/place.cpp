@@ -86,6 +86,8 @@ private:
     NodeId context_word(std::int32_t offset, TypeId type);
     // The word of an argument, as the calling convention has it.
     NodeId argument_word(unsigned index, TypeId type);
+    // Of an argument.
+    std::uint32_t word_of(unsigned index);
     // A type as that of a value: user space's pointers, and texts of which nobody said where they
     // are.
     TypeId adjusted(TypeId type, unsigned index);
@@ -168,6 +170,21 @@ NodeId Builder::argument_word(unsigned index, TypeId type)
     return context_word(*at, type);
 }
 
+std::uint32_t Builder::word_of(unsigned index)
+{
+    if (!place_.prototype || place_.prototype->words_of.empty())
+        return index;
+    const ArgumentWords& words = place_.prototype->words_of;
+    if (index < words.size()) {
+        if (!words[index])
+            refuse(cat("parameter ", index + 1, " of ", place_.name, " is in no register"));
+        return *words[index];
+    }
+    // One of those that "..." stands for.
+    const auto last = std::ranges::max(words);
+    return (last ? *last + 1 : 0) + (index - std::uint32_t(words.size()));
+}
+
 TypeId Builder::adjusted(TypeId type, unsigned index)
 {
     const Type t = types_[type];
@@ -226,13 +243,14 @@ NodeId Builder::argument(unsigned index)
         return widen(operand(index));
     }
     const bool is_marked = place_.user_arguments >> index & 1;
-    if (place_.prototype && !place_.is_wrapper && index >= place_.prototype->parameters.size())
+    if (place_.prototype && !place_.is_wrapper && !place_.prototype->is_variadic &&
+        index >= place_.prototype->parameters.size())
         refuse(cat(place_.name, " has ", place_.prototype->parameters.size(),
                    place_.prototype->parameters.size() == 1 ? " parameter" : " parameters"));
     if (is_marked)
-        return argument_word(index, types_.pointer_to(types_.character(), Space::user));
+        return argument_word(word_of(index), types_.pointer_to(types_.character(), Space::user));
     if (!place_.prototype || index >= place_.prototype->parameters.size())
-        return argument_word(index, word());
+        return argument_word(word_of(index), word());
     return widen(parameter(index));
 }
 
@@ -247,7 +265,7 @@ NodeId Builder::parameter(unsigned index)
         refuse(cat("parameter ", index + 1, " of ", place_.name, " is ",
                    t.kind == Type::Kind::floating ? "a floating-point number"
                                                   : "no number and no pointer"));
-    return argument_word(index, adjusted(type, index));
+    return argument_word(word_of(index), adjusted(type, index));
 }
 
 NodeId Builder::result()

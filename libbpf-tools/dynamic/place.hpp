@@ -4,10 +4,12 @@
 // that nothing behind this knows what kind of place it is.
 #pragma once
 #include "abi/usdt.h"
+#include "calling.hpp"
 #include "expr/declarations.hpp"
 #include "expr/parse.hpp"
 #include "spec.hpp"
 #include "tracepoint_fields.hpp"
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,8 @@ struct Prototype {
     std::vector<expr::Parameter> parameters;
     expr::TypeId returns = expr::TypeId::none; // none: nothing, or it is not known
     bool by_user = false;                      // so the verifier may know it to be otherwise
+    bool is_variadic = false;
+    ArgumentWords words_of{}; // where each parameter is; empty: the nth in the nth word
     // Arguments that the function really has, behind which a fexit program finds what it returns.
     std::optional<std::uint32_t> words{};
 };
@@ -38,6 +42,8 @@ struct Place {
     bool is_wrapper = false;              // of a system call: its arguments are in another pt_regs
     std::string name{};                   // for messages
     std::optional<Prototype> prototype{}; // without it arguments are words
+    // What names of types mean there; null: what they mean in the kernel.
+    std::shared_ptr<const expr::TypeSource> types{};
     std::vector<TracepointField> fields{};
     std::vector<usdt_operand> operands{};
     unsigned user_arguments = 0; // bit n - 1: argument n points into user space

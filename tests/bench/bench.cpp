@@ -19,6 +19,8 @@
 #include <fcntl.h>
 #include <functional>
 #include <iterator>
+#include <linux/futex.h>
+#include <malloc.h>
 #include <map>
 #include <netinet/in.h>
 #include <nlohmann/json.hpp>
@@ -32,6 +34,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <thread>
@@ -326,6 +329,26 @@ void switch_tasks(unsigned count)
         ::close(fd);
 }
 
+// Two threads hand over to each other: two waits for a futex an operation.
+void wait_for_futexes(unsigned count)
+{
+    static std::atomic<std::uint32_t> turn;
+    const auto futex = [](int op, std::uint32_t value) {
+        ::syscall(SYS_futex, &turn, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+    };
+    const auto take_turns = [&](std::uint32_t own) {
+        for (unsigned i = 0; i < count; i++) {
+            while (turn != own)
+                futex(FUTEX_WAIT, 1 - own);
+            turn = 1 - own;
+            futex(FUTEX_WAKE, 1);
+        }
+    };
+    std::thread other([&] { take_turns(1); });
+    take_turns(0);
+    other.join();
+}
+
 // Each asks for CAP_CHOWN: the owner changes.
 void change_owner(unsigned count)
 {
@@ -460,6 +483,29 @@ void listen_on_sockets(unsigned count)
     make_sockets(count, [](int fd) { return ::listen(fd, 16); });
 }
 
+// One of a hundred allocations stays, as in a program that leaks. What a tracer of allocations
+// looks for has to be in a static program, too.
+void allocate(unsigned count)
+{
+    static std::vector<void*> kept;
+    for (unsigned i = 0; i < count; i++) {
+        void* block = std::malloc(64 + i % 64);
+        asm volatile("" : "+r"(block)); // or the compiler leaves it out
+        if (i % 100)
+            std::free(block);
+        else
+            kept.push_back(block);
+    }
+    void* aligned = nullptr;
+    if (::posix_memalign(&aligned, 64, 64) == 0)
+        std::free(aligned);
+    std::free(std::aligned_alloc(64, 64));
+    std::free(::memalign(64, 64));
+    std::free(::valloc(64));
+    std::free(::pvalloc(64));
+    ::mremap(nullptr, 0, 0, 0);
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
@@ -491,6 +537,8 @@ constexpr Named kWorkloads[] = {
     {"bind", bind_sockets},
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
+    {"allocate", allocate},
+    {"futex", wait_for_futexes},
 };
 
 struct Measured {
@@ -665,6 +713,10 @@ int main(int argc, char** argv)
     if (workload == std::end(kWorkloads))
         die("no such workload");
     const unsigned count = unsigned(std::strtoul(argv[3], nullptr, 10));
+    std::string self = std::to_string(::getpid()); // which does the work
+    for (char** word = argv + 6; *word; word++)
+        if (std::string_view(*word) == "SELF")
+            *word = self.data();
     const Measured alone = measure(*workload, count, 0);
 
     // Of several starts the middle one counts: the first after boot finds the kernel's caches

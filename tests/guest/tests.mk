@@ -50,7 +50,7 @@ $(BUILD)/tests/obj/usdtargs.o: tests/guest/usdtargs/usdtargs.cpp $(BUILD)/skel/u
 # Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
 guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/expr_random.o $(BUILD)/tests/unit/bpf_machine.o)
 
-$(BUILD)/tests/guest_tests: $(guest_test_objs) $(guest_test_kit) $(BUILD)/libkit.a
+$(BUILD)/tests/guest_tests: $(guest_test_objs) $(test_programs) $(guest_test_kit) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -Wl,-S -Wl,--no-warnings $^ -lgtest $(LDLIBS) -o $@

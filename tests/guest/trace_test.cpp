@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What trace prints of facts that a process caused: at every kind of place, by every kind of probe.
+#include "../programs/programs.hpp"
 #include "harness.hpp"
 #include "traced.hpp"
 #include "usdt.hpp"
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +113,50 @@ TEST(Trace, Programs)
         EXPECT_EQ(r.records[4].at("function"), "trace");
         EXPECT_EQ(r.account.at("filtered"), 3);
     }
+}
+
+// What a program's DWARF says: names and types of parameters, where they are passed, members of its
+// classes by way of pointers, results.
+TEST(Trace, TypesOfAProgram)
+{
+    TempDir dir;
+    const std::string program = dir / "types";
+    write_file(program, types_program_file());
+    ASSERT_EQ(::chmod(program.c_str(), 0755), 0);
+    const std::string take = program + ":types_take";
+    const Result r =
+        run({"trace",
+             take + " (count < 0 && item->kind == pen) \"%s %d %d %d %d\", item->name, item->id, "
+                    "item->prices[1][0], item->level, count",
+             take + " (count == -1 && ((struct Item *)item)->next->direction == kBack) \"%s\", "
+                    "*item->next",
+             "r:" + program + ":types_take \"%d\", retval",
+             program + ":types_make(const struct Item *what, int n) \"%d %s\", n, what->next->name",
+             "--json", "--", program});
+    EXPECT_EQ(r.status, 0) << r.err;
+    expect_exact(r);
+    ASSERT_EQ(r.records.size(), 7u) << r.out << r.err;
+    const auto by_name = with(r.records, "function", "types_take");
+    Records calls, whole, returned;
+    for (const Json& record : by_name)
+        (record.at("args").contains("retval") ? returned
+         : record.at("args").size() == 1      ? whole
+                                              : calls)
+            .push_back(record);
+    ASSERT_EQ(calls.size(), 2u) << r.out;
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(calls[std::size_t(i)].at("message"), "quill 7 -4 17 " + to_string(-1 - i));
+    ASSERT_EQ(whole.size(), 1u) << r.out;
+    const Json& next = whole[0].at("args").begin().value();
+    EXPECT_EQ(next.at("id"), 8) << r.out;
+    EXPECT_EQ(next.at("kind"), "book") << r.out;
+    EXPECT_EQ(next.at("prices"), Json::parse("[[4,5,6],[7,8,9]]")) << r.out;
+    ASSERT_EQ(returned.size(), 3u) << r.out;
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(arguments(returned, std::size_t(i)).at("retval"), 7 + 40 - i + 1);
+    const auto make = with(r.records, "function", "types_make");
+    ASSERT_EQ(make.size(), 1u);
+    EXPECT_EQ(make[0].at("message"), "12 ink");
 }
 
 // Tracepoints with their fields, wrappers of system calls, raw tracepoints.

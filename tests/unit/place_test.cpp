@@ -76,12 +76,12 @@ TEST(Place, ArgumentsOfAFunction)
             return std::vector<expr::Member>{{"state", types.integer(4, false), 64, 0}};
         });
     Place place{.name = "f"};
-    place.prototype = Prototype{{{"sk", types.pointer_to(sock, Space::kernel)},
+    place.prototype =
+        Prototype{.parameters = {{"sk", types.pointer_to(sock, Space::kernel)},
                                  {"flags", types.integer(4, true)},
                                  {"name", types.pointer_to(types.character(), Space::kernel)}},
-                                types.integer(4, true),
-                                false,
-                                3};
+                  .returns = types.integer(4, true),
+                  .words = 3};
     const auto typed = [&](std::string_view text) {
         return form(place, ContextForm::typed, text, types);
     };

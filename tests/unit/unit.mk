@@ -2,6 +2,19 @@
 # The unit tests: every tests/unit/*_test.cpp in one program, linked with the kit and with all tools
 # (their declarations and plans are tested too). It loads nothing into the kernel and needs no root.
 
+# Programs that tests trace or read, in the tests' own programs.
+$(BUILD)/tests/programs/%: tests/programs/%.cpp
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++20 -O1 -g -static -nostdlib -no-pie -fno-pie -fno-asynchronous-unwind-tables \
+	    -fno-stack-protector -fdebug-prefix-map=$(CURDIR)=. $< -o $@
+$(BUILD)/tests/obj/programs/%.o: $(BUILD)/tests/programs/%
+	@mkdir -p $(@D)
+	$(Q)printf '.section .rodata\n.global %s_program, %s_program_end\n%s_program: .incbin "%s"\n%s_program_end:\n.section .note.GNU-stack\n' \
+	    $* $* $* $< $* | $(CXX) -c -x assembler - -o $@
+.PRECIOUS: $(BUILD)/tests/programs/%
+test_programs := $(patsubst tests/programs/%.cpp,$(BUILD)/tests/obj/programs/%.o,$(wildcard tests/programs/*.cpp))
+
 unit_srcs := $(wildcard tests/unit/*.cpp)
 unit_objs := $(unit_srcs:%.cpp=$(BUILD)/%.o)
 .PHONY: test-unit
@@ -27,7 +40,7 @@ $(unit_objs): $(BUILD)/%.o: %.cpp $(pch)/unit.hpp.gch
 # Static as the tools are; glibc's linker warnings are about what gtest calls.
 # They run corebox too.
 $(BUILD)/tests/unit_tests: | $(BUILD)/corebox
-$(BUILD)/tests/unit_tests: $(unit_objs) $(tool_objs) $(BUILD)/libkit.a
+$(BUILD)/tests/unit_tests: $(unit_objs) $(test_programs) $(tool_objs) $(BUILD)/libkit.a
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(LDFLAGS) -Wl,--no-warnings $^ -lgtest_main -lgmock -lgtest $(LDLIBS) -o $@
@@ -59,7 +72,7 @@ $(asan_kit): $(asan)/%.o: %.cpp $(pch)/asan.hpp.gch
 	$(Q)$(CXX) $(precompiled) $(CPPFLAGS) $(asan_flags) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 $(asan)/unit_tests: | $(BUILD)/corebox
-$(asan)/unit_tests: $(asan_kit) $(unit_objs) $(tool_objs)
+$(asan)/unit_tests: $(asan_kit) $(unit_objs) $(test_programs) $(tool_objs)
 	$(say) LINK $@
 	$(Q)$(CXX) -no-pie -fsanitize=address,undefined $^ -lgtest_main -lgmock -lgtest $(LDLIBS) -o $@
 
