@@ -30,6 +30,7 @@
 #include "../../libbpf-tools/file/syncsnoop/syncsnoop.h"
 #include "../../libbpf-tools/file/ttysnoop/ttysnoop.h"
 #include "../../libbpf-tools/irq/softirqslower/softirqslower.h"
+#include "../../libbpf-tools/memory/compactsnoop/compactsnoop.h"
 #include "../../libbpf-tools/memory/drsnoop/drsnoop.h"
 #include "../../libbpf-tools/memory/oomkill/oomkill.h"
 #include "../../libbpf-tools/process/capable/capable.h"
@@ -169,6 +170,10 @@ const std::vector<RecordOf>& records()
         {"runqslower", sizeof(runq_event), {}},
         {"sigsnoop", sizeof(sig_event), {LIMIT(sig_event, call, 6)}},
         {"capable", offsetof(capable_event, stacks), {LIMIT(capable_event, cap, 45)}},
+        {"compactsnoop",
+         offsetof(compactsnoop_event, stacks),
+         {LIMIT(compactsnoop_event, kind, COMPACT_KINDS - 1),
+          LIMIT(compactsnoop_event, status, 8), LIMIT(compactsnoop_event, sync, 1)}},
         {"drsnoop",
          offsetof(drsnoop_event, stacks),
          {LIMIT(drsnoop_event, kind, RECLAIM_KINDS - 1)}},
