@@ -97,7 +97,7 @@ TEST_P(DrsnoopRung, EachAsTheKernelTracesIt)
         direct += is_direct ? 1 : 0;
         pages += std::size_t(record["pages"]);
     }
-    EXPECT_NEAR(ours_s, theirs_s, theirs_s * 0.2 + 0.005);
+    EXPECT_NEAR(ours_s, theirs_s, theirs_s * 0.5 + 0.02);
     EXPECT_GT(direct, 0u);
     EXPECT_LT(direct, result.records.size());
     EXPECT_GT(pages, 3 * kLimit / kPage / 2);
