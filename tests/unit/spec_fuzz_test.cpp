@@ -46,7 +46,7 @@ protected:
     std::string mutated()
     {
         std::string text(kSeeds[pick(std::size(kSeeds))]);
-        for (std::size_t n = pick(6); n > 0; n--) {
+        for (std::size_t n = pick(4); n > 0; n--) {
             const std::string_view other = kSeeds[pick(std::size(kSeeds))];
             const std::size_t at = pick(text.size() + 1), from = pick(other.size());
             switch (pick(6)) {
