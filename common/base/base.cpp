@@ -26,7 +26,10 @@ void fail_usage(std::string message, std::string below)
     throw Failure{Exit::usage, std::move(message), std::move(below)};
 }
 
-std::optional<std::string> read_file(const std::string& path)
+std::optional<std::string> read_file(const std::string& path) { return read_file(path, {}); }
+
+std::optional<std::string> read_file(const std::string& path,
+                                     const std::function<bool(std::string_view more)>& is_enough)
 {
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd)
@@ -39,7 +42,8 @@ std::optional<std::string> read_file(const std::string& path)
         text.resize(used + (n > 0 ? std::size_t(n) : 0));
         if (n < 0 && errno != EINTR)
             return std::nullopt;
-        if (n == 0)
+        if (n == 0 ||
+            (is_enough && n > 0 && is_enough(std::string_view(text).substr(used, std::size_t(n)))))
             return text;
         // The long lists of the kernel come a page at a time, whatever the room.
         if (std::size_t(n) == chunk && chunk < 1 << 20)

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -82,6 +83,9 @@ constexpr std::string_view c_str(const char (&s)[N])
 
 // The whole of a (proc, sysfs) file; nullopt with errno set where it cannot be read.
 std::optional<std::string> read_file(const std::string& path);
+// Up to a part of it with which there is enough.
+std::optional<std::string> read_file(const std::string& path,
+                                     const std::function<bool(std::string_view more)>& is_enough);
 
 // The value of "Key:\tvalue" in the text of a /proc status file.
 std::optional<std::string_view> status_field(std::string_view text, std::string_view key);

@@ -246,23 +246,47 @@ std::optional<std::vector<KernelFunction>> find_in_memory(const FunctionPattern&
 
 } // namespace
 
+bool chooses_of_modules(const FunctionPattern& pattern, std::string_view symbols)
+{
+    bool chooses = false;
+    each_line(symbols, [&](std::string_view line) {
+        // "ffffffff81000000 t name\t[module]"
+        if (chooses || !line.ends_with(']') || line.size() < 20 ||
+            !pattern.may_match(line.substr(19)))
+            return;
+        chooses = pattern.matches(name_and_module(line.substr(19)).first);
+    });
+    return chooses;
+}
+
 std::vector<KernelFunction> find_functions(const FunctionPattern& pattern, KernelBtf* types)
 {
     if (auto found = find_in_memory(pattern, types))
         return std::move(*found);
     const std::string tracefs = tracefs_path();
     const auto text = [](const std::string& path) { return read_file(path).value_or(""); };
-    FunctionLists lists{
-        .traceable = tracefs.empty() ? "" : text(cat(tracefs, "/available_filter_functions")),
-        .traceable_addresses = {},
-        .symbols = text("/proc/kallsyms"),
-        .blacklist = text(kBlacklist)};
+    FunctionLists lists{.traceable = {},
+                        .traceable_addresses = {},
+                        .symbols = text("/proc/kallsyms"),
+                        .blacklist = text(kBlacklist)};
+    // Modules come last. The kernel looks up the name of each of their functions from one end of
+    // their symbols to the other, which takes most of the time.
+    const bool all = lists.symbols.empty() || chooses_of_modules(pattern, lists.symbols);
+    const auto traceable = [&](std::string_view name) {
+        auto list = read_file(cat(tracefs, "/", name), [all](std::string_view more) {
+                        return !all && more.find('[') != more.npos;
+                    }).value_or("");
+        list.resize(list.rfind('\n') + 1); // npos + 1: 0
+        return list;
+    };
+    if (!tracefs.empty())
+        lists.traceable = traceable("available_filter_functions");
     bool doubtful = false;
     auto chosen = choose_functions(pattern, lists, &doubtful);
     if (!doubtful || tracefs.empty())
         return chosen;
     // As long to read as the first.
-    lists.traceable_addresses = text(cat(tracefs, "/available_filter_functions_addrs"));
+    lists.traceable_addresses = traceable("available_filter_functions_addrs");
     return lists.traceable_addresses.empty() ? chosen : choose_functions(pattern, lists);
 }
 

@@ -21,6 +21,8 @@ struct FunctionLists {
 // the addresses tell which; without them these are left out, and *doubtful is set.
 std::vector<KernelFunction> choose_functions(const FunctionPattern& pattern,
                                              const FunctionLists& lists, bool* doubtful = nullptr);
+// Whether it chooses one of a module, of /proc/kallsyms.
+bool chooses_of_modules(const FunctionPattern& pattern, std::string_view symbols);
 // What a function's first bytes say of whether it can be traced from its entry. `called`: it can,
 // if what it begins with is somebody's tracing. `unknown`: it does not look as known.
 enum class Entry : std::uint8_t { site, called, other, unknown };

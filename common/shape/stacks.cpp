@@ -40,8 +40,8 @@ StackReports::StackReports(Run& run, const StackOptions& options, const StackUni
       look_(std::move(look)), samples_(maps.tasks, false, 0, on_record, this), memos_(maps.memos)
 {
     for (const std::uint32_t pid : run_.session->pids)
-        tasks_.push_back({pid, ImageSymbols::image(pid)});
-    remember_tasks();
+        pending_.add({pid, ImageSymbols::image(pid)});
+    pending_.note_in(symbols_);
 }
 
 Output* StackReports::text() const
@@ -71,31 +71,17 @@ void StackReports::on_record(void* self, const void* record, std::size_t size) n
             reports.memos_.learn(sample,
                                  read_stack(reports.maps_.stacks, reports.maps_.spill, sample.id));
         } else {
-            reports.on_task(*static_cast<const stack_task*>(record));
+            reports.pending_.add(*static_cast<const stack_task*>(record));
         }
     } catch (const std::bad_alloc&) {
         reports.run_.out_of_memory = true;
     }
 }
 
-void StackReports::on_task(const stack_task& task)
-{
-    const auto same = [&](const stack_task& t) {
-        return t.pid == task.pid && t.image == task.image;
-    };
-    if (std::ranges::none_of(tasks_, same))
-        tasks_.push_back(task);
-}
-
-void StackReports::remember_tasks()
-{
-    std::erase_if(tasks_, [&](const stack_task& task) { return symbols_.note(task); });
-}
-
 bool StackReports::drain()
 {
     const bool more = samples_.consume();
-    remember_tasks();
+    pending_.note_in(symbols_);
     return more;
 }
 

@@ -53,8 +53,6 @@ public:
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
-    void on_task(const stack_task& task);
-    void remember_tasks();
     void take_sums(StackWords& words, std::vector<StackRow>& rows, bool last);
     void print(const std::vector<StackRow>& rows);
     void draw(const std::vector<StackRow>& rows) const;
@@ -70,7 +68,7 @@ private:
     const StackLook look_;
     EventReader samples_;
     ImageSymbols symbols_;
-    std::vector<stack_task> tasks_; // seen by the kernel side, to be noted
+    PendingImages pending_;
     StackMemos memos_;
 };
 

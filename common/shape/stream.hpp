@@ -73,6 +73,8 @@ struct Stream {
     void (*attached)(const Options&, const Session&) = nullptr;
     void (*ending)(S&, Options&) = nullptr;
     void (*detached)(S&, Options&, Account&) = nullptr;
+    // After the last row, before the account; `text`: where text is printed, or null.
+    void (*conclude)(const Row&, S&, const Options&, const Session&, Output* text) = nullptr;
 
     using Skeleton = S;
     using Asked = Options;
@@ -114,6 +116,12 @@ struct Stream {
             bool drain() { return rows->drain(); }
             std::uint64_t count_unread() const { return reader->count_unread(); }
             bool is_complete() const { return rows->is_complete(); }
+            void report(bool last)
+            {
+                if (const auto conclude = this->shape().conclude; last && conclude)
+                    conclude(row, this->skeleton(), this->options(), this->session(),
+                             text_output(this->sink()));
+            }
         };
         auto state = std::make_unique<State>(*this, *session);
         state->tracing.prepare();

@@ -71,4 +71,18 @@ UserFrame ImageSymbols::lookup(stack_task task, std::uint64_t address, At at)
     return frame;
 }
 
+void PendingImages::add(const stack_task& task)
+{
+    const auto same = [&](const stack_task& t) {
+        return t.pid == task.pid && t.image == task.image;
+    };
+    if (std::ranges::none_of(tasks_, same))
+        tasks_.push_back(task);
+}
+
+void PendingImages::note_in(ImageSymbols& symbols)
+{
+    std::erase_if(tasks_, [&](const stack_task& task) { return symbols.note(task); });
+}
+
 } // namespace corebox

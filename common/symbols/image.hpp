@@ -35,4 +35,15 @@ private:
     std::vector<UserSymbols> layers_;
 };
 
+// Processes of which the kernel side saw stacks, until what they have mapped is noted.
+class PendingImages
+{
+public:
+    void add(const stack_task& task);
+    void note_in(ImageSymbols& symbols);
+
+private:
+    std::vector<stack_task> tasks_;
+};
+
 } // namespace corebox

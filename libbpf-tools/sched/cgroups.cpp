@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cgroups.hpp"
+#include "output/cgroup_note.hpp"
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <cstring>
 #include <dirent.h>
 #include <linux/magic.h>
 #include <memory>
@@ -19,15 +19,11 @@ struct CloseDir {
     void operator()(DIR* d) const { ::closedir(d); }
 };
 
-std::string noted_path(const bpf_map* notes, std::uint64_t id)
+std::string path_in_notes(const bpf_map* notes, std::uint64_t id)
 {
     cgroup_note note{};
-    std::string path;
-    if (bpf_map_lookup_elem(bpf_map__fd(notes), &id, &note) == 0 && note.used <= sizeof note.names)
-        for (const char *name = note.names, *end = name + note.used; name < end;
-             name += std::strlen(name) + 1)
-            path.insert(0, std::string("/") + name);
-    return path;
+    const bool found = bpf_map_lookup_elem(bpf_map__fd(notes), &id, &note) == 0;
+    return found ? noted_path(note) : std::string();
 }
 
 } // namespace
@@ -59,7 +55,7 @@ const std::string& CgroupNames::of(const bpf_map* notes, std::uint64_t id) const
     }
     const auto [known, is_new] = paths_.try_emplace(id);
     if (is_new)
-        known->second = noted_path(notes, id);
+        known->second = path_in_notes(notes, id);
     if (known->second.empty())
         known->second = std::to_string(id);
     return known->second;

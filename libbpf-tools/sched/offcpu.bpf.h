@@ -3,15 +3,14 @@
 #pragma once
 #include "bpf/filter.bpf.h"
 #include "bpf/sched.bpf.h"
+#include "bpf/task_place.bpf.h"
 #include "offcpu.h"
 
 const volatile struct off_config off_cfg = {};
 
-/* By address of the task: that stays the same when a thread takes over the leader's id in an exec.
- * Entries live as long as their task: to make and delete one for each sleep costs more than all the
- * rest. Most lie at a place of a table that a hash of the address gives, since to find that takes a
- * sixth of the instructions that a hash map takes, and each switch looks for two. Those whose place
- * another has are in the map. */
+/* Entries live as long as their task: to make and delete one for each sleep costs more than all the
+ * rest. Most lie at a place of a table, since each switch looks for two; those whose place another has
+ * are in the map, by address too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << OFF_PLACES_BITS);
@@ -21,10 +20,6 @@ struct {
 
 HASH_MAP(off_tasks, __u64, struct off_task, OFF_TASKS);
 bool off_tasks_used = false;
-
-/* Places that are being taken: of two CPUs that want one at once, one gets it. Atomic instructions that
- * would tell came with 5.12 only. */
-HASH_MAP(off_claims, __u32, __u32, 64);
 
 /* include/linux/sched.h; unchanged in 5.10 to 7.2 */
 #define TASK_INTERRUPTIBLE 0x1
@@ -55,11 +50,7 @@ static __always_inline enum off_state off_state(__u32 state)
 
 static __always_inline __u32 off_place_of(__u64 key)
 {
-	__u32 place;
-
-	/* To the verifier it is a pointer still, of which it allows to take the lower half only. */
-	asm("r1 = %1; %0 = w1" : "=w"(place) : "r"(key) : "r1");
-	return place * 0x9e3779b1 >> (32 - OFF_PLACES_BITS); /* Fibonacci hashing */
+	return place_of_task(key, OFF_PLACES_BITS);
 }
 
 /* What is known of a task's time off, if that was noted. */
@@ -84,14 +75,9 @@ static __noinline struct off_task *off_new_task(__u64 key)
 	__u32 place = off_place_of(key);
 	struct off_task *off = bpf_map_lookup_elem(&off_places, &place), none = { .owner = key };
 
-	if (off && !off->owner && !bpf_map_update_elem(&off_claims, &place, &place, BPF_NOEXIST)) {
-		bool free = !*(volatile __u64 *)&off->owner;
-
-		if (free)
-			*off = none;
-		bpf_map_delete_elem(&off_claims, &place);
-		if (free)
-			return off;
+	if (off && take_place(&off->owner, place, key)) {
+		*off = none;
+		return off;
 	}
 	off_tasks_used = true;
 	if (bpf_map_update_elem(&off_tasks, &key, &none, BPF_NOEXIST)) {

@@ -75,6 +75,46 @@ static int web(void)
 	return 0;
 }
 
+// futexctn, deadlock: two threads that wait for each other's locks, and later a third that takes the locks
+// in the other order.
+static pthread_mutex_t accounts = PTHREAD_MUTEX_INITIALIZER, audit_log = PTHREAD_MUTEX_INITIALIZER;
+
+static void *transfer(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		pthread_mutex_lock(&accounts);
+		pthread_mutex_lock(&audit_log);
+		usleep(3000);
+		pthread_mutex_unlock(&audit_log);
+		pthread_mutex_unlock(&accounts);
+	}
+	return arg;
+}
+
+static void *print_report(void *arg)
+{
+	pthread_mutex_lock(&audit_log);
+	pthread_mutex_lock(&accounts);
+	pthread_mutex_unlock(&accounts);
+	pthread_mutex_unlock(&audit_log);
+	return arg;
+}
+
+static int bank(void)
+{
+	pthread_t threads[3];
+
+	usleep(300000);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, transfer, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	pthread_create(&threads[2], NULL, print_report, NULL);
+	pthread_join(threads[2], NULL);
+	usleep(300000);
+	return 0;
+}
+
 // sofdsnoop: what is passed, with room for three descriptors.
 static int pass(void)
 {
@@ -212,6 +252,8 @@ int main(int argc, char *argv[])
 		return app();
 	if (strcmp(name, "web") == 0)
 		return web();
+	if (strcmp(name, "bank") == 0)
+		return bank();
 	if (strcmp(name, "pass") == 0)
 		return pass();
 	if (strcmp(name, "shm") == 0)

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <iterator>
+#include <linux/futex.h>
 #include <malloc.h>
 #include <map>
 #include <netinet/in.h>
@@ -33,6 +34,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <thread>
@@ -148,11 +150,16 @@ void sync_file(unsigned count)
     ::close(fd);
 }
 
+// Whoever watches gets to run at times: what loses most of the events for want of that has no line
+// to print for them, and would look cheap.
 void unmount_nothing(unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         if (::umount2("/etc", MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
             die("/etc was a mount");
+        if (i % 128 == 127)
+            ::sched_yield();
+    }
 }
 
 // A descriptor from one end of a socket to the other.
@@ -325,6 +332,37 @@ void switch_tasks(unsigned count)
     ::waitpid(pid, nullptr, 0);
     for (const int fd : {to[0], to[1], from[0], from[1]})
         ::close(fd);
+}
+
+// Two threads hand over to each other: two waits for a futex an operation.
+void wait_for_futexes(unsigned count)
+{
+    static std::atomic<std::uint32_t> turn;
+    const auto futex = [](int op, std::uint32_t value) {
+        ::syscall(SYS_futex, &turn, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+    };
+    const auto take_turns = [&](std::uint32_t own) {
+        for (unsigned i = 0; i < count; i++) {
+            while (turn != own)
+                futex(FUTEX_WAIT, 1 - own);
+            turn = 1 - own;
+            futex(FUTEX_WAKE, 1);
+        }
+    };
+    std::thread other([&] { take_turns(1); });
+    take_turns(0);
+    other.join();
+}
+
+// The mutex of a file position that two descriptors share.
+void lock_position(unsigned count)
+{
+    const int fd = ::open("/tmp/bench.data", O_RDWR | O_CREAT, 0644), second = ::dup(fd);
+    for (unsigned i = 0; i < count; i++)
+        if (::lseek(fd, 0, SEEK_SET) != 0)
+            die("lseek");
+    ::close(second);
+    ::close(fd);
 }
 
 // Each asks for CAP_CHOWN: the owner changes.
@@ -516,6 +554,8 @@ constexpr Named kWorkloads[] = {
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
     {"allocate", allocate},
+    {"futex", wait_for_futexes},
+    {"lock", lock_position},
 };
 
 struct Measured {

@@ -90,6 +90,22 @@ TEST(ChooseFunctions, TraceableWithAddressesInOrder)
     EXPECT_EQ(chosen("nothing*", lists), Names{});
 }
 
+// Whether the long part of the lists has to be read.
+TEST(ChooseFunctions, OfModules)
+{
+    const std::string_view symbols = "0000000000000020 T vfs_b\n"
+                                     "0000000000000050 t vfs_m\t[ext4]\n"
+                                     "0000000000000060 t ext4_read\t[ext4]\n";
+    const auto chooses = [&](std::string_view pattern) {
+        return chooses_of_modules(FunctionPattern(pattern, Syntax::glob), symbols);
+    };
+    EXPECT_TRUE(chooses("vfs_m"));
+    EXPECT_TRUE(chooses("*_read"));
+    EXPECT_FALSE(chooses("vfs_b"));
+    EXPECT_FALSE(chooses("vfs_[a-c]*"));
+    EXPECT_FALSE(chooses("ext4"));
+}
+
 TEST(ChooseFunctions, WithoutTheListAllTextButTheForbidden)
 {
     const FunctionLists lists{.traceable = {},

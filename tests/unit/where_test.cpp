@@ -30,6 +30,9 @@
 #include "../../libbpf-tools/file/syncsnoop/syncsnoop.h"
 #include "../../libbpf-tools/file/ttysnoop/ttysnoop.h"
 #include "../../libbpf-tools/irq/softirqslower/softirqslower.h"
+#include "../../libbpf-tools/memory/compactsnoop/compactsnoop.h"
+#include "../../libbpf-tools/memory/drsnoop/drsnoop.h"
+#include "../../libbpf-tools/memory/oomkill/oomkill.h"
 #include "../../libbpf-tools/process/capable/capable.h"
 #include "../../libbpf-tools/process/execsnoop/execsnoop.h"
 #include "../../libbpf-tools/process/exitsnoop/exitsnoop.h"
@@ -37,6 +40,7 @@
 #include "../../libbpf-tools/process/shmsnoop/shmsnoop.h"
 #include "../../libbpf-tools/process/sigsnoop/sigsnoop.h"
 #include "../../libbpf-tools/process/threadsnoop/threadsnoop.h"
+#include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
@@ -161,10 +165,22 @@ const std::vector<RecordOf>& records()
           {offsetof(sofd_event, name.deleted), 1, 1},
           PATH_LIMITS(sofd_event, name.path)},
          PATH_TEXT(sofd_event, name.path)},
+        {"naptime", sizeof(nap_event), {}},
         {"numasched", sizeof(numasched_event), {}},
         {"runqslower", sizeof(runq_event), {}},
         {"sigsnoop", sizeof(sig_event), {LIMIT(sig_event, call, 6)}},
         {"capable", offsetof(capable_event, stacks), {LIMIT(capable_event, cap, 45)}},
+        {"compactsnoop",
+         offsetof(compactsnoop_event, stacks),
+         {LIMIT(compactsnoop_event, kind, COMPACT_KINDS - 1),
+          LIMIT(compactsnoop_event, status, 8), LIMIT(compactsnoop_event, sync, 1)}},
+        {"drsnoop",
+         offsetof(drsnoop_event, stacks),
+         {LIMIT(drsnoop_event, kind, RECLAIM_KINDS - 1)}},
+        {"oomkill",
+         offsetof(oomkill_event, stacks),
+         {LIMIT(oomkill_event, chosen, 1), LIMIT(oomkill_event, cgroup.used, 20),
+          LIMIT(oomkill_event, limit.used, 20)}},
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},

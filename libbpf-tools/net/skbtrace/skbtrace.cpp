@@ -2,12 +2,18 @@
 #include "skbtrace.h"
 #include "conn_columns.hpp"
 #include "kernel/drop_reasons.hpp"
+#include "netfilter.hpp"
+#include "packet/expression.hpp"
 #include "protocol.hpp"
 #include "shape/event_stacks.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
+#include "skb_capture.hpp"
+#include "skb_diagnosis.hpp"
+#include "skb_functions.hpp"
 #include "tcp_state.hpp"
 #include <algorithm>
+#include <bpf/bpf.h>
 #include <cstring>
 
 #include "skbtrace.skel.h"
@@ -17,12 +23,14 @@ namespace
 using namespace corebox;
 using P = decltype(skbtrace_bpf::progs);
 
-constexpr std::string_view kHooks[] = {"net_dev_queue",     "net_dev_start_xmit", "netif_rx",
-                                       "netif_receive_skb", "skb_copy_datagram",  "kfree_skb",
-                                       "consume_skb"};
+constexpr std::string_view kHooks[] = {"net_dev_queue",     "net_dev_start_xmit",
+                                       "netif_rx",          "netif_receive_skb",
+                                       "skb_copy_datagram", "skb_consume_udp",
+                                       "kfree_skb",         "consume_skb",
+                                       "nf_hook_slow",      "kprobe"};
 static_assert(std::size(kHooks) == SKB_HOOKS);
-constexpr std::string_view kEvents[] = {"queue", "transmit", "rx", "receive",
-                                        "read",  "drop",     "end"};
+constexpr std::string_view kEvents[] = {"queue", "transmit", "rx",  "receive",   "read",
+                                        "read",  "drop",     "end", "netfilter", "function"};
 static_assert(std::size(kEvents) == SKB_HOOKS);
 
 constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; }
@@ -67,6 +75,13 @@ struct Options : skbtrace_config {
     Protocol wanted_protocol;
     Mark wanted_mark;
     bool all_stacks = false, drop_stacks = false;
+    bool deep = false, netfilter = false, diagnoses = false;
+    std::shared_ptr<DeepFunctions> functions; // of deep mode
+    std::vector<Target> targets;              // functions of netfilter's modules that are loaded
+    std::string_view expression;
+    std::vector<std::byte> object; // with that in it
+    std::string_view pcapng;       // a file
+    std::uint16_t snap_length = 256;
 };
 
 struct Row {
@@ -80,15 +95,22 @@ struct Row {
     EventStacks stacks;
     std::optional<KernelSymbols> symbols;
     std::optional<DropReasons> reasons;
+    std::string below; // with --diag: what happened, in words
+    SkbDiagnosis diagnosis;
+    SkbCapture capture;
 
-    bool is_drop() const { return event->hook == SKB_DROP; }
+    bool is_verdict() const { return event->hook == SKB_NETFILTER; }
     bool has_ports() const { return conn.lport || conn.rport; }
 };
 
 constexpr Example kExamples[] = {
     {"skbtrace --raddr 10.0.0.2 --rport 443", "Trace the packets of connections, both ways"},
     {"skbtrace --proto icmp -i eth0", "Trace ICMP packets that pass eth0"},
+    {"skbtrace --pcap 'tcp[tcpflags] & tcp-syn != 0 and port 443'", "Trace SYNs of HTTPS"},
+    {"skbtrace --pcapng out.pcapng --proto udp", "Write packets to a file, with their drops"},
     {"skbtrace --where 'event == \"drop\"' --drop-stack", "Trace dropped packets, with stacks"},
+    {"skbtrace --diag --proto udp -P 53", "Say in words what happens to DNS packets"},
+    {"skbtrace --deep --raddr 10.0.0.2 --rport 443", "Trace each kernel function on the way"},
 };
 
 constexpr Option kOptions[] = {
@@ -98,10 +120,19 @@ constexpr Option kOptions[] = {
     opt<&Options::interface>('i', "interface", "NAME",
                              "Trace only packets that pass this interface"),
     opt<&Options::wanted_mark>('m', "mark", "MARK[/MASK]", "Trace only packets with this mark"),
+    opt<&Options::expression>(0, "pcap", "EXPRESSION",
+                              "Trace only packets that pcap-filter(7) selects"),
+    opt<&Options::pcapng>(0, "pcapng", "FILE", "Write packets to FILE (- is standard output)", {},
+                          {}, "file"),
+    opt<&Options::snap_length>(0, "snaplen", "BYTES", "Write up to BYTES of each packet (256)",
+                               {1, SKB_CAPTURE}),
     flag<&Options::drop_stacks>('d', "drop-stack", "Print the kernel stack of each drop",
                                 "dropstack"),
     flag<&Options::all_stacks>('K', "kernel-stack", "Print the kernel stack of each line",
                                "callstack"),
+    flag<&Options::deep>(0, "deep", "Trace each kernel function that has the packet"),
+    flag<&Options::netfilter>('n', "netfilter", "Trace the verdicts of netfilter", "iptable"),
+    flag<&Options::diagnoses>(0, "diag", "Explain what happened, and advise"),
     show('T', "time", "Print the time of day"),
     show('w', "wide", "Print mark, TTL, TCP flags and packet address"),
 };
@@ -141,6 +172,19 @@ constexpr auto port_of = [](const Row& r) -> Value {
 };
 
 constexpr int kEndWidth = 21; // 255.255.255.255:65535
+
+constexpr std::string_view kVerdicts[] = {"drop", "accept", "stolen", "queue"};
+
+// Of lines of netfilter; in text where those are asked for.
+template <auto Get>
+consteval Column nf_column(const char* name, const char* head, int width, const char* help,
+                           ColumnType type)
+{
+    return col<[](const Row& r) -> Value {
+               return r.is_verdict() ? Get(r.event->netfilter) : Value(Absent{});
+           }>(name, head, width, help, kJsonOnly)
+        .as(type);
+}
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.time_ns}; }>("time_ns", "TIME", 8, "Time of the hop",
@@ -236,11 +280,35 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.function.empty() ? Value(Absent{""}) : Value(std::string_view(r.function));
-    }>("function", "FUNCTION", 0, "Kernel function that dropped or freed it")
+    }>("function", "FUNCTION", 0, "Kernel function that has, dropped, freed or judged the packet")
         .as(ColumnType::text),
+    nf_column<[](const nf_decision& nf) { return Value(Trusted{kVerdicts[nf.verdict]}); }>(
+        "verdict", "VERDICT", 7, "Verdict of netfilter: drop, accept, stolen, queue",
+        ColumnType::text),
+    nf_column<[](const nf_decision& nf) { return Value(Trusted{nf_family_name(nf.family)}); }>(
+        "nf_family", "FAMILY", 6, "Family of the netfilter hook", ColumnType::text),
+    nf_column<[](const nf_decision& nf) {
+        return Value(Trusted{nf_hook_name(nf.family, nf.hook)});
+    }>("nf_hook", "NFHOOK", 11, "Netfilter hook, such as input", ColumnType::text),
+    nf_column<[](const nf_decision& nf) {
+        return nf.table[0] ? Value(nf.table) : Value(Absent{});
+    }>("nf_table", "TABLE", 12, "Table that decided", ColumnType::text),
+    nf_column<[](const nf_decision& nf) {
+        return nf.chain[0] ? Value(nf.chain) : Value(Absent{});
+    }>("nf_chain", "CHAIN", 12, "Base chain that decided", ColumnType::text),
+    nf_column<[](const nf_decision& nf) {
+        return nf.function ? Value(nf.priority) : Value(Absent{});
+    }>("nf_priority", "PRIO", 5, "Priority of the function that decided", ColumnType::integer),
     col<[](const Row& r) { return r.stacks.kernel(); }>(
         "kernel_stack", "KERNEL", 0, "Kernel functions with -K or -d, leaf first", kJsonOnly)
         .as(ColumnType::list),
+};
+
+constexpr std::string_view kVerdictOptions = "netfilter|deep|diag|pcapng";
+
+template <auto Attach>
+constexpr auto attach_deep = [](const Session& session, const bpf_program* program) {
+    return (session.options_as<Options>().functions.get()->*Attach)(program);
 };
 
 constexpr Need kNeeds[] = {
@@ -254,6 +322,10 @@ constexpr Need kNeeds[] = {
      .rungs = {rung<&P::receive_tp_btf>("tp_btf"), rung<&P::receive_raw_tp>("raw_tp")}},
     {.what = "packets that are read",
      .rungs = {rung<&P::read_tp_btf>("tp_btf"), rung<&P::read_raw_tp>("raw_tp")}},
+    {.what = "packets of UDP that are read",
+     .rungs = {rung<&P::udp_fentry>("fentry"), rung<&P::udp_kprobe>("kprobe")},
+     .optional = true,
+     .without = "most reads of UDP"},
     {.what = "packets that are dropped",
      .rungs = {rung<&P::drop_tp_btf>("tp_btf"), rung<&P::drop_raw_tp>("raw_tp")}},
     {.what = "packets that have done their way",
@@ -265,7 +337,92 @@ constexpr Need kNeeds[] = {
     kGraftNeed<P>,
     {.what = "ends of sockets",
      .rungs = {rung<&P::gone_fentry>("fentry"), rung<&P::gone_kprobe>("kprobe")}},
+    {.what = "functions that have a packet",
+     .rungs = {with_function(rung<&P::deep_multi>("kprobe.multi", {},
+                                                  attach_deep<&DeepFunctions::attach_all>),
+                             kKprobeMultiFunction),
+               rung<&P::deep_kprobe>("kprobe", "most functions",
+                                     attach_deep<&DeepFunctions::attach_few>)},
+     .option = "deep"},
+    {.what = "copies of packets",
+     .rungs = {rung_any<&P::copy_fexit, &P::pcopy_fexit, &P::expand_fexit>("fexit")},
+     .option = "deep",
+     .optional = true,
+     .without = "the way of copies that the filter does not select"},
+    {.what = "verdicts of netfilter",
+     .rungs = {rung<&P::judged_fexit>("fexit")},
+     .option = kVerdictOptions,
+     .optional = true,
+     .without = "verdicts of netfilter"},
+    {.what = "rules of nftables",
+     .rungs = {rung<&P::nft_fexit>("fexit"),
+               rung<&P::nft_kprobe, &P::nft_kretprobe>("kprobe", "names of tables and chains")},
+     .option = kVerdictOptions,
+     .optional = true,
+     .without = "which chain decided"},
+    {.what = "rules of iptables",
+     .rungs = {rung<&P::ipt_fexit>("fexit"),
+               rung<&P::ipt_kprobe, &P::ipt_kretprobe>("kprobe", "names of tables")},
+     .option = kVerdictOptions,
+     .optional = true,
+     .without = "which table decided"},
+    {.what = "rules of ip6tables",
+     .rungs = {rung<&P::ip6t_fexit>("fexit"),
+               rung<&P::ip6t_kprobe, &P::ip6t_kretprobe>("kprobe", "names of tables")},
+     .option = kVerdictOptions,
+     .optional = true,
+     .without = "which table decided"},
 };
+
+void prepare(Options& o, Session& session)
+{
+    if (!o.expression.empty()) {
+        o.by_expression = 1;
+        o.object = packet::give_expression(session.tool.object(), o.expression);
+        session.object = o.object;
+    }
+    if (session.given("snaplen") && o.pcapng.empty())
+        fail_usage("--snaplen needs --pcapng");
+    if (!o.pcapng.empty()) {
+        if (session.format != Format::text || !session.columns.empty())
+            fail_usage("--pcapng writes packets, no rows: it excludes --json, --csv and --columns");
+        o.capture = o.snap_length;
+    }
+    o.is_deep = o.deep;
+    if (o.deep) {
+        o.functions = std::make_shared<DeepFunctions>();
+        o.all = o.functions->all().bounds;
+        o.few = o.functions->few().bounds;
+    }
+    if (!o.deep && !o.netfilter && !o.diagnoses && o.pcapng.empty())
+        return;
+    o.nf = read_nf_offsets();
+    o.targets = rule_targets();
+}
+
+// How many packets made room for others, and were perhaps still on their way.
+void say_forgotten(skbtrace_bpf& s, const Session& session)
+{
+    const auto count_left = [](const bpf_map* map) {
+        std::uint64_t key = 0, count = 0;
+        const int fd = bpf_map__fd(map);
+        for (bool first = true; bpf_map_get_next_key(fd, first ? nullptr : &key, &key) == 0;
+             first = false)
+            count++;
+        return count;
+    };
+    // The kernel begins to make room some hundred entries before there is none.
+    constexpr std::uint64_t kSome = 4096;
+    std::uint64_t forgotten = 0;
+    for (const auto& [made, map] : {std::pair(s.bss->ways_made, s.maps.ways),
+                                    std::pair(s.bss->heads_made, s.maps.ways_by_head)})
+        if (made > kSome)
+            forgotten += made - std::min<std::uint64_t>(made, count_left(map));
+    if (forgotten)
+        say(session.tool, cat("the kernel side forgot ", forgotten,
+                              " addresses to make room; packets that still were on their way went "
+                              "on as new packets"));
+}
 
 std::string protocol_name(const skb_event& e)
 {
@@ -285,7 +442,7 @@ std::string flags_name(const skb_event& e)
     return flags;
 }
 
-bool decode(Row& row, const Options&, const void* record, std::size_t size)
+bool decode(Row& row, const Options& o, const void* record, std::size_t size)
 {
     row.event = static_cast<const skb_event*>(record);
     const skb_event& e = *row.event;
@@ -301,13 +458,30 @@ bool decode(Row& row, const Options&, const void* record, std::size_t size)
         row.reason = row.reasons->name(e.reason);
     }
     row.function.clear();
-    if (e.location) {
+    if (e.hook == SKB_FUNCTION && o.functions && e.function) {
+        const auto& points = o.functions->used().points;
+        if (std::size_t(e.function) <= points.size())
+            row.function = o.functions->used().name(e.function - 1u);
+    }
+    const std::uint64_t address = e.hook == SKB_NETFILTER ? e.netfilter.function : e.location;
+    if (address) {
         if (!row.symbols)
             row.symbols = KernelSymbols::load();
-        const auto frame = row.symbols->lookup(e.location, At::return_address);
-        row.function = frame ? std::string(frame->name) : to_hex(e.location);
+        const auto frame = row.symbols->lookup(
+            address, e.hook == SKB_NETFILTER ? At::instruction : At::return_address);
+        row.function = frame ? std::string(frame->name) : to_hex(address);
     }
-    row.stacks.take({static_cast<const std::byte*>(record), size}, offsetof(skb_event, stacks), 0);
+    const std::size_t stacks =
+        e.hook == SKB_NETFILTER ? size : std::min(size, offsetof(skb_event, stacks));
+    row.stacks.take({static_cast<const std::byte*>(record), size}, stacks, 0);
+    row.below.clear();
+    const SkbHop hop{e, kEvents[e.hook], row.reason, row.function};
+    if (o.diagnoses) {
+        row.diagnosis.add(hop);
+        row.below = explain_hop(hop);
+    }
+    if (o.capture)
+        row.capture.take(hop, {static_cast<const std::byte*>(record), size});
     return true;
 }
 
@@ -327,6 +501,7 @@ constexpr Stream<skbtrace_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kNeeds,
+    .targets = [](const Options& o) -> Targets { return o.targets; },
     .setup =
         [](skbtrace_bpf& s, Options& o, const Session& session) {
             std::memcpy(o.ifname, o.interface, sizeof o.ifname);
@@ -339,14 +514,64 @@ constexpr Stream<skbtrace_bpf, Options, Row> kTool{
             o.stack = o.all_stacks    ? SKB_STACK_ALL
                       : o.drop_stacks ? SKB_STACK_DROPS
                                       : SKB_STACK_NONE;
+            if (o.functions) {
+                o.functions->prepare(s.maps.cb_function_ids);
+                s.rodata->cb_functions.count = __u32(o.functions->few().points.size());
+            }
             prepare_event_stacks({.kernel = o.stack != SKB_STACK_NONE}, s.rodata->cb_event_stacks);
         },
     .decode = decode,
-    .below = [](std::string& text,
-                const void* row) { static_cast<const Row*>(row)->stacks.append(text); },
+    .below =
+        [](std::string& text, const void* r) {
+            const Row& row = *static_cast<const Row*>(r);
+            if (!row.below.empty())
+                text += cat("    ", row.below, "\n");
+            row.stacks.append(text);
+        },
     .also = Shared::symbols,
-    .attached = [](const Options&, const Session& session) { say_hidden_names(session); },
+    .prepare = prepare,
+    .attached =
+        [](const Options& o, const Session& session) {
+            say_hidden_names(session);
+            if (!o.functions)
+                return;
+            if (session.explain && &o.functions->used() == &o.functions->few())
+                say(session.tool, cat("functions: ", o.functions->few().list()));
+            say(session.tool, cat("deep mode traces ", o.functions->attached(), " functions of ",
+                                  o.functions->all().points.size(), " that have a packet"));
+        },
+    .conclude =
+        [](const Row& row, skbtrace_bpf& s, const Options& o, const Session& session,
+           Output* text) {
+            say_forgotten(s, session);
+            if (!o.diagnoses)
+                return;
+            const std::string report = row.diagnosis.report();
+            if (text)
+                text->text() += report;
+            else
+                std::fputs(report.c_str(), stderr);
+        },
 };
 
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+// With --pcapng the rows go to a file.
+consteval Tool make_entry()
+{
+    Tool tool = entry<kTool>();
+    tool.open = [](std::unique_ptr<Session> session,
+                   const SinkMaker& make_sink) -> std::unique_ptr<Run> {
+        if (session->options_as<Options>().pcapng.empty())
+            return kTool.open(std::move(session), make_sink);
+        return kTool.open(std::move(session), [](const Session& s, std::span<const Column>) {
+            return std::make_unique<PcapngSink>(
+                s.options_as<Options>().pcapng, s.tool.about.name,
+                [](const void* row, CapturedPacket& out) {
+                    out = static_cast<const Row*>(row)->capture.packet();
+                });
+        });
+    };
+    return tool;
+}
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = make_entry();
 } // namespace

@@ -3,8 +3,11 @@
 #include "abi/conn.h"
 #include "abi/event_stacks.h"
 #include "abi/sock_owner.h"
+#include "../netfilter.h"
 
 #define SKB_IFNAME 16 /* IFNAMSIZ */
+#define SKB_CAPTURE 2048 /* bytes of a packet at most */
+#define SKB_ARGUMENTS 5 /* a sk_buff is looked for among as many of a function's first */
 
 /* Where packets are seen, in the order of a way through a host. */
 enum skb_hook {
@@ -13,8 +16,11 @@ enum skb_hook {
 	SKB_RX,       /* netif_rx: came from a virtual device */
 	SKB_RECEIVE,  /* netif_receive_skb: enters the protocols */
 	SKB_READ,     /* skb_copy_datagram_iovec: a process reads it */
+	SKB_UDP_READ, /* skb_consume_udp: a process has read it */
 	SKB_DROP,     /* kfree_skb */
 	SKB_DONE,     /* consume_skb */
+	SKB_NETFILTER, /* nf_hook_slow returns: what its hook functions decided */
+	SKB_FUNCTION, /* deep mode: a function that has the packet as an argument */
 	SKB_HOOKS,
 };
 
@@ -24,6 +30,13 @@ enum skb_stack {
 	SKB_STACK_ALL,
 };
 
+/* Deep mode: functions have the sk_buff as argument i from number first[i] on, and those below `ends` free
+ * it. */
+struct skb_functions {
+	__u16 first[SKB_ARGUMENTS];
+	__u16 ends;
+};
+
 struct skbtrace_config {
 	__u64 ifname[2]; /* first 0: any */
 	__u32 mark, mark_mask;
@@ -31,7 +44,13 @@ struct skbtrace_config {
 	__u8 by_icmp_id, by_mark, by_protocol;
 	__u8 protocol;
 	__u8 stack; /* enum skb_stack */
-	__u8 unused;
+	__u8 is_deep;
+	/* Of kprobe.multi, and the short list. */
+	struct skb_functions all, few;
+	struct nf_offsets nf;
+	__u16 capture; /* bytes of each packet that are sent; 0: only hops are of interest */
+	__u8 by_expression;
+	__u8 unused[5];
 };
 
 struct skb_event {
@@ -55,6 +74,10 @@ struct skb_event {
 	__u8 ttl;
 	__u8 hook;     /* enum skb_hook */
 	__u8 has_echo; /* icmp_id is one */
-	__u8 unused[6];
-	struct event_stacks stacks; /* as much as there is */
+	__u16 function; /* of SKB_FUNCTION: its number and 1 */
+	__u16 captured, capture_at; /* bytes of the packet, and where in the record they are */
+	union {
+		struct nf_decision netfilter; /* of SKB_NETFILTER */
+		struct event_stacks stacks;     /* of others: as much as there is */
+	};
 };
