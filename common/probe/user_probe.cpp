@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "probe/copies.hpp"
+#include "probe/entry_place.hpp"
 #include "probe/ifunc.hpp"
 #include "probe/perf_probe.hpp"
 #include "probe/usdt_operand.hpp"
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <unistd.h>
 
 namespace corebox
 {
@@ -52,6 +54,13 @@ Obstacle find_obstacle(const UserSite& site, std::span<const Object> objects)
     if (objects.empty())
         return {Cause::no_object, list_libraries(site)};
     return {Cause::no_symbol, cat(name_of(site), " in ", objects[0]->path)};
+}
+
+std::size_t cheap_entry_at(const ObjectFile& object, std::uint64_t offset)
+{
+    std::uint8_t code[16];
+    const ssize_t n = ::pread(object.file.get(), code, sizeof code, off_t(offset));
+    return n > 0 ? cheap_entry({code, std::size_t(n)}) : 0;
 }
 
 // Attaches one program of a rung, file by file.
@@ -155,7 +164,10 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 {
     std::vector<usdt_site> arguments;
     const std::vector<std::uint32_t> pids(pid ? 1 : 0, pid);
-    const auto sites = find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr);
+    auto sites = find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr);
+    if (site_.probe.empty())
+        for (Point::Site& place : sites)
+            place.offset += cheap_entry_at(*object, place.offset);
     errno = ENOENT;
     if (sites.empty())
         return 0;

@@ -332,11 +332,14 @@ TEST(Memleak, Flood)
                    "1500", "-p", to_string(child.pid()), "3600"});
     child.go_wait();
     const Result result = tracer.wait();
-    const std::uint64_t lost = result.account.at("lost_map");
-    EXPECT_GT(lost, 0u);
-    EXPECT_EQ(result.account.at("printed").get<std::uint64_t>() + lost, kThreads * kEach);
-    EXPECT_LE(sum(result.records, "count"), kThreads * kEach / 2);
-    EXPECT_GE(sum(result.records, "count") + lost, kThreads * kEach / 2);
+    EXPECT_GT(result.account.at("lost_map"), 0u);
+    const std::uint64_t lost = result.account.at("lost"), left = sum(result.records, "count"),
+                        shown = result.account.at("printed").get<std::uint64_t>() + lost;
+    // What the kernel skips may be lost twice: an entry, and a return that nobody waits for.
+    EXPECT_GE(shown, kThreads * kEach) << result.out;
+    if (!preempts_itself())
+        EXPECT_EQ(shown, kThreads * kEach) << result.out;
+    EXPECT_GE(left + lost, kThreads * kEach / 2) << result.out;
     EXPECT_EQ(result.status, 3);
 }
 

@@ -328,14 +328,13 @@ int alloc_return(struct pt_regs *ctx)
 	return 0;
 }
 
-static __always_inline void free_key(const struct leak_key *key)
+/* realloc() may call free() with its old address, which was taken out already. */
+static __always_inline bool is_within_call(struct pt_regs *ctx)
 {
-	if (!is_sampled(key->address))
-		return;
-	if (!bpf_map_delete_elem(&leaks, key))
-		__sync_fetch_and_add(&counts()->freed, 1);
-	else if (filter_current())
-		__sync_fetch_and_add(&counts()->unknown, 1);
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct leak_call *call = bpf_map_lookup_elem(&leak_calls, &tid);
+
+	return call && PT_REGS_SP(ctx) <= call->sp && is_under_way(call->sp);
 }
 
 SEC("uprobe")
@@ -354,7 +353,7 @@ int BPF_KPROBE(free_enter, __u64 address)
 		__sync_fetch_and_add(&c->freed, 1);
 	} else if (c->last_free == address && c->last_ids == ids) {
 		c->last_free = 0; /* operator delete called free() */
-	} else if (filter_current()) {
+	} else if (!is_within_call(ctx) && filter_current()) {
 		__sync_fetch_and_add(&c->unknown, 1);
 	}
 	return 0;
@@ -368,7 +367,7 @@ int BPF_KPROBE(munmap_enter, __u64 address, __u64 size)
 	__u64 pages = (size + leak_cfg.page_size - 1) & -(__u64)leak_cfg.page_size;
 
 	if (!leak) {
-		if (filter_current())
+		if (!is_within_call(ctx) && filter_current())
 			__sync_fetch_and_add(&counts()->unmapped, 1);
 		return 0;
 	}
@@ -411,8 +410,12 @@ static __always_inline void kernel_free(__u64 address, enum leak_space space)
 {
 	struct leak_key key = { .address = address, .space = space };
 
-	if (address)
-		free_key(&key);
+	if (!address || !is_sampled(address))
+		return;
+	if (!bpf_map_delete_elem(&leaks, &key))
+		__sync_fetch_and_add(&counts()->freed, 1);
+	else if (filter_current())
+		__sync_fetch_and_add(&counts()->unknown, 1);
 }
 
 SEC("raw_tp/kmalloc")

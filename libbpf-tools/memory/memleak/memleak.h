@@ -10,8 +10,8 @@ struct memleak_config {
 	__u32 sums;      /* bytes allocated by stack, whatever becomes of them */
 };
 
-/* What allocated. LEAK_MALLOC to LEAK_MREMAP: the last function of the program that was called, so an
- * operator new that calls malloc() is LEAK_NEW. */
+/* What allocated. LEAK_MALLOC to LEAK_MREMAP: the outermost function, so an operator new that calls
+ * malloc() is LEAK_NEW. */
 enum leak_function {
 	LEAK_MALLOC = 1,
 	LEAK_NEW, /* and what else takes the size first and may lead to others: valloc() */
