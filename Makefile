@@ -56,7 +56,7 @@ override CXXFLAGS += -std=c++20 -g1 -fno-pie -ffunction-sections -fdata-sections
 override CXXFLAGS += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)=build
 override CPPFLAGS += -Icommon
 override LDFLAGS  += -static -no-pie -Wl,--gc-sections -Wl,-z,noseparate-code
-LDLIBS   := -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
+LDLIBS   := -lpcap -lbpf -ldw -lelf -lz -llzma -lbz2 -lzstd
 ifdef cross
 override CPPFLAGS += -isystem $(sysroot)/usr/include
 override LDFLAGS  += -L$(sysroot)/usr/lib/$(triplet)

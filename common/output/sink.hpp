@@ -59,7 +59,8 @@ public:
     // Whether there still is somebody to send to; flush() finds out.
     virtual State state() const { return State::open; }
     virtual void notice_closed() {}
-    virtual int error() const { return 0; } // errno of State::failed
+    virtual int error() const { return 0; }                               // errno of State::failed
+    virtual std::string_view target() const { return "standard output"; } // in messages
 
     // The sink that prints, for what a tool shows in a form of its own; null: it takes rows only.
     virtual Output* output() { return nullptr; }

@@ -133,7 +133,8 @@ Exit Host::end(Hosted& hosted, Keys& keys)
         say(tool, cat("probes did not fire for up to ", totals.silent_ms(),
                       " ms; the account does not include these events"));
     if (run.sink->state() == Sink::State::failed) {
-        say(tool, cat("cannot write to standard output: ", strerrordesc_np(run.sink->error())));
+        say(tool,
+            cat("cannot write to ", run.sink->target(), ": ", strerrordesc_np(run.sink->error())));
         return Exit::output;
     }
     if (run.out_of_memory) {

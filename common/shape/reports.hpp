@@ -46,6 +46,7 @@ struct Reports {
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
+    void (*ending)(S&, Options&) = nullptr;
     // The columns of this run where options choose them; `columns` are then the usual ones.
     std::span<const Column> (*columns_of)(Options&) = nullptr;
 

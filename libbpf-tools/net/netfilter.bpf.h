@@ -32,7 +32,7 @@ static __always_inline int nf_note(enum nf_rules kind, __u64 rules, __u32 verdic
 }
 
 /* Which table it is, and of nft which chain. */
-static __always_inline void nf_read_names(struct nf_decision *nf, const struct nf_offsets *offsets,
+static __always_inline void nf_read_names(struct nf_decision *nf, const volatile struct nf_offsets *offsets,
 					  const struct nf_last *last)
 {
 	__u64 text = 0, table = 0;
@@ -66,7 +66,7 @@ static __always_inline void nf_read_entry(struct nf_decision *nf, struct nf_hook
 
 /* Fills all of `nf`. `result` is what nf_hook_slow() returned: 1 accepted, 0 somebody keeps the packet,
  * else dropped. */
-static __noinline int nf_read(struct nf_decision *nf, const struct nf_offsets *offsets,
+static __noinline int nf_read(struct nf_decision *nf, const volatile struct nf_offsets *offsets,
 			      struct nf_hook_state *state, struct nf_hook_entries *entries, int result)
 {
 	struct nf_last *last = nf_last();

@@ -3,6 +3,7 @@
 // their owners, and where and why they end.
 #include "harness.hpp"
 #include "net_world.hpp"
+#include <algorithm>
 #include <unistd.h>
 
 namespace
@@ -109,6 +110,75 @@ TEST_P(SkbtraceRung, FromTheSenderToTheReaderOrTheDrop)
     }
 }
 INSTANTIATE_TEST_SUITE_P(Rungs, SkbtraceRung, testing::Values("", "raw_tp,kprobe"), rung_name);
+
+// The chain that dropped a packet, who that was in the kernel, and what is said of it.
+TEST(Skbtrace, NamesTheChainThatDroppedAPacket)
+{
+    const World world;
+    world.drop_there(World::Hook::input, kFiltered);
+    const Result result = watch("skbtrace", {"--diag", "--proto", "udp", "--rport", "7002-7003"},
+                                [&] {
+                                    const Socket s = make_socket(World::kThere, SOCK_DGRAM);
+                                    for (const std::uint16_t port : {kClosed, kFiltered})
+                                        send_to(s, World::kThere, port);
+                                },
+                                {.by = nullptr});
+    expect_exact(result);
+    const Records drops = with(with(result.records, "verdict", "drop"), "dport", kFiltered);
+    ASSERT_EQ(drops.size(), 1u) << result.out;
+    const Json& drop = drops[0];
+    const Records lines = with(result.records, "packet", drop.at("packet"));
+    EXPECT_EQ(lines.back().at("event"), "netfilter");
+    EXPECT_EQ(lines[lines.size() - 2].at("event"), "drop");
+    EXPECT_EQ(drop.at("nf_family"), "ip") << drop;
+    EXPECT_EQ(drop.at("nf_hook"), "input") << drop;
+    EXPECT_EQ(drop.at("nf_priority"), 0) << drop;
+    EXPECT_EQ(drop.at("netns"), world.netns()) << drop;
+    EXPECT_EQ(drop.at("function"), "nft_do_chain_inet") << drop;
+    // Before 5.11 modules have no BTF.
+    const bool has_names = ::access("/sys/kernel/btf/nf_tables", F_OK) == 0;
+    EXPECT_EQ(drop.at("nf_table"), has_names ? Json("cb1_7003") : Json()) << drop;
+    EXPECT_EQ(drop.at("nf_chain"), has_names ? Json("drops") : Json()) << drop;
+    EXPECT_NE(result.err.find("no socket receives on port 7002 of 10.66.0.2"), std::string::npos)
+        << result.err;
+    EXPECT_NE(result.err.find(
+                  has_names ? "chain drops of nftables' table cb1_7003 dropped it at hook input"
+                            : "nft_do_chain_inet() dropped it at hook input"),
+              std::string::npos)
+        << result.err;
+}
+
+// Each function that has the packet, between the tracepoints; a clone goes on as the packet that it
+// is of.
+TEST(Skbtrace, DeepModeShowsFunctions)
+{
+    const Result result = watch("skbtrace", {"--deep", "--proto", "udp", "--rport", "7001"},
+                                [&] {
+                                    const Socket reader = make_socket("127.0.0.1", SOCK_DGRAM);
+                                    const SocketAddress own("127.0.0.1", kRead);
+                                    EXPECT_EQ(::bind(reader.fd(), own.get(), own.size), 0);
+                                    const Socket s = make_socket("127.0.0.1", SOCK_DGRAM);
+                                    send_to(s, "127.0.0.1", kRead);
+                                    reader.receive(kBytes);
+                                },
+                                {.by = nullptr});
+    expect_exact(result);
+    ASSERT_FALSE(result.records.empty()) << result.err;
+    Names functions;
+    for (const Json& r : result.records) {
+        EXPECT_EQ(r.at("packet"), result.records[0].at("packet")) << r;
+        if (r.at("event") == "function")
+            functions.push_back(r.at("function"));
+    }
+    std::size_t at = 0;
+    for (const std::string name : {"ip_output", "dev_hard_start_xmit", "ip_rcv", "ip_local_deliver",
+                                   "udp_queue_rcv_one_skb"}) {
+        const auto next = std::find(functions.begin() + std::ptrdiff_t(at), functions.end(), name);
+        ASSERT_NE(next, functions.end()) << name << " in " << result.out;
+        at = std::size_t(next - functions.begin());
+    }
+    EXPECT_EQ(with(result.records, "event", "read").size(), 1u) << result.out;
+}
 
 // TCP's packets end without a trace, and their memory is soon another's: none may take the place of
 // one that was followed. Both directions are asked for by one end.

@@ -10,7 +10,7 @@ guest_test_srcs := tests/guest/harness.cpp \
 guest_test_objs := $(guest_test_srcs:%.cpp=$(BUILD)/tests/obj/%.o) $(BUILD)/tests/obj/usdtargs.o
 
 .PHONY: guest-tests
-guest-tests: $(BUILD)/tests/guest_tests
+guest-tests: $(BUILD)/tests/guest_tests $(if $(cross),,$(BUILD)/tests/leaks/leaks)
 
 # -O0: nothing here is hot but the parsing of JSON, which only harness.o compiles. GoogleTest's macros
 # shadow. Symbols and frame pointers stay: tools that print stacks are tested on this very program. Line
@@ -46,6 +46,17 @@ $(BUILD)/tests/obj/usdtargs.o: tests/guest/usdtargs/usdtargs.cpp $(BUILD)/skel/u
 	$(say) CXX $<
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -isystem $(BUILD)/skel -I$(<D) $(CXXFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+# A program that is linked dynamically, and its C library. Not executable: the guest would get them where they
+# lie on this machine, and tests rely on having no C library there.
+$(BUILD)/tests/leaks/leaks: tests/guest/leaks/main.c tests/guest/leaks/leaks.h
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O0 -fno-omit-frame-pointer $< -o $@.tmp
+	$(Q)cp "$$($(CC) -print-file-name=libc.so.6)" $(@D)/libc.so.6
+	$(Q)cp "$$($(CC) -print-file-name=ld-linux-x86-64.so.2)" $(@D)/ld.so
+	$(Q)chmod 644 $@.tmp $(@D)/libc.so.6 $(@D)/ld.so
+	$(Q)mv $@.tmp $@
 
 # Expressions are tested with the kit's own code, and with what the unit tests have of random ones.
 guest_test_kit := $(if $(filter %/expr_test.o,$(guest_test_objs)),$(BUILD)/tests/unit/expr_world.o $(BUILD)/tests/unit/expr_random.o $(BUILD)/tests/unit/bpf_machine.o)

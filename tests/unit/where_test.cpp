@@ -40,6 +40,7 @@
 #include "../../libbpf-tools/process/shmsnoop/shmsnoop.h"
 #include "../../libbpf-tools/process/sigsnoop/sigsnoop.h"
 #include "../../libbpf-tools/process/threadsnoop/threadsnoop.h"
+#include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
@@ -164,6 +165,7 @@ const std::vector<RecordOf>& records()
           {offsetof(sofd_event, name.deleted), 1, 1},
           PATH_LIMITS(sofd_event, name.path)},
          PATH_TEXT(sofd_event, name.path)},
+        {"naptime", sizeof(nap_event), {}},
         {"numasched", sizeof(numasched_event), {}},
         {"runqslower", sizeof(runq_event), {}},
         {"sigsnoop", sizeof(sig_event), {LIMIT(sig_event, call, 6)}},

@@ -483,17 +483,18 @@ int percpu_alloc(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 size, address;
 
-	/* From 6.1 the call site comes before all, and the bytes that are used come behind. Barriers: or
-	 * clang makes one load of two, from an address that the verifier refuses. */
+	/* From 6.1 the call site comes before all; bytes_alloc is as new. Barriers: or clang makes one
+	 * load of two, from an address that the verifier refuses. */
 	if (bpf_core_field_exists(((struct trace_event_raw_percpu_alloc_percpu *)0)->bytes_alloc)) {
+		size = ctx->args[3];
 		address = ctx->args[7];
-		size = ctx->args[8];
-		barrier_var(address);
 		barrier_var(size);
+		barrier_var(address);
 	} else {
-		address = ctx->args[6];
 		size = ctx->args[2];
+		address = ctx->args[6];
 	}
+	size *= leak_cfg.cpus;
 	kernel_alloc(ctx, address, LEAK_PERCPU_OFFSETS, size, LEAK_PERCPU);
 	return 0;
 }

@@ -452,6 +452,7 @@ struct MemLeak {
                                       .max_size = o.max_size,
                                       .sample = o.sample,
                                       .page_size = std::uint32_t(::sysconf(_SC_PAGESIZE)),
+                                      .cpus = std::uint32_t(libbpf_num_possible_cpus()),
                                       .sums = o.sums};
             },
             [](memleak_bpf&, bool) {});

@@ -6,7 +6,8 @@ struct memleak_config {
 	__u64 min_size, max_size;
 	__u32 sample;    /* one address of so many */
 	__u32 page_size;
-	__u8 sums;       /* bytes allocated by stack, whatever becomes of them */
+	__u32 cpus;      /* that are possible: each has its part of per-CPU memory */
+	__u32 sums;      /* bytes allocated by stack, whatever becomes of them */
 };
 
 /* What allocated. LEAK_MALLOC to LEAK_MREMAP: the last function of the program that was called, so an

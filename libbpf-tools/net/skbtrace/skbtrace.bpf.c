@@ -2,6 +2,7 @@
 #include "bpf/event.bpf.h"
 #include "bpf/event_stacks.bpf.h"
 #include "bpf/functions.bpf.h"
+#include "bpf/packet.bpf.h"
 #include "../tcp_state.bpf.h"
 #include "../netfilter.bpf.h"
 #include "../skb_way.bpf.h"
@@ -15,6 +16,7 @@ struct skb_scratch {
 	struct skb_seen seen;
 	struct skb_packet packet;
 	struct skb_event event;
+	__u8 capture[SKB_CAPTURE]; /* behind the event, wherever that ends */
 	__u64 begun; /* packets that were seen first there */
 	struct skb_way fresh;
 };
@@ -58,6 +60,20 @@ static __always_inline bool dev_wanted(const struct skb_seen *s)
 	return !cfg.ifname[0] || (s->ifname[0] == cfg.ifname[0] && s->ifname[1] == cfg.ifname[1]);
 }
 
+static __noinline int expression_holds(const struct skb_packet *p, const struct skb_seen *s)
+{
+	struct packet_view view;
+	__s32 linear;
+
+	if (!p || !s || !p->conn.family)
+		return 0;
+	linear = (__s32)s->tail - p->header;
+	view.start = s->head + p->header;
+	view.linear = linear > 0 ? linear : 0;
+	view.bytes = s->bytes + s->data - p->header;
+	return cb_packet(&view);
+}
+
 /* Whether the packet is one that is asked for, by what it is here. */
 static __always_inline bool packet_wanted(const struct skb_packet *p, const struct skb_seen *s)
 {
@@ -70,7 +86,7 @@ static __always_inline bool packet_wanted(const struct skb_packet *p, const stru
 	if (!conn_wanted(&p->conn) &&
 	    !(tells_ends_apart() && other_direction_wanted(&p->conn)))
 		return false;
-	return dev_wanted(s) && owner_wanted(s);
+	return dev_wanted(s) && owner_wanted(s) && (!cfg.by_expression || expression_holds(p, s));
 }
 
 /* Whether the packet that is seen is the one of `way`: all that no hop changes is the same, and it is
@@ -124,16 +140,52 @@ static __always_inline void fill(struct skb_event *e, const struct skb_packet *p
 	e->function = s->function;
 }
 
+/* In a file of packets each stands once where it is sent, once where it is received, and where it ends
+ * early. */
+static __always_inline bool is_captured(const struct skb_event *e)
+{
+	return e->hook == SKB_TRANSMIT || e->hook == SKB_RECEIVE || e->hook == SKB_DROP ||
+	       (e->hook == SKB_NETFILTER && e->netfilter.verdict != NF_VERDICT_ACCEPT);
+}
+
+/* Appends what is in one piece of the packet, from its network header on; returns how many bytes. */
+static __always_inline __u64 capture(struct skb_event *e, __u64 at, const struct skb_seen *s,
+				     const struct skb_packet *p)
+{
+	__s32 linear = (__s32)s->tail - p->header;
+	__u64 n = cfg.capture;
+
+	if (e->hook == SKB_NETFILTER || p->header <= 0 || p->header == 0xffff || linear <= 0)
+		return 0;
+	if (n > (__u64)linear)
+		n = linear;
+	if (n > SKB_CAPTURE || at > sizeof(*e))
+		return 0;
+	if (bpf_probe_read_kernel((void *)e + at, n, (void *)s->head + p->header))
+		return 0;
+	e->captured = n;
+	e->capture_at = at;
+	return n;
+}
+
 /* Sends the event in the slot of its hook. */
-static __always_inline void send(void *ctx, struct skb_event *e)
+static __always_inline void send(void *ctx, struct skb_event *e, const struct skb_seen *s,
+				 const struct skb_packet *p)
 {
 	__u64 size = offsetof(struct skb_event, netfilter);
 
+	e->captured = e->capture_at = 0;
+	if (cfg.capture && !is_captured(e)) {
+		count_filtered();
+		return;
+	}
 	if (e->hook == SKB_NETFILTER)
 		size += sizeof(e->netfilter);
 	else if (cfg.stack == SKB_STACK_ALL || (cfg.stack == SKB_STACK_DROPS && e->hook == SKB_DROP))
 		size += event_stacks_fill(ctx, &e->stacks);
-	if (size <= sizeof(*e))
+	if (cfg.capture)
+		size += capture(e, size, s, p);
+	if (size <= sizeof(*e) + SKB_CAPTURE)
 		event_output(ctx, e, size);
 }
 
@@ -202,11 +254,11 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 	}
 	fill(e, p, s);
 	if (hook == SKB_NETFILTER)
-		nf_read(&e->netfilter, (const struct nf_offsets *)&cfg.nf, (void *)s->state,
+		nf_read(&e->netfilter, &cfg.nf, (void *)s->state,
 			(void *)s->entries, s->verdict);
 	if (s->is_end && known)
 		known->last_hook = WAY_ENDED;
-	send(ctx, e);
+	send(ctx, e, s, p);
 	return 1;
 }
 
@@ -226,7 +278,7 @@ static __noinline int hop(void *ctx, struct skb_scratch *scratch)
 		return 0;
 	s = &scratch->seen;
 	p = &scratch->packet;
-	if (cb_conns.netns || cfg.ifname[0] || cfg.by_mark || cb_filter.any)
+	if (cb_conns.netns || cfg.ifname[0] || cfg.by_mark || cb_filter.any || cfg.by_expression)
 		read_rest(s);
 	parse(p, s, s->hook == SKB_RX || s->hook == SKB_RECEIVE);
 	judged = is_judged(s->hook, p);
@@ -254,8 +306,61 @@ static __always_inline struct skb_scratch *begin_hop(struct sk_buff *skb, enum s
 	return scratch;
 }
 
+static __always_inline bool subnets_have(const volatile struct conn_subnet *subnets, __u32 n, __u32 addr)
+{
+	for (__u32 i = 0; i < CONN_SUBNETS && i < n; i++)
+		if (subnets[i].family == CONN_IPV4 && (addr & (__u32)subnets[i].mask[0]) == (__u32)subnets[i].addr[0])
+			return true;
+	return !n;
+}
+
+static __always_inline bool ports_have(enum conn_side side, __u16 port)
+{
+	return !cb_conns.by_port[side] || conn_has_port(side, port);
+}
+
+/* Whether a packet of IPv4 between these ends, in this direction, may be wanted. */
+static __always_inline bool ends_may_be_wanted(__u32 laddr, __u32 raddr, __u16 lport, __u16 rport)
+{
+	return ports_have(CONN_LOCAL, lport) && ports_have(CONN_REMOTE, rport) &&
+	       subnets_have(cb_conns.laddr, cb_conns.laddrs, laddr) &&
+	       subnets_have(cb_conns.raddr, cb_conns.raddrs, raddr);
+}
+
+/* Most packets are rejected: those of IPv4 without options in some 150 instructions, by one read and the
+ * commonest of the conditions. The rest is for hop(). */
+static __always_inline bool is_surely_unwanted(struct sk_buff *skb, enum skb_hook hook)
+{
+	__u64 head = as_number(skb->head), at;
+	__u32 words[6];
+	const __u8 *bytes = (const __u8 *)words;
+	__u16 lport, rport;
+
+	if (!(cb_conns.any || cfg.by_protocol) || cb_conns.by_port[CONN_EITHER] ||
+	    *place_of(as_number(skb)) || *place_of(head) || skb->protocol != bpf_htons(ETHERTYPE_IPV4))
+		return false;
+	at = hook == SKB_RX || hook == SKB_RECEIVE ? as_number(skb->data) : head + skb->network_header;
+	if (bpf_probe_read_kernel(words, sizeof(words), (void *)at) || bytes[0] != 0x45 ||
+	    (words[1] & bpf_htonl(0x1fff)))
+		return false;
+	if (cfg.by_protocol && bytes[9] != cfg.protocol)
+		return true;
+	if (cb_conns.family == CONN_IPV6)
+		return true;
+	if (bytes[9] != CONN_TCP && bytes[9] != CONN_UDP)
+		return false;
+	lport = bpf_ntohs(words[5]);
+	rport = bpf_ntohs(words[5] >> 16);
+	return !ends_may_be_wanted(words[3], words[4], lport, rport) &&
+	       !(tells_ends_apart() && ends_may_be_wanted(words[4], words[3], rport, lport));
+}
+
 static __always_inline int seen(void *ctx, struct sk_buff *skb, enum skb_hook hook, bool direct)
 {
+	if (direct && is_surely_unwanted(skb, hook)) {
+		count_filtered();
+		return 0;
+	}
 	return hop(ctx, begin_hop(skb, hook, direct));
 }
 
@@ -315,7 +420,7 @@ static __always_inline bool is_followed(const struct sk_buff *skb)
 SEC("tp_btf/skb_copy_datagram_iovec")
 int BPF_PROG(read_tp_btf, struct sk_buff *skb)
 {
-	return is_followed(skb) ? seen(ctx, skb, SKB_READ, true) : 0;
+	return is_followed(skb) ? hop(ctx, begin_hop(skb, SKB_READ, true)) : 0;
 }
 
 SEC("raw_tp/skb_copy_datagram_iovec")
@@ -323,20 +428,20 @@ int read_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct sk_buff *skb = (struct sk_buff *)ctx->args[0];
 
-	return is_followed(skb) ? seen(ctx, skb, SKB_READ, false) : 0;
+	return is_followed(skb) ? hop(ctx, begin_hop(skb, SKB_READ, false)) : 0;
 }
 
 /* UDP copies what is in one piece without that tracepoint, and then comes here. */
 SEC("fentry/skb_consume_udp")
 int BPF_PROG(udp_fentry, struct sock *sk, struct sk_buff *skb)
 {
-	return is_followed(skb) ? seen(ctx, skb, SKB_UDP_READ, true) : 0;
+	return is_followed(skb) ? hop(ctx, begin_hop(skb, SKB_UDP_READ, true)) : 0;
 }
 
 SEC("kprobe/skb_consume_udp")
 int BPF_KPROBE(udp_kprobe, struct sock *sk, struct sk_buff *skb)
 {
-	return is_followed(skb) ? seen(ctx, skb, SKB_UDP_READ, false) : 0;
+	return is_followed(skb) ? hop(ctx, begin_hop(skb, SKB_UDP_READ, false)) : 0;
 }
 
 /* v6.4 (dd1b527831a3) gave consume_skb a location, v6.11 (c53795d48ee8) kfree_skb the socket. */
@@ -432,8 +537,8 @@ static __always_inline int drop_judged(void *ctx, __u64 skb, void *state, void *
 	e->time_ns = now;
 	e->hook = SKB_NETFILTER;
 	e->location = e->reason = 0;
-	nf_read(&e->netfilter, (const struct nf_offsets *)&cfg.nf, state, entries, result);
-	send(ctx, e);
+	nf_read(&e->netfilter, &cfg.nf, state, entries, result);
+	send(ctx, e, &own->seen, &own->packet);
 	return 0;
 }
 

@@ -3,10 +3,12 @@
 #include "conn_columns.hpp"
 #include "kernel/drop_reasons.hpp"
 #include "netfilter.hpp"
+#include "packet/expression.hpp"
 #include "protocol.hpp"
 #include "shape/event_stacks.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/stream.hpp"
+#include "skb_capture.hpp"
 #include "skb_diagnosis.hpp"
 #include "skb_functions.hpp"
 #include "tcp_state.hpp"
@@ -76,6 +78,10 @@ struct Options : skbtrace_config {
     bool deep = false, netfilter = false, diagnoses = false;
     std::shared_ptr<DeepFunctions> functions; // of deep mode
     std::vector<Target> targets;              // functions of netfilter's modules that are loaded
+    std::string_view expression;
+    std::vector<std::byte> object; // with that in it
+    std::string_view pcapng;       // a file
+    std::uint16_t snap_length = 256;
 };
 
 struct Row {
@@ -91,6 +97,7 @@ struct Row {
     std::optional<DropReasons> reasons;
     std::string below; // with --diag: what happened, in words
     SkbDiagnosis diagnosis;
+    SkbCapture capture;
 
     bool is_verdict() const { return event->hook == SKB_NETFILTER; }
     bool has_ports() const { return conn.lport || conn.rport; }
@@ -99,6 +106,8 @@ struct Row {
 constexpr Example kExamples[] = {
     {"skbtrace --raddr 10.0.0.2 --rport 443", "Trace the packets of connections, both ways"},
     {"skbtrace --proto icmp -i eth0", "Trace ICMP packets that pass eth0"},
+    {"skbtrace --pcap 'tcp[tcpflags] & tcp-syn != 0 and port 443'", "Trace SYNs of HTTPS"},
+    {"skbtrace --pcapng out.pcapng --proto udp", "Write packets to a file, with their drops"},
     {"skbtrace --where 'event == \"drop\"' --drop-stack", "Trace dropped packets, with stacks"},
     {"skbtrace --diag --proto udp -P 53", "Say in words what happens to DNS packets"},
     {"skbtrace --deep --raddr 10.0.0.2 --rport 443", "Trace each kernel function on the way"},
@@ -111,6 +120,12 @@ constexpr Option kOptions[] = {
     opt<&Options::interface>('i', "interface", "NAME",
                              "Trace only packets that pass this interface"),
     opt<&Options::wanted_mark>('m', "mark", "MARK[/MASK]", "Trace only packets with this mark"),
+    opt<&Options::expression>(0, "pcap", "EXPRESSION",
+                              "Trace only packets that pcap-filter(7) selects"),
+    opt<&Options::pcapng>(0, "pcapng", "FILE", "Write packets to FILE (- is standard output)", {},
+                          {}, "file"),
+    opt<&Options::snap_length>(0, "snaplen", "BYTES", "Write up to BYTES of each packet (256)",
+                               {1, SKB_CAPTURE}),
     flag<&Options::drop_stacks>('d', "drop-stack", "Print the kernel stack of each drop",
                                 "dropstack"),
     flag<&Options::all_stacks>('K', "kernel-stack", "Print the kernel stack of each line",
@@ -289,7 +304,7 @@ constexpr Column kColumns[] = {
         .as(ColumnType::list),
 };
 
-constexpr std::string_view kVerdictOptions = "netfilter|deep|diag";
+constexpr std::string_view kVerdictOptions = "netfilter|deep|diag|pcapng";
 
 template <auto Attach>
 constexpr auto attach_deep = [](const Session& session, const bpf_program* program) {
@@ -359,15 +374,27 @@ constexpr Need kNeeds[] = {
      .without = "which table decided"},
 };
 
-void prepare(Options& o, Session&)
+void prepare(Options& o, Session& session)
 {
+    if (!o.expression.empty()) {
+        o.by_expression = 1;
+        o.object = packet::give_expression(session.tool.object(), o.expression);
+        session.object = o.object;
+    }
+    if (session.given("snaplen") && o.pcapng.empty())
+        fail_usage("--snaplen needs --pcapng");
+    if (!o.pcapng.empty()) {
+        if (session.format != Format::text || !session.columns.empty())
+            fail_usage("--pcapng writes packets, no rows: it excludes --json, --csv and --columns");
+        o.capture = o.snap_length;
+    }
     o.is_deep = o.deep;
     if (o.deep) {
         o.functions = std::make_shared<DeepFunctions>();
         o.all = o.functions->all().bounds;
         o.few = o.functions->few().bounds;
     }
-    if (!o.deep && !o.netfilter && !o.diagnoses)
+    if (!o.deep && !o.netfilter && !o.diagnoses && o.pcapng.empty())
         return;
     o.nf = read_nf_offsets();
     o.targets = rule_targets();
@@ -448,11 +475,13 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
         e.hook == SKB_NETFILTER ? size : std::min(size, offsetof(skb_event, stacks));
     row.stacks.take({static_cast<const std::byte*>(record), size}, stacks, 0);
     row.below.clear();
+    const SkbHop hop{e, kEvents[e.hook], row.reason, row.function};
     if (o.diagnoses) {
-        const SkbHop hop{e, kEvents[e.hook], row.reason, row.function};
         row.diagnosis.add(hop);
         row.below = explain_hop(hop);
     }
+    if (o.capture)
+        row.capture.take(hop, {static_cast<const std::byte*>(record), size});
     return true;
 }
 
@@ -525,5 +554,24 @@ constexpr Stream<skbtrace_bpf, Options, Row> kTool{
         },
 };
 
-[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
+// With --pcapng the rows go to a file.
+consteval Tool make_entry()
+{
+    Tool tool = entry<kTool>();
+    tool.open = [](std::unique_ptr<Session> session,
+                   const SinkMaker& make_sink) -> std::unique_ptr<Run> {
+        if (session->options_as<Options>().pcapng.empty())
+            return kTool.open(std::move(session), make_sink);
+        return kTool.open(std::move(session), [](const Session& s, std::span<const Column>) {
+            return std::make_unique<PcapngSink>(
+                s.options_as<Options>().pcapng, s.tool.about.name,
+                [](const void* row, CapturedPacket& out) {
+                    out = static_cast<const Row*>(row)->capture.packet();
+                });
+        });
+    };
+    return tool;
+}
+
+[[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = make_entry();
 } // namespace

@@ -6,6 +6,7 @@
 #include "../netfilter.h"
 
 #define SKB_IFNAME 16 /* IFNAMSIZ */
+#define SKB_CAPTURE 2048 /* bytes of a packet at most */
 #define SKB_ARGUMENTS 5 /* a sk_buff is looked for among as many of a function's first */
 
 /* Where packets are seen, in the order of a way through a host. */
@@ -47,6 +48,9 @@ struct skbtrace_config {
 	/* Of kprobe.multi, and the short list. */
 	struct skb_functions all, few;
 	struct nf_offsets nf;
+	__u16 capture; /* bytes of each packet that are sent; 0: only hops are of interest */
+	__u8 by_expression;
+	__u8 unused[5];
 };
 
 struct skb_event {
@@ -71,7 +75,7 @@ struct skb_event {
 	__u8 hook;     /* enum skb_hook */
 	__u8 has_echo; /* icmp_id is one */
 	__u16 function; /* of SKB_FUNCTION: its number and 1 */
-	__u8 unused[4];
+	__u16 captured, capture_at; /* bytes of the packet, and where in the record they are */
 	union {
 		struct nf_decision netfilter; /* of SKB_NETFILTER */
 		struct event_stacks stacks;     /* of others: as much as there is */
