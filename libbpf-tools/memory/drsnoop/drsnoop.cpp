@@ -75,7 +75,7 @@ constexpr Column kColumns[] = {
     }>("free_kib", "FREE(KB)", -9, "Free memory before it, in KiB", with("extended"))
         .as(ColumnType::natural)
         .from<present(kFree != std::int64_t(DRSNOOP_FREE_UNKNOWN), kFree / 1024)>(),
-    col<kEvent<&drsnoop_event::order>>("order", "ORDER", -5, "2^ORDER pages were asked for")
+    col<kEvent<&drsnoop_event::order>>("order", "ORDER", -5, "2^ORDER pages were requested")
         .from<field<&drsnoop_event::order>>(),
     col<[](const Row& r) { return Trusted{kKinds[r.event.kind]}; }>(
         "kind", "KIND", 6, "direct, cgroup or node", with("cgroups|nodes"))

@@ -115,7 +115,7 @@ constexpr Column kColumns[] = {
                                         "false: killed because its whole cgroup is", kJsonOnly)
         .from<kChosen>(),
     col<kEvent<&oomkill_event::order>>("order", "ORDER", -5,
-                                       "2^ORDER pages were asked for; -1: by SysRq", kJsonOnly)
+                                       "2^ORDER pages were requested; -1: by SysRq", kJsonOnly)
         .from<field<&oomkill_event::order>>(),
     col<[](const Row& r) { return Trusted{r.gfp}; }>("gfp", "GFP", 20, "Flags of the allocation",
                                                      kJsonOnly),
