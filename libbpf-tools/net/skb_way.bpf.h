@@ -120,7 +120,13 @@ static __noinline int is_tunneled(struct skb_way *way, const struct skb_packet *
 	if (inside >= TUNNEL_LEAST && inside <= TUNNEL_MOST && holds_way_at(way, s, s->inner))
 		return 1;
 	taken = p->header - way->header;
-	return taken >= TUNNEL_LEAST && taken <= TUNNEL_MOST && holds_way_at(way, s, way->header);
+	if (taken < TUNNEL_LEAST || taken > TUNNEL_MOST || !holds_way_at(way, s, way->header))
+		return 0;
+	way->seq = p->seq;
+	way->ack = p->ack;
+	way->ip_id = p->ip_id;
+	way->protocol = p->conn.protocol;
+	return 1;
 }
 
 static __always_inline void note_head(const struct skb_seen *s)

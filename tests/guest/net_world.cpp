@@ -203,6 +203,11 @@ World::World() : here_(open_own_namespace())
 
 World::~World()
 {
+    if (const unsigned tunnel = ::if_nametoindex("cbx0")) {
+        ifinfomsg own{};
+        own.ifi_index = int(tunnel);
+        Request().begin(RTM_DELLINK, NLM_F_ACK, own).send(NETLINK_ROUTE, 1, "to remove a tunnel");
+    }
     // Both devices go at once; with the namespace they would, but some time later.
     ifinfomsg link{};
     link.ifi_index = int(::if_nametoindex("cbw0"));
@@ -274,6 +279,21 @@ void add_expression(Request& list, const char* name, Data&& data)
 
 void put_number(Request& r, int type, std::uint32_t value) { r.put(type, htonl(value)); }
 
+void add_port_match(Request& list, std::uint16_t port)
+{
+    add_expression(list, "payload", [](Request& e) {
+        put_number(e, NFTA_PAYLOAD_DREG, NFT_REG_1);
+        put_number(e, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+        put_number(e, NFTA_PAYLOAD_OFFSET, 2); // of the port it goes to
+        put_number(e, NFTA_PAYLOAD_LEN, 2);
+    });
+    add_expression(list, "cmp", [&](Request& e) {
+        put_number(e, NFTA_CMP_SREG, NFT_REG_1);
+        put_number(e, NFTA_CMP_OP, NFT_CMP_EQ);
+        e.nest(NFTA_CMP_DATA, [&](Request& d) { d.put(NFTA_DATA_VALUE, htons(port)); });
+    });
+}
+
 // Of a table of its own for each port: `type filter hook H priority 0` with `th dport P drop`.
 void add_drop_rule(int hook, std::uint16_t port)
 {
@@ -294,17 +314,7 @@ void add_drop_rule(int hook, std::uint16_t port)
         .text(NFTA_RULE_TABLE, table)
         .text(NFTA_RULE_CHAIN, "drops")
         .nest(NFTA_RULE_EXPRESSIONS, [&](Request& list) {
-            add_expression(list, "payload", [](Request& e) {
-                put_number(e, NFTA_PAYLOAD_DREG, NFT_REG_1);
-                put_number(e, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-                put_number(e, NFTA_PAYLOAD_OFFSET, 2); // of the port it goes to
-                put_number(e, NFTA_PAYLOAD_LEN, 2);
-            });
-            add_expression(list, "cmp", [&](Request& e) {
-                put_number(e, NFTA_CMP_SREG, NFT_REG_1);
-                put_number(e, NFTA_CMP_OP, NFT_CMP_EQ);
-                e.nest(NFTA_CMP_DATA, [&](Request& d) { d.put(NFTA_DATA_VALUE, htons(port)); });
-            });
+            add_port_match(list, port);
             add_expression(list, "immediate", [](Request& e) {
                 put_number(e, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
                 e.nest(NFTA_IMMEDIATE_DATA, [](Request& d) {
@@ -324,6 +334,123 @@ void World::make_trouble(const Trouble& trouble) const { add_netem("cbw0", troub
 void World::make_trouble_there(const Trouble& trouble) const
 {
     there([&] { add_netem("cbw1", trouble); });
+}
+
+namespace
+{
+
+void add_bridge(const char* name, const char* port)
+{
+    Request()
+        .begin(RTM_NEWLINK, kMake, ifinfomsg{})
+        .text(IFLA_IFNAME, name)
+        .nest(IFLA_LINKINFO, [](Request& r) { r.text(IFLA_INFO_KIND, "bridge"); })
+        .send(NETLINK_ROUTE, 1, "to add a bridge");
+    ifinfomsg link{};
+    link.ifi_index = int(::if_nametoindex(port));
+    Request()
+        .begin(RTM_NEWLINK, NLM_F_ACK, link)
+        .put(IFLA_MASTER, ::if_nametoindex(name))
+        .send(NETLINK_ROUTE, 1, "to add a port to a bridge");
+}
+
+void remove_address(const char* device, const char* address)
+{
+    unsigned char bytes[4];
+    ::inet_pton(AF_INET, address, bytes);
+    ifaddrmsg message{};
+    message.ifa_family = AF_INET;
+    message.ifa_prefixlen = 24;
+    message.ifa_index = ::if_nametoindex(device);
+    Request()
+        .begin(RTM_DELADDR, NLM_F_ACK, message)
+        .put(IFA_LOCAL, bytes, sizeof bytes)
+        .send(NETLINK_ROUTE, 1, "to remove an address");
+}
+
+void add_vxlan(const char* name, const char* from, const char* to)
+{
+    in_addr local{}, remote{};
+    ::inet_pton(AF_INET, from, &local);
+    ::inet_pton(AF_INET, to, &remote);
+    Request()
+        .begin(RTM_NEWLINK, kMake, ifinfomsg{})
+        .text(IFLA_IFNAME, name)
+        .nest(IFLA_LINKINFO,
+              [&](Request& r) {
+                  r.text(IFLA_INFO_KIND, "vxlan").nest(IFLA_INFO_DATA, [&](Request& data) {
+                      data.put(IFLA_VXLAN_ID, std::uint32_t(66))
+                          .put(IFLA_VXLAN_LOCAL, local)
+                          .put(IFLA_VXLAN_GROUP, remote)
+                          .put(IFLA_VXLAN_PORT, htons(4789));
+                  });
+              })
+        .send(NETLINK_ROUTE, 1, "to add a tunnel");
+}
+
+// `type nat hook prerouting priority -100` with `udp dport FROM dnat to :TO`.
+void add_translation(std::uint16_t from, std::uint16_t to)
+{
+    Request r;
+    r.begin(NFNL_MSG_BATCH_BEGIN, 0, nft_family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    r.begin(nft(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_ACK, nft_family(NFPROTO_IPV4))
+        .text(NFTA_TABLE_NAME, "cbnat");
+    r.begin(nft(NFT_MSG_NEWCHAIN), NLM_F_CREATE | NLM_F_ACK, nft_family(NFPROTO_IPV4))
+        .text(NFTA_CHAIN_TABLE, "cbnat")
+        .text(NFTA_CHAIN_NAME, "redirects")
+        .text(NFTA_CHAIN_TYPE, "nat")
+        .nest(NFTA_CHAIN_HOOK, [](Request& h) {
+            put_number(h, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
+            put_number(h, NFTA_HOOK_PRIORITY, std::uint32_t(-100));
+        });
+    r.begin(nft(NFT_MSG_NEWRULE), NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, nft_family(NFPROTO_IPV4))
+        .text(NFTA_RULE_TABLE, "cbnat")
+        .text(NFTA_RULE_CHAIN, "redirects")
+        .nest(NFTA_RULE_EXPRESSIONS, [&](Request& list) {
+            add_port_match(list, from);
+            add_expression(list, "immediate", [&](Request& e) {
+                put_number(e, NFTA_IMMEDIATE_DREG, NFT_REG_1);
+                e.nest(NFTA_IMMEDIATE_DATA, [&](Request& d) { d.put(NFTA_DATA_VALUE, htons(to)); });
+            });
+            add_expression(list, "nat", [](Request& e) {
+                put_number(e, NFTA_NAT_TYPE, NFT_NAT_DNAT);
+                put_number(e, NFTA_NAT_FAMILY, NFPROTO_IPV4);
+                put_number(e, NFTA_NAT_REG_PROTO_MIN, NFT_REG_1);
+            });
+        });
+    r.begin(NFNL_MSG_BATCH_END, 0, nft_family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    r.send(NETLINK_NETFILTER, 3, "to add a rule of nftables");
+}
+
+} // namespace
+
+void World::bridge_there() const
+{
+    there([] {
+        remove_address("cbw1", kThere);
+        add_bridge("cbbr", "cbw1");
+        add_address("cbbr", kThere, 24);
+        set_up("cbbr");
+    });
+    connect_to(kThere, 1, &errno); // learn where it is now
+}
+
+void World::translate_there(std::uint16_t from, std::uint16_t to) const
+{
+    there([&] { add_translation(from, to); });
+}
+
+void World::add_tunnel() const
+{
+    add_vxlan("cbx0", kHere, kThere);
+    add_address("cbx0", kTunnelHere, 24);
+    set_up("cbx0");
+    there([] {
+        add_vxlan("cbx1", kThere, kHere);
+        add_address("cbx1", kTunnelThere, 24);
+        set_up("cbx1");
+    });
+    connect_to(kTunnelThere, 1, &errno);
 }
 
 void World::drop_there(Hook hook, std::uint16_t port) const

@@ -39,6 +39,14 @@ public:
     enum class Hook { input, output };
     void drop_there(Hook hook, std::uint16_t port) const;
 
+    // The end there becomes a port of the bridge "cbbr", which takes over its addresses of IPv4.
+    void bridge_there() const;
+    // Ports of UDP that arrive there are another port of it.
+    void translate_there(std::uint16_t from, std::uint16_t to) const;
+    // A tunnel (VXLAN) between both: "cbx0" here (10.67.0.1), "cbx1" there (10.67.0.2).
+    static constexpr const char *kTunnelHere = "10.67.0.1", *kTunnelThere = "10.67.0.2";
+    void add_tunnel() const;
+
 private:
     int here_ = -1, there_ = -1; // namespaces
 };

@@ -148,6 +148,55 @@ TEST(Skbtrace, NamesTheChainThatDroppedAPacket)
         << result.err;
 }
 
+// Through a bridge, with another port by NAT, and inside of a tunnel: each packet is one.
+TEST(Skbtrace, FollowsThroughBridgeTranslationAndTunnel)
+{
+    constexpr std::uint16_t kTranslated = 7004;
+    const World world;
+    world.bridge_there();
+    world.translate_there(kTranslated, kRead);
+    world.add_tunnel();
+    const Result result = watch("skbtrace", {"--proto", "udp", "--rport", "7001,7004"},
+                                [&] {
+                                    const Socket reader = receiver(world, "0.0.0.0");
+                                    const Socket s = make_socket(World::kThere, SOCK_DGRAM);
+                                    send_to(s, World::kThere, kRead);
+                                    send_to(s, World::kThere, kTranslated);
+                                    send_to(s, World::kTunnelThere, kRead);
+                                    for (int i = 0; i < 3; i++)
+                                        reader.receive(kBytes);
+                                },
+                                {.by = nullptr});
+    expect_exact(result);
+    std::map<std::uint64_t, Records> packets;
+    for (const Json& r : result.records)
+        packets[r.at("packet")].push_back(r);
+    std::map<Json, Records> by_first; // by what it was as it left
+    for (const auto& [number, hops] : packets)
+        by_first[Json::array({hops[0].at("daddr"), hops[0].at("dport")})] = hops;
+    ASSERT_EQ(packets.size(), 3u) << result.out;
+    const auto find = [&](const char* address, std::uint16_t port) {
+        return by_first[Json::array({address, port})];
+    };
+    const auto interfaces = [](const Records& hops) {
+        Names names;
+        for (const Json& r : hops)
+            if (r.at("interface").is_string() &&
+                (names.empty() || names.back() != r.at("interface")))
+                names.push_back(r.at("interface"));
+        return names;
+    };
+    const Records bridged = find(World::kThere, kRead), tunneled = find(World::kTunnelThere, kRead),
+                  translated = find(World::kThere, kTranslated);
+    EXPECT_EQ(interfaces(bridged), (Names{"cbw0", "cbw1", "cbbr"})) << Json(bridged);
+    ASSERT_EQ(with(translated, "event", "read").size(), 1u) << result.out;
+    EXPECT_EQ(with(translated, "event", "read")[0].at("dport"), kRead);
+    EXPECT_EQ(interfaces(tunneled), (Names{"cbx0", "cbw0", "cbw1", "cbbr", "cbx1"}))
+        << Json(tunneled);
+    EXPECT_EQ(with(tunneled, "dport", 4789).size(), 5u) << Json(tunneled);
+    EXPECT_EQ(with(tunneled, "event", "read").size(), 1u) << Json(tunneled);
+}
+
 // Each function that has the packet, between the tracepoints; a clone goes on as the packet that it
 // is of.
 TEST(Skbtrace, DeepModeShowsFunctions)

@@ -206,6 +206,9 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 	known = way = find_way(s->skb);
 	if (!way)
 		way = find_way_of_head(s->head);
+	if (!way && !s->is_wanted)
+		return 0;
+	read_rest(s);
 	if (way && ((known && way->last_hook == WAY_ENDED) || !is_same(way, p, s)))
 		way = NULL;
 	if (!way && !s->is_wanted)
@@ -217,7 +220,6 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 	}
 	e = &scratch->event;
 	e->time_ns = bpf_ktime_get_ns();
-	read_rest(s);
 	if (way) {
 		/* In the queue of a UDP socket it belongs to nothing. */
 		if (!s->netns)
@@ -254,8 +256,7 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 	}
 	fill(e, p, s);
 	if (hook == SKB_NETFILTER)
-		nf_read(&e->netfilter, &cfg.nf, (void *)s->state,
-			(void *)s->entries, s->verdict);
+		nf_read(&e->netfilter, &cfg.nf, (void *)s->state, (void *)s->entries, s->verdict);
 	if (s->is_end && known)
 		known->last_hook = WAY_ENDED;
 	send(ctx, e, s, p);
@@ -265,7 +266,8 @@ static __noinline int record(void *ctx, struct skb_scratch *scratch)
 /* What ends or is read is not always a packet: only those that are followed are of interest. */
 static __always_inline bool is_judged(enum skb_hook hook, const struct skb_packet *p)
 {
-	return hook != SKB_READ && hook != SKB_UDP_READ && hook != SKB_DONE && (hook != SKB_DROP || p->conn.family);
+	return hook != SKB_READ && hook != SKB_UDP_READ && hook != SKB_DONE &&
+	       (hook != SKB_DROP || p->conn.family);
 }
 
 static __noinline int hop(void *ctx, struct skb_scratch *scratch)
@@ -496,6 +498,7 @@ static __always_inline int dropped(void *ctx, const __u64 *args, bool direct)
 	if (!scratch)
 		return 0;
 	s = &scratch->seen;
+	scratch->event.skb = 0; /* drop_judged() takes no older one for this */
 	s->is_end = !cfg.is_deep;
 	/* Whose it is where the packet does not say so itself. */
 	if (bpf_core_field_exists(record->rx_sk) && !s->sk)

@@ -99,7 +99,7 @@ struct Row {
     SkbDiagnosis diagnosis;
     SkbCapture capture;
 
-    bool is_verdict() const { return event->hook == SKB_NETFILTER; }
+    const nf_decision* decision = nullptr; // of a line of netfilter
     bool has_ports() const { return conn.lport || conn.rport; }
 };
 
@@ -181,7 +181,7 @@ consteval Column nf_column(const char* name, const char* head, int width, const 
                            ColumnType type)
 {
     return col<[](const Row& r) -> Value {
-               return r.is_verdict() ? Get(r.event->netfilter) : Value(Absent{});
+               return r.decision ? Get(*r.decision) : Value(Absent{});
            }>(name, head, width, help, kJsonOnly)
         .as(type);
 }
@@ -282,7 +282,7 @@ constexpr Column kColumns[] = {
         return r.function.empty() ? Value(Absent{""}) : Value(std::string_view(r.function));
     }>("function", "FUNCTION", 0, "Kernel function that has, dropped, freed or judged the packet")
         .as(ColumnType::text),
-    nf_column<[](const nf_decision& nf) { return Value(Trusted{kVerdicts[nf.verdict]}); }>(
+    nf_column<[](const nf_decision& nf) { return Value(Trusted{kVerdicts[nf.verdict & 3]}); }>(
         "verdict", "VERDICT", 7, "Verdict of netfilter: drop, accept, stolen, queue",
         ColumnType::text),
     nf_column<[](const nf_decision& nf) { return Value(Trusted{nf_family_name(nf.family)}); }>(
@@ -463,12 +463,14 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
         if (std::size_t(e.function) <= points.size())
             row.function = o.functions->used().name(e.function - 1u);
     }
-    const std::uint64_t address = e.hook == SKB_NETFILTER ? e.netfilter.function : e.location;
+    constexpr std::size_t kDecided = offsetof(skb_event, netfilter) + sizeof(nf_decision);
+    row.decision = e.hook == SKB_NETFILTER && size >= kDecided ? &e.netfilter : nullptr;
+    const std::uint64_t address = row.decision ? row.decision->function : e.location;
     if (address) {
         if (!row.symbols)
             row.symbols = KernelSymbols::load();
-        const auto frame = row.symbols->lookup(
-            address, e.hook == SKB_NETFILTER ? At::instruction : At::return_address);
+        const auto frame =
+            row.symbols->lookup(address, row.decision ? At::instruction : At::return_address);
         row.function = frame ? std::string(frame->name) : to_hex(address);
     }
     const std::size_t stacks =
