@@ -85,10 +85,10 @@ bool StackReports::drain()
     return more;
 }
 
-void StackReports::take_sums(StackWords& words, std::vector<StackRow>& rows, bool last)
+Entries StackReports::take_sums(StackWords& words, std::vector<StackRow>& rows, bool last)
 {
     Generations generations(*maps_.generation);
-    const Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
+    Entries entries(maps_.sums, last ? *maps_.generation : generations.flip());
     rows.reserve(entries.size());
     for (std::size_t i = 0; i < entries.size(); i++) {
         const auto& key = entries.key<stack_key>(i);
@@ -104,16 +104,18 @@ void StackReports::take_sums(StackWords& words, std::vector<StackRow>& rows, boo
             look_.row(row, key);
         rows.push_back(row);
     }
+    return entries;
 }
 
 void StackReports::report(bool last)
 {
     StackWords words(options_, unit_, symbols_, maps_.stacks, maps_.spill);
     std::vector<StackRow> rows;
+    std::optional<Entries> sums; // of which rows are views
     if (look_.take)
         look_.take(words, rows);
     else
-        take_sums(words, rows, last);
+        sums.emplace(take_sums(words, rows, last));
     const std::uint64_t now_ns = monotonic_ns();
     for (StackRow& row : rows)
         row.time_ns = now_ns;

@@ -53,7 +53,8 @@ public:
 
 private:
     static void on_record(void* self, const void* record, std::size_t size) noexcept;
-    void take_sums(StackWords& words, std::vector<StackRow>& rows, bool last);
+    // Rows view what it returns.
+    Entries take_sums(StackWords& words, std::vector<StackRow>& rows, bool last);
     void print(const std::vector<StackRow>& rows);
     void draw(const std::vector<StackRow>& rows) const;
     // Text in BCC's form: with columns it is rows.
