@@ -3,6 +3,7 @@
 #include "harness.hpp"
 extern "C" {
 #include "leaks/leaks.h"
+#include "waits.hpp"
 }
 #include <algorithm>
 #include <array>
