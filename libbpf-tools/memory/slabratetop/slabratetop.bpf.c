@@ -44,33 +44,23 @@ static __always_inline int count(struct kmem_cache *cache, __u64 bytes, __u64 ca
 	return 0;
 }
 
-static __always_inline int count_kmalloc(__u64 *ctx, bool typed)
+/* No tp_btf: verifiers before 7.x refuse to load its argument `const void *ptr`, which tells whether
+ * the allocation failed. */
+static __always_inline int count_kmalloc(__u64 *ctx)
 {
 	/* The caller, the block, the size that was asked for, that of the block: on all kernels. */
-	if (!ctx[1] || !filter_running(typed))
+	if (!ctx[1] || !filter_current())
 		return 0;
 	return count(NULL, ctx[3], ctx[0]);
 }
 
-SEC("tp_btf/kmalloc")
-int kmalloc_btf(__u64 *ctx) { return count_kmalloc(ctx, true); }
 SEC("raw_tp/kmalloc")
-int kmalloc_raw(__u64 *ctx) { return count_kmalloc(ctx, false); }
+int kmalloc_raw(__u64 *ctx) { return count_kmalloc(ctx); }
 /* Before 6.1. */
-SEC("tp_btf/kmalloc_node")
-int knode_btf(__u64 *ctx) { return count_kmalloc(ctx, true); }
 SEC("raw_tp/kmalloc_node")
-int knode_raw(__u64 *ctx) { return count_kmalloc(ctx, false); }
+int knode_raw(__u64 *ctx) { return count_kmalloc(ctx); }
 
 /* 11e9734bcb6a (v6.1) gave the tracepoint the cache. */
-SEC("tp_btf/kmem_cache_alloc")
-int BPF_PROG(cache_btf, __u64 caller, void *object, struct kmem_cache *cache)
-{
-	if (!object || !filter_running(true))
-		return 0;
-	return count(cache, cache->size, caller);
-}
-
 SEC("raw_tp/kmem_cache_alloc")
 int BPF_PROG(cache_raw, __u64 caller, void *object, struct kmem_cache *cache)
 {

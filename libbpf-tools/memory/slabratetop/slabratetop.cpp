@@ -75,17 +75,16 @@ constexpr Need kNeeds[] = {
                with_function(rung<&P::call_kprobe, &P::callnode_kprobe>(
                                  "kprobe", "failed allocations, which count as well"),
                              kBefore61),
-               rung<&P::cache_btf>("tp_btf"), rung<&P::cache_raw>("raw_tp")},
+               rung<&P::cache_raw>("raw_tp")},
      .option = "!callers"},
     {.what = "allocations from caches, and their callers",
      .rungs = {with_function(rung<&P::call_kprobe, &P::callnode_kprobe>(
                                  "kprobe", "failed allocations, which count as well"),
                              kBefore61),
-               rung<&P::cache_btf>("tp_btf"), rung<&P::cache_raw>("raw_tp")},
+               rung<&P::cache_raw>("raw_tp")},
      .option = "callers"},
     {.what = "allocations by kmalloc",
-     .rungs = {rung_any<&P::kmalloc_btf, &P::knode_btf>("tp_btf"),
-               rung_any<&P::kmalloc_raw, &P::knode_raw>("raw_tp")}},
+     .rungs = {rung_any<&P::kmalloc_raw, &P::knode_raw>("raw_tp")}},
 };
 
 // Caches of one name, as each module may create them, have one row.
