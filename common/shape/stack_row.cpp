@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shape/stack_row.hpp"
 #include "output/escape.hpp"
+#include "shape/alike.hpp"
 #include <algorithm>
 #include <tuple>
 
@@ -68,18 +69,10 @@ void merge_stacks(std::vector<StackRow>& rows, const StackUnit& unit)
                         r.detail, p.comm, p.pid, p.tid, p.user->state, p.kernel->state,
                         p.user->names, p.kernel->names, p.user->details, p.kernel->details);
     };
-    std::ranges::sort(rows,
-                      [&](const StackRow& a, const StackRow& b) { return text(a) < text(b); });
-    std::size_t kept = 0;
-    for (const StackRow& row : rows) {
-        if (kept > 0 && text(rows[kept - 1]) == text(row)) {
-            rows[kept - 1].events += row.events;
-            rows[kept - 1].total += row.total;
-        } else {
-            rows[kept++] = row;
-        }
-    }
-    rows.resize(kept);
+    join_alike(rows, text, [](StackRow& into, const StackRow& from) {
+        into.events += from.events;
+        into.total += from.total;
+    });
     // Equal weights stay in the order of their text: two runs over the same data print the same.
     std::ranges::stable_sort(rows, {}, [&](const StackRow& r) { return stack_weight(r, unit); });
 }

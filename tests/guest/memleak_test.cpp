@@ -3,6 +3,7 @@
 #include "harness.hpp"
 extern "C" {
 #include "leaks/leaks.h"
+#include "waits.hpp"
 }
 #include <algorithm>
 #include <array>
@@ -181,9 +182,13 @@ std::uint64_t pipe_buffers(const Tracer& tracer)
     for (const std::string& line : lines(tracer.out()))
         if (Json record = Json::parse(line, nullptr, false); record.is_object())
             records.push_back(std::move(record));
-    // The pages that the objects lie in are rows of their own.
-    return sum(of(with(last_report(records), "function", "kmalloc"), "alloc_pipe_info", "kernel"),
-               "count");
+    // The pages that the objects lie in are rows of their own, and so is what the kernel keeps of
+    // the memory cgroups of such a page's objects.
+    Records buffers =
+        of(with(last_report(records), "function", "kmalloc"), "alloc_pipe_info", "kernel");
+    std::erase_if(buffers,
+                  [](const Json& row) { return has_frame(row.at("kernel"), "allocate_slab"); });
+    return sum(buffers, "count");
 }
 
 // What the kernel keeps for pipes while they are open.

@@ -5,6 +5,7 @@
 #include "request.hpp"
 #include "request_event.hpp"
 #include "session/transport.hpp"
+#include "shape/alike.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/histogram.hpp"
 #include "shape/reports.hpp"
@@ -171,25 +172,16 @@ private:
         return rows;
     }
 
-    // Stacks that differ in addresses only, say in two calls of one function, read the same.
     static void join_alike(std::vector<Row>& rows)
     {
         const auto text = [](const Row& r) {
             return std::tie(r.comm, r.pid, r.tid, r.disk, r.kernel->state, r.kernel->names);
         };
-        std::ranges::sort(rows, [&](const Row& a, const Row& b) { return text(a) < text(b); });
-        std::size_t kept = 0;
-        for (Row& row : rows) {
-            if (kept > 0 && text(rows[kept - 1]) == text(row)) {
-                Row& same = rows[kept - 1];
-                same.histograms.insert(same.histograms.end(), row.histograms.begin(),
-                                       row.histograms.end());
-                same.sum_ns += row.sum_ns;
-            } else if (&rows[kept++] != &row) {
-                rows[kept - 1] = std::move(row);
-            }
-        }
-        rows.resize(kept);
+        corebox::join_alike(rows, text, [](Row& into, const Row& from) {
+            into.histograms.insert(into.histograms.end(), from.histograms.begin(),
+                                   from.histograms.end());
+            into.sum_ns += from.sum_ns;
+        });
     }
 
     void print(const Row& row, const Histograms& histograms)

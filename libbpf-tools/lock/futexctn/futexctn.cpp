@@ -3,6 +3,7 @@
 #include "../address.hpp"
 #include "output/escape.hpp"
 #include "session/transport.hpp"
+#include "shape/alike.hpp"
 #include "shape/histogram.hpp"
 #include "shape/reports.hpp"
 #include "shape/stacks.hpp"
@@ -217,26 +218,17 @@ private:
         return rows;
     }
 
-    // Stacks that differ in addresses only read the same.
     static void join_alike(std::vector<Row>& rows)
     {
         const auto text = [](const Row& r) {
             return std::tie(r.pid, r.tid, r.comm, r.lock, r.op, r.shared, r.user->state,
                             r.user->names, r.user->details);
         };
-        std::ranges::sort(rows, [&](const Row& a, const Row& b) { return text(a) < text(b); });
-        std::size_t kept = 0;
-        for (Row& row : rows) {
-            if (kept > 0 && text(rows[kept - 1]) == text(row)) {
-                Row& same = rows[kept - 1];
-                same.histograms.insert(same.histograms.end(), row.histograms.begin(),
-                                       row.histograms.end());
-                same.sum_ns += row.sum_ns;
-            } else if (&rows[kept++] != &row) {
-                rows[kept - 1] = std::move(row);
-            }
-        }
-        rows.resize(kept);
+        corebox::join_alike(rows, text, [](Row& into, const Row& from) {
+            into.histograms.insert(into.histograms.end(), from.histograms.begin(),
+                                   from.histograms.end());
+            into.sum_ns += from.sum_ns;
+        });
     }
 
     // BCC's line and stack above a histogram.

@@ -4,6 +4,7 @@
 #include "../lock_names.hpp"
 #include "output/escape.hpp"
 #include "session/transport.hpp"
+#include "shape/alike.hpp"
 #include "shape/hidden_names.hpp"
 #include "shape/reports.hpp"
 #include "shape/stack_memo.hpp"
@@ -388,29 +389,21 @@ private:
         return rows;
     }
 
-    // Rows that read the same.
     static void join_alike(std::vector<Row>& rows)
     {
         const auto text = [](const Row& r) {
             return std::tie(r.stack->names, r.tid, r.lock, r.kind, r.stack->state);
         };
-        std::ranges::sort(rows, [&](const Row& a, const Row& b) { return text(a) < text(b); });
-        std::size_t kept = 0;
-        for (Row& row : rows) {
-            if (kept > 0 && text(rows[kept - 1]) == text(row)) {
-                klock_sum& same = rows[kept - 1].sum;
-                same.count += row.sum.count;
-                same.wait_ns += row.sum.wait_ns;
-                same.hold_ns += row.sum.hold_ns;
-                if (row.sum.wait.ns > same.wait.ns)
-                    same.wait = row.sum.wait;
-                if (row.sum.hold.ns > same.hold.ns)
-                    same.hold = row.sum.hold;
-            } else if (&rows[kept++] != &row) {
-                rows[kept - 1] = std::move(row);
-            }
-        }
-        rows.resize(kept);
+        corebox::join_alike(rows, text, [](Row& into, const Row& from) {
+            klock_sum& sum = into.sum;
+            sum.count += from.sum.count;
+            sum.wait_ns += from.sum.wait_ns;
+            sum.hold_ns += from.sum.hold_ns;
+            if (from.sum.wait.ns > sum.wait.ns)
+                sum.wait = from.sum.wait;
+            if (from.sum.hold.ns > sum.hold.ns)
+                sum.hold = from.sum.hold;
+        });
     }
 
     void sort(std::vector<Row>& rows, bool hold) const

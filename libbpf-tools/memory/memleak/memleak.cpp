@@ -69,7 +69,7 @@ constexpr Option kOptions[] = {
     flag<&Options::sums>(0, "allocated", "Sum allocated bytes by stack, freed or not"),
     stack_option::folded,
     stack_option::flame,
-    stack_option::annotations,
+    flag<&StackOptions::annotations>(0, "annotations", "Append _[k] to kernel frames"),
     stack_option::address,
     flag<&StackOptions::offset>(0, "offset", "Print offsets within functions"),
     opt<&StackOptions::hash_storage>(0, "hash-storage-size", "N",

@@ -110,7 +110,8 @@ constexpr Column kColumns[] = {
     col<[](const Row& r) -> Value {
         return r.has_score() ? Value(r.event.points * 1000 / std::int64_t(r.event.pages))
                              : Value(Absent{});
-    }>("score", "SCORE", -5, "The same as thousandths of PAGES; -: the kernel did not choose"),
+    }>("score", "SCORE", -5, "The same as thousandths of PAGES; -: the kernel did not choose")
+        .as(ColumnType::integer),
     col<kEvent<&oomkill_event::chosen>>("chosen", "CHOSEN", 6,
                                         "false: killed because its whole cgroup is", kJsonOnly)
         .from<kChosen>(),
