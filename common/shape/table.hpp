@@ -37,7 +37,7 @@ struct Table {
     // What rows are sorted by, and how many events one stands for.
     std::uint64_t (*weight)(const Row&, const Options&);
     std::uint64_t (*events)(const Row&);
-    // Each report in text begins with its time, not only with --timestamp.
+    // Each report in text begins with its time, not only with --timestamp; not with --notime.
     bool timed = false;
     Seconds interval{0}; // unless one is given; 0: until the end
     // Text's last line, without its newline; empty: none.
@@ -128,7 +128,7 @@ private:
         Output* const text = text_output(sink);
         if (text) {
             text->text() += '\n';
-            if (timed || state.session().given("timestamp"))
+            if ((timed && !state.session().given("notime")) || state.session().given("timestamp"))
                 text->text() += cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
             sink.header();
         }

@@ -2,6 +2,7 @@
 // Page faults: of pages that a process writes for the first time, and of a file that has left the
 // page cache, as the kernel counts them for the process.
 #include "memory_cgroup.hpp"
+#include <algorithm>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,7 +23,14 @@ public:
     {
         write_file(kPath, std::string(kFromDisk * kPage, 'x'));
         fd_ = ::open(kPath, O_RDONLY | O_CLOEXEC);
-        drop_caches();
+        ::fsync(fd_);
+        // A page that a CPU is about to put on a list stays; once the lists are in order, none
+        // does.
+        const bool is_cold = wait_until([&] {
+            ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+            return pages_in_memory() == 0;
+        });
+        EXPECT_TRUE(is_cold);
     }
     ~ColdFile()
     {
@@ -39,6 +47,14 @@ public:
     int fd() const { return fd_; }
 
 private:
+    std::size_t pages_in_memory() const
+    {
+        const Pages pages(kFromDisk, fd_);
+        unsigned char in_memory[kFromDisk] = {};
+        ::mincore(pages.data(), pages.bytes(), in_memory);
+        return std::size_t(std::ranges::count_if(in_memory, [](auto page) { return page & 1; }));
+    }
+
     static constexpr const char* kPath = "/mnt/ext4/faults.cold";
     int fd_ = -1;
 };
@@ -72,6 +88,21 @@ Faults faults_so_far()
     return {usage.ru_minflt, usage.ru_majflt};
 }
 
+// How many the tool may have missed: only where the kernel skips programs, and counts that.
+long unseen(const Result& result)
+{
+    if (preempts_itself())
+        return long(result.account["lost"]);
+    expect_exact(result);
+    return 0;
+}
+
+void expect_seen(long seen, long caused, const Result& result)
+{
+    EXPECT_LE(seen, caused) << result.out;
+    EXPECT_GE(seen + unseen(result), caused) << result.out;
+}
+
 class FaultsRung : public EachRung
 {
 };
@@ -90,7 +121,6 @@ TEST_P(FaultsRung, AsTheKernelCountsThem)
         *counted = {after.minor - before.minor, after.major - before.major};
     };
     const Result result = watch("faults", {"-F", "100"}, work, {.env = env()});
-    expect_exact(result);
     long minor = 0, major = 0;
     for (const Json& row : result.records) {
         EXPECT_EQ(row["comm"], "guest_tests");
@@ -99,21 +129,21 @@ TEST_P(FaultsRung, AsTheKernelCountsThem)
             major += long(row["major"]);
     }
     EXPECT_EQ(counted->major, long(kFromDisk));
-    EXPECT_EQ(major, counted->major) << result.out;
+    expect_seen(major, counted->major, result);
     // Some more before and after.
-    EXPECT_GE(minor, counted->minor) << result.out;
+    EXPECT_GE(minor + unseen(result), counted->minor) << result.out;
     EXPECT_LE(minor, counted->minor + 100) << result.out;
 
     const Records cold = with(result.records, "file", "faults.cold");
     ASSERT_EQ(cold.size(), 1u) << result.out;
-    EXPECT_EQ(cold[0]["major"], kFromDisk);
+    expect_seen(cold[0]["major"], kFromDisk, result);
     EXPECT_EQ(cold[0]["inode"], file.inode());
     EXPECT_GE(cold[0]["minor"], 1u);
     EXPECT_LE(cold[0]["minor"], kReadAgain);
     const Records anonymous = with(result.records, "file", "[anon]");
     ASSERT_EQ(anonymous.size(), 1u) << result.out;
     EXPECT_EQ(anonymous[0]["major"], 0u);
-    EXPECT_GE(anonymous[0]["minor"], kNew);
+    EXPECT_GE(long(anonymous[0]["minor"]) + unseen(result), long(kNew));
     EXPECT_LE(anonymous[0]["minor"], kNew + 100);
     ::munmap(counted, kPage);
 }
@@ -127,19 +157,18 @@ TEST_P(FaultsRung, ByStack)
                                     read_cold(file);
                                 },
                                 {.env = env()});
-    expect_exact(result);
-    std::size_t written = 0, read = 0;
+    long written = 0, read = 0;
     for (const Json& row : result.records) {
         EXPECT_EQ(row["comm"], "guest_tests");
         const std::string stack = row["user"].dump();
         if (stack.find("write_new") != std::string::npos)
-            written += std::size_t(row["minor"]);
+            written += long(row["minor"]);
         if (stack.find("read_cold") != std::string::npos)
-            read += std::size_t(row["major"]);
+            read += long(row["major"]);
     }
-    EXPECT_GE(written, kNew) << result.out;
-    EXPECT_LE(written, kNew + 5) << result.out;
-    EXPECT_EQ(read, kFromDisk) << result.out;
+    EXPECT_GE(written + unseen(result), long(kNew)) << result.out;
+    EXPECT_LE(written, long(kNew) + 5) << result.out;
+    expect_seen(read, kFromDisk, result);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rungs, FaultsRung, testing::Values("", "kprobe"), rung_name);

@@ -17,6 +17,7 @@
 // The records, as both sides know them; the names of some enumerators are those of several.
 #include "../../libbpf-tools/block/biosnoop/biosnoop.h"
 #include "../../libbpf-tools/block/mdflush/mdflush.h"
+#include "../../libbpf-tools/block/writeback/writeback.h"
 #include "../../libbpf-tools/cpu/criticalstat/criticalstat.h"
 #include "../../libbpf-tools/dynamic/funcslower/funcslower.h"
 #include "../../libbpf-tools/file/dcsnoop/dcsnoop.h"
@@ -188,6 +189,9 @@ const std::vector<RecordOf>& records()
         {"setuidsnoop", sizeof(id_event), {LIMIT(id_event, call, CALL_EXEC)}},
         {"softirqslower", sizeof(softirq_event), {}},
         {"mdflush", sizeof(mdflush_event), {}},
+        {"writeback",
+         sizeof(writeback_event),
+         {LIMIT(writeback_event, reason, WRITEBACK_REASONS - 1)}},
         {"criticalstat", sizeof(critical_event), {LIMIT(critical_event, stack_bytes, 0)}},
         {"funcslower", sizeof(funcslower_event), {}},
         {"fileslower",

@@ -6,7 +6,8 @@
 #include "bpf/top.bpf.h"
 #include "faults.h"
 
-/* linux/mm_types.h; the same in all kernels, which do not all have them in their BTF. */
+/* linux/mm_types.h, enum vm_fault_reason and fault_flag: the same from 5.10 to 7.2. On 5.10 flags
+ * are macros, which are not in its BTF. */
 #define FAULT_IS_MAJOR 0x4
 #define FAULT_FAILED (0x1 | 0x2 | 0x10 | 0x20 | 0x40 | 0x800) /* VM_FAULT_ERROR */
 #define FAULT_RETRIED 0x400
