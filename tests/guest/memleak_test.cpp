@@ -22,14 +22,14 @@ extern "C" {
 constexpr int kFirstNew = 10; // in `kept`, behind the mappings
 
 extern "C" {
-FRAME void cbtest_leak_maps()
+LEAK_FRAME void cbtest_leak_maps()
 {
     for (int i = 0; i < 10; i++)
         keep(::mmap(nullptr, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     void* p = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ::munmap(p, 4096);
 }
-FRAME void cbtest_leak_new()
+LEAK_FRAME void cbtest_leak_new()
 {
     for (int i = 0; i < 7; i++)
         keep(new char[100]);
@@ -39,7 +39,7 @@ FRAME void cbtest_leak_new()
     }
 }
 // What leaves as it came: failures, another thread's free, an address in use again.
-FRAME void cbtest_leak_special()
+LEAK_FRAME void cbtest_leak_special()
 {
     volatile std::size_t huge = std::size_t(1) << 62;
     void* volatile p = std::malloc(huge);

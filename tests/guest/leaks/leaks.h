@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The kernel follows frame pointers. */
-#define FRAME __attribute__((noinline, noipa, optimize("no-optimize-sibling-calls")))
+#define LEAK_FRAME __attribute__((noinline, noipa, optimize("no-optimize-sibling-calls")))
 
 static void *volatile kept[4096];
 static int kept_now;
@@ -17,13 +17,13 @@ static inline void keep(void *p)
 	kept[kept_now++] = p;
 }
 
-FRAME void cbtest_leak_malloc(void)
+LEAK_FRAME void cbtest_leak_malloc(void)
 {
 	for (size_t i = 0; i < 100; i++)
 		keep(malloc(1000 + i));
 }
 
-FRAME void cbtest_leak_none(void)
+LEAK_FRAME void cbtest_leak_none(void)
 {
 	for (int i = 0; i < 500; i++) {
 		void *volatile p = malloc(64);
@@ -32,13 +32,13 @@ FRAME void cbtest_leak_none(void)
 	}
 }
 
-FRAME void cbtest_leak_calloc(void)
+LEAK_FRAME void cbtest_leak_calloc(void)
 {
 	for (int i = 0; i < 50; i++)
 		keep(calloc(10, 30));
 }
 
-FRAME void cbtest_leak_realloc(void)
+LEAK_FRAME void cbtest_leak_realloc(void)
 {
 	for (int i = 0; i < 20; i++) {
 		void *volatile p = malloc(10);
@@ -49,7 +49,7 @@ FRAME void cbtest_leak_realloc(void)
 	}
 }
 
-FRAME void cbtest_leak_aligned(void)
+LEAK_FRAME void cbtest_leak_aligned(void)
 {
 	for (int i = 0; i < 10; i++) {
 		void *p = 0;
@@ -62,13 +62,13 @@ FRAME void cbtest_leak_aligned(void)
 	}
 }
 
-FRAME void cbtest_leak_array(void)
+LEAK_FRAME void cbtest_leak_array(void)
 {
 	for (int i = 0; i < 10; i++)
 		keep(reallocarray(0, 20, 50));
 }
 
-FRAME void cbtest_leak_copies(void)
+LEAK_FRAME void cbtest_leak_copies(void)
 {
 	for (int i = 0; i < 30; i++)
 		keep(strdup("0123456789"));
