@@ -15,7 +15,8 @@ struct Row {
 
 constexpr Example kExamples[] = {{"ppchcalls", "Say why it cannot count hypervisor calls here"}};
 
-constexpr Column kColumns[] = {col<&Row::count>("count", "COUNT", -8, "Number of calls")};
+constexpr Column kColumns[] = {
+    col<[](const Row& r) { return r.count; }>("count", "COUNT", -8, "Number of calls")};
 
 Obstacle no_hypervisor_calls(const Facts&) { return {Cause::other_processor, "POWER"}; }
 
