@@ -342,7 +342,7 @@ RELEASES(up_write, w_unlock)
 GETS(rt_mutex_lock, rt_lock, KLOCK_RT)
 MAY_FAIL(rt_mutex_lock_interruptible, rt_int, KLOCK_RT)
 TRIES(rt_mutex_trylock, rt_try, KLOCK_RT)
-RELEASES(rt_mutex_unlock, rt_unlock)
+RELEASES(rt_mutex_unlock, rt_done)
 
 /* A writer's lock becomes a reader's: it is held on. */
 static __always_inline int downgraded(void *ctx, __u64 lock)
@@ -363,13 +363,13 @@ static __always_inline int downgraded(void *ctx, __u64 lock)
 }
 
 SEC("fentry/downgrade_write")
-int BPF_PROG(downgrade_fentry, void *lock)
+int BPF_PROG(demote_fentry, void *lock)
 {
 	return downgraded(ctx, (__u64)lock);
 }
 
 SEC("kprobe/downgrade_write")
-int BPF_KPROBE(downgrade_kprobe, void *lock)
+int BPF_KPROBE(demote_kprobe, void *lock)
 {
 	return downgraded(ctx, (__u64)lock);
 }

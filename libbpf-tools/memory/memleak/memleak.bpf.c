@@ -167,7 +167,7 @@ int BPF_KPROBE(aligned_enter, __u64 alignment, __u64 size)
 }
 
 SEC("uprobe")
-int BPF_KPROBE(posix_memalign_enter, __u64 result, __u64 alignment, __u64 size)
+int BPF_KPROBE(posix_enter, __u64 result, __u64 alignment, __u64 size)
 {
 	struct leak_call *call = enter(ctx, LEAK_POSIX_MEMALIGN, size);
 
@@ -206,7 +206,7 @@ int BPF_KPROBE(realloc_enter, __u64 address, __u64 size)
 }
 
 SEC("uprobe")
-int BPF_KPROBE(reallocarray_enter, __u64 address, __u64 n, __u64 size)
+int BPF_KPROBE(rearray_enter, __u64 address, __u64 n, __u64 size)
 {
 	struct leak_call *call = enter(ctx, LEAK_REALLOCARRAY, n * size);
 
@@ -446,7 +446,7 @@ int cache_alloc(struct bpf_raw_tracepoint_args *ctx)
 }
 
 SEC("raw_tp/kmem_cache_alloc_node") /* until 6.0 */
-int cache_alloc_node(struct bpf_raw_tracepoint_args *ctx)
+int cache_node(struct bpf_raw_tracepoint_args *ctx)
 {
 	kernel_alloc(ctx, ctx->args[1], LEAK_OBJECTS, ctx->args[3], LEAK_CACHE);
 	return 0;
