@@ -100,8 +100,8 @@ static __always_inline int began_with(__u64 first, __u64 second, bool typed)
 	SEC("raw_tp/" #tracepoint "_end")                                                 \
 	int name##_end_raw(__u64 *ctx) { return ended(ctx, kind, ctx[0], false); }
 
-RECLAIM(direct, RECLAIM_DIRECT, mm_vmscan_direct_reclaim)
-RECLAIM(cgroup, RECLAIM_CGROUP, mm_vmscan_memcg_reclaim)
+RECLAIM(dr, RECLAIM_DIRECT, mm_vmscan_direct_reclaim)
+RECLAIM(cg, RECLAIM_CGROUP, mm_vmscan_memcg_reclaim)
 
 /* The node, the order, the flags: on all kernels. */
 SEC("tp_btf/mm_vmscan_node_reclaim_begin")

@@ -94,11 +94,11 @@ constexpr Column kColumns[] = {
 
 constexpr Need kNeeds[] = {
     {.what = "direct reclaim",
-     .rungs = {rung<&P::dr_begin_btf, &P::direct_end_btf>("tp_btf"),
-               rung<&P::dr_begin_raw, &P::direct_end_raw>("raw_tp")}},
+     .rungs = {rung<&P::dr_begin_btf, &P::dr_end_btf>("tp_btf"),
+               rung<&P::dr_begin_raw, &P::dr_end_raw>("raw_tp")}},
     {.what = "reclaim at the limits of cgroups",
-     .rungs = {rung<&P::cg_begin_btf, &P::cgroup_end_btf>("tp_btf"),
-               rung<&P::cg_begin_raw, &P::cgroup_end_raw>("raw_tp")},
+     .rungs = {rung<&P::cg_begin_btf, &P::cg_end_btf>("tp_btf"),
+               rung<&P::cg_begin_raw, &P::cg_end_raw>("raw_tp")},
      .option = "cgroups"},
     {.what = "reclaim of single nodes",
      .rungs = {rung<&P::node_begin_btf, &P::node_end_btf>("tp_btf"),
