@@ -264,7 +264,7 @@ Forms KernelSide::make_forms(Tap& tap, const ProbeSpec& spec, const RecordHead& 
     }
     if (!forms.captures[BODY_TYPED] && !forms.captures[BODY_PLAIN]) {
         if (first)
-            throw *first;
+            throw expr::TextError(*first);
         throw expr::TextError(spec.place.at, spec.place.text.size(),
                               "f: and x: need one function that the kernel's BTF describes");
     }

@@ -86,7 +86,7 @@ public:
         if (!averages_)
             say(session.tool, "load averages have two decimals: the kernel's own cannot be read");
         if (!read_file("/proc/pressure/cpu"))
-            say(session.tool, cat("the kernel tells no pressure; ", kNoPressure));
+            say(session.tool, cat("cannot show pressure: the kernel has none; ", kNoPressure));
     }
 
     void sample(const std::function<void(const Row&)>& print)
@@ -217,9 +217,10 @@ constexpr Sampling<Options, Sampler> kTool{
     .about = {.name = "loads",
               .area = "sched",
               .summary = "Show load averages with three decimals, and pressure",
-              .details = "Prints the load averages of the machine each second, and the share of "
-                         "time in which tasks waited for a CPU, for memory or for I/O. It attaches "
-                         "no probes.",
+              .details =
+                  "Prints the load averages of the machine each second. Also prints the share "
+                  "of time in which tasks waited for a CPU, for memory or for I/O. It "
+                  "attaches no probes.",
               .examples = kExamples},
     .options = kOptions,
     .columns = kColumns,
