@@ -23,8 +23,8 @@ constexpr Family kAllocating[] = {
       "_ZnamSt11align_val_tRKSt9nothrow_t", "mallocx", "valloc", "pvalloc"}},
     {"calloc_enter", {"calloc"}},
     {"realloc_enter", {"realloc", "rallocx"}},
-    {"reallocarray_enter", {"reallocarray"}},
-    {"posix_memalign_enter", {"posix_memalign"}},
+    {"rearray_enter", {"reallocarray"}},
+    {"posix_enter", {"posix_memalign"}},
     {"aligned_enter", {"memalign", "aligned_alloc"}},
 };
 
