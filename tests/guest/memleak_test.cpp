@@ -3,7 +3,6 @@
 #include "harness.hpp"
 extern "C" {
 #include "leaks/leaks.h"
-#include "waits.hpp"
 }
 #include <algorithm>
 #include <array>
@@ -184,11 +183,14 @@ std::uint64_t pipe_buffers(const Tracer& tracer)
             records.push_back(std::move(record));
     // The pages that the objects lie in are rows of their own, and so is what the kernel keeps of
     // the memory cgroups of such a page's objects.
-    Records buffers =
-        of(with(last_report(records), "function", "kmalloc"), "alloc_pipe_info", "kernel");
-    std::erase_if(buffers,
-                  [](const Json& row) { return has_frame(row.at("kernel"), "allocate_slab"); });
-    return sum(buffers, "count");
+    std::uint64_t buffers = 0;
+    for (const Json& row :
+         of(with(last_report(records), "function", "kmalloc"), "alloc_pipe_info", "kernel")) {
+        const Json& frames = row.at("kernel");
+        if (std::find(frames.begin(), frames.end(), "allocate_slab") == frames.end())
+            buffers += row.at("count").get<std::uint64_t>();
+    }
+    return buffers;
 }
 
 // What the kernel keeps for pipes while they are open.
