@@ -31,7 +31,6 @@ enum class Cause : std::uint8_t {
     no_module,
     no_mptcp,
     no_cycles,
-    other_processor,
     // what attaches
     no_tracefs,
     tracefs_hidden,

@@ -994,8 +994,7 @@ TEST(Doctor, WithoutCapabilities)
     const auto before = [&] { become_user({CAP_BPF}); };
     std::size_t n = 0;
     for (const auto& [tool, said] : doctor(before)) {
-        // What no privilege helps is said, too, but by what kind of machine it is not.
-        EXPECT_TRUE(!cannot_run(said) || said.at("fix").is_string() || tool == "ppchcalls") << said;
+        EXPECT_TRUE(!cannot_run(said) || said.at("fix").is_string()) << said;
         if (in_turn(n++))
             expect_as_said(tool, said, before);
     }
@@ -1018,7 +1017,7 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
     };
     const auto expect_said = [&](const std::string& tool, const Json& said,
                                  const BeforeExec& before) {
-        const bool only_reads = tool == "tplist" || tool == "bpflist" || tool == "ppchcalls";
+        const bool only_reads = tool == "tplist" || tool == "bpflist";
         auto argv = with_needed(tool, {"--json"});
         if (!only_reads)
             argv.insert(argv.end(), {"--run-time", "0.1"}); // --duration is another in criticalstat
@@ -1028,8 +1027,6 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
             EXPECT_EQ(result.account.is_object(), !only_reads) << tool << "\n" << result.err;
             return;
         }
-        if (tool == "ppchcalls")
-            return expect_one_line(result, 2, "POWER");
         expect_one_line(result, 2, "CAP_");
         // "no exits of virtual machines: tracepoint: ...", and the same from the tool.
         const std::string cause = said.at("cause");
