@@ -221,7 +221,8 @@ constexpr Sampling<Options, Sampler> kTool{
                   "Prints the load averages of the machine each second. Also prints the share "
                   "of time in which tasks waited for a CPU, for memory or for I/O. It "
                   "attaches no probes.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .smoke = {"0.1", "1"}},
     .options = kOptions,
     .columns = kColumns,
     .interval = std::chrono::seconds(1),
