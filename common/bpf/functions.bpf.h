@@ -4,6 +4,7 @@
 #pragma once
 #include "abi/functions.h"
 #include "bpf/point_number.bpf.h"
+#include "bpf/task_stack.bpf.h"
 
 const volatile struct functions_config cb_functions = {};
 
@@ -83,11 +84,13 @@ static __always_inline __u32 kprobe_function(struct pt_regs *ctx)
 	SEC("uprobe")                                                      \
 	int user_multi(struct pt_regs *ctx)                                \
 	{                                                                  \
+		use_task_stack(ctx);                                       \
 		return user(ctx, multi_function(ctx));                     \
 	}                                                                  \
 	SEC("uprobe")                                                      \
 	int user_uprobe(struct pt_regs *ctx)                               \
 	{                                                                  \
+		use_task_stack(ctx);                                       \
 		return user(ctx, uprobe_function(ctx));                    \
 	}                                                                  \
 	SEC("raw_tp")                                                      \

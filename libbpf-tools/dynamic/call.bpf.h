@@ -8,6 +8,7 @@
 #include "bpf/call_place.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/functions.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "call.h"
 
 const volatile struct call_config cb_call = {};
@@ -242,22 +243,26 @@ int call_thread_end(struct bpf_raw_tracepoint_args *ctx)
 	SEC("uprobe")                                                                 \
 	int enter_umulti(struct pt_regs *ctx)                                         \
 	{                                                                             \
+		use_task_stack(ctx);                                                  \
 		return begin(ctx, call_place(ctx),                                    \
 			     cb_call.first_user + multi_function(ctx), true);         \
 	}                                                                             \
 	SEC("uretprobe")                                                              \
 	int leave_umulti(struct pt_regs *ctx)                                         \
 	{                                                                             \
+		use_task_stack(ctx);                                                  \
 		return end(ctx, call_return_place(ctx), true);                         \
 	}                                                                             \
 	SEC("uprobe")                                                                 \
 	int enter_uprobe(struct pt_regs *ctx)                                         \
 	{                                                                             \
+		use_task_stack(ctx);                                                  \
 		return begin(ctx, call_place(ctx),                                    \
 			     cb_call.first_user + uprobe_function(ctx), true);        \
 	}                                                                             \
 	SEC("uretprobe")                                                              \
 	int leave_uprobe(struct pt_regs *ctx)                                         \
 	{                                                                             \
+		use_task_stack(ctx);                                                  \
 		return end(ctx, call_return_place(ctx), true);                         \
 	}

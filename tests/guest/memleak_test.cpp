@@ -346,8 +346,7 @@ TEST(Memleak, Flood)
     EXPECT_GE(shown, kThreads * kEach) << result.out;
     if (!preempts_itself())
         EXPECT_EQ(shown, kThreads * kEach) << result.out;
-    // On a kernel that skips programs up to 1 % of what is left was missing (7.2, not explained).
-    EXPECT_GE(left + lost + (preempts_itself() ? 10u : 0u), kThreads * kEach / 2) << result.out;
+    EXPECT_GE(left + lost, kThreads * kEach / 2) << result.out;
     EXPECT_EQ(result.status, 3);
 }
 

@@ -6,6 +6,7 @@
 #include "bpf/event_stacks.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/functions.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "trace.h"
 
 #define BODY_RECORD_BYTES sizeof(struct trace_record)
@@ -99,24 +100,28 @@ int leave_kprobe(struct pt_regs *ctx)
 SEC("uprobe")
 int enter_umulti(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	return trace_event(ctx, multi_function(ctx), BODY_PLAIN, true);
 }
 
 SEC("uretprobe")
 int leave_umulti(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	return trace_event(ctx, multi_function(ctx), BODY_PLAIN, true);
 }
 
 SEC("uprobe")
 int enter_uprobe(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	return trace_event(ctx, uprobe_function(ctx), BODY_PLAIN, true);
 }
 
 SEC("uretprobe")
 int leave_uprobe(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	return trace_event(ctx, uprobe_function(ctx), BODY_PLAIN, true);
 }
 

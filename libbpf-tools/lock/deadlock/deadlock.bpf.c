@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/stacks.bpf.h"
 #include "bpf/filter.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "deadlock.h"
 
 /* All programs are attached: without those that see releases, threads would hold more and more. */
@@ -185,12 +186,14 @@ static __always_inline int lock(struct pt_regs *ctx, __u64 address, enum deadloc
 SEC("uprobe")
 int BPF_KPROBE(lock_alone, void *address)
 {
+	use_task_stack(ctx);
 	return lock(ctx, (__u64)address, HELD_ALONE);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(lock_shared, void *address)
 {
+	use_task_stack(ctx);
 	return lock(ctx, (__u64)address, HELD_SHARED);
 }
 
@@ -220,30 +223,35 @@ static __always_inline int attempt(struct pt_regs *ctx, __u64 address, enum dead
 SEC("uprobe")
 int BPF_KPROBE(try_alone, void *address)
 {
+	use_task_stack(ctx);
 	return attempt(ctx, (__u64)address, HELD_ALONE, false);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(try_shared, void *address)
 {
+	use_task_stack(ctx);
 	return attempt(ctx, (__u64)address, HELD_SHARED, false);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(timed_alone, void *address)
 {
+	use_task_stack(ctx);
 	return attempt(ctx, (__u64)address, HELD_ALONE, true);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(timed_shared, void *address)
 {
+	use_task_stack(ctx);
 	return attempt(ctx, (__u64)address, HELD_SHARED, true);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(attempt_over, int ret)
 {
+	use_task_stack(ctx);
 	__u64 task = bpf_get_current_task();
 	struct attempt *attempt = bpf_map_lookup_elem(&attempts, &task);
 	struct deadlock_thread *thread;
@@ -262,6 +270,7 @@ int BPF_KRETPROBE(attempt_over, int ret)
 SEC("uprobe")
 int BPF_KPROBE(unlock, void *address)
 {
+	use_task_stack(ctx);
 	__u64 task = bpf_get_current_task();
 	struct deadlock_thread *thread = bpf_map_lookup_elem(&threads, &task);
 	int found = -1;
@@ -284,6 +293,7 @@ int BPF_KPROBE(unlock, void *address)
 SEC("uprobe")
 int BPF_KPROBE(condition_wait, void *condition, void *mutex)
 {
+	use_task_stack(ctx);
 	__u64 task = bpf_get_current_task();
 	struct deadlock_thread *thread = bpf_map_lookup_elem(&threads, &task);
 	struct deadlock_lock wanted;
@@ -307,6 +317,7 @@ int BPF_KPROBE(condition_wait, void *condition, void *mutex)
 SEC("uprobe")
 int BPF_KPROBE(destroy, void *address)
 {
+	use_task_stack(ctx);
 	struct deadlock_life_key key = { .address = (__u64)address };
 	__u32 first = 1, *life;
 

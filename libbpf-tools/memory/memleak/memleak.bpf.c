@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/filter.bpf.h"
 #include "bpf/stacks.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "memleak.h"
 
 const volatile struct memleak_config leak_cfg = {};
@@ -141,6 +142,7 @@ static __always_inline struct leak_call *enter(struct pt_regs *ctx, enum leak_fu
 SEC("uprobe")
 int BPF_KPROBE(malloc_enter, __u64 size)
 {
+	use_task_stack(ctx);
 	enter(ctx, LEAK_MALLOC, size);
 	return 0;
 }
@@ -148,6 +150,7 @@ int BPF_KPROBE(malloc_enter, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(new_enter, __u64 size)
 {
+	use_task_stack(ctx);
 	enter(ctx, LEAK_NEW, size);
 	return 0;
 }
@@ -155,6 +158,7 @@ int BPF_KPROBE(new_enter, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(calloc_enter, __u64 n, __u64 size)
 {
+	use_task_stack(ctx);
 	enter(ctx, LEAK_CALLOC, n * size); /* one that overflows fails */
 	return 0;
 }
@@ -162,6 +166,7 @@ int BPF_KPROBE(calloc_enter, __u64 n, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(aligned_enter, __u64 alignment, __u64 size)
 {
+	use_task_stack(ctx);
 	enter(ctx, LEAK_ALIGNED, size);
 	return 0;
 }
@@ -169,6 +174,7 @@ int BPF_KPROBE(aligned_enter, __u64 alignment, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(posix_enter, __u64 result, __u64 alignment, __u64 size)
 {
+	use_task_stack(ctx);
 	struct leak_call *call = enter(ctx, LEAK_POSIX_MEMALIGN, size);
 
 	if (call)
@@ -198,6 +204,7 @@ static __always_inline void take_old(struct leak_call *call, __u64 address)
 SEC("uprobe")
 int BPF_KPROBE(realloc_enter, __u64 address, __u64 size)
 {
+	use_task_stack(ctx);
 	struct leak_call *call = enter(ctx, LEAK_REALLOC, size);
 
 	if (call)
@@ -208,6 +215,7 @@ int BPF_KPROBE(realloc_enter, __u64 address, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(rearray_enter, __u64 address, __u64 n, __u64 size)
 {
+	use_task_stack(ctx);
 	struct leak_call *call = enter(ctx, LEAK_REALLOCARRAY, n * size);
 
 	if (call)
@@ -218,6 +226,7 @@ int BPF_KPROBE(rearray_enter, __u64 address, __u64 n, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(mmap_enter, __u64 address, __u64 size)
 {
+	use_task_stack(ctx);
 	enter(ctx, LEAK_MMAP, size);
 	return 0;
 }
@@ -225,6 +234,7 @@ int BPF_KPROBE(mmap_enter, __u64 address, __u64 size)
 SEC("uprobe")
 int BPF_KPROBE(mremap_enter, __u64 address, __u64 old_size, __u64 size)
 {
+	use_task_stack(ctx);
 	struct leak_call *call = enter(ctx, LEAK_MREMAP, size);
 
 	if (call)
@@ -288,6 +298,7 @@ static __always_inline void add_sum(struct leak_call *call, __u32 pid, __s32 sta
 SEC("uretprobe")
 int alloc_return(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	__u32 tid = bpf_get_current_pid_tgid(), image;
 	struct leak_call *call = bpf_map_lookup_elem(&leak_calls, &tid);
 	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE;
@@ -340,6 +351,7 @@ static __always_inline bool is_within_call(struct pt_regs *ctx)
 SEC("uprobe")
 int BPF_KPROBE(free_enter, __u64 address)
 {
+	use_task_stack(ctx);
 	struct leak_key key = own_key(address);
 	__u64 ids = bpf_get_current_pid_tgid();
 	struct leak_counts *c;
@@ -362,6 +374,7 @@ int BPF_KPROBE(free_enter, __u64 address)
 SEC("uprobe")
 int BPF_KPROBE(munmap_enter, __u64 address, __u64 size)
 {
+	use_task_stack(ctx);
 	struct leak_key key = own_key(address);
 	struct leak *leak = bpf_map_lookup_elem(&leaks, &key), rest;
 	__u64 pages = (size + leak_cfg.page_size - 1) & -(__u64)leak_cfg.page_size;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "threadsnoop.h"
 
@@ -25,6 +26,7 @@ struct {
 SEC("uprobe")
 int BPF_KPROBE(pthread_create, void *thread, void *attributes, void *start)
 {
+	use_task_stack(ctx);
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct thread_start begun = { .routine = (__u64)start,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "bpf/event.bpf.h"
+#include "bpf/task_stack.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/usdt.bpf.h"
 #include "usdtargs.h"
@@ -11,6 +12,7 @@ EVENT_SCRATCH(struct usdt_event, 1)
 SEC("uprobe")
 int operands(struct pt_regs *ctx)
 {
+	use_task_stack(ctx);
 	struct usdt_event *e = event_scratch(0);
 
 	if (!e || !filter_current())
