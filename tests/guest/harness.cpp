@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "harness.hpp"
+#include "process.hpp"
 #include <algorithm>
 #include <bpf/btf.h>
 #include <cerrno>
@@ -25,74 +26,13 @@
 
 namespace corebox::test
 {
+
+using namespace process;
 namespace
 {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kLimitMs = 60'000; // emulated: a tool that takes 0.5 s may take ten times that
-
-[[noreturn]] void give_up(const std::string& what, int code = 0)
-{
-    throw std::runtime_error(code ? what + ": " + strerrordesc_np(code) : what);
-}
-
-int memory_file(const char* name)
-{
-    const int fd = memfd_create(name, MFD_CLOEXEC);
-    if (fd < 0)
-        give_up("memfd_create", errno);
-    return fd;
-}
-
-std::string content(int fd)
-{
-    struct stat st {
-    };
-    if (fd < 0 || ::fstat(fd, &st) != 0)
-        return {};
-    std::string text(std::size_t(st.st_size), '\0');
-    std::size_t done = 0;
-    while (done < text.size()) {
-        const ssize_t n = ::pread(fd, text.data() + done, text.size() - done, off_t(done));
-        if (n <= 0)
-            break;
-        done += std::size_t(n);
-    }
-    text.resize(done);
-    return text;
-}
-
-int decode(int status)
-{
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-// Waits until a child of ours has ended; false: it still runs.
-bool ended(pid_t pid, int limit_ms)
-{
-    const int fd = int(::syscall(SYS_pidfd_open, pid, 0));
-    if (fd < 0)
-        give_up("pidfd_open", errno);
-    pollfd p{fd, POLLIN, 0};
-    int n = 0;
-    const auto end = Clock::now() + std::chrono::milliseconds(limit_ms);
-    do {
-        const auto left =
-            std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-        n = ::poll(&p, 1, int(std::max<long>(left, 0)));
-    } while (n < 0 && errno == EINTR);
-    ::close(fd);
-    return n > 0;
-}
-
-int reap(pid_t pid)
-{
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            give_up("waitpid", errno);
-    return decode(status);
-}
 
 std::string join(const std::vector<std::string>& argv)
 {
@@ -187,8 +127,8 @@ Result finish(pid_t pid, int out, int err, const std::vector<std::string>& argv)
     return result;
 }
 
-Result run_program(const std::vector<std::string>& argv, const Environment& env,
-                   const BeforeExec& before_exec)
+Result run_to_end(const std::vector<std::string>& argv, const Environment& env,
+                  const BeforeExec& before_exec)
 {
     const int out = memory_file("out"), err = memory_file("err");
     const pid_t pid = spawn(argv, env, before_exec, out, err, -1);
@@ -279,12 +219,12 @@ Result Tracer::wait() { return finish(std::exchange(pid_, 0), out_, err_, argv_)
 Result run(std::vector<std::string> argv, Environment env, const BeforeExec& before_exec)
 {
     argv.insert(argv.begin(), "corebox");
-    return run_program(argv, env, before_exec);
+    return run_to_end(argv, env, before_exec);
 }
 
 Result shell(const std::string& command, const BeforeExec& before_exec)
 {
-    return run_program({"sh", "-c", command}, {}, before_exec);
+    return run_to_end({"sh", "-c", command}, {}, before_exec);
 }
 
 unsigned cpus() { return unsigned(::sysconf(_SC_NPROCESSORS_ONLN)); }
