@@ -27,11 +27,20 @@ std::vector<std::string_view> libraries_of(const UserSite& site)
     return libraries;
 }
 
+bool is_usdt(const UserSite& site) { return !site.provider.empty(); }
+
 std::string_view name_of(const UserSite& site)
 {
-    if (!site.probe.empty())
-        return site.probe;
+    if (is_usdt(site))
+        return site.probes.empty() ? site.probe : site.probes[0];
     return site.symbols.empty() ? site.symbol : site.symbols[0];
+}
+
+bool is_named(const UserSite& site, const UsdtNote& note)
+{
+    return note.provider == site.provider &&
+           (note.name == site.probe ||
+            std::ranges::find(site.probes, note.name) != site.probes.end());
 }
 
 // Which of the site's symbols it is; nothing: none.
@@ -50,8 +59,10 @@ std::string list_libraries(const UserSite& site)
 {
     std::string list;
     for (const std::string_view library : libraries_of(site))
-        list += cat(list.empty() ? "" : ", ",
-                    library.find('-') == library.npos ? cat("lib", library) : cat(library, "*"));
+        list +=
+            cat(list.empty() ? "" : ", ", library.starts_with('/') ? cat(library.substr(1), "*")
+                                          : library.find('-') == library.npos ? cat("lib", library)
+                                                                              : cat(library, "*"));
     return list;
 }
 
@@ -94,7 +105,6 @@ private:
     UserWay way_;
     bool returns_, cookies_ = true;
     std::uint32_t pmu_;
-    std::vector<usdt_site> known_; // by number
     std::optional<Copies> copies_; // without cookies
     std::vector<Fd> programs_;     // by number
     std::vector<Fd> links_;        // and events without one
@@ -106,13 +116,14 @@ std::uint32_t UserAttacher::number_of(const usdt_site& arguments)
     const auto same = [&](const usdt_site& k) {
         return std::memcmp(&k, &arguments, sizeof k) == 0;
     };
-    const auto known = std::ranges::find_if(known_, same);
-    const auto number = std::uint32_t(known - known_.begin());
-    if (known != known_.end())
+    auto& all = later_.known_usdt_sites;
+    const auto known = std::ranges::find_if(all, same);
+    const auto number = std::uint32_t(known - all.begin());
+    if (known != all.end())
         return number;
     if (later_.usdt_sites &&
         bpf_map_update_elem(bpf_map__fd(later_.usdt_sites), &number, &arguments, BPF_ANY) == 0)
-        known_.push_back(arguments);
+        all.push_back(arguments);
     return number;
 }
 
@@ -173,7 +184,7 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
     std::vector<std::uint32_t> numbers;
     auto sites =
         find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr, &numbers);
-    if (site_.probe.empty())
+    if (!is_usdt(site_))
         for (Point::Site& place : sites)
             place.offset += cheap_entry_at(*object, place.offset);
     errno = ENOENT;
@@ -207,9 +218,11 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
     if (!elf || !elf->is_64())
         return {};
     std::vector<Point::Site> sites;
-    if (!site.probe.empty()) {
+    if (site.find)
+        return site.find(*object, *elf);
+    if (is_usdt(site)) {
         for (const UsdtNote& note : usdt_notes(*elf))
-            if (note.name == site.probe && note.provider == site.provider) {
+            if (is_named(site, note)) {
                 sites.push_back({note.offset, note.semaphore});
                 if (arguments)
                     arguments->push_back(parse_site(*elf, note));
@@ -305,7 +318,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
             if (n == 0 && !named.empty() && !(site.optional && errno == ENOENT)) {
                 if (code == ENOENT)
                     fail(cat("cannot attach to ", object->path),
-                         cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
+                         cat("it has no ", is_usdt(site) ? "USDT probe " : "symbol ",
                              name_of(site)));
                 fail(cat("cannot attach to ", object->path), code);
             }

@@ -26,13 +26,16 @@ namespace corebox
 {
 
 struct UserSite {
-    // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-").
+    // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-", "/python3").
     std::array<std::string_view, 10> libraries{};
     std::string_view symbol{}; // a function
     // Or several; two names of one place are one. A program that asks where it runs
     // (bpf/point_number.bpf.h) gets the number of the first of them.
     std::span<const std::string_view> symbols{};
-    std::string_view provider{}, probe{}; // or a USDT probe
+    std::string_view provider{}, probe{};       // or a USDT probe
+    std::span<const std::string_view> probes{}; // or several of the provider
+    // Or what no name leads to. `symbol` is then what messages call it.
+    std::vector<Point::Site> (*find)(const ObjectFile&, const ElfFile&) = nullptr;
     // The processes of -p, and the command, may have it in their program besides (an allocator that
     // is linked into it).
     bool in_program = false;

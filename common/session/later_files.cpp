@@ -27,6 +27,7 @@ void LaterFiles::take_back()
     takers_.resize(begun_);
     files_.clear();
     usdt_sites = nullptr;
+    known_usdt_sites.clear();
     obstacle = {};
 }
 

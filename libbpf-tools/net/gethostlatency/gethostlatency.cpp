@@ -26,7 +26,7 @@ struct Row : resolve_event {
 
 constexpr Example kExamples[] = {
     {"gethostlatency", "Trace all calls of resolver functions"},
-    {"gethostlatency --where 'lat_ms > 100 || error != null'", "Trace slow and failed calls"},
+    {"gethostlatency --where 'lat_ms > 100 || error != \"\"'", "Trace slow and failed calls"},
     {"gethostlatency -p 181", "Trace process 181, also if it is static and has symbols"},
 };
 
