@@ -533,6 +533,9 @@ void resolve_numbers(unsigned count)
         if (::getaddrinfo("127.0.0.1", nullptr, &hints, &found) == 0)
             ::freeaddrinfo(found);
     }
+    // What a tracer looks for has to be in a static program, too.
+    ::gethostbyname("127.0.0.1");
+    ::gethostbyname2("127.0.0.1", AF_INET);
 }
 
 struct Named {

@@ -68,7 +68,7 @@ static __always_inline void read_sockaddr(struct resolve_address *to, __u64 from
 /* What is asked for. The caller's string or address may lie in what the function overwrites
  * (gethostbyname() answers in memory of its own), so it is read at the entry; or in a page that only the
  * function touches: then at the return. */
-static __always_inline void read_asked(struct resolve_call *call, struct resolve_event *e)
+static __noinline void read_asked(struct resolve_call *call, struct resolve_event *e)
 {
 	if (e->asked.family)
 		return;
@@ -164,15 +164,14 @@ static __always_inline void read_result(struct resolve_call *call, struct resolv
 	}
 }
 
-static __always_inline void send(void *ctx, struct resolve_event *e)
+static __noinline int send(void *ctx, struct resolve_event *e)
 {
 	if (!filter_current())
-		return;
+		return 0;
 	task_info_current(&e->task);
-	if (e->result_len)
-		event_output(ctx, e, sizeof(*e));
-	else
-		event_output(ctx, e, offsetof(struct resolve_event, result));
+	event_output(ctx, e,
+		     e->result_len ? sizeof(*e) : offsetof(struct resolve_event, result));
+	return 0;
 }
 
 /* Where a function that fails puts its h_errno. An outer function has it from the inner one. */
