@@ -13,8 +13,8 @@ namespace
 // All functions of a program are at one address each: what jumps to another has none. SSL_connect()
 // and SSL_accept() call SSL_do_handshake(); SSL_read_early_data() and SSL_write_early_data() call
 // the _ex forms; SSL_peek() shows what a read will show.
-constexpr std::string_view kOpensslData[] = {"SSL_read", "SSL_read_ex", "SSL_write",
-                                             "SSL_write_ex", "SSL_write_ex2"};
+constexpr std::string_view kOpensslData[] = {"SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex",
+                                             "SSL_write_ex2"};
 constexpr std::string_view kGnutlsData[] = {"gnutls_record_recv", "gnutls_record_recv_seq",
                                             "gnutls_record_send", "gnutls_record_send2"};
 constexpr std::string_view kGnutlsRecv[] = {"gnutls_record_recv", "gnutls_record_recv_seq"};
@@ -45,10 +45,8 @@ constexpr UserSite several(std::string_view library, std::span<const std::string
     return {.libraries = {library}, .symbols = symbols, .in_program = true, .optional = true};
 }
 // NSS has its handshakes in a library of its own; the same file may be in a program.
-constexpr UserSite kNssHandshake{.libraries = {"ssl3"},
-                                 .symbol = "SSL_ForceHandshake",
-                                 .in_program = true,
-                                 .optional = true};
+constexpr UserSite kNssHandshake{
+    .libraries = {"ssl3"}, .symbol = "SSL_ForceHandshake", .in_program = true, .optional = true};
 
 struct Placed {
     std::string_view program;

@@ -14,12 +14,20 @@ enum class TlsLibrary : std::uint8_t { openssl, gnutls, nss };
 inline constexpr std::string_view kTlsLibraries[] = {"openssl", "gnutls", "nss"};
 
 // By enum tls_function.
-inline constexpr std::string_view kTlsFunctions[TLS_FUNCTIONS] = {
-    "SSL_read",         "SSL_read_ex",        "SSL_write",
-    "SSL_write_ex",     "SSL_do_handshake",   "gnutls_record_recv",
-    "gnutls_record_send", "gnutls_handshake", "PR_Read",
-    "PR_Recv",          "PR_Write",           "PR_Send",
-    "PR_Writev",        "SSL_ForceHandshake"};
+inline constexpr std::string_view kTlsFunctions[TLS_FUNCTIONS] = {"SSL_read",
+                                                                  "SSL_read_ex",
+                                                                  "SSL_write",
+                                                                  "SSL_write_ex",
+                                                                  "SSL_do_handshake",
+                                                                  "gnutls_record_recv",
+                                                                  "gnutls_record_send",
+                                                                  "gnutls_handshake",
+                                                                  "PR_Read",
+                                                                  "PR_Recv",
+                                                                  "PR_Write",
+                                                                  "PR_Send",
+                                                                  "PR_Writev",
+                                                                  "SSL_ForceHandshake"};
 inline constexpr std::string_view kTlsLibraryOf[TLS_FUNCTIONS] = {
     "openssl", "openssl", "openssl", "openssl", "openssl", "gnutls", "gnutls",
     "gnutls",  "nss",     "nss",     "nss",     "nss",     "nss",    "nss"};
@@ -45,13 +53,13 @@ struct TlsOptions {
     }
 };
 
-template <class Options>
+// Of options that begin with TlsOptions.
 inline constexpr Option kTlsOptions[] = {
-    flag<&Options::no_openssl>('o', "no-openssl", "Skip OpenSSL"),
-    flag<&Options::no_gnutls>('g', "no-gnutls", "Skip GnuTLS"),
-    flag<&Options::no_nss>('n', "no-nss", "Skip NSS"),
-    opt<&Options::files>(0, "extra-lib", "TYPE:PATH,...",
-                         "Trace this file: openssl, gnutls or nss", {}, {}, "file"),
+    flag<&TlsOptions::no_openssl>('o', "no-openssl", "Skip OpenSSL"),
+    flag<&TlsOptions::no_gnutls>('g', "no-gnutls", "Skip GnuTLS"),
+    flag<&TlsOptions::no_nss>('n', "no-nss", "Skip NSS"),
+    opt<&TlsOptions::files>(0, "extra-lib", "TYPE:PATH,...", "Trace this file: openssl, gnutls or nss",
+                         {}, {}, "file"),
 };
 
 // What an AttachFn does, for a program of tls.bpf.h.
@@ -59,7 +67,8 @@ std::vector<bpf_link*> attach_tls(const Session& session, const TlsOptions& opti
                                   const bpf_program* program, UserWay way);
 Obstacle find_tls_obstacle(const Facts& facts, TlsLibrary library);
 
-// Of needs in the order of kTlsNeeds those that this run has. Fails where that is none, or a file of
+// Of needs in the order of kTlsNeeds those that this run has. Fails where that is none, or a file
+// of
 // --extra-lib has no such function.
 void choose_tls(TlsOptions& options, const Session& session, std::span<const Need> needs,
                 bool handshakes);
@@ -97,7 +106,8 @@ inline constexpr Need kTlsNeeds[] = {
                                 &P::o_read_ex, &P::o_write, &P::o_write_ex, &P::o_write_ex2>(),
      .chosen = true},
     {.what = "handshakes by OpenSSL",
-     .rungs = detail::tls_rungs<Options, TlsLibrary::openssl, &P::o_hands_return, &P::o_handshake>(),
+     .rungs =
+         detail::tls_rungs<Options, TlsLibrary::openssl, &P::o_hands_return, &P::o_handshake>(),
      .chosen = true},
     {.what = "reads and writes by GnuTLS",
      .rungs = detail::tls_rungs<Options, TlsLibrary::gnutls, &P::g_return, &P::g_recv, &P::g_send,

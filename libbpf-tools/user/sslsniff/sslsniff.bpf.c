@@ -5,7 +5,7 @@
 #include "bpf/sock.bpf.h"
 #include "sslsniff.h"
 
-const volatile struct sslsniff_config cfg = {};
+const volatile struct sslsniff_config tls_cfg = {};
 
 /* Of a kernel without ring buffers. Programs at user probes may be preempted, so that another runs on
  * this CPU: it does not get the place. */
@@ -197,7 +197,7 @@ static __always_inline int tls_done(void *ctx, const struct tls_call *call, __s6
 	bool handshake = tls_operation_of(call->function) == TLS_HANDSHAKE;
 	struct tls_event e = {};
 
-	if (cfg.data_only && (handshake || result <= 0)) {
+	if (tls_cfg.data_only && (handshake || result <= 0)) {
 		count_filtered();
 		return 0;
 	}
@@ -208,8 +208,8 @@ static __always_inline int tls_done(void *ctx, const struct tls_call *call, __s6
 	e.session = call->session;
 	e.fd = -1;
 	if (!handshake && result > 0)
-		e.captured = result > cfg.most ? cfg.most : result;
-	if (cfg.conn)
+		e.captured = result > tls_cfg.most ? tls_cfg.most : result;
+	if (tls_cfg.conn)
 		find_conn(&e);
 	if (!where_holds(ctx, &e, sizeof(e)))
 		return 0;

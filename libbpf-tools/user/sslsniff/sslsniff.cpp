@@ -13,9 +13,9 @@ namespace
 using namespace corebox;
 using P = decltype(sslsniff_bpf::progs);
 
-struct Options : sslsniff_config, TlsOptions {
+struct Options : TlsOptions {
     std::uint32_t size = TLS_DATA_DEFAULT;
-    bool hexdump = false, handshake = false;
+    bool hexdump = false, handshake = false, data_only = false;
 };
 
 struct Row : tls_event {
@@ -43,15 +43,15 @@ constexpr Example kExamples[] = {
 
 constexpr Option kOptions[] = {
     show('x', "extra", "Print the user and thread ID"),
-    kTlsOptions<Options>[0],
-    kTlsOptions<Options>[1],
-    kTlsOptions<Options>[2],
+    kTlsOptions[0],
+    kTlsOptions[1],
+    kTlsOptions[2],
     flag<&Options::hexdump>(0, "hexdump", "Print data in hexadecimal"),
     opt<&Options::size>(0, "max-buffer-size", "BYTES", "Limit the data of a call (default: 8192)",
                         {0, TLS_DATA_MOST}),
     show('l', "latency", "Print the duration of each call"),
     flag<&Options::handshake>(0, "handshake", "Include handshakes"),
-    kTlsOptions<Options>[3],
+    kTlsOptions[3],
     show('a', "address", "Print the descriptor and the peer"),
     flag<&Options::data_only>(0, "data-only", "Skip calls without data: errors, ends"),
 };
@@ -60,7 +60,7 @@ constexpr Letter kLetters[] = {{'p', "pid"}, {'u', "uid"}, {'c', "comm"}, {'d', 
 
 // By enum tls_function.
 constexpr std::string_view kWords[TLS_FUNCTIONS] = {
-    "READ/RECV", "READ/RECV", "WRITE/SEND", "WRITE/SEND", "HANDSHAKE", "READ/RECV",  "WRITE/SEND",
+    "READ/RECV", "READ/RECV", "WRITE/SEND", "WRITE/SEND", "HANDSHAKE",  "READ/RECV",  "WRITE/SEND",
     "HANDSHAKE", "READ/RECV", "READ/RECV",  "WRITE/SEND", "WRITE/SEND", "WRITE/SEND", "HANDSHAKE"};
 
 tls_operation Row::tls_operation_of(std::uint32_t function)
@@ -102,8 +102,8 @@ constexpr Column kColumns[] = {
         return Fixed{r.lat_ns / 1000, 3};
     }>("lat_ms", "LAT(ms)", 7, "Duration of the call in milliseconds", with("latency"))
         .from<fixed(field<&tls_event::lat_ns> / 1000, 3)>(),
-    col<[](const Row& r) { return r.lat_ns; }>("lat_ns", "LAT(ns)", 12,
-                                               "The same in nanoseconds", kJsonOnly)
+    col<[](const Row& r) { return r.lat_ns; }>("lat_ns", "LAT(ns)", 12, "The same in nanoseconds",
+                                               kJsonOnly)
         .from<field<&tls_event::lat_ns>>(),
     col<[](const Row& r) -> Value { return r.fd >= 0 ? Value(r.fd) : Value(); }>(
         "fd", "FD", 4, "File descriptor of the connection", with("address"))
@@ -156,11 +156,15 @@ constexpr Column kColumns[] = {
 
 void prepare(Options& o, Session& session)
 {
-    const auto& all = kTlsNeeds<P, Options>;
-    choose_tls(o, session, all, o.handshake);
-    o.most = o.size;
-    o.conn = session.format != Format::text || session.given("address") ||
-             !session.columns.empty() || session.where;
+    choose_tls(o, session, kTlsNeeds<P, Options>, o.handshake);
+}
+
+void setup(sslsniff_bpf& s, Options& o, const Session& session)
+{
+    s.rodata->tls_cfg.most = o.size;
+    s.rodata->tls_cfg.data_only = o.data_only;
+    s.rodata->tls_cfg.conn = session.format != Format::text || session.given("address") ||
+                             !session.columns.empty() || session.where;
 }
 
 bool decode(Row& row, const Options& o, const void* record, std::size_t size)
@@ -235,6 +239,7 @@ constexpr Stream<sslsniff_bpf, Options, Row> kTool{
     .letters = kLetters,
     .columns = kColumns,
     .needs = kTlsNeeds<P, Options>,
+    .setup = setup,
     .decode = decode,
     .below = put_data,
     .prepare = prepare,
