@@ -27,7 +27,9 @@ static __always_inline __u16 runtime_text(char *to, __u32 room, __u64 from, bool
 		}
 		return read - 1;
 	}
-	if (!n || bpf_probe_read_user(to, n, (void *)from))
+	/* Or clang compares 64 bits and reads with 32, whose bounds older verifiers do not know. */
+	asm volatile("" : "+r"(n));
+	if (!n || n > room || bpf_probe_read_user(to, n, (void *)from))
 		return 0;
 	return length > 0xffff ? 0xffff : length;
 }
