@@ -4,7 +4,7 @@
 #pragma once
 #include "runtime.bpf.h"
 
-enum { TCL_OBJECT_BYTES = 8, TCL_INTERP_FRAME = 80, TCL_FRAME_IS_PROC = 8, TCL_FRAME_LEVEL = 40 };
+enum { TCL_OBJECT_BYTES = 8, TCL_INTERP_FRAME = 160, TCL_FRAME_IS_PROC = 8, TCL_FRAME_LEVEL = 40 };
 
 #define TCL_MOST_LEVEL 100000
 

@@ -195,7 +195,8 @@ TEST(Ucalls, TextAllProcessesAndBadInput)
         p->wait_for("1000");
     }
     const Result result = tracer.stop();
-    expect_exact(result);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_NE(result.err.find(" + 0 lost"), std::string::npos) << result.err;
     const auto text = lines(result.out);
     ASSERT_EQ(text.size(), 4u) << result.out;
     EXPECT_EQ(words(text[1]), (std::vector<std::string>{"METHOD", "#", "CALLS"}));
