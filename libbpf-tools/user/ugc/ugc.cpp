@@ -52,7 +52,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: of PID)"),
     flag<&Options::milliseconds>('m', "milliseconds", "Show milliseconds"),
     opt<&Options::minimum>('M', "minimum", "MS", "Trace only collections of at least MS"),
     opt<&Options::minimum_us>('t', "time", "US", "Trace only collections of at least US",
@@ -73,7 +73,7 @@ constexpr Column kColumns[] = {
                                                                   "Time of its end", kJsonOnly),
     col<[](const Row& r) {
         return Fixed{difference(r.gc.task.time_ns, r.begun_ns + r.gc.lat_ns) / 1'000'000, 3};
-    }>("start_s", "START", 9, "Seconds from the start of the tool to that of the collection"),
+    }>("start_s", "START", 9, "Start of the collection, in seconds after the start of the tool"),
     col<[](const Row& r) {
         return Fixed{r.gc.lat_ns / 10, 2};
     }>("lat_us", "TIME (us)", -12, "Duration in microseconds", without("milliseconds"))

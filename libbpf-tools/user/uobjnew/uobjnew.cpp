@@ -49,7 +49,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: of PID)"),
     opt<&Options::top_count>('C', "top-count", "N", "Print the N most frequent (JSON, CSV: all)",
                              kPositive),
     opt<&Options::top_size>('S', "top-size", "N", "Print the N with most bytes (JSON, CSV: all)",

@@ -212,9 +212,10 @@ constexpr Top<ustat_bpf, Options, Row> kTool{
     .about = {.name = "ustat",
               .area = "user",
               .summary = "Show the activity of programs of high-level languages",
-              .details = "Prints one line for each process of Java, Node.js, Perl, PHP, Python, "
-                         "Ruby or Tcl that did something in the interval, with the rates of "
-                         "calls, collections, objects, classes, exceptions and threads.",
+              .details =
+                  "Shows processes of Java, Node.js, Perl, PHP, Python, Ruby and Tcl. Prints "
+                  "one line for each that did something in the interval, with the rates of "
+                  "calls, collections, objects, classes, exceptions and threads.",
               .examples = kExamples,
               .aliases = kAliases},
     .options = kOptions,

@@ -43,7 +43,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace threads of this (default: that of PID)"),
+                               "Trace threads of this (default: of PID)"),
 };
 
 constexpr Letter kLetters[] = {{'p', "pid"}, {'v', "debug"}};
@@ -120,8 +120,8 @@ constexpr Stream<uthreads_bpf, Options, Row> kTool{
               .area = "user",
               .summary = "Trace the start and end of threads of Java and C programs",
               .details = "Prints one line for each Java thread that starts or stops, with its "
-                         "name; with -l c, for each thread that pthread_create(3) creates, with "
-                         "the function that it runs.",
+                         "name. With -l c it prints one for each thread that pthread_create(3) "
+                         "creates, with the function that the thread runs.",
               .examples = kExamples,
               .aliases = kAliases,
               .smoke = {"-l", "java"}},
