@@ -16,6 +16,7 @@ constexpr std::string_view kLanguages = "c|java|node|perl|php|python|ruby|tcl";
 struct Options {
     RuntimeChoice language;
     std::uint32_t pid = 0, top_count = 0, top_size = 0;
+    bool by_bytes = false;
     std::vector<const Runtime*> runtimes; // none: functions of allocators
     std::vector<Need> needs;              // of this runtime
 };
@@ -153,6 +154,7 @@ void prepare(Options& o, Session& session)
         session.pids.push_back(o.pid);
     const std::string_view language = o.language.name(kLanguages);
     const auto all = std::span(kNeeds);
+    o.by_bytes = !o.top_count;
     if (language == "c") {
         o.needs = {all[4], all[5]};
         return;
@@ -160,6 +162,9 @@ void prepare(Options& o, Session& session)
     constexpr RuntimeEvent kEvents[] = {RuntimeEvent::object};
     const Runtime& runtime = choose_runtime(session, language, kEvents);
     o.runtimes = {&runtime};
+    // Of ruby only strings have a size.
+    if (name_arguments(runtime, RuntimeEvent::object).value == RUNTIME_NO_ARGUMENT)
+        o.by_bytes &= o.top_size != 0;
     o.needs = {all[0]};
     if (!probes_of(runtime, RuntimeEvent::plain_object).empty())
         o.needs.insert(o.needs.end(), {all[1], all[2], all[3]});
@@ -189,7 +194,7 @@ constexpr Table<uobjnew_bpf, Options, Row> kTool{
         },
     .take = take,
     .weight = [](const Row& r, const Options& o) -> std::uint64_t {
-        return o.top_count || !r.has_bytes() ? r.sums.count : r.sums.bytes;
+        return o.by_bytes && r.has_bytes() ? r.sums.bytes : r.sums.count;
     },
     .events = [](const Row& r) -> std::uint64_t { return r.sums.count; },
     .limit = [](const Options& o) -> std::size_t { return o.top_count ? o.top_count : o.top_size; },
