@@ -114,7 +114,11 @@ std::string_view java_note(RuntimeEvent event)
 // --- node: no probes since 18. What collects is a function of V8, hidden in node 20 and later.
 
 constexpr Files kNodeFiles{"node", "/node"};
+constexpr std::string_view kNodeNoGc =
+    "has no probes at collections, and hides V8's Heap::PerformGarbageCollection";
 constexpr RuntimeLack kNodeLacks[] = {
+    {gc, kNodeNoGc, "use node --trace-gc"},
+    {gc_end, kNodeNoGc, "use node --trace-gc"},
     {call, "has no probes at calls", "use node --prof"},
     {call_end, "has no probes at calls", "use node --prof"},
     {object, "has no probes at allocations", "use node --heap-prof"},
@@ -529,6 +533,12 @@ std::string why_lacking(const Runtime& runtime, RuntimeEvent event, std::span<co
     if (lack == runtime.lacks.end())
         return cat(file, " has no probe");
     return cat(file, " ", lack->reason, lack->hint.empty() ? "" : "; ", lack->hint);
+}
+
+bool can_show(const Runtime& runtime, RuntimeEvent event, std::uint32_t pid)
+{
+    return why_lacking(runtime, event, files_of(runtime, pid)).empty() &&
+           (!runtime.withheld || runtime.withheld(event, pid).empty());
 }
 
 const Runtime& choose_runtime(const Session& session, std::string_view name,

@@ -121,6 +121,9 @@ TEST(UserFiles, NamesOfLibraries)
     for (const char* name : {"/lib/libcap.so.2", "/lib/c", "/lib/libc.so.6/other", "/lib/xlibc.so"})
         EXPECT_FALSE(is_library(name, "c")) << name;
     EXPECT_TRUE(is_library("/lib/ld-musl-x86_64.so.1", "ld-musl-"));
+    for (const char* name : {"/usr/bin/ruby", "/usr/bin/ruby3.1", "/opt/ruby-3.3"})
+        EXPECT_TRUE(is_library(name, "/ruby")) << name;
+    EXPECT_FALSE(is_library("/usr/sbin/rubygc", "/ruby")); // a link to this very program
     EXPECT_FALSE(is_library("/lib/ld-linux-x86-64.so.2", "ld-musl-"));
 }
 

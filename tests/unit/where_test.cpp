@@ -41,6 +41,8 @@
 #include "../../libbpf-tools/process/shmsnoop/shmsnoop.h"
 #include "../../libbpf-tools/process/sigsnoop/sigsnoop.h"
 #include "../../libbpf-tools/process/threadsnoop/threadsnoop.h"
+#include "../../libbpf-tools/user/ugc/ugc.h"
+#include "../../libbpf-tools/user/uthreads/uthreads.h"
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
@@ -190,6 +192,10 @@ const std::vector<RecordOf>& records()
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},
+        {"ugc", sizeof(gc_event), {LIMIT(gc_event, kind, GC_SWEEP)}},
+        {"uthreads",
+         sizeof(uthreads_event),
+         {LIMIT(uthreads_event, kind, UTHREAD_STOP), LIMIT(uthreads_event, start, 0)}},
         {"shmsnoop", sizeof(shm_event), {LIMIT(shm_event, call, SHM_CALLS - 1)}},
         {"setuidsnoop", sizeof(id_event), {LIMIT(id_event, call, CALL_EXEC)}},
         {"softirqslower", sizeof(softirq_event), {}},
