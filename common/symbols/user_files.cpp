@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "symbols/file.hpp"
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -41,7 +42,9 @@ bool is_library(std::string_view path, std::string_view library)
 {
     const std::string_view name = base_name(path);
     if (library.starts_with('/'))
-        return name.starts_with(library.substr(1));
+        return name.starts_with(library.substr(1)) &&
+               (name.size() < library.size() ||
+                !std::isalpha(static_cast<unsigned char>(name[library.size() - 1])));
     if (library.find('-') != library.npos)
         return name.starts_with(library);
     const std::string start = cat("lib", library);

@@ -254,7 +254,7 @@ TEST(Ucalls, TextAllProcessesAndBadInput)
     // One that runs already, and one that starts later.
     Program first({"perl", "/t/calls.pl"});
     first.wait_for("ready");
-    Tracer tracer({"ucalls", "-l", "perl", "-T", "2"});
+    Tracer tracer({"perlcalls", "-T", "2"});
     Program later({"perl", "/t/calls.pl"});
     later.wait_for("ready");
     for (const Program* p : {&first, &later}) {
