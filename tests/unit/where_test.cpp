@@ -60,6 +60,7 @@
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
+#include "../../libbpf-tools/user/uflow/uflow.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -158,6 +159,7 @@ const std::vector<RecordOf>& records()
          {LIMIT(dcsnoop_event, result, DCACHE_MISS), PATH_LIMITS(dcsnoop_event, path)},
          PATH_TEXT(dcsnoop_event, path)},
         {"ttysnoop", sizeof(tty_event), {LIMIT(tty_event, len, TTY_RECORD_LEN)}},
+        {"uflow", sizeof(uflow_event), {LIMIT(uflow_event, is_end, 1)}},
         {"mountsnoop",
          sizeof(mount_event),
          {LIMIT(mount_event, call, MOUNT_CALLS - 1),
