@@ -40,6 +40,8 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
 bool is_library(std::string_view path, std::string_view library)
 {
     const std::string_view name = base_name(path);
+    if (library.starts_with('/') && library.ends_with('/'))
+        return library.substr(1, library.size() - 2) == name;
     if (library.starts_with('/'))
         return name.starts_with(library.substr(1));
     if (library.find('-') != library.npos)
