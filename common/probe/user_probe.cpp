@@ -248,6 +248,11 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
         known.push_back(number);
     };
     std::set<std::string> ifuncs;
+    if (!site.unless.empty() && std::ranges::any_of(symbols, [&](const RawSymbol& symbol) {
+            return symbol.type == RawSymbol::Type::function &&
+                   symbol.name.substr(0, symbol.name.find('@')) == site.unless;
+        }))
+        return sites;
     for (const RawSymbol& symbol : symbols) {
         // "pthread_create@@GLIBC_2.34" in a .symtab. A name with one @ is of an older version,
         // which may be other code.
@@ -293,9 +298,18 @@ Obstacle find_site_obstacle(const UserSite& site)
     return find_obstacle(site, objects);
 }
 
+Object find_named_object(const Session& session, std::string_view path)
+{
+    Object object = find_object(path, session.pids.size() == 1 ? session.pids[0] : 0);
+    if (!object)
+        fail(cat("cannot find ", path), ENOENT);
+    return object;
+}
+
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
                                    const UserSite& site, UserWay way,
-                                   std::span<const std::string_view> named)
+                                   std::span<const std::string_view> named,
+                                   std::span<const std::string_view> also)
 {
     LaterFiles& later = *session.later;
     FileTaker taker{};
@@ -339,15 +353,17 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
         if (Object object = find_object(path))
             attach({std::move(object)}, pid);
     };
-    for (const std::string_view path : named) {
-        Object object = find_object(path, session.pids.size() == 1 ? session.pids[0] : 0);
-        if (!object)
-            fail(cat("cannot find ", path), ENOENT);
-        if (session.pids.empty())
-            attach({object}, 0);
-        for (const std::uint32_t pid : session.pids)
-            attach({object}, pid);
-    }
+    const auto attach_named = [&](std::span<const std::string_view> paths) {
+        for (const std::string_view path : paths) {
+            const Object object = find_named_object(session, path);
+            if (session.pids.empty())
+                attach({object}, 0);
+            for (const std::uint32_t pid : session.pids)
+                attach({object}, pid);
+        }
+    };
+    attach_named(named);
+    attach_named(also);
     for (const std::uint32_t pid : pids) {
         attach(corebox::libraries_of(pid, libraries_of(site)), pid);
         if (site.in_program)

@@ -41,6 +41,8 @@ struct UserSite {
     // is linked into it).
     bool in_program = false;
     bool optional = false; // files need not have it, not even those that the user names
+    // Not in files that have this function too, which then is the one that does the work.
+    std::string_view unless{};
 };
 
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file
@@ -55,11 +57,17 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
 // Why it could not be attached anywhere now: no such library, no such symbol in them.
 Obstacle find_site_obstacle(const UserSite& site);
 
-// What an AttachFn does. `named`: files that the user named, in which it must be.
+// What an AttachFn does. `named`: files that the user named, in which it must be. `also`: files in
+// which it is attached besides, if it is there.
 enum class UserWay : std::uint8_t { multi, perf_events };
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
                                    const UserSite& site, UserWay way,
-                                   std::span<const std::string_view> named = {});
+                                   std::span<const std::string_view> named = {},
+                                   std::span<const std::string_view> also = {});
+
+// A file that the user named, as the traced process sees it, if there is one. Fails where there is
+// none.
+Object find_named_object(const Session& session, std::string_view path);
 
 namespace detail
 {

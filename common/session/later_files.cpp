@@ -147,6 +147,15 @@ void LaterFiles::look()
         look_everywhere();
 }
 
+std::size_t LaterFiles::places() const
+{
+    std::size_t places = 0;
+    for (const Taker& taker : takers_)
+        for (const Taker::Known& known : taker.known)
+            places += known.places;
+    return places;
+}
+
 std::string LaterFiles::explain() const
 {
     if (takers_.size() == begun_)

@@ -61,6 +61,8 @@ public:
     // Attaches to what was mapped since.
     void look();
 
+    // How many there are that something was attached to.
+    std::size_t places() const;
     // For --explain: the files since begin(), a line each.
     std::string explain() const;
 
