@@ -46,6 +46,7 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/bashreadline/bashreadline.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -145,6 +146,9 @@ const std::vector<RecordOf>& records()
          sizeof(resolve_event),
          {LIMIT(resolve_event, function, RESOLVE_FUNCTIONS - 1), LIMIT(resolve_event, host_len, 20),
           LIMIT(resolve_event, service_len, 20), LIMIT(resolve_event, result_len, 20)}},
+        {"bashreadline",
+         sizeof(line_event),
+         {LIMIT(line_event, head.len, 20), LIMIT(line_event, head.cut, 1)}},
         {"filelife",
          sizeof(life_event),
          {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)},
