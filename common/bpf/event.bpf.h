@@ -87,6 +87,23 @@ static __always_inline void *event_reserve(__u64 size)
 	return ring ? bpf_ringbuf_reserve(ring, size, 0) : NULL;
 }
 
+/* Sends such a record, and wakes the reader when much waits, as event_output() does. */
+static __always_inline void event_submit(void *record)
+{
+	__u64 waiting = 0;
+	void *ring;
+
+	if (cb_event.way == EVENT_RING) {
+		waiting = bpf_ringbuf_query(&cb_events, BPF_RB_AVAIL_DATA);
+	} else {
+		ring = event_shard();
+		if (ring)
+			waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	}
+	bpf_ringbuf_submit(record, waiting >= cb_event.wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
+								      BPF_RB_NO_WAKEUP);
+}
+
 /* One buffer a CPU for records beyond the 512-byte stack. A program never nests in itself on one
  * CPU (the kernel counts and refuses that), but two different programs can: a tool whose programs
  * may interrupt each other gives each its own slot. */

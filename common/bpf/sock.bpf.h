@@ -7,6 +7,9 @@
 #include "bpf/core.bpf.h"
 #include <bpf/bpf_endian.h>
 
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+
 const volatile struct conn_filter cb_conns = {};
 
 /* By enum conn_side. */

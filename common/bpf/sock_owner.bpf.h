@@ -68,9 +68,6 @@ static __always_inline void sock_forget(struct sock *sk)
 	bpf_map_delete_elem(&cb_owners, &key);
 }
 
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-
 /* Older sockets: the kit reads this iterator once all is attached. It goes through the descriptors of
  * every task, in all network namespaces: 1.4 us a socket, where a list of sockets (iter/tcp) shows one
  * namespace and no owner. A descriptor that several tasks have is the first task's. */

@@ -209,6 +209,19 @@ bool escape_json(std::string& out, std::string_view s)
     return lossy;
 }
 
+void encode_base64(std::string& out, std::string_view s)
+{
+    constexpr std::string_view kDigits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (std::size_t i = 0; i < s.size(); i += 3) {
+        std::uint32_t group = 0;
+        for (std::size_t j = i; j < i + 3; j++)
+            group = group << 8 | (j < s.size() ? std::uint8_t(s[j]) : 0u);
+        for (std::size_t j = 0; j < 4; j++)
+            out += i + j > s.size() ? '=' : kDigits[group >> (18 - 6 * j) & 63];
+    }
+}
+
 void quote_csv(std::string& out, std::string_view s)
 {
     if (s.find_first_of(",\" ") == s.npos) {

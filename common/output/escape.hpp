@@ -27,6 +27,9 @@ void escape_quoted(std::string& out, std::string_view s, bool column);
 bool escape_json(std::string& out, std::string_view s);
 char* escape_json(char* out, std::string_view s, bool& lossy); // room as above
 
+// RFC 4648, with padding: bytes that a reader is to have exactly.
+void encode_base64(std::string& out, std::string_view s);
+
 // RFC 4180: quoted where it must be; call it on escaped text.
 void quote_csv(std::string& out, std::string_view s);
 

@@ -2,6 +2,7 @@
 // What a run's account says: seen = printed + filtered + lost.
 #pragma once
 #include <cstdint>
+#include <string>
 
 namespace corebox
 {
@@ -26,6 +27,8 @@ struct Totals {
     Lost lost{};
     // How long probes were attached and could not fire, at most. Those events are in no number.
     std::uint64_t silent_ns = 0;
+    // What else the tool could not know; empty: nothing.
+    std::string note{};
 
     // In milliseconds, at least 1 where it is not 0.
     std::uint64_t silent_ms() const

@@ -302,6 +302,10 @@ void Output::account(const Totals& totals)
     put_json_lost(out, totals.lost);
     if (totals.silent_ns)
         number("silent_ms", totals.silent_ms());
+    if (!totals.note.empty()) {
+        put_json_key(out, "note");
+        put_json_string(out, totals.note);
+    }
     out += "}}\n";
 }
 

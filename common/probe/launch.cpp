@@ -324,6 +324,14 @@ bool Launcher::refuse(std::string_view program, const Obstacle& reason)
     return false;
 }
 
+// What one rung of a need found nowhere, the others with the same program will not find either.
+void Launcher::refuse_alike(std::size_t planned, const Obstacle& reason)
+{
+    const auto step = std::ranges::find(plan_.steps, plan_.rungs[planned], &Step::rung);
+    for (const Rung& rung : step->need->rungs)
+        refused_.emplace(refusal_key(bpf_program__name(plan_.load[planned]), rung), reason);
+}
+
 // Whether the next try is to be the same without the condition.
 bool Launcher::blames_condition(int result, std::string_view message)
 {
@@ -477,12 +485,16 @@ bool Launcher::attach()
         Obstacle why{Cause::attach_refused, code == EILSEQ          ? "no instruction begins there"
                                             : strerrordesc_np(code) ? strerrordesc_np(code)
                                                                     : errno_name(code)};
-        if (session_.later->obstacle)
+        const bool nowhere = bool(session_.later->obstacle);
+        if (nowhere)
             why = std::exchange(session_.later->obstacle, {});
         if (refuse(name, why)) {
             lacking = true;
-            // Others that the kernel lacks are found at once: each new beginning takes long.
-            if (plan_.rungs[i]->probes[0].optional)
+            if (nowhere)
+                refuse_alike(i, why);
+            // Others that the kernel, or programs, lack are found at once: each new beginning takes
+            // long.
+            if (nowhere || plan_.rungs[i]->probes[0].optional)
                 continue;
             break;
         }

@@ -187,6 +187,7 @@ public:
 
 private:
     bool refuse(std::string_view program, const Obstacle& reason);
+    void refuse_alike(std::size_t planned, const Obstacle& reason);
     bool blames_condition(int result, std::string_view message);
     void read_kernel_types(bpf_object* object, std::span<const Need> needs);
     KernelMemory& memory();

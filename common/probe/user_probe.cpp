@@ -27,16 +27,31 @@ std::vector<std::string_view> libraries_of(const UserSite& site)
     return libraries;
 }
 
+bool is_usdt(const UserSite& site) { return !site.provider.empty(); }
+
 std::string_view name_of(const UserSite& site)
 {
-    if (!site.probe.empty())
-        return site.probe;
+    if (is_usdt(site))
+        return site.probes.empty() ? site.probe : site.probes[0];
     return site.symbols.empty() ? site.symbol : site.symbols[0];
 }
 
-bool is_named(const UserSite& site, std::string_view symbol)
+bool is_named(const UserSite& site, const UsdtNote& note)
 {
-    return symbol == site.symbol || std::ranges::find(site.symbols, symbol) != site.symbols.end();
+    return note.provider == site.provider &&
+           (note.name == site.probe ||
+            std::ranges::find(site.probes, note.name) != site.probes.end());
+}
+
+// Which of the site's symbols it is; nothing: none.
+std::optional<std::uint32_t> number_of(const UserSite& site, std::string_view symbol)
+{
+    if (symbol == site.symbol)
+        return 0;
+    const auto found = std::ranges::find(site.symbols, symbol);
+    if (found == site.symbols.end())
+        return std::nullopt;
+    return std::uint32_t(found - site.symbols.begin());
 }
 
 // "libc, libpthread, ld-musl-*".
@@ -44,8 +59,10 @@ std::string list_libraries(const UserSite& site)
 {
     std::string list;
     for (const std::string_view library : libraries_of(site))
-        list += cat(list.empty() ? "" : ", ",
-                    library.find('-') == library.npos ? cat("lib", library) : cat(library, "*"));
+        list +=
+            cat(list.empty() ? "" : ", ", library.starts_with('/') ? cat(library.substr(1), "*")
+                                          : library.find('-') == library.npos ? cat("lib", library)
+                                                                              : cat(library, "*"));
     return list;
 }
 
@@ -88,7 +105,6 @@ private:
     UserWay way_;
     bool returns_, cookies_ = true;
     std::uint32_t pmu_;
-    std::vector<usdt_site> known_; // by number
     std::optional<Copies> copies_; // without cookies
     std::vector<Fd> programs_;     // by number
     std::vector<Fd> links_;        // and events without one
@@ -100,13 +116,14 @@ std::uint32_t UserAttacher::number_of(const usdt_site& arguments)
     const auto same = [&](const usdt_site& k) {
         return std::memcmp(&k, &arguments, sizeof k) == 0;
     };
-    const auto known = std::ranges::find_if(known_, same);
-    const auto number = std::uint32_t(known - known_.begin());
-    if (known != known_.end())
+    auto& all = later_.known_usdt_sites;
+    const auto known = std::ranges::find_if(all, same);
+    const auto number = std::uint32_t(known - all.begin());
+    if (known != all.end())
         return number;
     if (later_.usdt_sites &&
         bpf_map_update_elem(bpf_map__fd(later_.usdt_sites), &number, &arguments, BPF_ANY) == 0)
-        known_.push_back(arguments);
+        all.push_back(arguments);
     return number;
 }
 
@@ -164,15 +181,19 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 {
     std::vector<usdt_site> arguments;
     const std::vector<std::uint32_t> pids(pid ? 1 : 0, pid);
-    auto sites = find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr);
-    if (site_.probe.empty())
+    std::vector<std::uint32_t> numbers;
+    auto sites =
+        find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr, &numbers);
+    if (!is_usdt(site_))
         for (Point::Site& place : sites)
             place.offset += cheap_entry_at(*object, place.offset);
     errno = ENOENT;
     if (sites.empty())
         return 0;
     const auto number = [&](std::size_t i) {
-        return i < arguments.size() ? number_of(arguments[i]) : 0;
+        if (i < arguments.size())
+            return number_of(arguments[i]);
+        return i < numbers.size() ? numbers[i] : 0;
     };
     if (way_ == UserWay::multi) {
         UprobeSet set;
@@ -190,15 +211,18 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids,
-                                    std::vector<usdt_site>* arguments)
+                                    std::vector<usdt_site>* arguments,
+                                    std::vector<std::uint32_t>* numbers)
 {
     const auto elf = open_elf(*object);
     if (!elf || !elf->is_64())
         return {};
     std::vector<Point::Site> sites;
-    if (!site.probe.empty()) {
+    if (site.find)
+        return site.find(*object, *elf);
+    if (is_usdt(site)) {
         for (const UsdtNote& note : usdt_notes(*elf))
-            if (note.name == site.probe && note.provider == site.provider) {
+            if (is_named(site, note)) {
                 sites.push_back({note.offset, note.semaphore});
                 if (arguments)
                     arguments->push_back(parse_site(*elf, note));
@@ -208,34 +232,50 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
     std::vector<RawSymbol> symbols;
     elf->add_symbols(symbols);
     const std::vector<Segment> segments = elf->segments();
+    std::vector<std::uint32_t> known;
+    const auto add = [&](std::uint64_t offset, std::uint32_t number) {
+        const auto same = std::ranges::find(sites, offset, &Point::Site::offset);
+        if (same != sites.end()) {
+            std::uint32_t& first = known[std::size_t(same - sites.begin())];
+            first = std::min(first, number);
+            return;
+        }
+        sites.push_back({offset, 0});
+        known.push_back(number);
+    };
     std::set<std::string> ifuncs;
+    if (!site.unless.empty() && std::ranges::any_of(symbols, [&](const RawSymbol& symbol) {
+            return symbol.type == RawSymbol::Type::function &&
+                   symbol.name.substr(0, symbol.name.find('@')) == site.unless;
+        }))
+        return sites;
     for (const RawSymbol& symbol : symbols) {
         // "pthread_create@@GLIBC_2.34" in a .symtab. A name with one @ is of an older version,
         // which may be other code.
         std::uint64_t offset = 0;
         const std::string_view name = symbol.name.substr(0, symbol.name.find('@'));
-        if (!is_named(site, name))
+        const auto number = number_of(site, name);
+        if (!number)
             continue;
         if (symbol.type == RawSymbol::Type::resolver)
             ifuncs.emplace(name);
         if (symbol.type == RawSymbol::Type::function &&
-            file_offset(segments, symbol.value, true, offset) &&
-            std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
-            sites.push_back({offset, 0});
+            file_offset(segments, symbol.value, true, offset))
+            add(offset, *number);
     }
-    if (ifuncs.empty())
-        return sites;
-    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
-        for (const std::uint64_t offset : offsets)
-            sites.push_back({offset, 0});
-    if (sites.empty())
-        for (const RawSymbol& symbol : symbols)
-            if (std::uint64_t offset = 0;
-                symbol.type == RawSymbol::Type::function &&
-                may_implement(symbol.name, *ifuncs.begin()) &&
-                file_offset(segments, symbol.value, true, offset) &&
-                std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
-                sites.push_back({offset, 0});
+    if (!ifuncs.empty()) {
+        for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
+            for (const std::uint64_t offset : offsets)
+                add(offset, number_of(site, name).value_or(0));
+        if (sites.empty())
+            for (const RawSymbol& symbol : symbols)
+                if (std::uint64_t offset = 0; symbol.type == RawSymbol::Type::function &&
+                                              may_implement(symbol.name, *ifuncs.begin()) &&
+                                              file_offset(segments, symbol.value, true, offset))
+                    add(offset, number_of(site, *ifuncs.begin()).value_or(0));
+    }
+    if (numbers)
+        *numbers = std::move(known);
     return sites;
 }
 
@@ -249,9 +289,18 @@ Obstacle find_site_obstacle(const UserSite& site)
     return find_obstacle(site, objects);
 }
 
+Object find_named_object(const Session& session, std::string_view path)
+{
+    Object object = find_object(path, session.pids.size() == 1 ? session.pids[0] : 0);
+    if (!object)
+        fail(cat("cannot find ", path), ENOENT);
+    return object;
+}
+
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
                                    const UserSite& site, UserWay way,
-                                   std::span<const std::string_view> named)
+                                   std::span<const std::string_view> named,
+                                   std::span<const std::string_view> also)
 {
     LaterFiles& later = *session.later;
     FileTaker taker{};
@@ -283,7 +332,7 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
             if (n == 0 && !named.empty() && !(site.optional && errno == ENOENT)) {
                 if (code == ENOENT)
                     fail(cat("cannot attach to ", object->path),
-                         cat("it has no ", site.probe.empty() ? "symbol " : "USDT probe ",
+                         cat("it has no ", is_usdt(site) ? "USDT probe " : "symbol ",
                              name_of(site)));
                 fail(cat("cannot attach to ", object->path), code);
             }
@@ -295,15 +344,17 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
         if (Object object = find_object(path))
             attach({std::move(object)}, pid);
     };
-    for (const std::string_view path : named) {
-        Object object = find_object(path, session.pids.size() == 1 ? session.pids[0] : 0);
-        if (!object)
-            fail(cat("cannot find ", path), ENOENT);
-        if (session.pids.empty())
-            attach({object}, 0);
-        for (const std::uint32_t pid : session.pids)
-            attach({object}, pid);
-    }
+    const auto attach_named = [&](std::span<const std::string_view> paths) {
+        for (const std::string_view path : paths) {
+            const Object object = find_named_object(session, path);
+            if (session.pids.empty())
+                attach({object}, 0);
+            for (const std::uint32_t pid : session.pids)
+                attach({object}, pid);
+        }
+    };
+    attach_named(named);
+    attach_named(also);
     for (const std::uint32_t pid : pids) {
         attach(corebox::libraries_of(pid, libraries_of(site)), pid);
         if (site.in_program)

@@ -26,32 +26,47 @@ namespace corebox
 {
 
 struct UserSite {
-    // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-").
+    // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-", "/python3").
     std::array<std::string_view, 10> libraries{};
-    std::string_view symbol{};                   // a function
-    std::span<const std::string_view> symbols{}; // or several; two names of one place are one
-    std::string_view provider{}, probe{};        // or a USDT probe
+    std::string_view symbol{}; // a function
+    // Or several; two names of one place are one. A program that asks where it runs
+    // (bpf/point_number.bpf.h) gets the number of the first of them.
+    std::span<const std::string_view> symbols{};
+    std::string_view provider{}, probe{};       // or a USDT probe
+    std::span<const std::string_view> probes{}; // or several of the provider
+    // Or what no name leads to. `symbol` is then what messages call it.
+    std::vector<Point::Site> (*find)(const ObjectFile&, const ElfFile&) = nullptr;
     // The processes of -p, and the command, may have it in their program besides (an allocator that
     // is linked into it).
     bool in_program = false;
     bool optional = false; // files need not have it, not even those that the user names
+    // Not in files that have this function too, which then is the one that does the work.
+    std::string_view unless{};
 };
 
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file
 // has none: its calls have their arguments elsewhere. An IFUNC is followed to the code that these
 // processes call for it (all, if there are none). `arguments`: those of each place of a USDT probe.
+// `numbers`: which of the symbols each place is.
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids = {},
-                                    std::vector<usdt_site>* arguments = nullptr);
+                                    std::vector<usdt_site>* arguments = nullptr,
+                                    std::vector<std::uint32_t>* numbers = nullptr);
 
 // Why it could not be attached anywhere now: no such library, no such symbol in them.
 Obstacle find_site_obstacle(const UserSite& site);
 
-// What an AttachFn does. `named`: files that the user named, in which it must be.
+// What an AttachFn does. `named`: files that the user named, in which it must be. `also`: files in
+// which it is attached besides, if it is there.
 enum class UserWay : std::uint8_t { multi, perf_events };
 std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* program,
                                    const UserSite& site, UserWay way,
-                                   std::span<const std::string_view> named = {});
+                                   std::span<const std::string_view> named = {},
+                                   std::span<const std::string_view> also = {});
+
+// A file that the user named, as the traced process sees it, if there is one. Fails where there is
+// none.
+Object find_named_object(const Session& session, std::string_view path);
 
 namespace detail
 {

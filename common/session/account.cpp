@@ -63,7 +63,7 @@ std::string loss_hint(const Tool& tool, const Lost& lost)
 std::string describe(const Totals& totals)
 {
     return cat(totals.seen(), " seen = ", totals.printed, " printed + ", totals.filtered,
-               " filtered + ", describe(totals.lost));
+               " filtered + ", describe(totals.lost), totals.note.empty() ? "" : "; ", totals.note);
 }
 
 Account::Account(std::span<const cpu_account> kernel, std::vector<const bpf_program*> programs,
@@ -98,7 +98,8 @@ Totals Account::totals() const
     return {.printed = printed,
             .filtered = filtered + kernel_filtered(),
             .lost = lost(),
-            .silent_ns = ftrace.silent_ns()};
+            .silent_ns = ftrace.silent_ns(),
+            .note = note};
 }
 
 } // namespace corebox

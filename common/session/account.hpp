@@ -33,6 +33,8 @@ public:
     std::uint64_t stackless = 0;
     // Runs that the kernel skipped of programs that are not libbpf's (copies: probe/functions.hpp).
     std::uint64_t nested = 0;
+    // What the tool could not know besides, in words: "8 frees of unknown addresses".
+    std::string note;
 
     // Whether probes fell silent; the host looks at least once a second.
     FtraceWatch ftrace;

@@ -27,6 +27,7 @@ void LaterFiles::take_back()
     takers_.resize(begun_);
     files_.clear();
     usdt_sites = nullptr;
+    known_usdt_sites.clear();
     obstacle = {};
 }
 
@@ -144,6 +145,15 @@ void LaterFiles::look()
 {
     if (watch_ && !watch_->take([this](const MapWatch::Mapped& mapped) { look_at(mapped); }))
         look_everywhere();
+}
+
+std::size_t LaterFiles::places() const
+{
+    std::size_t places = 0;
+    for (const Taker& taker : takers_)
+        for (const Taker::Known& known : taker.known)
+            places += known.places;
+    return places;
 }
 
 std::string LaterFiles::explain() const

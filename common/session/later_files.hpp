@@ -4,6 +4,7 @@
 // mapped (session/map_watch.hpp) and attaches to each new file once. What processes call in it
 // before that, within some milliseconds of its very first use, is not seen.
 #pragma once
+#include "abi/usdt.h"
 #include "kernel/cause.hpp"
 #include "session/map_watch.hpp"
 #include "symbols/user_files.hpp"
@@ -60,11 +61,14 @@ public:
     // Attaches to what was mapped since.
     void look();
 
+    // How many there are that something was attached to.
+    std::size_t places() const;
     // For --explain: the files since begin(), a line each.
     std::string explain() const;
 
     bpf_map* usdt_sites = nullptr; // of the object that is being attached (bpf/usdt.bpf.h)
-    Obstacle obstacle{};           // why a rung found nothing to attach to
+    std::vector<usdt_site> known_usdt_sites; // by number: what all takers have put there
+    Obstacle obstacle{};                     // why a rung found nothing to attach to
 
 private:
     struct Taker : FileTaker {

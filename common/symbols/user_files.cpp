@@ -40,6 +40,8 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
 bool is_library(std::string_view path, std::string_view library)
 {
     const std::string_view name = base_name(path);
+    if (library.starts_with('/'))
+        return name.starts_with(library.substr(1));
     if (library.find('-') != library.npos)
         return name.starts_with(library);
     const std::string start = cat("lib", library);
@@ -66,6 +68,8 @@ constexpr const char* kLibraryDirectories[] = {"/lib/x86_64-linux-gnu",
                                                "/lib",
                                                "/usr/lib",
                                                "/usr/local/lib"};
+
+constexpr const char* kProgramDirectories[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin"};
 
 // ldconfig's table (glibc, sysdeps/generic/dl-cache.h): a header of 48 bytes and entries of 24,
 // with the places of file name and path, counted from the header.
@@ -221,11 +225,16 @@ std::vector<Object> libraries_in_use(std::span<const std::string_view> libraries
                 objects.push_back(std::make_shared<ObjectFile>(std::move(file)));
         drop_duplicates(objects); // descriptors are few
     }
-    for (const char* directory : kLibraryDirectories)
-        for (const std::string& file : list_entries(directory))
-            if (is_one_of(file, libraries))
-                if (Object object = open_object(Fd(), cat(directory, "/", file)))
-                    objects.push_back(std::move(object));
+    const auto add = [&](std::span<const char* const> directories) {
+        for (const char* directory : directories)
+            for (const std::string& file : list_entries(directory))
+                if (is_one_of(file, libraries))
+                    if (Object object = open_object(Fd(), cat(directory, "/", file)))
+                        objects.push_back(std::move(object));
+    };
+    add(kLibraryDirectories);
+    if (std::ranges::any_of(libraries, [](std::string_view l) { return l.starts_with('/'); }))
+        add(kProgramDirectories);
     drop_duplicates(objects);
     return objects;
 }

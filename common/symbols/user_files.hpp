@@ -25,12 +25,13 @@ std::vector<Object> mapped_objects(std::uint32_t pid);
 std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what is no ELF file
 
 // Whether a file's name is that of a library: "c" for libc.so.6, libc-2.31.so; "ld-musl" for a name
-// that begins so.
+// that begins so, and "/python3" too: of a program (python3.11), or a library of another form.
 bool is_library(std::string_view path, std::string_view library);
 bool is_one_of(std::string_view path, std::span<const std::string_view> libraries);
 
 // Every distinct file of one of these libraries that a process maps (containers, chroots, files
 // that an update replaced), and those of this host, which a program that starts later may map.
+// Programs too, where names begin with a slash.
 std::vector<Object> libraries_in_use(std::span<const std::string_view> libraries);
 
 // Of one process: its libraries of that name, or where it maps none (a static program), the

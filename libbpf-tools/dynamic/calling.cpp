@@ -97,6 +97,19 @@ ArgumentWords place_arguments(const expr::Types& types, std::span<const expr::Pa
     return places;
 }
 
+ArgumentWords place_in_trampoline(const expr::Types& types,
+                                  std::span<const expr::Parameter> parameters, std::uint32_t& total)
+{
+    ArgumentWords places;
+    total = 0;
+    for (const expr::Parameter& parameter : parameters) {
+        const Type& type = types[parameter.type];
+        places.emplace_back(total);
+        total += type.kind == Type::Kind::pointer ? 1 : std::max(1u, (type.size + 7) / 8);
+    }
+    return places;
+}
+
 std::optional<std::uint32_t> argument_in_register(std::uint32_t dwarf_register)
 {
     const auto at = std::ranges::find(kDwarfRegisters, dwarf_register);

@@ -20,6 +20,13 @@ ArgumentWords place_arguments(const expr::Types& types, std::span<const expr::Pa
                               expr::TypeId returns = expr::TypeId::none,
                               bool has_hidden_result = false);
 
+// Of a kernel's function, as its fentry and fexit programs see them: one behind the other, each as
+// many words as its type takes (kernel/bpf/btf.c, btf_ctx_access()). `total`: where what it returns
+// follows.
+ArgumentWords place_in_trampoline(const expr::Types& types,
+                                  std::span<const expr::Parameter> parameters,
+                                  std::uint32_t& total);
+
 // Which argument a DWARF register is; none: no argument's.
 std::optional<std::uint32_t> argument_in_register(std::uint32_t dwarf_register);
 

@@ -45,9 +45,7 @@ std::vector<TypeId> structures(KernelSide& kernel, const SnoopSpec& spec,
     }
     Place place{.kind = PlaceKind::returns, // which has the arguments too, when typed
                 .name = function.name,
-                .prototype = Prototype{.parameters = function.parameters,
-                                       .returns = function.result,
-                                       .words = std::uint32_t(function.parameters.size())}};
+                .prototype = prototype_of(types, function)};
     expr::Code code(types);
     const expr::Names names = with_return(names_at(place, ContextForm::typed));
     for (const SnoopSpec::Argument& argument : spec.arguments) {

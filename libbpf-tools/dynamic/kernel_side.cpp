@@ -141,9 +141,9 @@ std::optional<Prototype> KernelSide::kernel_prototype(const Tap& tap, const Prob
             caller && caller->parameters.size() == found->parameters.size() + 1)
             for (std::size_t i = 0; i < found->parameters.size(); i++)
                 found->parameters[i].name = caller->parameters[i + 1].name;
-    return Prototype{.parameters = found->parameters,
-                     .returns = found->result,
-                     .words = std::uint32_t(found->parameters.size())};
+    return spec.kind == PlaceKind::raw_tracepoint
+               ? Prototype{.parameters = std::move(found->parameters)}
+               : prototype_of(types_, *found);
 }
 
 expr::ProgramTypes* KernelSide::program_types(const Point& point)
@@ -210,8 +210,10 @@ void KernelSide::describe(Tap& tap, const ProbeSpec& spec)
         auto parameters = expr::parse_signature(types_, spec.signature->text);
         if (!prototype)
             prototype.emplace();
-        prototype->words_of =
-            of_program ? place_arguments(types_, parameters, prototype->returns) : ArgumentWords();
+        prototype->words_of = place_arguments(types_, parameters, prototype->returns);
+        std::uint32_t of_these = 0;
+        if (!of_program && spec.kind != PlaceKind::raw_tracepoint)
+            prototype->typed_words_of = place_in_trampoline(types_, parameters, of_these);
         prototype->parameters = std::move(parameters);
         prototype->by_user = true;
     } catch (const expr::TextError& error) {

@@ -172,9 +172,12 @@ NodeId Builder::argument_word(unsigned index, TypeId type)
 
 std::uint32_t Builder::word_of(unsigned index)
 {
-    if (!place_.prototype || place_.prototype->words_of.empty())
+    static const ArgumentWords kNth;
+    const ArgumentWords& words = !place_.prototype             ? kNth
+                                 : form_ == ContextForm::typed ? place_.prototype->typed_words_of
+                                                               : place_.prototype->words_of;
+    if (words.empty())
         return index;
-    const ArgumentWords& words = place_.prototype->words_of;
     if (index < words.size()) {
         if (!words[index])
             refuse(cat("parameter ", index + 1, " of ", place_.name, " is in no register"));
@@ -384,6 +387,17 @@ std::optional<unsigned> argument_number(std::string_view name)
 }
 
 } // namespace
+
+Prototype prototype_of(const expr::Types& types, const expr::KernelFunction& function)
+{
+    Prototype made{.parameters = function.parameters,
+                   .returns = function.result,
+                   .words_of = place_arguments(types, function.parameters, function.result)};
+    std::uint32_t words = 0;
+    made.typed_words_of = place_in_trampoline(types, function.parameters, words);
+    made.words = words;
+    return made;
+}
 
 bool is_syscall_wrapper(std::string_view function)
 {

@@ -6,6 +6,7 @@
 #include "abi/usdt.h"
 #include "calling.hpp"
 #include "expr/declarations.hpp"
+#include "expr/kernel_types.hpp"
 #include "expr/parse.hpp"
 #include "spec.hpp"
 #include "tracepoint_fields.hpp"
@@ -23,10 +24,14 @@ struct Prototype {
     expr::TypeId returns = expr::TypeId::none; // none: nothing, or it is not known
     bool by_user = false;                      // so the verifier may know it to be otherwise
     bool is_variadic = false;
-    ArgumentWords words_of{}; // where each parameter is; empty: the nth in the nth word
-    // Arguments that the function really has, behind which a fexit program finds what it returns.
+    ArgumentWords words_of{};       // where each parameter is; empty: the nth in the nth word
+    ArgumentWords typed_words_of{}; // the same for programs whose context is typed
+    // Words of the arguments that the function really has, behind which a fexit program finds what
+    // it returns.
     std::optional<std::uint32_t> words{};
 };
+
+Prototype prototype_of(const expr::Types& types, const expr::KernelFunction& function);
 
 // How what is known reaches a program of a kind.
 enum class ContextForm : std::uint8_t {

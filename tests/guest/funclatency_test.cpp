@@ -246,6 +246,8 @@ TEST(Funclatency, ConditionsOfAllFunctionTools)
     write_file(dir / "f", std::string(200, 'x'));
     const std::string path = dir / "f", nap = this_program() + ":traced_nap";
     for (const std::string rung : {"", "kprobe"}) {
+        if (rung.empty() && preempts_itself())
+            continue; // the kernel skips programs of vfs_read() now and then, and the tools say so
         SCOPED_TRACE(rung);
         Child child([&] {
             char buffer[100];

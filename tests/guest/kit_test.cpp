@@ -206,11 +206,9 @@ Result ends_by_signal(const std::string& tool, int signal)
     EXPECT_EQ(result.status, 0) << strsignal(signal) << "\n" << result.err;
     expect_exact(result);
     const auto said = said_from_start(result);
-    // memleak adds what it cannot know, if there was such a thing.
-    const bool adds = said.size() > 2 && said[1].find("unknown addresses") != std::string::npos;
-    EXPECT_EQ(said.size(), adds ? 3u : 2u) << result.err;
+    EXPECT_EQ(said.size(), 2u) << result.err;
     EXPECT_NE(said.back().find(" seen = "), std::string::npos) << said.back();
-    EXPECT_TRUE(said.back().ends_with(" 0 lost")) << said.back();
+    EXPECT_NE(said.back().find(" 0 lost"), std::string::npos) << said.back();
     return result;
 }
 

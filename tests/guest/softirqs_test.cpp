@@ -125,7 +125,9 @@ TEST(Softirqs, FloodOverManyIntervals)
 {
     constexpr unsigned kFlood = 5'000;
     Tracer tracer({"softirqs", "--json", "0.1"});
-    send_packets(kFlood);
+    send_packets(kFlood / 2);
+    tracer.wait_for("net_rx"); // one interval at least has ended
+    send_packets(kFlood - kFlood / 2);
     const Result r = tracer.stop(SIGINT);
     EXPECT_EQ(r.status, 0) << r.err;
     expect_exact(r);

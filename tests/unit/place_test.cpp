@@ -124,6 +124,27 @@ TEST(Place, ArgumentsOfAFunction)
     EXPECT_EQ(form(user, ContextForm::registers, "s", types), "text([ctx+112]:char*u)");
 }
 
+// A structure of two words, as bpf_prog_load(attr, bpfptr_t uattr, u32 size) takes one.
+TEST(Place, ArgumentsBehindAStructure)
+{
+    Types types;
+    const TypeId pair = types.add(
+        {.kind = Type::Kind::structure, .size = 16, .kernel_id = 7, .name = "struct pair"},
+        [&](TypeId) {
+            return std::vector<expr::Member>{{"a", types.integer(8, false), 0, 0},
+                                             {"b", types.integer(1, false), 64, 0}};
+        });
+    Place place{.kind = PlaceKind::returns, .name = "f"};
+    place.prototype =
+        prototype_of(types, {.name = "f",
+                             .parameters = {{"p", pair}, {"size", types.integer(4, false)}},
+                             .result = types.integer(4, true)});
+    EXPECT_EQ(form(place, ContextForm::typed, "size", types), "[ctx+16]:u32");
+    EXPECT_EQ(form(place, ContextForm::typed, "retval", types), "s64([ctx+24]:s32)");
+    place.kind = PlaceKind::entry;
+    EXPECT_EQ(form(place, ContextForm::registers, "size", types), "[ctx+96]:u32"); // rdx
+}
+
 TEST(Place, FieldsOfATracepoint)
 {
     Types types;

@@ -435,8 +435,7 @@ struct MemLeak {
             void detach()
             {
                 tracing.detach(account());
-                if (const std::string unknown = outstanding->describe_unknown(); !unknown.empty())
-                    say(session().tool, unknown);
+                account().note = outstanding->describe_unknown();
             }
         };
         auto state = std::make_unique<State>(*this, *session);
