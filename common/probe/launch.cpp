@@ -434,7 +434,9 @@ bool Launcher::attach(std::size_t planned)
             const Obstacle none = std::exchange(session_.later->obstacle, {});
             const Rung* rung = plan_.rungs[planned];
             const auto step = std::ranges::find(plan_.steps, rung, &Step::rung);
-            if (session_.explain || !step->need->optional)
+            // Once, of all needs that wait for the same.
+            if ((session_.explain || !step->need->optional) &&
+                std::exchange(awaited_, none.text()) != none.text())
                 say(session_.tool, cat(none.text(), "; waiting for one"));
         }
         return !links.empty();
