@@ -197,9 +197,9 @@ private:
     Facts facts_;
     Refusals refused_;
     Plan plan_;
+    std::string waited_for_; // what was said last of files that are not there yet
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
-    std::string awaited_;                  // what it was said to wait for
     std::vector<bpf_program*> always_;     // loaded beside the plan: the filter's own
     bpf_map* cgroup_path_ = nullptr;       // with --cgroup
     bpf_program* older_sockets_ = nullptr; // an iterator, to be run once all is attached

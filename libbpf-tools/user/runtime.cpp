@@ -273,9 +273,14 @@ std::vector<Point::Site> find_python_line(const ObjectFile&, const ElfFile& elf)
         return {};
     std::vector<RawSymbol> symbols;
     elf.add_symbols(symbols);
-    const auto rare = std::ranges::find(symbols, "PyGC_Collect", &RawSymbol::name);
+    const auto named = [&](std::string_view name) {
+        return std::ranges::find(symbols, name, &RawSymbol::name);
+    };
+    const auto rare = named("PyGC_Collect");
     std::uint64_t offset = 0;
-    if (rare == symbols.end() || !file_offset(elf.segments(), rare->value, true, offset))
+    // Earlier versions do without: PyFrame_GetBuiltins came with 3.11 (What's New in Python 3.11).
+    if (rare == symbols.end() || named("PyFrame_GetBuiltins") == symbols.end() ||
+        !file_offset(elf.segments(), rare->value, true, offset))
         return {};
     return {{offset, line->semaphore}};
 }

@@ -125,6 +125,10 @@ TEST(UserFiles, NamesOfLibraries)
         EXPECT_TRUE(is_library(name, "/ruby")) << name;
     EXPECT_FALSE(is_library("/usr/sbin/rubygc", "/ruby")); // a link to this very program
     EXPECT_FALSE(is_library("/lib/ld-linux-x86-64.so.2", "ld-musl-"));
+    for (const char* name : {"/usr/bin/perl", "perl5.36.0", "/bin/perl-static"})
+        EXPECT_TRUE(is_library(name, "/perl")) << name;
+    for (const char* name : {"/usr/bin/perldoc", "perlcalls", "per", "libperl.so.5.36"})
+        EXPECT_FALSE(is_library(name, "/perl")) << name;
 }
 
 // A file has many names; it is probed once.

@@ -46,6 +46,7 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/bashreadline/bashreadline.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -60,6 +61,7 @@
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
+#include "../../libbpf-tools/user/uflow/uflow.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -144,6 +146,9 @@ const std::vector<RecordOf>& records()
          sizeof(resolve_event),
          {LIMIT(resolve_event, function, RESOLVE_FUNCTIONS - 1), LIMIT(resolve_event, host_len, 20),
           LIMIT(resolve_event, service_len, 20), LIMIT(resolve_event, result_len, 20)}},
+        {"bashreadline",
+         sizeof(line_event),
+         {LIMIT(line_event, head.len, 20), LIMIT(line_event, head.cut, 1)}},
         {"filelife",
          sizeof(life_event),
          {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)},
@@ -158,6 +163,7 @@ const std::vector<RecordOf>& records()
          {LIMIT(dcsnoop_event, result, DCACHE_MISS), PATH_LIMITS(dcsnoop_event, path)},
          PATH_TEXT(dcsnoop_event, path)},
         {"ttysnoop", sizeof(tty_event), {LIMIT(tty_event, len, TTY_RECORD_LEN)}},
+        {"uflow", sizeof(uflow_event), {LIMIT(uflow_event, is_end, 1)}},
         {"mountsnoop",
          sizeof(mount_event),
          {LIMIT(mount_event, call, MOUNT_CALLS - 1),
