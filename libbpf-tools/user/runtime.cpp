@@ -359,8 +359,8 @@ constexpr RuntimeLack kRubyLacks[] = {
 std::string_view ruby_note(RuntimeEvent event)
 {
     return event == call
-               ? "methods written in Ruby show only while the program has a TracePoint enabled: of "
-                 ":call for calls, of :return for ends; methods written in C always do"
+               ? "methods in Ruby show only while the program has a TracePoint enabled (:call, and "
+                 ":return for ends of calls); methods in C always do"
                : "";
 }
 

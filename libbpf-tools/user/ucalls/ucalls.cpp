@@ -50,7 +50,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: by PID)"),
     opt<&Options::top>('T', "top", "N", "Print the N largest (JSON, CSV: all)", kPositive),
     flag<&Options::timed>('L', "latency", "Measure the time in calls, and sort by it"),
     flag<&Options::syscalls>('S', "syscalls", "Count system calls, too"),

@@ -47,7 +47,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: by PID)"),
     opt<&uflow_config::method>('M', "method", "PREFIX", "Trace only methods that begin so"),
     opt<&uflow_config::klass>('C', "class", "PREFIX", "Trace only classes that begin so"),
 };
