@@ -58,11 +58,15 @@ std::optional<std::uint32_t> number_of(const UserSite& site, std::string_view sy
 std::string list_libraries(const UserSite& site)
 {
     std::string list;
-    for (const std::string_view library : libraries_of(site))
-        list +=
-            cat(list.empty() ? "" : ", ", library.starts_with('/') ? cat(library.substr(1), "*")
-                                          : library.find('-') == library.npos ? cat("lib", library)
-                                                                              : cat(library, "*"));
+    for (const std::string_view library : libraries_of(site)) {
+        list += list.empty() ? "" : ", ";
+        if (library.starts_with('/') && library.ends_with('/'))
+            list += library.substr(1, library.size() - 2);
+        else if (library.starts_with('/'))
+            list += cat(library.substr(1), "*");
+        else
+            list += library.find('-') == library.npos ? cat("lib", library) : cat(library, "*");
+    }
     return list;
 }
 

@@ -41,7 +41,8 @@ bool is_library(std::string_view path, std::string_view library)
 {
     const std::string_view name = base_name(path);
     if (library.starts_with('/'))
-        return name.starts_with(library.substr(1));
+        return library.ends_with('/') ? name == library.substr(1, library.size() - 2)
+                                      : name.starts_with(library.substr(1));
     if (library.find('-') != library.npos)
         return name.starts_with(library);
     const std::string start = cat("lib", library);

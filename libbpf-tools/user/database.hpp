@@ -16,8 +16,8 @@ struct DatabaseChoice {
     static std::string parse(std::string_view text, DatabaseChoice& out);
 };
 
-// What the options of these tools have.
-struct DatabaseOptions {
+// What the options of these tools begin with.
+struct DatabaseOptions : database_config {
     DatabaseChoice server;
     std::vector<std::string_view> programs; // --exe
 

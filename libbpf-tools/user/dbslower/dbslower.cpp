@@ -13,7 +13,7 @@ namespace
 using namespace corebox;
 using P = decltype(dbslower_bpf::progs);
 
-struct Options : database_config, DatabaseOptions {
+struct Options : DatabaseOptions {
     Milliseconds threshold{1'000'000};
     std::uint32_t pid = 0;
 };
