@@ -71,9 +71,10 @@ inline constexpr Need kDatabaseNeeds[] = {
      .rungs = {rung<&decltype(S::progs)::thread_exit_tp_btf>("tp_btf"),
                rung<&decltype(S::progs)::thread_exit_raw_tp>("raw_tp")}},
     {.what = "commands of MySQL and MariaDB",
-     .rungs = detail::database_rungs<
-         Options, &decltype(S::progs)::mysql_done, &decltype(S::progs)::mysql_packet,
-         &decltype(S::progs)::mysql_data, Programs...>(find_mysql_obstacle),
+     .rungs =
+         detail::database_rungs<Options, &decltype(S::progs)::mysql_done,
+                                &decltype(S::progs)::mysql_packet, &decltype(S::progs)::mysql_data,
+                                Programs...>(find_mysql_obstacle),
      .chosen = true},
 };
 

@@ -6,6 +6,8 @@
 #include "userland.hpp"
 #include <csignal>
 #include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 
@@ -162,10 +164,12 @@ TEST_P(DbslowerRung, CommandsAndTexts)
         run_postgres();
     });
     const pid_t pid = child.pid();
-    Tracer tracer({"dbslower", "-m", "0", "--json", "-p", to_string(pid)}, env());
+    Tracer tracer({"dbslower", "-m", "0", "--json", "-p", to_string(pid)}, env()),
+        stat({"dbstat", "-m", "2", "-C", "-P", "--json", "-p", to_string(pid)}, env());
     child.go_wait();
-    const Result result = tracer.wait();
+    const Result result = tracer.wait(), times = stat.wait();
     expect_exact(result);
+    expect_exact(times);
     struct Expected {
         const char *server, *command, *outcome;
         std::string query; // empty: none
@@ -211,6 +215,188 @@ TEST_P(DbslowerRung, CommandsAndTexts)
     EXPECT_GE(result.records[0].at("lat_ns"), 2'000'000);
     EXPECT_GE(result.records[11].at("lat_ns"), 4'000'000) << "both parts of it";
     EXPECT_EQ(result.records[13].at("statements"), 2);
+    std::size_t slow = 0;
+    for (const Json& r : times.records) {
+        EXPECT_EQ(r.at("pid"), pid);
+        slow += r.at("count").get<std::size_t>();
+        const auto same =
+            with(with(result.records, "server", r.at("server")), "command", r.at("command"));
+        EXPECT_EQ(r.at("count"),
+                  count_if(same, [](const Json& e) { return e.at("lat_ns") >= 2'000'000; }))
+            << r.at("command");
+    }
+    EXPECT_EQ(slow, times.account.at("printed"));
+    EXPECT_GE(slow, 12u) << times.out; // those of packet_command()
+}
+
+// A connection of MySQL's protocol, without the answers.
+class MysqlClient
+{
+public:
+    explicit MysqlClient(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0))
+    {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+        read_some();
+        // CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION, the largest packet, utf8, no password.
+        std::string login("\0\x82\0\0\0\0\0\1\x21", 9);
+        login += std::string(23, '\0') + std::string("root\0\0", 6);
+        write_packet(login, 1);
+        read_some();
+    }
+    ~MysqlClient() { ::close(fd_); }
+    MysqlClient(const MysqlClient&) = delete;
+
+    void command(char number, std::string_view rest)
+    {
+        write_packet(number + std::string(rest), 0);
+        read_some();
+    }
+
+private:
+    void read_some() const
+    {
+        char bytes[4096];
+        EXPECT_GT(::read(fd_, bytes, sizeof bytes), 0);
+    }
+    void write_packet(const std::string& body, char number) const
+    {
+        const std::string packet =
+            std::string{char(body.size()), char(body.size() >> 8), 0, number} + body;
+        EXPECT_EQ(::write(fd_, packet.data(), packet.size()), ssize_t(packet.size()));
+    }
+
+    int fd_;
+};
+
+std::size_t count(const Result& result, const char* command, const char* outcome,
+                  std::string_view query)
+{
+    return count_if(result.records, [&](const Json& r) {
+        return r.at("command") == command && r.at("outcome") == outcome &&
+               r.at("query") == std::string(query);
+    });
+}
+
+// The servers start after the tool.
+TEST(Dbslower, RealServers)
+{
+    if (!have_userland())
+        GTEST_SKIP() << "needs the userland";
+    Tracer tracer({"dbslower", "-m", "0", "--json"}),
+        slow({"mysqld_qslower", "--json", "-m", "40"}),
+        stat({"dbstat", "-C", "--json", "postgres"});
+    const Program postgres({"postgres", "-D", "/var/lib/postgresql/test"}, {.user = 104});
+    const Program mariadb({"mariadbd", "--no-defaults", "--datadir=/var/lib/mysql-test",
+                           "--socket=/tmp/my.sock", "--pid-file=/tmp/my.pid", "--skip-networking",
+                           "--skip-log-bin", "--performance-schema=0",
+                           "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"},
+                          {.user = 105});
+    postgres.wait_for("ready to accept connections");
+    mariadb.wait_for("ready for connections");
+    write_file(userland("/tmp/seven.sql"), "select 7\n");
+    for (const char* mode : {"simple", "extended", "prepared"})
+        run_program({"pgbench", "-h", "/tmp", "-U", "postgres", "-n", "-t", "10", "-M", mode, "-f",
+                     "/tmp/seven.sql", "postgres"});
+    write_file(userland("/tmp/error.sql"), "select no_such;\nselect 'after', pg_sleep(0.05);\n");
+    run_program({"psql", "-h", "/tmp", "-U", "postgres", "-f", "/tmp/error.sql"});
+    Program killed({"psql", "-h", "/tmp", "-U", "postgres", "-c", "select pg_sleep(99)"});
+    std::string answer;
+    EXPECT_TRUE(wait_until([&] {
+        answer = run_program({"psql", "-h", "/tmp", "-U", "postgres", "-tc",
+                              "select pg_terminate_backend(pid) from pg_stat_activity "
+                              "where query = 'select pg_sleep(99)'"});
+        return answer.find('t') != answer.npos;
+    })) << answer;
+    killed.wait();
+    run_program(
+        {"mariadb", "-S", "/tmp/my.sock", "-u", "root", "-e", "select 1; select sleep(0.05)"});
+    {
+        MysqlClient client(userland("/tmp/my.sock"));
+        client.command(22, "select 41 + 1, sleep(0.02)");
+        for (int i = 0; i < 5; i++)
+            client.command(23, std::string_view("\1\0\0\0\0\1\0\0\0", 9));
+    }
+    const Result all = tracer.stop(), some = slow.stop(), times = stat.stop();
+    expect_exact(all);
+    EXPECT_EQ(count(all, "query", "done", "select 7\n"), 10u);
+    EXPECT_EQ(count(all, "execute", "done", "select 7\n"), 20u);
+    EXPECT_EQ(count(all, "query", "failed", "select no_such;"), 1u);
+    EXPECT_EQ(count(all, "query", "done", "select 'after', pg_sleep(0.05);"), 1u);
+    EXPECT_EQ(count(all, "query", "died", "select pg_sleep(99)"), 1u) << all.out;
+    for (const Json& r : with(all.records, "query", "select 7\n")) {
+        EXPECT_EQ(r.at("user"), "postgres");
+        EXPECT_EQ(r.at("database"), "postgres");
+        EXPECT_EQ(r.at("client"), "[local]");
+        EXPECT_LT(r.at("lat_ns"), 1'000'000'000) << "no start of an earlier one";
+    }
+    EXPECT_EQ(count(all, "query", "done", "select 1"), 1u);
+    EXPECT_EQ(count(all, "prepare", "done", "select 41 + 1, sleep(0.02)"), 1u);
+    EXPECT_EQ(count(all, "execute", "done", "select 41 + 1, sleep(0.02)"), 5u) << all.out;
+    const Records sleeps = with(some.records, "query", "select sleep(0.05)");
+    ASSERT_EQ(sleeps.size(), 1u) << some.out;
+    EXPECT_EQ(sleeps[0].at("pid"), mariadb.pid());
+    EXPECT_GE(sleeps[0].at("lat_ns"), 50'000'000);
+    EXPECT_EQ(with(some.records, "server", "mysql").size(), some.records.size());
+    ASSERT_EQ(times.records.size(), 2u) << times.out;
+    for (const Json& r : times.records) {
+        EXPECT_EQ(r.at("server"), "postgres");
+        EXPECT_EQ(r.at("count"),
+                  with(with(all.records, "server", "postgres"), "command", r.at("command")).size());
+    }
+}
+
+TEST(Dbslower, FloodFromFourThreads)
+{
+    constexpr int kEach = 1000;
+    Child child([] {
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 4; t++)
+            threads.emplace_back([t] {
+                const std::string text = long_text(char('a' + t), t % 2 ? 2000 : 100);
+                const struct {
+                    const char* text;
+                    unsigned size;
+                } data{text.data(), unsigned(text.size())};
+                for (int i = 0; i < kEach; i++)
+                    data_command(nullptr, &data, 3);
+            });
+        for (std::thread& thread : threads)
+            thread.join();
+    });
+    Tracer tracer(
+        {"dbslower", "-m", "0", "--json", "--buffer-size", "16m", "-p", to_string(child.pid())});
+    child.go_wait();
+    const Result result = tracer.wait();
+    expect_exact(result);
+    for (int t = 0; t < 4; t++)
+        EXPECT_EQ(
+            with(result.records, "query", long_text(char('a' + t), t % 2 ? 2000 : 100)).size(),
+            unsigned(kEach));
+    EXPECT_EQ(result.records.size(), 4u * kEach);
+}
+
+TEST(Dbslower, TextAndBadInput)
+{
+    Child child([] {
+        send(3, "a\n\x1b[31mb");
+        send(3, long_text('c', 70000));
+        send(14, "");
+    });
+    Tracer tracer({"dbslower", "-d", "mysql", to_string(child.pid()), "1.5"});
+    child.go_wait();
+    const std::string out = tracer.wait().out;
+    EXPECT_NE(out.find("MS COMMAND    OUTCOME USER         DATABASE     QUERY\n"), out.npos) << out;
+    EXPECT_NE(out.find(" query      done    -            -            a\\n\\x1b[31mb\n"), out.npos)
+        << out;
+    EXPECT_NE(out.find("ccc ... (cut after 61440 bytes of 70000)\n"), out.npos);
+    EXPECT_NE(out.find(" (ping)\n"), out.npos) << out;
+    EXPECT_NE(run({"dbslower", "oracle"}).err.find("mysql or postgres"), std::string::npos);
+    const Result other = run({"dbslower", "-x", "/bin/busybox"});
+    EXPECT_EQ(other.status, 2);
+    EXPECT_NE(other.err.find("dispatch_command()"), std::string::npos) << other.err;
 }
 
 } // namespace
