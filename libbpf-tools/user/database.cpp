@@ -36,8 +36,7 @@ constexpr std::string_view kPacket[] = {
     "_Z16dispatch_command19enum_server_commandP3THDPcj",
 };
 // dispatch_command(THD*, COM_DATA const*, enum_server_command): MySQL 5.7 and later.
-constexpr std::string_view kData[] = {
-    "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"};
+constexpr std::string_view kData[] = {"_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"};
 constexpr std::string_view kDispatch[] = {kPacket[0], kPacket[1], kPacket[2], kData[0]};
 // Prepared_statement::prepare(char const*, unsigned or unsigned long): MariaDB; MySQL 5.7.
 constexpr std::string_view kPrepare[] = {"_ZN18Prepared_statement7prepareEPKcj",
@@ -59,13 +58,14 @@ constexpr Placed kSites[] = {
 
 // include/mysql_com.h of MySQL and MariaDB.
 constexpr std::string_view kCommands[] = {
-    "sleep",          "quit",         "init_db",       "query",        "field_list",
-    "create_db",      "drop_db",      "refresh",       "shutdown",     "statistics",
-    "process_info",   "connect",      "process_kill",  "debug",        "ping",
-    "time",           "delayed",      "change_user",   "binlog_dump",  "table_dump",
-    "connect_out",    "register",     "prepare",       "execute",      "send_long_data",
-    "close",          "reset",        "set_option",    "fetch",        "daemon",
-    "binlog_dump",    "reset_connection",
+    "sleep",          "quit",        "init_db",      "query",
+    "field_list",     "create_db",   "drop_db",      "refresh",
+    "shutdown",       "statistics",  "process_info", "connect",
+    "process_kill",   "debug",       "ping",         "time",
+    "delayed",        "change_user", "binlog_dump",  "table_dump",
+    "connect_out",    "register",    "prepare",      "execute",
+    "send_long_data", "close",       "reset",        "set_option",
+    "fetch",          "daemon",      "binlog_dump",  "reset_connection",
 };
 
 Obstacle find_obstacle(const Facts& facts, std::string_view program)

@@ -40,6 +40,9 @@ enum statement_outcome {
 
 struct database_config {
 	__u64 min_ns;
+	/* dbstat's: */
+	__u64 unit_ns;
+	bool by_command, by_pid;
 };
 
 /* What a thread runs. */

@@ -16,8 +16,8 @@ struct DatabaseChoice {
     static std::string parse(std::string_view text, DatabaseChoice& out);
 };
 
-// What the options of these tools have.
-struct DatabaseOptions {
+// What the options of these tools begin with.
+struct DatabaseOptions : database_config {
     DatabaseChoice server;
     std::vector<std::string_view> programs; // --exe
 
@@ -71,9 +71,10 @@ inline constexpr Need kDatabaseNeeds[] = {
      .rungs = {rung<&decltype(S::progs)::thread_exit_tp_btf>("tp_btf"),
                rung<&decltype(S::progs)::thread_exit_raw_tp>("raw_tp")}},
     {.what = "commands of MySQL and MariaDB",
-     .rungs = detail::database_rungs<
-         Options, &decltype(S::progs)::mysql_done, &decltype(S::progs)::mysql_packet,
-         &decltype(S::progs)::mysql_data, Programs...>(find_mysql_obstacle),
+     .rungs =
+         detail::database_rungs<Options, &decltype(S::progs)::mysql_done,
+                                &decltype(S::progs)::mysql_packet, &decltype(S::progs)::mysql_data,
+                                Programs...>(find_mysql_obstacle),
      .chosen = true},
 };
 

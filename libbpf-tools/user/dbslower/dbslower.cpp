@@ -13,7 +13,7 @@ namespace
 using namespace corebox;
 using P = decltype(dbslower_bpf::progs);
 
-struct Options : database_config, DatabaseOptions {
+struct Options : DatabaseOptions {
     Milliseconds threshold{1'000'000};
     std::uint32_t pid = 0;
 };
@@ -66,8 +66,8 @@ constexpr Column kColumns[] = {
         .from<field<&task_info::pid>>(),
     col<[](const Row& r) { return r.task.tid; }>("tid", "TID", 7, "Thread ID", kJsonOnly)
         .from<field<&task_info::tid>>(),
-    col<[](const Row& r) -> Value { return r.task.comm; }>(
-        "comm", "COMM", 16, "Command name of the thread", kJsonOnly)
+    col<[](const Row& r) -> Value { return r.task.comm; }>("comm", "COMM", 16,
+                                                           "Command name of the thread", kJsonOnly)
         .from<field<&task_info::comm>>(),
     col<[](const Row& r) {
         return Fixed{r.lat_ns / 1000, 3};
@@ -107,9 +107,8 @@ constexpr Column kColumns[] = {
         .as(ColumnType::integer),
     col<[](const Row& r) { return r.is_cut; }>("cut", "CUT", 5, "Whether the text is incomplete",
                                                kJsonOnly),
-    col<[](const Row& r) -> Value {
-        return r.has_text ? Value(r.text) : Value(Absent{r.shown});
-    }>("query", "QUERY", 0, "Text of the statement", kJsonOnly)
+    col<[](const Row& r) -> Value { return r.has_text ? Value(r.text) : Value(Absent{r.shown}); }>(
+        "query", "QUERY", 0, "Text of the statement", kJsonOnly)
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.has_text ? Value(std::string_view(r.shown)) : Value(Absent{r.shown});
