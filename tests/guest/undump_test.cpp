@@ -110,9 +110,9 @@ struct Message {
     std::string data;
 };
 
-const std::vector<Message>& messages()
+std::vector<Message> messages()
 {
-    static const std::vector<Message> kMessages = {
+    std::vector<Message> all = {
         {"send", "stream", nullptr, 5, "ping\n"},
         {"peek", "stream", nullptr, 3, "pin"},
         {"recv", "stream", nullptr, 5, "ping\n"},
@@ -135,7 +135,10 @@ const std::vector<Message>& messages()
         {"send", "dgram", nullptr, kMost + 100, text_of(kMost)},
         {"recv", "dgram", nullptr, kMost + 100, text_of(kMost)},
     };
-    return kMessages;
+    // sendfile(2) was another function then (dc97391e6610 (v6.5) removed it).
+    if (has_function("unix_stream_sendpage"))
+        std::erase_if(all, [](const Message& m) { return m.data == "(file)"; });
+    return all;
 }
 
 class UndumpRung : public EachRung
@@ -150,10 +153,11 @@ TEST_P(UndumpRung, EachMessageInBothDirections)
     const Result result =
         watch("undump", {}, talk, {.env = env(), .others_too = true, .pid = &pid});
     expect_exact(result);
-    ASSERT_EQ(result.records.size(), messages().size()) << result.out;
-    for (std::size_t i = 0; i < messages().size(); i++) {
+    const std::vector<Message> expected = messages();
+    ASSERT_EQ(result.records.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); i++) {
         const Json& r = result.records[i];
-        const Message& m = messages()[i];
+        const Message& m = expected[i];
         SCOPED_TRACE(r.dump().substr(0, 300));
         EXPECT_EQ(r.at("pid"), pid);
         EXPECT_EQ(r.at("direction"), m.direction);

@@ -82,10 +82,12 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
 };
 
+constexpr std::string_view kSendBlind = "sendfile(2) and splice(2) to a socket before Linux 6.5";
+
 constexpr Need kNeeds[] = {
     {.what = "data that streams send",
-     .rungs = {rung<&P::stream_send_fexit>("fexit"),
-               rung<&P::ssend_kprobe, &P::ssend_kret>("kprobe")}},
+     .rungs = {rung<&P::stream_send_fexit>("fexit", kSendBlind),
+               rung<&P::ssend_kprobe, &P::ssend_kret>("kprobe", kSendBlind)}},
     {.what = "datagrams and packets that are sent",
      .rungs = {rung<&P::dgram_send_fexit>("fexit"),
                rung<&P::dsend_kprobe, &P::dsend_kret>("kprobe")}},
