@@ -62,6 +62,7 @@
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
 #include "../../libbpf-tools/user/uflow/uflow.h"
+#include "../../libbpf-tools/net/undump/undump.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -146,6 +147,10 @@ const std::vector<RecordOf>& records()
          sizeof(resolve_event),
          {LIMIT(resolve_event, function, RESOLVE_FUNCTIONS - 1), LIMIT(resolve_event, host_len, 20),
           LIMIT(resolve_event, service_len, 20), LIMIT(resolve_event, result_len, 20)}},
+        {"undump",
+         offsetof(undump_event, data) + 64,
+         {LIMIT(undump_event, direction, UNDUMP_DIRECTIONS - 1),
+          LIMIT(undump_event, data_len, 60)}},
         {"bashreadline",
          sizeof(line_event),
          {LIMIT(line_event, head.len, 20), LIMIT(line_event, head.cut, 1)}},
