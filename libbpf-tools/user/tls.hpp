@@ -58,8 +58,8 @@ inline constexpr Option kTlsOptions[] = {
     flag<&TlsOptions::no_openssl>('o', "no-openssl", "Skip OpenSSL"),
     flag<&TlsOptions::no_gnutls>('g', "no-gnutls", "Skip GnuTLS"),
     flag<&TlsOptions::no_nss>('n', "no-nss", "Skip NSS"),
-    opt<&TlsOptions::files>(0, "extra-lib", "TYPE:PATH,...", "Trace this file: openssl, gnutls or nss",
-                         {}, {}, "file"),
+    opt<&TlsOptions::files>(0, "extra-lib", "TYPE:PATH,...",
+                            "Trace this file: openssl, gnutls or nss", {}, {}, "file"),
 };
 
 // What an AttachFn does, for a program of tls.bpf.h.

@@ -20,7 +20,7 @@ struct Options : TlsOptions {
 
 struct Row : tls_event {
     std::string_view data;
-    bool hexdump = false;
+    bool hexdump = false, has_data = true;
     mutable std::string encoded{}; // of the data, once it is asked for
 
     std::uint64_t wanted() const
@@ -39,6 +39,12 @@ constexpr Example kExamples[] = {
     {"sslsniff -l --handshake -a", "Include handshakes, latency and peer"},
     {"sslsniff --extra-lib openssl:/opt/app/server", "Trace a program with its own OpenSSL"},
     {"sslsniff --json -- curl -s https://localhost/", "Trace a command, with data in base64"},
+};
+
+constexpr Alias kAliases[] = {
+    {"sslsnoop",
+     {"-l", "--handshake", "--max-buffer-size", "0"},
+     "Trace calls of TLS libraries, without their data"},
 };
 
 constexpr Option kOptions[] = {
@@ -174,6 +180,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
     row.data = {static_cast<const char*>(record) + sizeof(tls_event),
                 std::min<std::size_t>(row.captured, size - sizeof(tls_event))};
     row.hexdump = o.hexdump;
+    row.has_data = o.size != 0;
     return true;
 }
 
@@ -210,7 +217,7 @@ void put_hex(std::string& text, std::string_view data)
 void put_data(std::string& text, const void* made)
 {
     const Row& row = *static_cast<const Row*>(made);
-    if (!row.wanted())
+    if (!row.wanted() || !row.has_data)
         return;
     if (row.unreadable) {
         text += cat("----- DATA NOT READABLE (", row.cut(), " bytes lost) -----\n\n");
@@ -234,7 +241,8 @@ constexpr Stream<sslsniff_bpf, Options, Row> kTool{
               .details = "Prints the data of TLS connections before it is encrypted and after it "
                          "is decrypted, in OpenSSL, GnuTLS and NSS. Warning: the output contains "
                          "secrets, such as passwords, cookies and personal data.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
