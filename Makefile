@@ -214,7 +214,7 @@ $(single): $(BUILD)/bin/%: $(main_obj) $(BUILD)/tools/%.o $(bundle_obj) $(BUILD)
 $(BUILD)/bench/bench: tests/bench/bench.cpp
 	$(say) CXX $<
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) -static -MMD -MP -MF $@.d $< -o $@
+	$(Q)$(CXX) $(CXXFLAGS) -static -Wl,--no-warnings -MMD -MP -MF $@.d $< -o $@
 
 $(BUILD)/bench/nothing: tests/bench/nothing.c
 	@mkdir -p $(@D)

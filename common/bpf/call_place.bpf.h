@@ -15,6 +15,22 @@
 #define CALL_RETURNED_BYTES 0
 #endif
 
+/* Whether the user function that was entered with this stack pointer has not returned. A longjmp()
+ * leaves calls without their return. While a return is awaited, the kernel has the address of its
+ * trampoline in the return address's place: where a page begins, as no code behind a call does. Only in
+ * programs of functions whose returns are probed, too. */
+static __always_inline bool is_under_way(__u64 sp)
+{
+#if defined(__TARGET_ARCH_x86)
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (void *)sp);
+	return word && !(word & 0xfff);
+#else
+	return true; /* it is in a register, or anywhere on the stack */
+#endif
+}
+
 static __always_inline __u32 call_place(struct pt_regs *regs)
 {
 	return PT_REGS_SP(regs);

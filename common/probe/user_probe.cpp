@@ -43,9 +43,15 @@ bool is_named(const UserSite& site, const UsdtNote& note)
             std::ranges::find(site.probes, note.name) != site.probes.end());
 }
 
-bool is_named(const UserSite& site, std::string_view symbol)
+// Which of the site's symbols it is; nothing: none.
+std::optional<std::uint32_t> number_of(const UserSite& site, std::string_view symbol)
 {
-    return symbol == site.symbol || std::ranges::find(site.symbols, symbol) != site.symbols.end();
+    if (symbol == site.symbol)
+        return 0;
+    const auto found = std::ranges::find(site.symbols, symbol);
+    if (found == site.symbols.end())
+        return std::nullopt;
+    return std::uint32_t(found - site.symbols.begin());
 }
 
 // "libc, libpthread, ld-musl-*".
@@ -175,7 +181,9 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 {
     std::vector<usdt_site> arguments;
     const std::vector<std::uint32_t> pids(pid ? 1 : 0, pid);
-    auto sites = find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr);
+    std::vector<std::uint32_t> numbers;
+    auto sites =
+        find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr, &numbers);
     if (!is_usdt(site_))
         for (Point::Site& place : sites)
             place.offset += cheap_entry_at(*object, place.offset);
@@ -183,7 +191,9 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
     if (sites.empty())
         return 0;
     const auto number = [&](std::size_t i) {
-        return i < arguments.size() ? number_of(arguments[i]) : 0;
+        if (i < arguments.size())
+            return number_of(arguments[i]);
+        return i < numbers.size() ? numbers[i] : 0;
     };
     if (way_ == UserWay::multi) {
         UprobeSet set;
@@ -201,7 +211,8 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids,
-                                    std::vector<usdt_site>* arguments)
+                                    std::vector<usdt_site>* arguments,
+                                    std::vector<std::uint32_t>* numbers)
 {
     const auto elf = open_elf(*object);
     if (!elf || !elf->is_64())
@@ -221,6 +232,17 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
     std::vector<RawSymbol> symbols;
     elf->add_symbols(symbols);
     const std::vector<Segment> segments = elf->segments();
+    std::vector<std::uint32_t> known;
+    const auto add = [&](std::uint64_t offset, std::uint32_t number) {
+        const auto same = std::ranges::find(sites, offset, &Point::Site::offset);
+        if (same != sites.end()) {
+            std::uint32_t& first = known[std::size_t(same - sites.begin())];
+            first = std::min(first, number);
+            return;
+        }
+        sites.push_back({offset, 0});
+        known.push_back(number);
+    };
     std::set<std::string> ifuncs;
     if (!site.unless.empty() && std::ranges::any_of(symbols, [&](const RawSymbol& symbol) {
             return symbol.type == RawSymbol::Type::function &&
@@ -232,28 +254,28 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
         // which may be other code.
         std::uint64_t offset = 0;
         const std::string_view name = symbol.name.substr(0, symbol.name.find('@'));
-        if (!is_named(site, name))
+        const auto number = number_of(site, name);
+        if (!number)
             continue;
         if (symbol.type == RawSymbol::Type::resolver)
             ifuncs.emplace(name);
         if (symbol.type == RawSymbol::Type::function &&
-            file_offset(segments, symbol.value, true, offset) &&
-            std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
-            sites.push_back({offset, 0});
+            file_offset(segments, symbol.value, true, offset))
+            add(offset, *number);
     }
-    if (ifuncs.empty())
-        return sites;
-    for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
-        for (const std::uint64_t offset : offsets)
-            sites.push_back({offset, 0});
-    if (sites.empty())
-        for (const RawSymbol& symbol : symbols)
-            if (std::uint64_t offset = 0;
-                symbol.type == RawSymbol::Type::function &&
-                may_implement(symbol.name, *ifuncs.begin()) &&
-                file_offset(segments, symbol.value, true, offset) &&
-                std::ranges::find(sites, offset, &Point::Site::offset) == sites.end())
-                sites.push_back({offset, 0});
+    if (!ifuncs.empty()) {
+        for (const auto& [name, offsets] : follow_ifuncs(*object, ifuncs, pids))
+            for (const std::uint64_t offset : offsets)
+                add(offset, number_of(site, name).value_or(0));
+        if (sites.empty())
+            for (const RawSymbol& symbol : symbols)
+                if (std::uint64_t offset = 0; symbol.type == RawSymbol::Type::function &&
+                                              may_implement(symbol.name, *ifuncs.begin()) &&
+                                              file_offset(segments, symbol.value, true, offset))
+                    add(offset, number_of(site, *ifuncs.begin()).value_or(0));
+    }
+    if (numbers)
+        *numbers = std::move(known);
     return sites;
 }
 

@@ -28,10 +28,12 @@ namespace corebox
 struct UserSite {
     // Names as in -lNAME ("c"), or how names of files begin ("ld-musl-", "/python3").
     std::array<std::string_view, 10> libraries{};
-    std::string_view symbol{};                   // a function
-    std::span<const std::string_view> symbols{}; // or several; two names of one place are one
-    std::string_view provider{}, probe{};        // or a USDT probe
-    std::span<const std::string_view> probes{};  // or several of the provider
+    std::string_view symbol{}; // a function
+    // Or several; two names of one place are one. A program that asks where it runs
+    // (bpf/point_number.bpf.h) gets the number of the first of them.
+    std::span<const std::string_view> symbols{};
+    std::string_view provider{}, probe{};       // or a USDT probe
+    std::span<const std::string_view> probes{}; // or several of the provider
     // Or what no name leads to. `symbol` is then what messages call it.
     std::vector<Point::Site> (*find)(const ObjectFile&, const ElfFile&) = nullptr;
     // The processes of -p, and the command, may have it in their program besides (an allocator that
@@ -45,9 +47,11 @@ struct UserSite {
 // Where a file has it: several where a USDT probe was inlined, none where it has not. A 32-bit file
 // has none: its calls have their arguments elsewhere. An IFUNC is followed to the code that these
 // processes call for it (all, if there are none). `arguments`: those of each place of a USDT probe.
+// `numbers`: which of the symbols each place is.
 std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids = {},
-                                    std::vector<usdt_site>* arguments = nullptr);
+                                    std::vector<usdt_site>* arguments = nullptr,
+                                    std::vector<std::uint32_t>* numbers = nullptr);
 
 // Why it could not be attached anywhere now: no such library, no such symbol in them.
 Obstacle find_site_obstacle(const UserSite& site);

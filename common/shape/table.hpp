@@ -24,6 +24,7 @@ struct Table {
     std::span<const Need> needs;
     std::span<const Column> fields{};              // of an event, for --where (bpf/where.bpf.h)
     void (*prepare)(Options&, Session&) = nullptr; // see shape/tracing.hpp
+    std::span<const Need> (*chosen)(const Options&) = nullptr;
     void (*setup)(S&, Options&, const Session&) = nullptr;
     void (*resolved)(S&, const Launcher&) = nullptr;
     // Once loaded, before the first event: fills maps.
@@ -40,6 +41,8 @@ struct Table {
     // Each report in text begins with its time, not only with --timestamp; not with --notime.
     bool timed = false;
     Seconds interval{0}; // unless one is given; 0: until the end
+    // How many rows text has; 0: all.
+    std::size_t (*limit)(const Options&) = nullptr;
     // Text's last line, without its newline; empty: none.
     std::string (*total)(const std::vector<Row>& rows) = nullptr;
     // Histograms in place of rows where this says so: their unit, the columns of the key, which are
@@ -132,6 +135,8 @@ private:
                 text->text() += cat(text->clock().time_of_day(text->clock().wall_ns(now_ns)), "\n");
             sink.header();
         }
+        if (const std::size_t most = text && limit ? limit(o) : 0; most && most < rows.size())
+            rows.resize(most);
         for (Row& row : rows) {
             row.time_ns = now_ns;
             sink.row(&row);

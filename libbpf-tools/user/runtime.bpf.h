@@ -10,7 +10,7 @@ const volatile struct runtime_arguments cb_names = {};
 static __always_inline __u16 runtime_text(char *to, __u32 room, __u64 from, bool has_length,
 					  __u64 length)
 {
-	__u32 n = length > room ? room : length;
+	__u64 n = length > room ? room : length;
 	long read;
 
 	if (!has_length) {
@@ -27,7 +27,9 @@ static __always_inline __u16 runtime_text(char *to, __u32 room, __u64 from, bool
 		}
 		return read - 1;
 	}
-	if (!n || bpf_probe_read_user(to, n, (void *)from))
+	/* The verifier has to see the bound of the very register that the helper gets. */
+	asm volatile("" : "+r"(n));
+	if (!n || n > room || bpf_probe_read_user(to, n, (void *)from))
 		return 0;
 	return length > 0xffff ? 0xffff : length;
 }

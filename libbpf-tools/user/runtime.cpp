@@ -349,9 +349,10 @@ constexpr RuntimeLack kRubyLacks[] = {
 
 std::string_view ruby_note(RuntimeEvent event)
 {
-    return event == call ? "methods written in Ruby show only while the program has a TracePoint "
-                           "of :call enabled; methods written in C always do"
-                         : "";
+    return event == call
+               ? "methods written in Ruby show only while the program has a TracePoint enabled: of "
+                 ":call for calls, of :return for ends; methods written in C always do"
+               : "";
 }
 
 // --- tcl: no probes in Debian's; the function that runs a procedure.
@@ -388,6 +389,11 @@ std::vector<std::string_view> names_of(const Runtime& runtime)
     std::vector<std::string_view> names(runtime.files.begin(), runtime.files.end());
     std::erase(names, "");
     return names;
+}
+
+std::string text_of(std::string_view room, std::size_t length)
+{
+    return length > room.size() ? cat(room, "...") : std::string(room.substr(0, length));
 }
 
 // As libraries_of(), but a program that is none of the runtime's files does not count.
@@ -479,6 +485,28 @@ std::vector<const Runtime*> detect_runtimes(std::uint32_t pid)
             found.push_back(&runtime);
     }
     return found;
+}
+
+runtime_arguments name_arguments(const Runtime& runtime, RuntimeEvent event)
+{
+    const auto probes = probes_of(runtime, event);
+    return probes.empty() ? kNothing : probes[0]->arguments;
+}
+
+std::string class_of(const runtime_name& name)
+{
+    return text_of({name.klass, sizeof name.klass}, name.klass_length);
+}
+
+std::string method_of(const runtime_name& name)
+{
+    return name.method_length ? text_of({name.method, sizeof name.method}, name.method_length)
+                              : "[unknown]";
+}
+
+std::string name_of(const runtime_name& name)
+{
+    return name.klass_length ? cat(class_of(name), ".", method_of(name)) : method_of(name);
 }
 
 std::vector<const RuntimeProbe*> probes_of(const Runtime& runtime, RuntimeEvent event)

@@ -22,9 +22,30 @@ struct runtime_arguments {
 #define RUNTIME_CLASS  128
 #define RUNTIME_METHOD 64
 
-/* Zeros behind the text, so that it can be a key. A length that is larger than the room: the text is cut. */
+/* Zeros behind each text, so that it can be a key. A length that is larger than the room: the text is
+ * cut. */
 struct runtime_name {
 	__u16 klass_length, method_length;
-	char klass[RUNTIME_CLASS];
+	__u32 unused;
 	char method[RUNTIME_METHOD];
+	char klass[RUNTIME_CLASS];
+};
+
+/* How deep in calls a thread is that we follow. */
+struct runtime_thread {
+	__u64 began; /* which thread and program: numbers are used again */
+	__u32 depth;
+	__u32 unused;
+};
+
+struct runtime_frame_key {
+	__u32 tid, depth;
+};
+
+/* A call under way. */
+struct runtime_frame {
+	__u64 start_ns;
+	__u64 id;   /* of the method */
+	__u64 base; /* of perl: which stack of contexts, and how many there were */
+	__s64 mark;
 };

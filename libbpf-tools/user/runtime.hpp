@@ -64,6 +64,29 @@ const Runtime* find_runtime(std::string_view name); // null: none of that name
 // Those of which a process maps a file; the one that is the program itself alone, if one is.
 std::vector<const Runtime*> detect_runtimes(std::uint32_t pid);
 
+// -l of a tool, a choice() among `words`: "java|perl|none".
+struct RuntimeChoice {
+    std::uint32_t number = ~0u;
+
+    constexpr RuntimeChoice() = default;
+    constexpr explicit RuntimeChoice(std::uint32_t n) : number(n) {}
+    // Empty: none was given.
+    std::string_view name(std::string_view words) const
+    {
+        const auto all = split(words, '|');
+        return number < all.size() ? all[number] : "";
+    }
+};
+
+// Where the probes of an event say what they are about.
+runtime_arguments name_arguments(const Runtime& runtime, RuntimeEvent event);
+
+// As a record has them; "..." at the end of what was cut. `name_of`: "CLASS.METHOD"; of what the
+// kernel side could not read "[unknown]".
+std::string class_of(const runtime_name& name);
+std::string method_of(const runtime_name& name);
+std::string name_of(const runtime_name& name);
+
 // The probes of an event.
 std::vector<const RuntimeProbe*> probes_of(const Runtime& runtime, RuntimeEvent event);
 

@@ -22,6 +22,7 @@
 #include <linux/futex.h>
 #include <malloc.h>
 #include <map>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <nlohmann/json.hpp>
 #include <sched.h>
@@ -522,6 +523,21 @@ void allocate(unsigned count)
     ::mremap(nullptr, 0, 0, 0);
 }
 
+// No more than the call: names that are numbers are answered at once.
+void resolve_numbers(unsigned count)
+{
+    addrinfo hints{};
+    hints.ai_flags = AI_NUMERICHOST;
+    for (unsigned i = 0; i < count; i++) {
+        addrinfo* found = nullptr;
+        if (::getaddrinfo("127.0.0.1", nullptr, &hints, &found) == 0)
+            ::freeaddrinfo(found);
+    }
+    // What a tracer looks for has to be in a static program, too.
+    ::gethostbyname("127.0.0.1");
+    ::gethostbyname2("127.0.0.1", AF_INET);
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
@@ -554,6 +570,7 @@ constexpr Named kWorkloads[] = {
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
     {"allocate", allocate},
+    {"resolve", resolve_numbers},
     {"futex", wait_for_futexes},
     {"lock", lock_position},
 };

@@ -10,7 +10,7 @@ guest_test_srcs := tests/guest/harness.cpp \
 guest_test_objs := $(guest_test_srcs:%.cpp=$(BUILD)/tests/obj/%.o) $(BUILD)/tests/obj/usdtargs.o
 
 .PHONY: guest-tests
-guest-tests: $(BUILD)/tests/guest_tests $(if $(cross),,$(BUILD)/tests/leaks/leaks)
+guest-tests: $(BUILD)/tests/guest_tests $(if $(cross),,$(BUILD)/tests/leaks/leaks $(BUILD)/tests/leaks/resolves)
 
 # -O0: nothing here is hot but the parsing of JSON, which only harness.o compiles. GoogleTest's macros
 # shadow. Symbols and frame pointers stay: tools that print stacks are tested on this very program. Line
@@ -56,6 +56,13 @@ $(BUILD)/tests/leaks/leaks: tests/guest/leaks/main.c tests/guest/leaks/leaks.h
 	$(Q)cp "$$($(CC) -print-file-name=libc.so.6)" $(@D)/libc.so.6
 	$(Q)cp "$$($(CC) -print-file-name=ld-linux-x86-64.so.2)" $(@D)/ld.so
 	$(Q)chmod 644 $@.tmp $(@D)/libc.so.6 $(@D)/ld.so
+	$(Q)mv $@.tmp $@
+
+# Another one, which runs with the same C library.
+$(BUILD)/tests/leaks/resolves: tests/guest/resolves/main.c $(BUILD)/tests/leaks/leaks
+	$(say) CC $<
+	$(Q)$(CC) -O0 -fno-omit-frame-pointer $< -o $@.tmp
+	$(Q)chmod 644 $@.tmp
 	$(Q)mv $@.tmp $@
 
 # Expressions are tested with the kit's own code, and with what the unit tests have of random ones.

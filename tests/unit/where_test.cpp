@@ -46,6 +46,7 @@
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
+#include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
 #include "../../libbpf-tools/net/mptcpify/mptcpify.h"
 #include "../../libbpf-tools/net/rdmaucma/rdmaucma.h"
 #include "../../libbpf-tools/net/skbtrace/skbtrace.h"
@@ -137,6 +138,10 @@ const std::vector<RecordOf>& records()
           {offsetof(sync_event, file.deleted), 1, 1},
           PATH_LIMITS(sync_event, file.path)},
          PATH_TEXT(sync_event, file.path)},
+        {"gethostlatency",
+         sizeof(resolve_event),
+         {LIMIT(resolve_event, function, RESOLVE_FUNCTIONS - 1), LIMIT(resolve_event, host_len, 20),
+          LIMIT(resolve_event, service_len, 20), LIMIT(resolve_event, result_len, 20)}},
         {"filelife",
          sizeof(life_event),
          {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)},

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "bpf/call_place.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/stacks.bpf.h"
 #include "bpf/task_stack.bpf.h"
@@ -86,27 +87,6 @@ static __noinline void note_process(__u32 pid, __u32 image)
 	bpf_get_current_comm(name.comm, sizeof(name.comm));
 	bpf_map_update_elem(&leak_processes, &process, &name, BPF_ANY);
 	tell_task(pid, image);
-}
-
-#if defined(__TARGET_ARCH_x86)
-#define RETURN_ADDRESS_SIZE 8
-#else
-#define RETURN_ADDRESS_SIZE 0
-#endif
-
-/* Whether the function that was entered with this stack pointer has not returned. A longjmp() leaves
- * calls without their return. While a return is awaited, the kernel has the address of its trampoline
- * in the return address's place: where a page begins, as no code behind a call does. */
-static __always_inline bool is_under_way(__u64 sp)
-{
-#if defined(__TARGET_ARCH_x86)
-	__u64 word = 0;
-
-	bpf_probe_read_user(&word, sizeof(word), (void *)sp);
-	return word && !(word & 0xfff);
-#else
-	return true; /* it is in a register, or anywhere on the stack */
-#endif
 }
 
 /* The outermost function is the one that counts: calloc() and operator new may call malloc(). NULL: it is
@@ -301,7 +281,7 @@ int alloc_return(struct pt_regs *ctx)
 	use_task_stack(ctx);
 	__u32 tid = bpf_get_current_pid_tgid(), image;
 	struct leak_call *call = bpf_map_lookup_elem(&leak_calls, &tid);
-	__u64 sp = PT_REGS_SP(ctx) - RETURN_ADDRESS_SIZE;
+	__u64 sp = PT_REGS_SP(ctx) - CALL_RETURNED_BYTES;
 	struct leak leak = {};
 	struct leak_key key;
 

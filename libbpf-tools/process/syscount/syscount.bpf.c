@@ -5,20 +5,18 @@
 #include "bpf/top.bpf.h"
 #include "syscount.h"
 
-#define X32_BIT 0x40000000u /* __X32_SYSCALL_BIT */
 #define MAX_ERRNO 4095
 
 #if defined(__TARGET_ARCH_x86)
-enum { NR_SIGRETURN = 15, NR_CLONE = 56, NR_FORK = 57, NR_VFORK = 58, NR_EXECVE = 59, NR_EXIT = 60,
+enum { NR_CLONE = 56, NR_FORK = 57, NR_VFORK = 58, NR_EXECVE = 59, NR_EXIT = 60,
        NR_EXIT_GROUP = 231, NR_CLONE3 = 435,
-       I386_EXIT = 1, I386_FORK = 2, I386_EXECVE = 11, I386_CLONE = 120, I386_SIGRETURN = 173,
-       I386_VFORK = 190, I386_EXIT_GROUP = 252, X32_EXECVE = 520,
-       SIGRETURN_32 = I386_SIGRETURN };
+       I386_EXIT = 1, I386_FORK = 2, I386_EXECVE = 11, I386_CLONE = 120,
+       I386_VFORK = 190, I386_EXIT_GROUP = 252, X32_EXECVE = 520 };
 #elif defined(__TARGET_ARCH_arm64)
-enum { NR_SIGRETURN = 139, NR_CLONE = 220, NR_EXECVE = 221, NR_EXIT = 93, NR_EXIT_GROUP = 94,
+enum { NR_CLONE = 220, NR_EXECVE = 221, NR_EXIT = 93, NR_EXIT_GROUP = 94,
        NR_CLONE3 = 435,
        ARM_EXIT = 1, ARM_FORK = 2, ARM_EXECVE = 11, ARM_CLONE = 120, ARM_VFORK = 190,
-       ARM_EXIT_GROUP = 248, SIGRETURN_32 = 173 /* rt_sigreturn */ };
+       ARM_EXIT_GROUP = 248 };
 #endif
 
 const volatile struct syscount_config cfg = {};
@@ -37,32 +35,6 @@ TOP(struct syscount_key, struct syscount_process, 16384)
 /* By task_struct: execve of a thread that is not the first changes its TID, not that. An entry
  * lives as long as its task: deleting and making it with each call would cost twice as much. */
 HASH_MAP(cb_calls, __u64, struct syscount_call, 16384);
-
-static __always_inline struct task_struct *running(bool tracing)
-{
-	return tracing && HAS_HELPER(get_current_task_btf) ? bpf_get_current_task_btf() :
-				     (struct task_struct *)bpf_get_current_task();
-}
-
-/* A call's place among those of all ABIs; `nr` as in the registers. */
-static __always_inline __u32 slot_of(bool tracing, __u64 nr)
-{
-	__u32 abi = SYSCALL_NATIVE, n = nr;
-	struct task_struct *task = running(tracing);
-
-	if (IS_32BIT(tracing && HAS_HELPER(get_current_task_btf), task))
-		abi = SYSCALL_32BIT;
-#if defined(__TARGET_ARCH_x86)
-	else if (n & X32_BIT && n != ~0u) {
-		abi = SYSCALL_X32;
-		n &= ~X32_BIT;
-	}
-#endif
-	/* sigreturn restores the registers of what the signal has interrupted, but for this one. */
-	if (n == ~0u)
-		n = abi == SYSCALL_32BIT ? SIGRETURN_32 : NR_SIGRETURN;
-	return n < SYSCALLS_PER_ABI ? SYSCALL_SLOT(abi, n) : SYSCALL_SLOT_OTHER;
-}
 
 /* The child of a fork leaves its parent's call too, with 0. */
 static __always_inline bool is_fork(__u32 slot)
@@ -200,7 +172,7 @@ static __always_inline bool wanted(__u32 slot)
 
 static __always_inline int enter(bool tracing, __u64 nr)
 {
-	__u32 slot = slot_of(tracing, nr);
+	__u32 slot = syscall_slot(tracing, nr);
 	struct syscount_call *call, now;
 	__u64 task;
 
@@ -240,7 +212,7 @@ static __always_inline int leave(bool tracing, __u64 nr, long ret)
 		ret = 0;
 	if (cfg.timed)
 		return leave_timed(ret);
-	slot = slot_of(tracing, nr);
+	slot = syscall_slot(tracing, nr);
 	if (!ret && is_fork(slot))
 		return 0;
 	if (!wanted(slot))
@@ -272,7 +244,7 @@ static __always_inline int end(bool tracing)
 		/* Before 5.15, and so before what FRED keeps above them (6.9). */
 		regs = (struct pt_regs *)(BPF_CORE_READ(task, stack) + (16 << 10)) - 1;
 	}
-	slot = slot_of(false, BPF_CORE_READ(regs, CALL_NR_FIELD));
+	slot = syscall_slot(false, BPF_CORE_READ(regs, CALL_NR_FIELD));
 	if (is_exit(slot) && wanted(slot))
 		count(slot, cfg.by_process ? current_ids() >> 32 : 0, 0, 0);
 	return 0;
@@ -299,7 +271,7 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(plain_exit, struct pt_regs *regs, long ret)
 {
 	__u64 nr = regs->CALL_NR_FIELD;
-	__u32 slot = slot_of(true, nr);
+	__u32 slot = syscall_slot(true, nr);
 	struct syscount_sums *sums;
 
 	if ((__u32)nr == ~0u)
