@@ -44,6 +44,7 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/sslsniff/sslsniff.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -131,6 +132,7 @@ const std::vector<RecordOf>& records()
           {offsetof(stat_event, file.deleted), 1, 1},
           PATH_LIMITS(stat_event, file.path)},
          PATH_TEXT(stat_event, file.path)},
+        {"sslsniff", sizeof(tls_event), {LIMIT(tls_event, function, TLS_FUNCTIONS - 1)}},
         {"syncsnoop",
          sizeof(sync_event),
          {LIMIT(sync_event, call, SYNC_CALLS - 1),

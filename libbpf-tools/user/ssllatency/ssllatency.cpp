@@ -92,6 +92,7 @@ constexpr Histogram<ssllatency_bpf, Options, ssllatency_key> kTool{
                   Session& session) { choose_tls(o, session, kTlsNeeds<P, Options>, true); },
     .chosen = [](const Options& o) { return std::span<const Need>(o.needs); },
     .attached = [](const Options&, const Session& session) { say_tls(session); },
+    .ending = [](ssllatency_bpf& s, Options& o) { end_tls(s, o); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

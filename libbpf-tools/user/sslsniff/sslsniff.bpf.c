@@ -53,8 +53,8 @@ static __always_inline int nspr_fd(__u64 descriptor)
 	return tls_int(tls_word(descriptor, NSPR_SECRET), 0x1c);
 }
 
-/* Inline, as all that is given a pointer to the stack here: a function of its own saw zeros there on 5.10
- * and 6.1. */
+/* Inline, as all that branches on what lies on the stack here: where_holds() says what goes wrong in a
+ * function of its own before 6.8. */
 static __always_inline void find_conn(struct tls_event *e)
 {
 	struct file *file = NULL;

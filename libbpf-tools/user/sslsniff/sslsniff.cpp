@@ -253,6 +253,7 @@ constexpr Stream<sslsniff_bpf, Options, Row> kTool{
     .prepare = prepare,
     .chosen = [](const Options& o) { return std::span<const Need>(o.needs); },
     .attached = [](const Options&, const Session& session) { say_tls(session); },
+    .ending = [](sslsniff_bpf& s, Options& o) { end_tls(s, o); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();
