@@ -434,8 +434,11 @@ bool Launcher::attach(std::size_t planned)
             const Obstacle none = std::exchange(session_.later->obstacle, {});
             const Rung* rung = plan_.rungs[planned];
             const auto step = std::ranges::find(plan_.steps, rung, &Step::rung);
-            if (session_.explain || !step->need->optional)
-                say(session_.tool, cat(none.text(), "; waiting for one"));
+            std::string line = cat(none.text(), "; waiting for one");
+            if ((session_.explain || !step->need->optional) && line != waited_for_) {
+                say(session_.tool, line);
+                waited_for_ = std::move(line); // by several programs
+            }
         }
         return !links.empty();
     }

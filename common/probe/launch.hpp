@@ -197,6 +197,7 @@ private:
     Facts facts_;
     Refusals refused_;
     Plan plan_;
+    std::string waited_for_; // what was said last of files that are not there yet
     std::vector<Link> links_;
     std::vector<Fd> sessions_;
     std::vector<bpf_program*> always_;     // loaded beside the plan: the filter's own

@@ -32,6 +32,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,6 +45,21 @@
 #include <unistd.h>
 #include <utility>
 #include <vector>
+
+// Where tracers of lines attach.
+extern "C" [[gnu::noinline]] const char* readline(const char* line)
+{
+    asm volatile("" : "+r"(line));
+    return line;
+}
+
+// As OpenSSL's in a static program. It encrypts nothing: what is measured is what tracing adds.
+extern "C" int SSL_write(void* ssl, const void* data, int size);
+[[gnu::noinline]] int SSL_write(void* ssl, const void* data, int size)
+{
+    asm volatile("" : : "r"(ssl), "r"(data) : "memory");
+    return size;
+}
 
 namespace
 {
@@ -523,6 +539,14 @@ void allocate(unsigned count)
     ::mremap(nullptr, 0, 0, 0);
 }
 
+void write_tls(unsigned count)
+{
+    alignas(8) static const char ssl[128] = {};
+    static const std::string data(100, 'd');
+    for (unsigned i = 0; i < count; i++)
+        SSL_write(const_cast<char*>(ssl), data.data(), int(data.size()));
+}
+
 // No more than the call: names that are numbers are answered at once.
 void resolve_numbers(unsigned count)
 {
@@ -536,6 +560,15 @@ void resolve_numbers(unsigned count)
     // What a tracer looks for has to be in a static program, too.
     ::gethostbyname("127.0.0.1");
     ::gethostbyname2("127.0.0.1", AF_INET);
+}
+
+// As bash: peers look at nobody else.
+void read_lines(unsigned count)
+{
+    ::prctl(PR_SET_NAME, "bash");
+    const std::string line = "make -j2 all";
+    for (unsigned i = 0; i < count; i++)
+        readline(line.c_str());
 }
 
 struct Named {
@@ -570,7 +603,9 @@ constexpr Named kWorkloads[] = {
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
     {"allocate", allocate},
+    {"tls-write", write_tls},
     {"resolve", resolve_numbers},
+    {"readline", read_lines},
     {"futex", wait_for_futexes},
     {"lock", lock_position},
 };

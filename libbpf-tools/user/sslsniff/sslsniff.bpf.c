@@ -112,11 +112,11 @@ static __always_inline __u32 copy_pieces(char *to, __u32 half, __u64 pieces, __u
 }
 
 static __always_inline void copy_data(struct tls_event *e, char *to, __u32 room,
-				      const struct tls_call *call)
+				      const struct tls_call *call, bool pieces)
 {
 	__u32 n = e->captured;
 
-	if (call->function == TLS_PR_WRITEV) {
+	if (pieces) {
 		e->captured = copy_pieces(to, room / 2, call->buffer, call->done,
 					  n > room / 2 ? room / 2 : n);
 		e->unreadable = !e->captured;
@@ -131,9 +131,9 @@ static __always_inline void copy_data(struct tls_event *e, char *to, __u32 room,
 	}
 }
 
-/* In a record of the ring with `room` (constant) bytes for data. */
+/* In a record of the ring with `room` bytes for data. That and `pieces` are constants. */
 static __always_inline int send_in(const struct tls_event *e, __u32 room,
-				   const struct tls_call *call)
+				   const struct tls_call *call, bool pieces)
 {
 	struct tls_event *record = event_reserve(sizeof(*record) + room);
 
@@ -143,27 +143,26 @@ static __always_inline int send_in(const struct tls_event *e, __u32 room,
 	}
 	*record = *e;
 	if (e->captured)
-		copy_data(record, (char *)(record + 1), room, call);
+		copy_data(record, (char *)(record + 1), room, call, pieces);
 	event_submit(record);
 	return 0;
 }
 
 static __always_inline int send_ring(const struct tls_event *e, const struct tls_call *call)
 {
-	__u32 n;
-
-	n = call->function == TLS_PR_WRITEV ? e->captured * 2 : e->captured;
-	if (n <= 256)
-		return send_in(e, 256, call);
-	if (n <= 1024)
-		return send_in(e, 1024, call);
-	if (n <= 4096)
-		return send_in(e, 4096, call);
-	if (n <= 16384)
-		return send_in(e, 16384, call);
-	if (n <= 65536)
-		return send_in(e, 65536, call);
-	return send_in(e, TLS_DATA_MOST, call);
+	if (call->function == TLS_PR_WRITEV)
+		return send_in(e, 2 * SCRATCH_DATA, call, true);
+	if (e->captured <= 256)
+		return send_in(e, 256, call, false);
+	if (e->captured <= 1024)
+		return send_in(e, 1024, call, false);
+	if (e->captured <= 4096)
+		return send_in(e, 4096, call, false);
+	if (e->captured <= 16384)
+		return send_in(e, 16384, call, false);
+	if (e->captured <= 65536)
+		return send_in(e, 65536, call, false);
+	return send_in(e, TLS_DATA_MOST, call, false);
 }
 
 static __always_inline int send_perf(void *ctx, const struct tls_event *e,
@@ -180,8 +179,10 @@ static __always_inline int send_perf(void *ctx, const struct tls_event *e,
 	}
 	s->busy = 1;
 	s->event = *e;
-	if (e->captured)
-		copy_data(&s->event, s->data, SCRATCH_DATA, call);
+	if (e->captured && call->function == TLS_PR_WRITEV)
+		copy_data(&s->event, s->data, SCRATCH_DATA, call, true);
+	else if (e->captured)
+		copy_data(&s->event, s->data, SCRATCH_DATA, call, false);
 	n = s->event.captured;
 	if (n <= SCRATCH_DATA)
 		event_send(ctx, &s->event, sizeof(s->event) + n);
