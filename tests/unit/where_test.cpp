@@ -44,6 +44,7 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/dbslower/dbslower.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -190,6 +191,12 @@ const std::vector<RecordOf>& records()
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},
+        {"dbslower",
+         sizeof(database_event),
+         {LIMIT(database_event, server, SERVER_MYSQL), LIMIT(database_event, command, 31),
+          LIMIT(database_event, outcome, STATEMENT_DIED),
+          LIMIT(database_event, text_state, TEXT_UNKNOWN), LIMIT(database_event, text_len, 0),
+          LIMIT(database_event, text_size, 0)}},
         {"shmsnoop", sizeof(shm_event), {LIMIT(shm_event, call, SHM_CALLS - 1)}},
         {"setuidsnoop", sizeof(id_event), {LIMIT(id_event, call, CALL_EXEC)}},
         {"softirqslower", sizeof(softirq_event), {}},
