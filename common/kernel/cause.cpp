@@ -36,6 +36,7 @@ constexpr Words kWords[] = {
     {Cause::no_mptcp, "MPTCP is disabled (net.mptcp.enabled is not 1)",
      "sysctl net.mptcp.enabled=1"},
     {Cause::no_cycles, "no hardware cycle counter (usual in virtual machines)"},
+    {Cause::one_node, "this machine has one NUMA node"},
     {Cause::no_tracefs, "tracefs is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"},
     {Cause::tracefs_hidden, "tracefs is not readable (requires CAP_DAC_READ_SEARCH)",
      "setcap cap_bpf,cap_perfmon,cap_dac_read_search+ep $(command -v corebox)"},

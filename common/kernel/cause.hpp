@@ -31,6 +31,7 @@ enum class Cause : std::uint8_t {
     no_module,
     no_mptcp,
     no_cycles,
+    one_node,
     // what attaches
     no_tracefs,
     tracefs_hidden,

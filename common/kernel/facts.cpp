@@ -111,6 +111,10 @@ Facts live_facts()
             known = opens_perf_events();
         return *known;
     };
+    facts.several_nodes = [] { // "0", "0-1", "0,2"
+        const auto nodes = read_file("/sys/devices/system/node/online");
+        return nodes && nodes->find_first_of(",-") != nodes->npos;
+    };
     __u32 id = 0;
     facts.module_types = bpf_btf_get_next_id(0, &id) == 0 || errno != EPERM;
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;

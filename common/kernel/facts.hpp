@@ -53,6 +53,9 @@ struct Facts {
     // for only where the answer matters: opening the first one takes the kernel a millisecond.
     std::function<bool()> perf_events = [] { return true; };
 
+    // The machine has several NUMA nodes.
+    std::function<bool()> several_nodes = [] { return true; };
+
     // What stands in the way of a probe of programs: no such library, no such symbol. Empty: a run
     // finds out as it attaches.
     std::function<Obstacle(const UserSite&)> user_site{};

@@ -272,11 +272,14 @@ Plan resolve(std::span<const Need> needs, const void* progs, const Facts& facts,
 std::string Plan::why_unmet() const
 {
     std::string out, names;
+    std::string_view last; // forms of one rung, by functions of other kernels, have one name
     for (std::size_t i = 0; i < steps.size(); i++) {
         const Step& step = steps[i];
         if (step.need != unmet)
             continue;
-        names += cat(names.empty() ? "" : ", ", step.rung->name);
+        if (names.empty() || step.rung->name != last)
+            names += cat(names.empty() ? "" : ", ", step.rung->name);
+        last = step.rung->name;
         const bool same = i + 1 < steps.size() && steps[i + 1].need == unmet &&
                           steps[i + 1].obstacles == step.obstacles;
         if (same)

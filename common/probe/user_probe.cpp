@@ -57,16 +57,14 @@ std::optional<std::uint32_t> number_of(const UserSite& site, std::string_view sy
 // "libc, libpthread, ld-musl-*".
 std::string list_libraries(const UserSite& site)
 {
+    const auto name = [](std::string_view library) {
+        if (library.starts_with('/'))
+            return cat(library.substr(1), "*");
+        return library.find('-') == library.npos ? cat("lib", library) : cat(library, "*");
+    };
     std::string list;
-    for (const std::string_view library : libraries_of(site)) {
-        list += list.empty() ? "" : ", ";
-        if (library.starts_with('/') && library.ends_with('/'))
-            list += library.substr(1, library.size() - 2);
-        else if (library.starts_with('/'))
-            list += cat(library.substr(1), "*");
-        else
-            list += library.find('-') == library.npos ? cat("lib", library) : cat(library, "*");
-    }
+    for (const std::string_view library : libraries_of(site))
+        list += cat(list.empty() ? "" : ", ", name(library));
     return list;
 }
 
@@ -277,6 +275,11 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
                                               may_implement(symbol.name, *ifuncs.begin()) &&
                                               file_offset(segments, symbol.value, true, offset))
                     add(offset, number_of(site, *ifuncs.begin()).value_or(0));
+    }
+    if (site.only_first && !sites.empty()) {
+        const std::size_t first = std::size_t(std::ranges::min_element(known) - known.begin());
+        sites = {sites[first]};
+        known = {known[first]};
     }
     if (numbers)
         *numbers = std::move(known);

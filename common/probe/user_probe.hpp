@@ -32,6 +32,7 @@ struct UserSite {
     // Or several; two names of one place are one. A program that asks where it runs
     // (bpf/point_number.bpf.h) gets the number of the first of them.
     std::span<const std::string_view> symbols{};
+    bool only_first = false;                    // of the symbols that a file has
     std::string_view provider{}, probe{};       // or a USDT probe
     std::span<const std::string_view> probes{}; // or several of the provider
     // Or what no name leads to. `symbol` is then what messages call it.

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "symbols/file.hpp"
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -40,9 +41,12 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
 bool is_library(std::string_view path, std::string_view library)
 {
     const std::string_view name = base_name(path);
-    if (library.starts_with('/'))
-        return library.ends_with('/') ? name == library.substr(1, library.size() - 2)
-                                      : name.starts_with(library.substr(1));
+    if (library.starts_with('/')) { // a letter behind it: another word ("rubygc")
+        library.remove_prefix(1);
+        return name.starts_with(library) &&
+               (name.size() == library.size() ||
+                !std::isalpha(static_cast<unsigned char>(name[library.size()])));
+    }
     if (library.find('-') != library.npos)
         return name.starts_with(library);
     const std::string start = cat("lib", library);

@@ -25,8 +25,8 @@ std::vector<Object> mapped_objects(std::uint32_t pid);
 std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what is no ELF file
 
 // Whether a file's name is that of a library: "c" for libc.so.6, libc-2.31.so; "ld-musl" for a name
-// that begins so, and "/python3" too: of a program (python3.11), or a library of another form.
-// "/mysqld/" is that name alone.
+// that begins so. "/perl" is for programs, and libraries of another form: perl, perl5.36.0, perl-static,
+// not perldoc.
 bool is_library(std::string_view path, std::string_view library);
 bool is_one_of(std::string_view path, std::span<const std::string_view> libraries);
 

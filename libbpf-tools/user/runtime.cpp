@@ -114,7 +114,11 @@ std::string_view java_note(RuntimeEvent event)
 // --- node: no probes since 18. What collects is a function of V8, hidden in node 20 and later.
 
 constexpr Files kNodeFiles{"node", "/node"};
+constexpr std::string_view kNodeNoGc =
+    "has no probes at collections, and hides V8's Heap::PerformGarbageCollection";
 constexpr RuntimeLack kNodeLacks[] = {
+    {gc, kNodeNoGc, "use node --trace-gc"},
+    {gc_end, kNodeNoGc, "use node --trace-gc"},
     {call, "has no probes at calls", "use node --prof"},
     {call_end, "has no probes at calls", "use node --prof"},
     {object, "has no probes at allocations", "use node --heap-prof"},
@@ -269,9 +273,14 @@ std::vector<Point::Site> find_python_line(const ObjectFile&, const ElfFile& elf)
         return {};
     std::vector<RawSymbol> symbols;
     elf.add_symbols(symbols);
-    const auto rare = std::ranges::find(symbols, "PyGC_Collect", &RawSymbol::name);
+    const auto named = [&](std::string_view name) {
+        return std::ranges::find(symbols, name, &RawSymbol::name);
+    };
+    const auto rare = named("PyGC_Collect");
     std::uint64_t offset = 0;
-    if (rare == symbols.end() || !file_offset(elf.segments(), rare->value, true, offset))
+    // Earlier versions do without: PyFrame_GetBuiltins came with 3.11 (What's New in Python 3.11).
+    if (rare == symbols.end() || named("PyFrame_GetBuiltins") == symbols.end() ||
+        !file_offset(elf.segments(), rare->value, true, offset))
         return {};
     return {{offset, line->semaphore}};
 }
@@ -350,8 +359,8 @@ constexpr RuntimeLack kRubyLacks[] = {
 std::string_view ruby_note(RuntimeEvent event)
 {
     return event == call
-               ? "methods written in Ruby show only while the program has a TracePoint enabled: of "
-                 ":call for calls, of :return for ends; methods written in C always do"
+               ? "methods in Ruby show only while the program has a TracePoint enabled (:call, and "
+                 ":return for ends of calls); methods in C always do"
                : "";
 }
 
@@ -529,6 +538,12 @@ std::string why_lacking(const Runtime& runtime, RuntimeEvent event, std::span<co
     if (lack == runtime.lacks.end())
         return cat(file, " has no probe");
     return cat(file, " ", lack->reason, lack->hint.empty() ? "" : "; ", lack->hint);
+}
+
+bool can_show(const Runtime& runtime, RuntimeEvent event, std::uint32_t pid)
+{
+    return why_lacking(runtime, event, files_of(runtime, pid)).empty() &&
+           (!runtime.withheld || runtime.withheld(event, pid).empty());
 }
 
 const Runtime& choose_runtime(const Session& session, std::string_view name,

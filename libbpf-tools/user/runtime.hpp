@@ -94,6 +94,9 @@ std::vector<const RuntimeProbe*> probes_of(const Runtime& runtime, RuntimeEvent 
 std::string why_lacking(const Runtime& runtime, RuntimeEvent event,
                         std::span<const Object> objects);
 
+// Whether this process shows it.
+bool can_show(const Runtime& runtime, RuntimeEvent event, std::uint32_t pid);
+
 // The runtime of that name, or if it is empty, of the traced processes. Fails where there is none,
 // or where they, or if none is named all files of it in use, cannot show one of these events.
 const Runtime& choose_runtime(const Session& session, std::string_view name,

@@ -32,6 +32,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,6 +45,13 @@
 #include <unistd.h>
 #include <utility>
 #include <vector>
+
+// Where tracers of lines attach.
+extern "C" [[gnu::noinline]] const char* readline(const char* line)
+{
+    asm volatile("" : "+r"(line));
+    return line;
+}
 
 namespace
 {
@@ -538,6 +546,30 @@ void resolve_numbers(unsigned count)
     ::gethostbyname2("127.0.0.1", AF_INET);
 }
 
+// A command of MariaDB, as dbslower sees it.
+extern "C" int dispatch_command(int, void*, char*, unsigned,
+                                bool) asm("_Z16dispatch_command19enum_server_commandP3THDPcjb");
+extern "C" [[gnu::noinline, gnu::noipa]] int dispatch_command(int, void*, char*, unsigned, bool)
+{
+    return 0;
+}
+
+void run_commands(unsigned count)
+{
+    char text[] = "select name, price from products where category = 17 order by price limit 20";
+    for (unsigned i = 0; i < count; i++)
+        dispatch_command(3, &count, text, sizeof text - 1, true);
+}
+
+// As bash: peers look at nobody else.
+void read_lines(unsigned count)
+{
+    ::prctl(PR_SET_NAME, "bash");
+    const std::string line = "make -j2 all";
+    for (unsigned i = 0; i < count; i++)
+        readline(line.c_str());
+}
+
 struct Named {
     std::string_view name;
     void (*run)(unsigned);
@@ -571,6 +603,8 @@ constexpr Named kWorkloads[] = {
     {"ping-pong", ping_pong},
     {"allocate", allocate},
     {"resolve", resolve_numbers},
+    {"command", run_commands},
+    {"readline", read_lines},
     {"futex", wait_for_futexes},
     {"lock", lock_position},
 };

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "other_self.hpp"
+#include "usdt.hpp"
 #include "userland.hpp"
 #include <csignal>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 namespace
 {
@@ -146,6 +150,69 @@ TEST(Ucalls, Java)
     EXPECT_GE(row_of(result, "java/lang/String.length").at("calls"), 1);
 }
 
+#ifdef __x86_64__
+
+// What says to be a JVM.
+[[gnu::noinline, gnu::noipa]] void enter_method(const char* klass, int klass_length,
+                                                const char* method, int method_length)
+{
+    USDT_PROBE_WITH("hotspot", "method__entry", "0", "8@$1 8@%0 -4@%1 8@%2 -4@%3 8@$0 -4@$0",
+                    "r"(klass), "r"(klass_length), "r"(method), "r"(method_length));
+}
+
+constexpr const char* kHostile = "UCALLS_GATE";
+[[maybe_unused]] const bool kIsHostile = as_other_self(kHostile, [] {
+    static char lengthy[300];
+    std::fill(std::begin(lengthy), std::end(lengthy), 'x');
+    // Its end is that of a page behind which there is none.
+    char* const page = static_cast<char*>(
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    page[4094] = 'e', page[4095] = 'f';
+    const char* const wild = reinterpret_cast<const char*>(0xffff888000000000);
+    enter_method("A", 1, page + 4094, 2);
+    enter_method("A", 1, page + 4094, 3);
+    enter_method("A", 1, wild, 5);
+    enter_method("A", 1, "m", -1);
+    enter_method("A", 1, "m", 0x7fffffff); // as far as can be read
+    enter_method(lengthy, 300, "long", 4);
+    enter_method(lengthy, 299, "long", 4); // another one
+    enter_method("A\x1b[2J\nforged 1", 14, "m", 1);
+    enter_method("B", 1, "m\0n", 3);
+});
+
+// Lengths and addresses that a program makes up: what cannot be read is [unknown], what is long is
+// cut, and nothing is written raw.
+TEST(Ucalls, HostilePrograms)
+{
+    const TempDir dir;
+    const std::string library = dir / "libjvm.so";
+    write_file(library, read_file("/proc/self/exe"));
+    ASSERT_EQ(::chmod(library.c_str(), 0755), 0);
+    for (const bool json : {true, false}) {
+        Tracer tracer({"ucalls", "-l", "java", "--comm", "libjvm.so", json ? "--json" : "--columns",
+                       json ? "--debug" : "name,calls"});
+        const OtherSelf app(kHostile, library);
+        EXPECT_TRUE(wait_until([&] { return tracer.err().find("tracing") != std::string::npos; }));
+        app.go_wait();
+        const Result result = tracer.stop();
+        if (!json) {
+            EXPECT_NE(result.out.find("A\\x1b[2J\\nforged\\x201.m"), std::string::npos)
+                << result.out;
+            EXPECT_EQ(result.out.find('\x1b'), std::string::npos);
+            continue;
+        }
+        expect_exact(result);
+        EXPECT_EQ(result.account.at("seen"), 9);
+        EXPECT_EQ(row_of(result, "A.ef").at("calls"), 1);
+        EXPECT_EQ(row_of(result, "A.[unknown]").at("calls"), 3);
+        EXPECT_EQ(with(result.records, "name", std::string(128, 'x') + "....long").size(), 2u);
+        EXPECT_EQ(row_of(result, "A\x1b[2J\nforged 1.m").at("calls"), 1);
+        EXPECT_EQ(row_of(result, std::string("B.m\0n", 5)).at("calls"), 1);
+    }
+}
+
+#endif
+
 // More names than there is room for.
 TEST(Ucalls, Flood)
 {
@@ -187,7 +254,7 @@ TEST(Ucalls, TextAllProcessesAndBadInput)
     // One that runs already, and one that starts later.
     Program first({"perl", "/t/calls.pl"});
     first.wait_for("ready");
-    Tracer tracer({"ucalls", "-l", "perl", "-T", "2"});
+    Tracer tracer({"perlcalls", "-T", "2"});
     Program later({"perl", "/t/calls.pl"});
     later.wait_for("ready");
     for (const Program* p : {&first, &later}) {

@@ -121,7 +121,14 @@ TEST(UserFiles, NamesOfLibraries)
     for (const char* name : {"/lib/libcap.so.2", "/lib/c", "/lib/libc.so.6/other", "/lib/xlibc.so"})
         EXPECT_FALSE(is_library(name, "c")) << name;
     EXPECT_TRUE(is_library("/lib/ld-musl-x86_64.so.1", "ld-musl-"));
+    for (const char* name : {"/usr/bin/ruby", "/usr/bin/ruby3.1", "/opt/ruby-3.3"})
+        EXPECT_TRUE(is_library(name, "/ruby")) << name;
+    EXPECT_FALSE(is_library("/usr/sbin/rubygc", "/ruby")); // a link to this very program
     EXPECT_FALSE(is_library("/lib/ld-linux-x86-64.so.2", "ld-musl-"));
+    for (const char* name : {"/usr/bin/perl", "perl5.36.0", "/bin/perl-static"})
+        EXPECT_TRUE(is_library(name, "/perl")) << name;
+    for (const char* name : {"/usr/bin/perldoc", "perlcalls", "per", "libperl.so.5.36"})
+        EXPECT_FALSE(is_library(name, "/perl")) << name;
 }
 
 // A file has many names; it is probed once.

@@ -44,7 +44,10 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/bashreadline/bashreadline.h"
 #include "../../libbpf-tools/user/dbslower/dbslower.h"
+#include "../../libbpf-tools/user/ugc/ugc.h"
+#include "../../libbpf-tools/user/uthreads/uthreads.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -59,6 +62,8 @@
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
+#include "../../libbpf-tools/net/undump/undump.h"
+#include "../../libbpf-tools/user/uflow/uflow.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -143,6 +148,13 @@ const std::vector<RecordOf>& records()
          sizeof(resolve_event),
          {LIMIT(resolve_event, function, RESOLVE_FUNCTIONS - 1), LIMIT(resolve_event, host_len, 20),
           LIMIT(resolve_event, service_len, 20), LIMIT(resolve_event, result_len, 20)}},
+        {"undump",
+         offsetof(undump_event, data) + 64,
+         {LIMIT(undump_event, direction, UNDUMP_DIRECTIONS - 1),
+          LIMIT(undump_event, data_len, 60)}},
+        {"bashreadline",
+         sizeof(line_event),
+         {LIMIT(line_event, head.len, 20), LIMIT(line_event, head.cut, 1)}},
         {"filelife",
          sizeof(life_event),
          {LIMIT(life_event, replaced, 1), PATH_LIMITS(life_event, path)},
@@ -157,6 +169,7 @@ const std::vector<RecordOf>& records()
          {LIMIT(dcsnoop_event, result, DCACHE_MISS), PATH_LIMITS(dcsnoop_event, path)},
          PATH_TEXT(dcsnoop_event, path)},
         {"ttysnoop", sizeof(tty_event), {LIMIT(tty_event, len, TTY_RECORD_LEN)}},
+        {"uflow", sizeof(uflow_event), {LIMIT(uflow_event, is_end, 1)}},
         {"mountsnoop",
          sizeof(mount_event),
          {LIMIT(mount_event, call, MOUNT_CALLS - 1),
@@ -197,6 +210,10 @@ const std::vector<RecordOf>& records()
           LIMIT(database_event, outcome, STATEMENT_DIED),
           LIMIT(database_event, text_state, TEXT_UNKNOWN), LIMIT(database_event, text_len, 0),
           LIMIT(database_event, text_size, 0)}},
+        {"ugc", sizeof(gc_event), {LIMIT(gc_event, kind, GC_SWEEP)}},
+        {"uthreads",
+         sizeof(uthreads_event),
+         {LIMIT(uthreads_event, kind, UTHREAD_STOP), LIMIT(uthreads_event, start, 0)}},
         {"shmsnoop", sizeof(shm_event), {LIMIT(shm_event, call, SHM_CALLS - 1)}},
         {"setuidsnoop", sizeof(id_event), {LIMIT(id_event, call, CALL_EXEC)}},
         {"softirqslower", sizeof(softirq_event), {}},

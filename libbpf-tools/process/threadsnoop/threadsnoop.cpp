@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "threadsnoop.h"
-#include "probe/user_probe.hpp"
-#include "shape/stacks.hpp"
+#include "../thread_start.hpp"
 #include "shape/stream.hpp"
 #include <algorithm>
 
@@ -19,10 +18,7 @@ struct Options : thread_config {
 struct Row : thread_event {
     std::uint64_t first_ns = 0;
     std::string_view function;
-
-    ImageSymbols symbols; // it may be another program by now
-    unsigned remembered = 0;
-    stack_task last{};
+    ThreadFunctions functions;
 };
 
 constexpr Example kExamples[] = {
@@ -82,16 +78,11 @@ constexpr Column kColumns[] = {
         .from<present(kStart, kStart)>(),
 };
 
-// C libraries, old ones with a library of its own for threads, and musl's.
-constexpr UserSite kCreate{.libraries = {"c", "pthread", "ld-musl-"}, .symbol = "pthread_create"};
-
 constexpr Need kNeeds[] = {
     {.what = "new threads and processes",
      .rungs = {rung<&P::new_tp_btf>("tp_btf"), rung<&P::new_raw_tp>("raw_tp")}},
     {.what = "functions that threads start with",
-     .rungs = user_rungs<&P::pthread_create, kCreate, Options>(
-         "threads that no pthread_create() makes; the first milliseconds of a C library that no "
-         "process used before"),
+     .rungs = user_rungs<&P::pthread_create, kPthreadCreate, Options>(kPthreadCreateBlind),
      .optional = true,
      .without = "FUNC"},
 };
@@ -101,19 +92,8 @@ bool decode(Row& row, const Options&, const void* record, std::size_t)
     static_cast<thread_event&>(row) = *static_cast<const thread_event*>(record);
     if (!row.first_ns)
         row.first_ns = row.task.time_ns;
-    if (!row.start)
-        return true;
-    constexpr unsigned kMostRemembered = 1024;
-    const stack_task process{row.task.pid, row.image};
-    if (row.last.pid != process.pid || row.last.image != process.image) {
-        if (row.remembered++ == kMostRemembered) {
-            row.symbols = ImageSymbols();
-            row.remembered = 1;
-        }
-        row.symbols.note(process);
-        row.last = process;
-    }
-    row.function = row.symbols.lookup(process, row.start, At::instruction).name;
+    if (row.start)
+        row.function = row.functions.name({row.task.pid, row.image}, row.start);
     return true;
 }
 

@@ -50,7 +50,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: by PID)"),
     opt<&Options::top>('T', "top", "N", "Print the N largest (JSON, CSV: all)", kPositive),
     flag<&Options::timed>('L', "latency", "Measure the time in calls, and sort by it"),
     flag<&Options::syscalls>('S', "syscalls", "Count system calls, too"),
@@ -144,6 +144,9 @@ void prepare(Options& o, Session& session)
         session.pids.push_back(o.pid);
     if (o.milliseconds && !o.timed)
         fail_usage("--milliseconds needs --latency");
+    // As BCC, milliseconds in place of microseconds.
+    if (o.milliseconds && session.columns.empty() && session.format == Format::text)
+        session.columns = "name,calls,total_ms";
     const std::string_view language = o.language.name(kLanguages);
     if (o.syscalls && !is_filtered(session))
         fail_usage("missing PID for --syscalls; for example: ucalls -S 181");

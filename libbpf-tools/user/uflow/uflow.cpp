@@ -47,7 +47,7 @@ constexpr Option kPositionals[] = {
 
 constexpr Option kOptions[] = {
     choice<&Options::language>('l', "language", kLanguages,
-                               "Trace this language (default: that of PID)"),
+                               "Trace this language (default: by PID)"),
     opt<&uflow_config::method>('M', "method", "PREFIX", "Trace only methods that begin so"),
     opt<&uflow_config::klass>('C', "class", "PREFIX", "Trace only classes that begin so"),
 };
@@ -55,6 +55,8 @@ constexpr Option kOptions[] = {
 constexpr Letter kLetters[] = {{'p', "pid"}, {'v', "debug"}};
 
 constexpr std::string_view kEvents[] = {"call", "return"};
+
+constexpr Formula kDuration = field<&uflow_event::duration_ns>;
 
 constexpr Column kColumns[] = {
     col<[](const Row& r) { return WallTime{r.task.time_ns}; }>("time_ns", "TIME", 8, "Time of day",
@@ -85,7 +87,7 @@ constexpr Column kColumns[] = {
         "method", "NAME", 30, "Name of the method", kJsonOnly),
     col<[](const Row& r) { return r.duration_ns ? Value(r.duration_ns) : Value(); }>(
         "duration_ns", "DURATION(ns)", 12, "Of a return: time since the call", kJsonOnly)
-        .from<field<&uflow_event::duration_ns>>(),
+        .from<present(kDuration, kDuration)>(),
 };
 
 constexpr Need kNeeds[] = {
