@@ -189,10 +189,15 @@ TEST(Ucalls, HostilePrograms)
     write_file(library, read_file("/proc/self/exe"));
     ASSERT_EQ(::chmod(library.c_str(), 0755), 0);
     for (const bool json : {true, false}) {
-        Tracer tracer({"ucalls", "-l", "java", "--comm", "libjvm.so", json ? "--json" : "--columns",
-                       json ? "--debug" : "name,calls"});
+        std::vector<std::string> argv = {"ucalls", "-l",        "java",
+                                         "--comm", "libjvm.so", "--explain"};
+        if (json)
+            argv.push_back("--json");
+        Tracer tracer(argv);
         const OtherSelf app(kHostile, library);
-        EXPECT_TRUE(wait_until([&] { return tracer.err().find("tracing") != std::string::npos; }));
+        EXPECT_TRUE(wait_until([&] {
+            return tracer.err().find("attached to " + library) != std::string::npos;
+        })) << tracer.err();
         app.go_wait();
         const Result result = tracer.stop();
         if (!json) {
