@@ -44,13 +44,10 @@
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
+#include "../../libbpf-tools/user/bashreadline/bashreadline.h"
+#include "../../libbpf-tools/user/sslsniff/sslsniff.h"
 #include "../../libbpf-tools/user/ugc/ugc.h"
 #include "../../libbpf-tools/user/uthreads/uthreads.h"
-<<<<<<< HEAD
-#include "../../libbpf-tools/user/sslsniff/sslsniff.h"
-    =======
-#include "../../libbpf-tools/user/bashreadline/bashreadline.h"
-    >>>>>>> 8732e0996175a09232bae17d63f190b64611c2d6
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -69,7 +66,7 @@
 #include "../../libbpf-tools/user/uflow/uflow.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
-    namespace tcp // filelife has a life_event too
+namespace tcp // filelife has a life_event too
 {
 #include "../../libbpf-tools/net/tcplife/tcplife.h"
 }
