@@ -562,6 +562,21 @@ void resolve_numbers(unsigned count)
     ::gethostbyname2("127.0.0.1", AF_INET);
 }
 
+// A command of MariaDB, as dbslower sees it.
+extern "C" int dispatch_command(int, void*, char*, unsigned,
+                                bool) asm("_Z16dispatch_command19enum_server_commandP3THDPcjb");
+extern "C" [[gnu::noinline, gnu::noipa]] int dispatch_command(int, void*, char*, unsigned, bool)
+{
+    return 0;
+}
+
+void run_commands(unsigned count)
+{
+    char text[] = "select name, price from products where category = 17 order by price limit 20";
+    for (unsigned i = 0; i < count; i++)
+        dispatch_command(3, &count, text, sizeof text - 1, true);
+}
+
 // As bash: peers look at nobody else.
 void read_lines(unsigned count)
 {
@@ -605,6 +620,7 @@ constexpr Named kWorkloads[] = {
     {"allocate", allocate},
     {"tls-write", write_tls},
     {"resolve", resolve_numbers},
+    {"command", run_commands},
     {"readline", read_lines},
     {"futex", wait_for_futexes},
     {"lock", lock_position},

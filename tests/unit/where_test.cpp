@@ -45,6 +45,7 @@
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 #include "../../libbpf-tools/user/bashreadline/bashreadline.h"
+#include "../../libbpf-tools/user/dbslower/dbslower.h"
 #include "../../libbpf-tools/user/sslsniff/sslsniff.h"
 #include "../../libbpf-tools/user/ugc/ugc.h"
 #include "../../libbpf-tools/user/uthreads/uthreads.h"
@@ -205,6 +206,12 @@ const std::vector<RecordOf>& records()
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},
+        {"dbslower",
+         sizeof(database_event),
+         {LIMIT(database_event, server, SERVER_MYSQL), LIMIT(database_event, command, 31),
+          LIMIT(database_event, outcome, STATEMENT_DIED),
+          LIMIT(database_event, text_state, TEXT_UNKNOWN), LIMIT(database_event, text_len, 0),
+          LIMIT(database_event, text_size, 0)}},
         {"ugc", sizeof(gc_event), {LIMIT(gc_event, kind, GC_SWEEP)}},
         {"uthreads",
          sizeof(uthreads_event),

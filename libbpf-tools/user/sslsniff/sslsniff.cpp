@@ -77,7 +77,6 @@ tls_operation Row::tls_operation_of(std::uint32_t function)
 
 constexpr Formula kFunction = field<&tls_event::function>;
 constexpr Formula kHasConn = field<&tls_event::conn, &conn::family> != 0;
-constexpr Formula kIsV6 = field<&tls_event::conn, &conn::family> == CONN_IPV6;
 
 Value address(const Row& r, const std::uint8_t* bytes)
 {
@@ -123,16 +122,14 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
     col<[](const Row& r) { return address(r, r.conn.laddr); }>("laddr", "LADDR", 16,
                                                                "Local address", kJsonOnly)
-        .as(ColumnType::address)
-        .from<present(kHasConn, address_of<&tls_event::conn, &conn::laddr>(kIsV6))>(),
+        .as(ColumnType::address),
     col<[](const Row& r) -> Value { return r.conn.family ? Value(r.conn.lport) : Value(); }>(
         "lport", "LPORT", 5, "Local port", kJsonOnly)
         .as(ColumnType::integer)
         .from<present(kHasConn, field<&tls_event::conn, &conn::lport>)>(),
     col<[](const Row& r) { return address(r, r.conn.raddr); }>("raddr", "RADDR", 16,
                                                                "Remote address", kJsonOnly)
-        .as(ColumnType::address)
-        .from<present(kHasConn, address_of<&tls_event::conn, &conn::raddr>(kIsV6))>(),
+        .as(ColumnType::address),
     col<[](const Row& r) -> Value { return r.conn.family ? Value(r.conn.rport) : Value(); }>(
         "rport", "RPORT", 5, "Remote port", kJsonOnly)
         .as(ColumnType::integer)
