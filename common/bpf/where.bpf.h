@@ -32,7 +32,14 @@ __weak __hidden __noinline int cb_where(void *ctx, void *record, __u64 size)
  * undefined, but for text behind the end of what the record says there is. */
 static __always_inline bool where_holds(void *ctx, void *record, __u64 size)
 {
-	if (!cb_where_on || cb_where(ctx, record, size))
+	if (!cb_where_on)
+		return true;
+	/* Before 41f6f64e6999 (v6.8) the verifier may take a branch on what a function reads from its caller's
+	 * stack for one that is never taken, if the value is a constant in one way to there and another in a
+	 * second. Of what a helper has written it knows no constants: here, the record over itself. */
+	if (__builtin_constant_p(size) && size <= 512)
+		bpf_probe_read_kernel(record, size, record);
+	if (cb_where(ctx, record, size))
 		return true;
 	count_filtered();
 	return false;

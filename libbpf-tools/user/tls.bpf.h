@@ -15,6 +15,9 @@ HASH_MAP(tls_threads, __u32, struct tls_thread, 16384);
 
 static const struct tls_thread tls_no_calls = {};
 
+/* Set before programs are detached: a call that begins then might return unseen. */
+bool tls_is_ending = false;
+
 static __always_inline __u32 tls_operation_of(__u32 function)
 {
 	switch (function) {
@@ -39,7 +42,7 @@ static __noinline int tls_begin(struct pt_regs *ctx, __u32 function, __u64 buffe
 	struct tls_thread *thread;
 	struct tls_call *call;
 
-	if (!filter_current())
+	if (tls_is_ending || !filter_current())
 		return 0;
 	thread = find_or_insert(&tls_threads, &tid, &tls_no_calls);
 	if (!thread)

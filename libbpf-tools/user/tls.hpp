@@ -2,6 +2,7 @@
 // Where the functions of TLS libraries are, and the options that say which of them are traced. A
 // tool whose kernel side includes tls.bpf.h has kTlsNeeds<P> and these options.
 #pragma once
+#include "probe/launch.hpp"
 #include "probe/user_probe.hpp"
 #include "tls.h"
 #include "tool/option.hpp"
@@ -58,8 +59,8 @@ inline constexpr Option kTlsOptions[] = {
     flag<&TlsOptions::no_openssl>('o', "no-openssl", "Skip OpenSSL"),
     flag<&TlsOptions::no_gnutls>('g', "no-gnutls", "Skip GnuTLS"),
     flag<&TlsOptions::no_nss>('n', "no-nss", "Skip NSS"),
-    opt<&TlsOptions::files>(0, "extra-lib", "TYPE:PATH,...", "Trace this file: openssl, gnutls or nss",
-                         {}, {}, "file"),
+    opt<&TlsOptions::files>(0, "extra-lib", "TYPE:PATH,...",
+                            "Trace this file: openssl, gnutls or nss", {}, {}, "file"),
 };
 
 // What an AttachFn does, for a program of tls.bpf.h.
@@ -74,6 +75,13 @@ void choose_tls(TlsOptions& options, const Session& session, std::span<const Nee
                 bool handshakes);
 // Says it where no library is there yet.
 void say_tls(const Session& session);
+
+// Before the programs are detached.
+template <Skel S>
+void end_tls(S& s, auto&)
+{
+    s.bss->tls_is_ending = true;
+}
 
 namespace detail
 {

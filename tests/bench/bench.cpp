@@ -53,6 +53,14 @@ extern "C" [[gnu::noinline]] const char* readline(const char* line)
     return line;
 }
 
+// As OpenSSL's in a static program. It encrypts nothing: what is measured is what tracing adds.
+extern "C" int SSL_write(void* ssl, const void* data, int size);
+[[gnu::noinline]] int SSL_write(void* ssl, const void* data, int size)
+{
+    asm volatile("" : : "r"(ssl), "r"(data) : "memory");
+    return size;
+}
+
 namespace
 {
 
@@ -531,6 +539,14 @@ void allocate(unsigned count)
     ::mremap(nullptr, 0, 0, 0);
 }
 
+void write_tls(unsigned count)
+{
+    alignas(8) static const char ssl[128] = {};
+    static const std::string data(100, 'd');
+    for (unsigned i = 0; i < count; i++)
+        SSL_write(const_cast<char*>(ssl), data.data(), int(data.size()));
+}
+
 // No more than the call: names that are numbers are answered at once.
 void resolve_numbers(unsigned count)
 {
@@ -544,6 +560,21 @@ void resolve_numbers(unsigned count)
     // What a tracer looks for has to be in a static program, too.
     ::gethostbyname("127.0.0.1");
     ::gethostbyname2("127.0.0.1", AF_INET);
+}
+
+// A command of MariaDB, as dbslower sees it.
+extern "C" int dispatch_command(int, void*, char*, unsigned,
+                                bool) asm("_Z16dispatch_command19enum_server_commandP3THDPcjb");
+extern "C" [[gnu::noinline, gnu::noipa]] int dispatch_command(int, void*, char*, unsigned, bool)
+{
+    return 0;
+}
+
+void run_commands(unsigned count)
+{
+    char text[] = "select name, price from products where category = 17 order by price limit 20";
+    for (unsigned i = 0; i < count; i++)
+        dispatch_command(3, &count, text, sizeof text - 1, true);
 }
 
 // As bash: peers look at nobody else.
@@ -587,7 +618,9 @@ constexpr Named kWorkloads[] = {
     {"listen", listen_on_sockets},
     {"ping-pong", ping_pong},
     {"allocate", allocate},
+    {"tls-write", write_tls},
     {"resolve", resolve_numbers},
+    {"command", run_commands},
     {"readline", read_lines},
     {"futex", wait_for_futexes},
     {"lock", lock_position},

@@ -165,7 +165,7 @@ TEST_P(DbslowerRung, CommandsAndTexts)
     });
     const pid_t pid = child.pid();
     Tracer tracer({"dbslower", "-m", "0", "--json", "-p", to_string(pid)}, env()),
-        stat({"dbstat", "-m", "2", "-C", "-P", "--json", "-p", to_string(pid)}, env());
+        stat({"dbstat", "-C", "-P", "--json", "-p", to_string(pid)}, env());
     child.go_wait();
     const Result result = tracer.wait(), times = stat.wait();
     expect_exact(result);
@@ -215,18 +215,16 @@ TEST_P(DbslowerRung, CommandsAndTexts)
     EXPECT_GE(result.records[0].at("lat_ns"), 2'000'000);
     EXPECT_GE(result.records[11].at("lat_ns"), 4'000'000) << "both parts of it";
     EXPECT_EQ(result.records[13].at("statements"), 2);
-    std::size_t slow = 0;
+    std::size_t counted = 0;
     for (const Json& r : times.records) {
         EXPECT_EQ(r.at("pid"), pid);
-        slow += r.at("count").get<std::size_t>();
-        const auto same =
-            with(with(result.records, "server", r.at("server")), "command", r.at("command"));
-        EXPECT_EQ(r.at("count"),
-                  count_if(same, [](const Json& e) { return e.at("lat_ns") >= 2'000'000; }))
+        counted += r.at("count").get<std::size_t>();
+        EXPECT_EQ(
+            r.at("count"),
+            with(with(result.records, "server", r.at("server")), "command", r.at("command")).size())
             << r.at("command");
     }
-    EXPECT_EQ(slow, times.account.at("printed"));
-    EXPECT_GE(slow, 12u) << times.out; // those of packet_command()
+    EXPECT_EQ(counted, std::size(all));
 }
 
 // A connection of MySQL's protocol, without the answers.
@@ -367,7 +365,7 @@ TEST(Dbslower, FloodFromFourThreads)
             thread.join();
     });
     Tracer tracer(
-        {"dbslower", "-m", "0", "--json", "--buffer-size", "16m", "-p", to_string(child.pid())});
+        {"dbslower", "-m", "0", "--json", "--buffer-size", "16384", "-p", to_string(child.pid())});
     child.go_wait();
     const Result result = tracer.wait();
     expect_exact(result);

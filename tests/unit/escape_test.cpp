@@ -225,4 +225,20 @@ TEST(QuoteCsv, Rfc4180)
 }
 
 } // namespace
+// The vectors of RFC 4648, and bytes that are no text.
+TEST(Escape, Base64)
+{
+    const auto encoded = [](std::string_view text) {
+        std::string out;
+        encode_base64(out, text);
+        return out;
+    };
+    EXPECT_EQ(encoded(""), "");
+    EXPECT_EQ(encoded("f"), "Zg==");
+    EXPECT_EQ(encoded("fo"), "Zm8=");
+    EXPECT_EQ(encoded("foo"), "Zm9v");
+    EXPECT_EQ(encoded("foob"), "Zm9vYg==");
+    EXPECT_EQ(encoded(std::string_view("\xff\0\xfe", 3)), "/wD+");
+}
+
 } // namespace corebox

@@ -41,12 +41,14 @@
 #include "../../libbpf-tools/process/shmsnoop/shmsnoop.h"
 #include "../../libbpf-tools/process/sigsnoop/sigsnoop.h"
 #include "../../libbpf-tools/process/threadsnoop/threadsnoop.h"
-#include "../../libbpf-tools/user/ugc/ugc.h"
-#include "../../libbpf-tools/user/uthreads/uthreads.h"
 #include "../../libbpf-tools/sched/naptime/naptime.h"
 #include "../../libbpf-tools/sched/numasched/numasched.h"
 #include "../../libbpf-tools/sched/runqslower/runqslower.h"
 #include "../../libbpf-tools/user/bashreadline/bashreadline.h"
+#include "../../libbpf-tools/user/dbslower/dbslower.h"
+#include "../../libbpf-tools/user/sslsniff/sslsniff.h"
+#include "../../libbpf-tools/user/ugc/ugc.h"
+#include "../../libbpf-tools/user/uthreads/uthreads.h"
 
 #include "../../libbpf-tools/net/bindsnoop/bindsnoop.h"
 #include "../../libbpf-tools/net/gethostlatency/gethostlatency.h"
@@ -61,8 +63,8 @@
 #include "../../libbpf-tools/net/tcpstates/tcpstates.h"
 #include "../../libbpf-tools/net/tcptracer/tcptracer.h"
 #include "../../libbpf-tools/net/udplife/udplife.h"
-#include "../../libbpf-tools/user/uflow/uflow.h"
 #include "../../libbpf-tools/net/undump/undump.h"
+#include "../../libbpf-tools/user/uflow/uflow.h"
 #include "abi/conn.h"
 #include "abi/sock_owner.h"
 namespace tcp // filelife has a life_event too
@@ -136,6 +138,7 @@ const std::vector<RecordOf>& records()
           {offsetof(stat_event, file.deleted), 1, 1},
           PATH_LIMITS(stat_event, file.path)},
          PATH_TEXT(stat_event, file.path)},
+        {"sslsniff", sizeof(tls_event), {LIMIT(tls_event, function, TLS_FUNCTIONS - 1)}},
         {"syncsnoop",
          sizeof(sync_event),
          {LIMIT(sync_event, call, SYNC_CALLS - 1),
@@ -203,6 +206,12 @@ const std::vector<RecordOf>& records()
         {"threadsnoop",
          sizeof(thread_event),
          {LIMIT(thread_event, kind, KIND_KERNEL), LIMIT(thread_event, start, 0)}},
+        {"dbslower",
+         sizeof(database_event),
+         {LIMIT(database_event, server, SERVER_MYSQL), LIMIT(database_event, command, 31),
+          LIMIT(database_event, outcome, STATEMENT_DIED),
+          LIMIT(database_event, text_state, TEXT_UNKNOWN), LIMIT(database_event, text_len, 0),
+          LIMIT(database_event, text_size, 0)}},
         {"ugc", sizeof(gc_event), {LIMIT(gc_event, kind, GC_SWEEP)}},
         {"uthreads",
          sizeof(uthreads_event),

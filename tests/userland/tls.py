@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A TLS server and its client: five texts each way, once a line comes on standard input.
 import os, socket, ssl, sys, threading
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Clients and servers of three TLS libraries, once a line comes on standard input: curl with s_server -www, gnutls-cli
 # with gnutls-serv, tstclnt with selfserv.
 read -r _

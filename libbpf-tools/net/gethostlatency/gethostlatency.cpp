@@ -143,12 +143,14 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.host_len ? Value(std::string_view(r.host_text)) : address_value(r.asked);
-    }>("host", "HOST", 24, "Name or address to resolve"),
+    }>("host", "HOST", 24, "Name or address to resolve")
+        .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         if (r.result_len)
             return text_of(r.result, r.result_len);
         return r.answer_bytes ? Value(Trusted{r.answer}) : address_value(r.found);
-    }>("result", "RESULT", 0, "First address, or the name, that was found"),
+    }>("result", "RESULT", 0, "First address, or the name, that was found")
+        .as(ColumnType::text),
 };
 
 constexpr UserSite kResolvers{.libraries = {"c", "resolv", "ld-musl-"}, .symbols = kSymbols};

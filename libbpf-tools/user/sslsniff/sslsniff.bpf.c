@@ -53,15 +53,15 @@ static __always_inline int nspr_fd(__u64 descriptor)
 	return tls_int(tls_word(descriptor, NSPR_SECRET), 0x1c);
 }
 
-static __noinline int find_conn(struct tls_event *e)
+/* Inline, as all that branches on what lies on the stack here: where_holds() says what goes wrong in a
+ * function of its own before 6.8. */
+static __always_inline void find_conn(struct tls_event *e)
 {
 	struct file *file = NULL;
 	struct socket *socket;
 	struct sock *sk;
 	int fd = -1;
 
-	if (!e)
-		return 0;
 	if (e->function <= TLS_SSL_DO_HANDSHAKE)
 		fd = openssl_fd(e->session);
 	else if (e->function >= TLS_PR_READ)
@@ -69,15 +69,14 @@ static __noinline int find_conn(struct tls_event *e)
 	if (fd >= 0)
 		file = path_file(fd);
 	if (!file)
-		return 0;
+		return;
 	e->fd = fd;
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
+		return;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
 	if (sk && !conn_read(&e->conn, sk, false))
 		e->conn.family = 0;
-	return 0;
 }
 
 /* PRIOVec, prio.h. */
@@ -113,11 +112,11 @@ static __always_inline __u32 copy_pieces(char *to, __u32 half, __u64 pieces, __u
 }
 
 static __always_inline void copy_data(struct tls_event *e, char *to, __u32 room,
-				      const struct tls_call *call)
+				      const struct tls_call *call, bool pieces)
 {
 	__u32 n = e->captured;
 
-	if (call->function == TLS_PR_WRITEV) {
+	if (pieces) {
 		e->captured = copy_pieces(to, room / 2, call->buffer, call->done,
 					  n > room / 2 ? room / 2 : n);
 		e->unreadable = !e->captured;
@@ -132,9 +131,9 @@ static __always_inline void copy_data(struct tls_event *e, char *to, __u32 room,
 	}
 }
 
-/* In a record of the ring with `room` (constant) bytes for data. */
+/* In a record of the ring with `room` bytes for data. That and `pieces` are constants. */
 static __always_inline int send_in(const struct tls_event *e, __u32 room,
-				   const struct tls_call *call)
+				   const struct tls_call *call, bool pieces)
 {
 	struct tls_event *record = event_reserve(sizeof(*record) + room);
 
@@ -144,29 +143,26 @@ static __always_inline int send_in(const struct tls_event *e, __u32 room,
 	}
 	*record = *e;
 	if (e->captured)
-		copy_data(record, (char *)(record + 1), room, call);
+		copy_data(record, (char *)(record + 1), room, call, pieces);
 	event_submit(record);
 	return 0;
 }
 
-static __noinline int send_ring(const struct tls_event *e, const struct tls_call *call)
+static __always_inline int send_ring(const struct tls_event *e, const struct tls_call *call)
 {
-	__u32 n;
-
-	if (!e || !call)
-		return 0;
-	n = call->function == TLS_PR_WRITEV ? e->captured * 2 : e->captured;
-	if (n <= 256)
-		return send_in(e, 256, call);
-	if (n <= 1024)
-		return send_in(e, 1024, call);
-	if (n <= 4096)
-		return send_in(e, 4096, call);
-	if (n <= 16384)
-		return send_in(e, 16384, call);
-	if (n <= 65536)
-		return send_in(e, 65536, call);
-	return send_in(e, TLS_DATA_MOST, call);
+	if (call->function == TLS_PR_WRITEV)
+		return send_in(e, 2 * SCRATCH_DATA, call, true);
+	if (e->captured <= 256)
+		return send_in(e, 256, call, false);
+	if (e->captured <= 1024)
+		return send_in(e, 1024, call, false);
+	if (e->captured <= 4096)
+		return send_in(e, 4096, call, false);
+	if (e->captured <= 16384)
+		return send_in(e, 16384, call, false);
+	if (e->captured <= 65536)
+		return send_in(e, 65536, call, false);
+	return send_in(e, TLS_DATA_MOST, call, false);
 }
 
 static __always_inline int send_perf(void *ctx, const struct tls_event *e,
@@ -183,8 +179,10 @@ static __always_inline int send_perf(void *ctx, const struct tls_event *e,
 	}
 	s->busy = 1;
 	s->event = *e;
-	if (e->captured)
-		copy_data(&s->event, s->data, SCRATCH_DATA, call);
+	if (e->captured && call->function == TLS_PR_WRITEV)
+		copy_data(&s->event, s->data, SCRATCH_DATA, call, true);
+	else if (e->captured)
+		copy_data(&s->event, s->data, SCRATCH_DATA, call, false);
 	n = s->event.captured;
 	if (n <= SCRATCH_DATA)
 		event_send(ctx, &s->event, sizeof(s->event) + n);

@@ -20,7 +20,7 @@ struct Options : TlsOptions {
 
 struct Row : tls_event {
     std::string_view data;
-    bool hexdump = false;
+    bool hexdump = false, has_data = true;
     mutable std::string encoded{}; // of the data, once it is asked for
 
     std::uint64_t wanted() const
@@ -39,6 +39,12 @@ constexpr Example kExamples[] = {
     {"sslsniff -l --handshake -a", "Include handshakes, latency and peer"},
     {"sslsniff --extra-lib openssl:/opt/app/server", "Trace a program with its own OpenSSL"},
     {"sslsniff --json -- curl -s https://localhost/", "Trace a command, with data in base64"},
+};
+
+constexpr Alias kAliases[] = {
+    {"sslsnoop",
+     {"-l", "--handshake", "--max-buffer-size", "0"},
+     "Trace calls of TLS libraries, without their data"},
 };
 
 constexpr Option kOptions[] = {
@@ -71,7 +77,6 @@ tls_operation Row::tls_operation_of(std::uint32_t function)
 
 constexpr Formula kFunction = field<&tls_event::function>;
 constexpr Formula kHasConn = field<&tls_event::conn, &conn::family> != 0;
-constexpr Formula kIsV6 = field<&tls_event::conn, &conn::family> == CONN_IPV6;
 
 Value address(const Row& r, const std::uint8_t* bytes)
 {
@@ -117,16 +122,14 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
     col<[](const Row& r) { return address(r, r.conn.laddr); }>("laddr", "LADDR", 16,
                                                                "Local address", kJsonOnly)
-        .as(ColumnType::address)
-        .from<present(kHasConn, address_of<&tls_event::conn, &conn::laddr>(kIsV6))>(),
+        .as(ColumnType::address),
     col<[](const Row& r) -> Value { return r.conn.family ? Value(r.conn.lport) : Value(); }>(
         "lport", "LPORT", 5, "Local port", kJsonOnly)
         .as(ColumnType::integer)
         .from<present(kHasConn, field<&tls_event::conn, &conn::lport>)>(),
     col<[](const Row& r) { return address(r, r.conn.raddr); }>("raddr", "RADDR", 16,
                                                                "Remote address", kJsonOnly)
-        .as(ColumnType::address)
-        .from<present(kHasConn, address_of<&tls_event::conn, &conn::raddr>(kIsV6))>(),
+        .as(ColumnType::address),
     col<[](const Row& r) -> Value { return r.conn.family ? Value(r.conn.rport) : Value(); }>(
         "rport", "RPORT", 5, "Remote port", kJsonOnly)
         .as(ColumnType::integer)
@@ -174,6 +177,7 @@ bool decode(Row& row, const Options& o, const void* record, std::size_t size)
     row.data = {static_cast<const char*>(record) + sizeof(tls_event),
                 std::min<std::size_t>(row.captured, size - sizeof(tls_event))};
     row.hexdump = o.hexdump;
+    row.has_data = o.size != 0;
     return true;
 }
 
@@ -210,7 +214,7 @@ void put_hex(std::string& text, std::string_view data)
 void put_data(std::string& text, const void* made)
 {
     const Row& row = *static_cast<const Row*>(made);
-    if (!row.wanted())
+    if (!row.wanted() || !row.has_data)
         return;
     if (row.unreadable) {
         text += cat("----- DATA NOT READABLE (", row.cut(), " bytes lost) -----\n\n");
@@ -234,7 +238,8 @@ constexpr Stream<sslsniff_bpf, Options, Row> kTool{
               .details = "Prints the data of TLS connections before it is encrypted and after it "
                          "is decrypted, in OpenSSL, GnuTLS and NSS. Warning: the output contains "
                          "secrets, such as passwords, cookies and personal data.",
-              .examples = kExamples},
+              .examples = kExamples,
+              .aliases = kAliases},
     .options = kOptions,
     .letters = kLetters,
     .columns = kColumns,
@@ -245,6 +250,7 @@ constexpr Stream<sslsniff_bpf, Options, Row> kTool{
     .prepare = prepare,
     .chosen = [](const Options& o) { return std::span<const Need>(o.needs); },
     .attached = [](const Options&, const Session& session) { say_tls(session); },
+    .ending = [](sslsniff_bpf& s, Options& o) { end_tls(s, o); },
 };
 
 [[gnu::section("corebox_tools"), gnu::used]] const Tool kEntry = entry<kTool>();

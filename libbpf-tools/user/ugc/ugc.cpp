@@ -99,13 +99,17 @@ constexpr Column kColumns[] = {
         "full", "FULL", 5, "Whether a pause is of a full collection (java)", kJsonOnly)
         .as(ColumnType::boolean),
     col<[](const Row& r) { return r.gc.kind == GC_PYTHON ? Value(r.gc.value) : Value(); }>(
-        "generation", "GEN", 3, "Generation that was collected (python)", kJsonOnly),
+        "generation", "GEN", 3, "Generation that was collected (python)", kJsonOnly)
+        .as(ColumnType::integer),
     col<[](const Row& r) { return r.gc.kind == GC_PYTHON ? Value(r.gc.end_value) : Value(); }>(
-        "collected", "COLLECTED", 9, "Objects that were collected (python)", kJsonOnly),
+        "collected", "COLLECTED", 9, "Objects that were collected (python)", kJsonOnly)
+        .as(ColumnType::integer),
     col<[](const Row& r) { return r.gc.kind == GC_POOL ? Value(r.used_before) : Value(); }>(
-        "used_before", "BEFORE", 12, "Bytes of the pool in use before", kJsonOnly),
+        "used_before", "BEFORE", 12, "Bytes of the pool in use before", kJsonOnly)
+        .as(ColumnType::integer),
     col<[](const Row& r) { return r.gc.kind == GC_POOL ? Value(r.used) : Value(); }>(
-        "used", "USED", 12, "Bytes of the pool in use after", kJsonOnly),
+        "used", "USED", 12, "Bytes of the pool in use after", kJsonOnly)
+        .as(ColumnType::integer),
     col<[](const Row& r) { return std::string_view(r.description); }>(
         "description", "DESCRIPTION", 0, "What the runtime says of it"),
 };
