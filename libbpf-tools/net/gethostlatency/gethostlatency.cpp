@@ -139,11 +139,11 @@ constexpr Column kColumns[] = {
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.service_len ? Value(text_of(r.service, r.service_len)) : Value();
-    }>("service", "SERV", 7, "Service: asked for, or found by getnameinfo")
+    }>("service", "SERV", 7, "Service: requested, or found by getnameinfo")
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         return r.host_len ? Value(std::string_view(r.host_text)) : address_value(r.asked);
-    }>("host", "HOST", 24, "Name or address that was asked for")
+    }>("host", "HOST", 24, "Name or address to resolve")
         .as(ColumnType::text),
     col<[](const Row& r) -> Value {
         if (r.result_len)
@@ -156,9 +156,8 @@ constexpr Column kColumns[] = {
 constexpr UserSite kResolvers{.libraries = {"c", "resolv", "ld-musl-"}, .symbols = kSymbols};
 
 constexpr std::string_view kBlind =
-    "static programs without -p, Go programs and programs with resolvers of their own, such as "
-    "c-ares; "
-    "the first milliseconds of a C library that no process used before";
+    "static programs without -p; Go; resolvers of a program's own, such as c-ares; the first "
+    "milliseconds of a C library that no process used before";
 
 constexpr Need kNeeds[] = {
     {.what = "returns of resolver functions",
@@ -183,9 +182,9 @@ constexpr Stream<gethostlatency_bpf, Options, Row> kTool{
     .about = {.name = "gethostlatency",
               .area = "net",
               .summary = "Trace name resolution and its latency",
-              .details = "Prints one line for each call of a resolver function of the C library: "
-                         "getaddrinfo(3), gethostbyname(3), getnameinfo(3), res_query(3) and the "
-                         "like, with its latency and result.",
+              .details =
+                  "Prints one line for each call of a resolver function of the C library, with "
+                  "its latency and result: getaddrinfo(3), gethostbyname(3) and others.",
               .examples = kExamples},
     .options = kOptions,
     .letters = kLetters,
