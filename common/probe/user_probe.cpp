@@ -59,8 +59,8 @@ std::string list_libraries(const UserSite& site)
 {
     const auto name = [](std::string_view library) {
         if (library.starts_with('/') && library.ends_with('/'))
-            list += library.substr(1, library.size() - 2);
-        else if (library.starts_with('/'))
+            return std::string(library.substr(1, library.size() - 2));
+        if (library.starts_with('/'))
             return cat(library.substr(1), "*");
         return library.find('-') == library.npos ? cat("lib", library) : cat(library, "*");
     };
