@@ -15,8 +15,8 @@ struct Placed {
     UserSite site;
 };
 
-constexpr std::array<std::string_view, 10> kPostgres = {"/postgres"};
-constexpr std::array<std::string_view, 10> kMysql = {"/mysqld", "/mariadbd"};
+constexpr std::array<std::string_view, 10> kPostgres = {"/postgres/"};
+constexpr std::array<std::string_view, 10> kMysql = {"/mysqld/", "/mariadbd/"};
 
 constexpr UserSite probe(std::string_view name)
 {
