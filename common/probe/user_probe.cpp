@@ -58,6 +58,8 @@ std::optional<std::uint32_t> number_of(const UserSite& site, std::string_view sy
 std::string list_libraries(const UserSite& site)
 {
     const auto name = [](std::string_view library) {
+        if (library.starts_with('/') && library.ends_with('/'))
+            return std::string(library.substr(1, library.size() - 2));
         if (library.starts_with('/'))
             return cat(library.substr(1), "*");
         return library.find('-') == library.npos ? cat("lib", library) : cat(library, "*");

@@ -43,6 +43,8 @@ bool is_library(std::string_view path, std::string_view library)
     const std::string_view name = base_name(path);
     if (library.starts_with('/')) { // a letter behind it: another word ("rubygc")
         library.remove_prefix(1);
+        if (library.ends_with('/'))
+            return name == library.substr(0, library.size() - 1);
         return name.starts_with(library) &&
                (name.size() == library.size() ||
                 !std::isalpha(static_cast<unsigned char>(name[library.size()])));

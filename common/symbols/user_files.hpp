@@ -27,6 +27,7 @@ std::optional<ElfFile> open_elf(const ObjectFile& object); // nothing for what i
 // Whether a file's name is that of a library: "c" for libc.so.6, libc-2.31.so; "ld-musl" for a name
 // that begins so. "/perl" is for programs, and libraries of another form: perl, perl5.36.0, perl-static,
 // not perldoc.
+// "/mysqld/" is that name alone.
 bool is_library(std::string_view path, std::string_view library);
 bool is_one_of(std::string_view path, std::span<const std::string_view> libraries);
 

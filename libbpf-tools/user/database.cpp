@@ -15,8 +15,8 @@ struct Placed {
     UserSite site;
 };
 
-constexpr std::array<std::string_view, 10> kPostgres = {"/postgres"};
-constexpr std::array<std::string_view, 10> kMysql = {"/mysqld", "/mariadbd"};
+constexpr std::array<std::string_view, 10> kPostgres = {"/postgres/"};
+constexpr std::array<std::string_view, 10> kMysql = {"/mysqld/", "/mariadbd/"};
 
 constexpr UserSite probe(std::string_view name)
 {
@@ -104,26 +104,48 @@ std::string DatabaseChoice::parse(std::string_view text, DatabaseChoice& out)
     return {};
 }
 
-void DatabaseOptions::check_programs()
+void DatabaseOptions::choose_servers(const Session& session)
 {
-    bool is_postgres = false, is_mysql = false;
+    DatabaseChoice found{.postgres = false, .mysql = false};
+    const auto look_at = [&found](std::string_view what, const std::vector<Object>& objects) {
+        const auto have = [&objects](std::string_view program) {
+            return std::ranges::any_of(objects, [program](const Object& object) {
+                return !find_sites(object, database_site(program)).empty();
+            });
+        };
+        const bool has_probes = have("postgres_query"), has_function = have("mysql_done");
+        if (!has_probes && !has_function)
+            fail(cat("cannot attach to ", what),
+                 "it has neither the USDT probes of PostgreSQL nor the function "
+                 "dispatch_command() of MySQL and MariaDB");
+        found.postgres |= has_probes;
+        found.mysql |= has_function;
+    };
     for (const std::string_view path : programs) {
         const Object object = find_object(path);
         if (!object)
             fail(cat("cannot find ", path), ENOENT);
-        const bool has_probes = !find_sites(object, database_site("postgres_query")).empty();
-        const bool has_function = !find_sites(object, database_site("mysql_done")).empty();
-        if (!has_probes && !has_function)
-            fail(cat("cannot attach to ", path),
-                 "it has neither the USDT probes of PostgreSQL nor the function "
-                 "dispatch_command() of MySQL and MariaDB");
-        is_postgres |= has_probes;
-        is_mysql |= has_function;
+        look_at(path, {object});
     }
-    if (is_postgres && is_mysql)
+    if (programs.empty())
+        for (const std::uint32_t pid : session.pids) {
+            constexpr std::string_view kNames[] = {kPostgres[0], kMysql[0], kMysql[1]};
+            if (const auto objects = libraries_of(pid, kNames); !objects.empty())
+                look_at(cat("process ", pid), objects);
+        }
+    if (!programs.empty() && found.postgres && found.mysql)
         fail_usage("--exe takes programs of one kind of server");
-    if (is_postgres || is_mysql)
-        server = {.postgres = is_postgres, .mysql = is_mysql};
+    if (found.postgres || found.mysql)
+        server = found;
+    else if (server.postgres && server.mysql) {
+        const Obstacle postgres = find_site_obstacle(database_site("postgres_query"));
+        const Obstacle mysql = find_site_obstacle(database_site("mysql_done"));
+        if (bool(postgres) == bool(mysql))
+            return;
+        say(session.tool, cat("servers of ", postgres ? "PostgreSQL" : "MySQL and MariaDB",
+                              " are not traced: ", (postgres ? postgres : mysql).text()));
+        server = {.postgres = !postgres, .mysql = !mysql};
+    }
 }
 
 } // namespace corebox

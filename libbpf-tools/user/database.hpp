@@ -21,8 +21,9 @@ struct DatabaseOptions : database_config {
     DatabaseChoice server;
     std::vector<std::string_view> programs; // --exe
 
-    // What `--exe` names must be servers; they say which.
-    void check_programs();
+    // What --exe or -p names must be servers; they say which. Without them, servers of a kind that
+    // cannot be traced are left out where the user did not choose a kind.
+    void choose_servers(const Session& session);
 };
 
 inline constexpr std::string_view kServers[] = {"postgres", "mysql"};

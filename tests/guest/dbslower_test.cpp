@@ -392,6 +392,9 @@ TEST(Dbslower, TextAndBadInput)
     EXPECT_NE(out.find("ccc ... (cut after 61440 bytes of 70000)\n"), out.npos);
     EXPECT_NE(out.find(" (ping)\n"), out.npos) << out;
     EXPECT_NE(run({"dbslower", "oracle"}).err.find("mysql or postgres"), std::string::npos);
+    const Result none = run({"dbslower", "-p", "1"});
+    EXPECT_NE(none.err.find("cannot attach to process 1: it has neither"), std::string::npos)
+        << none.err;
     const Result other = run({"dbslower", "-x", "/bin/busybox"});
     EXPECT_EQ(other.status, 2);
     EXPECT_NE(other.err.find("dispatch_command()"), std::string::npos) << other.err;

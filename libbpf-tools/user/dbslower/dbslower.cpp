@@ -126,7 +126,7 @@ void prepare(Options& o, Session& session)
     o.min_ns = o.threshold.ns;
     if (o.pid)
         session.pids.push_back(o.pid);
-    o.check_programs();
+    o.choose_servers(session);
 }
 
 void setup(dbslower_bpf& s, Options& o, const Session&)

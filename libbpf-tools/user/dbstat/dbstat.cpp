@@ -60,11 +60,11 @@ constexpr Column kFields[] = {
 
 constexpr auto& kNeeds = kDatabaseNeeds<dbstat_bpf, Options>;
 
-void prepare(Options& o, Session&)
+void prepare(Options& o, Session& session)
 {
     o.min_ns = o.threshold.ns;
     o.unit_ns = o.microseconds ? 1'000 : 1'000'000;
-    o.check_programs();
+    o.choose_servers(session);
 }
 
 constexpr Histogram<dbstat_bpf, Options, dbstat_key> kTool{
