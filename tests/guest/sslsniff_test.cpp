@@ -215,7 +215,7 @@ TEST(Sslsniff, TextOptionsAndBadInput)
                    {.json = false});
     const auto dump = lines(result.out);
     ASSERT_EQ(dump.size(), 7u) << result.out;
-    EXPECT_EQ(dump[3], "    30313233343536373839616263646566  0123456789abcdef");
+    EXPECT_EQ(dump[3], "    3031 3233 3435 3637 3839 6162 6364 6566  0123456789abcdef");
     EXPECT_EQ(dump[4], "    0aff" + std::string(30, ' ') + "..");
     EXPECT_EQ(run({"sslsniff", "-o", "-g", "-n"}).status, 1);
     EXPECT_EQ(run({"sslsniff", "--extra-lib", "tls:" + program}).status, 1);

@@ -65,7 +65,8 @@ constexpr Need kNeeds[] = {
           rung<&P::page_kprobe, &P::page_return>("kprobe", {}, nullptr, one_node)}},
     {.what = "migrations of huge pages by a function of their own",
      .rungs = {rung<&P::huge_kprobe, &P::huge_return>("kprobe", {}, nullptr, one_node)},
-     .optional = true},
+     .optional = true,
+     .without = "huge pages up to Linux 5.12"},
 };
 
 constexpr Counters<numamove_bpf, Options> kTool{

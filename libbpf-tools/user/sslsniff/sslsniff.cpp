@@ -2,6 +2,7 @@
 #include "sslsniff.h"
 #include "../tls.hpp"
 #include "output/escape.hpp"
+#include "output/hexdump.hpp"
 #include "output/task_columns.hpp"
 #include "shape/stream.hpp"
 #include <algorithm>
@@ -192,24 +193,6 @@ void put_lines(std::string& text, std::string_view data)
     }
 }
 
-void put_hex(std::string& text, std::string_view data)
-{
-    constexpr std::size_t kLine = 16;
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    for (; !data.empty(); data.remove_prefix(std::min(kLine, data.size()))) {
-        const std::string_view line = data.substr(0, kLine);
-        text += "    ";
-        for (const char c : line) {
-            text += kDigits[std::uint8_t(c) >> 4];
-            text += kDigits[std::uint8_t(c) & 15];
-        }
-        text.append(2 * (kLine - line.size()) + 2, ' ');
-        for (const char c : line)
-            text += c >= ' ' && c <= '~' ? c : '.';
-        text += '\n';
-    }
-}
-
 // Each line of data is indented, so that none looks like a line of ours.
 void put_data(std::string& text, const void* made)
 {
@@ -222,7 +205,7 @@ void put_data(std::string& text, const void* made)
     }
     text += "----- DATA -----\n";
     if (row.hexdump)
-        put_hex(text, row.data);
+        put_hexdump(text, row.data);
     else
         put_lines(text, row.data);
     if (row.cut())
