@@ -103,7 +103,7 @@ int postgres_query(struct pt_regs *ctx)
 }
 
 SEC("uprobe")
-int postgres_query_done(struct pt_regs *ctx)
+int pg_query_done(struct pt_regs *ctx)
 {
 	use_task_stack(ctx);
 	struct statement *s = statement_of_thread(bpf_get_current_pid_tgid());
@@ -141,7 +141,7 @@ int postgres_portal(struct pt_regs *ctx)
 }
 
 SEC("uprobe")
-int postgres_portal_done(struct pt_regs *ctx)
+int pg_portal_done(struct pt_regs *ctx)
 {
 	use_task_stack(ctx);
 	struct statement *s = statement_of_thread(bpf_get_current_pid_tgid());
@@ -287,13 +287,13 @@ static __always_inline int thread_ended(void *ctx)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(thread_exit_tp_btf, struct task_struct *task)
+int BPF_PROG(exit_tp_btf, struct task_struct *task)
 {
 	return thread_ended(ctx);
 }
 
 SEC("raw_tp/sched_process_exit")
-int BPF_PROG(thread_exit_raw_tp, struct task_struct *task)
+int BPF_PROG(exit_raw_tp, struct task_struct *task)
 {
 	return thread_ended(ctx);
 }

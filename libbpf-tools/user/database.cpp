@@ -46,9 +46,9 @@ constexpr std::string_view kExecute[] = {"_ZN18Prepared_statement7executeEP6Stri
 constexpr Placed kSites[] = {
     {"postgres_status", probe("statement__status")},
     {"postgres_query", probe("query__start")},
-    {"postgres_query_done", probe("query__done")},
+    {"pg_query_done", probe("query__done")},
     {"postgres_portal", probe("query__execute__start")},
-    {"postgres_portal_done", probe("query__execute__done")},
+    {"pg_portal_done", probe("query__execute__done")},
     {"mysql_done", function(kDispatch, false)},
     {"mysql_packet", function(kPacket, true)},
     {"mysql_data", function(kData, true)},

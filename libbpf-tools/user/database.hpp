@@ -64,13 +64,13 @@ template <class S, class Options, auto... Programs>
 inline constexpr Need kDatabaseNeeds[] = {
     {.what = "statements of PostgreSQL",
      .rungs = detail::database_rungs<
-         Options, &decltype(S::progs)::postgres_status, &decltype(S::progs)::postgres_query_done,
-         &decltype(S::progs)::postgres_portal_done, &decltype(S::progs)::postgres_query,
+         Options, &decltype(S::progs)::postgres_status, &decltype(S::progs)::pg_query_done,
+         &decltype(S::progs)::pg_portal_done, &decltype(S::progs)::postgres_query,
          &decltype(S::progs)::postgres_portal>(find_postgres_obstacle),
      .chosen = true},
     {.what = "threads that end",
-     .rungs = {rung<&decltype(S::progs)::thread_exit_tp_btf>("tp_btf"),
-               rung<&decltype(S::progs)::thread_exit_raw_tp>("raw_tp")}},
+     .rungs = {rung<&decltype(S::progs)::exit_tp_btf>("tp_btf"),
+               rung<&decltype(S::progs)::exit_raw_tp>("raw_tp")}},
     {.what = "commands of MySQL and MariaDB",
      .rungs =
          detail::database_rungs<Options, &decltype(S::progs)::mysql_done,

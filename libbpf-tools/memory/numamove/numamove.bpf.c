@@ -64,7 +64,7 @@ int BPF_KRETPROBE(folio_return, int result) { return end(result == 0); }
 
 /* From 6.8 on, as its predecessor: how many it has moved. */
 SEC("kretprobe/migrate_misplaced_folio")
-int BPF_KRETPROBE(old_folio_return, int result) { return end(result > 0); }
+int BPF_KRETPROBE(oldfolio_return, int result) { return end(result > 0); }
 
 SEC("fentry/migrate_misplaced_page")
 int BPF_PROG(page_fentry, struct folio *page) { return begin(page, 0); }

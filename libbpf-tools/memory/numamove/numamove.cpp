@@ -61,7 +61,7 @@ constexpr Need kNeeds[] = {
           rung<&P::page_fentry, &P::page_fexit>("fexit", {}, nullptr, one_node),
           with_function(rung<&P::folio_kprobe, &P::folio_return>("kprobe", {}, nullptr, one_node),
                         kPrepare),
-          rung<&P::folio_kprobe, &P::old_folio_return>("kprobe", {}, nullptr, not_old_folio),
+          rung<&P::folio_kprobe, &P::oldfolio_return>("kprobe", {}, nullptr, not_old_folio),
           rung<&P::page_kprobe, &P::page_return>("kprobe", {}, nullptr, one_node)}},
     {.what = "migrations of huge pages by a function of their own",
      .rungs = {rung<&P::huge_kprobe, &P::huge_return>("kprobe", {}, nullptr, one_node)},

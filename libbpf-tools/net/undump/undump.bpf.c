@@ -249,34 +249,34 @@ static __always_inline int moved(void *ctx, enum undump_call call, struct socket
 }
 
 SEC("fexit/unix_stream_sendmsg")
-int BPF_PROG(stream_send_fexit, struct socket *sock, struct msghdr *msg, size_t size, int ret)
+int BPF_PROG(stream_send_fx, struct socket *sock, struct msghdr *msg, size_t size, int ret)
 {
 	return moved(ctx, CALL_STREAM_SEND, sock, msg, size, 0, ret);
 }
 
 /* Packets (SOCK_SEQPACKET) pass through it, too. */
 SEC("fexit/unix_dgram_sendmsg")
-int BPF_PROG(dgram_send_fexit, struct socket *sock, struct msghdr *msg, size_t size, int ret)
+int BPF_PROG(dgram_send_fx, struct socket *sock, struct msghdr *msg, size_t size, int ret)
 {
 	return moved(ctx, CALL_DGRAM_SEND, sock, msg, size, 0, ret);
 }
 
 SEC("fexit/unix_stream_recvmsg")
-int BPF_PROG(stream_recv_fexit, struct socket *sock, struct msghdr *msg, size_t size, int flags,
+int BPF_PROG(stream_recv_fx, struct socket *sock, struct msghdr *msg, size_t size, int flags,
 	     int ret)
 {
 	return moved(ctx, CALL_STREAM_RECV, sock, msg, size, flags, ret);
 }
 
 SEC("fexit/unix_dgram_recvmsg")
-int BPF_PROG(dgram_recv_fexit, struct socket *sock, struct msghdr *msg, size_t size, int flags,
+int BPF_PROG(dgram_recv_fx, struct socket *sock, struct msghdr *msg, size_t size, int flags,
 	     int ret)
 {
 	return moved(ctx, CALL_DGRAM_RECV, sock, msg, size, flags, ret);
 }
 
 SEC("fexit/unix_seqpacket_recvmsg")
-int BPF_PROG(packet_recv_fexit, struct socket *sock, struct msghdr *msg, size_t size, int flags,
+int BPF_PROG(packet_recv_fx, struct socket *sock, struct msghdr *msg, size_t size, int flags,
 	     int ret)
 {
 	return moved(ctx, CALL_PACKET_RECV, sock, msg, size, flags, ret);

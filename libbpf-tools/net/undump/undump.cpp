@@ -86,19 +86,19 @@ constexpr std::string_view kSendBlind = "sendfile(2) and splice(2) to a socket b
 
 constexpr Need kNeeds[] = {
     {.what = "data that streams send",
-     .rungs = {rung<&P::stream_send_fexit>("fexit", kSendBlind),
+     .rungs = {rung<&P::stream_send_fx>("fexit", kSendBlind),
                rung<&P::ssend_kprobe, &P::ssend_kret>("kprobe", kSendBlind)}},
     {.what = "datagrams and packets that are sent",
-     .rungs = {rung<&P::dgram_send_fexit>("fexit"),
+     .rungs = {rung<&P::dgram_send_fx>("fexit"),
                rung<&P::dsend_kprobe, &P::dsend_kret>("kprobe")}},
     {.what = "data that streams receive",
-     .rungs = {rung<&P::stream_recv_fexit>("fexit", "splice(2) from a socket"),
+     .rungs = {rung<&P::stream_recv_fx>("fexit", "splice(2) from a socket"),
                rung<&P::srecv_kprobe, &P::srecv_kret>("kprobe", "splice(2) from a socket")}},
     {.what = "datagrams that are received",
-     .rungs = {rung<&P::dgram_recv_fexit>("fexit"),
+     .rungs = {rung<&P::dgram_recv_fx>("fexit"),
                rung<&P::drecv_kprobe, &P::drecv_kret>("kprobe")}},
     {.what = "packets that are received",
-     .rungs = {rung<&P::packet_recv_fexit>("fexit"),
+     .rungs = {rung<&P::packet_recv_fx>("fexit"),
                rung<&P::precv_kprobe, &P::precv_kret>("kprobe")}},
 };
 
