@@ -509,6 +509,7 @@ bool Launcher::attach()
         return false;
     }
     memory_.reset();
+    session_.later->files.forget();
     if (older_sockets_ && !run_iterator(older_sockets_))
         fail("cannot list the sockets that there are", errno, privilege_hint());
     if (session_.explain)

@@ -186,8 +186,8 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
     std::vector<usdt_site> arguments;
     const std::vector<std::uint32_t> pids(pid ? 1 : 0, pid);
     std::vector<std::uint32_t> numbers;
-    auto sites =
-        find_sites(object, site_, pids, later_.usdt_sites ? &arguments : nullptr, &numbers);
+    auto sites = find_sites(later_.files, object, site_, pids,
+                            later_.usdt_sites ? &arguments : nullptr, &numbers);
     if (!is_usdt(site_))
         for (Point::Site& place : sites)
             place.offset += cheap_entry_at(*object, place.offset);
@@ -213,12 +213,18 @@ std::size_t UserAttacher::attach(const Object& object, std::uint32_t pid)
 
 } // namespace
 
-std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
+std::vector<Point::Site> find_sites(const Object& object, const UserSite& site)
+{
+    KnownFiles files;
+    return find_sites(files, object, site);
+}
+
+std::vector<Point::Site> find_sites(KnownFiles& files, const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids,
                                     std::vector<usdt_site>* arguments,
                                     std::vector<std::uint32_t>* numbers)
 {
-    const auto elf = open_elf(*object);
+    const ElfFile* const elf = files.elf(object);
     if (!elf || !elf->is_64())
         return {};
     std::vector<Point::Site> sites;
@@ -233,8 +239,7 @@ std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
             }
         return sites;
     }
-    std::vector<RawSymbol> symbols;
-    elf->add_symbols(symbols);
+    const std::vector<RawSymbol>& symbols = files.symbols(object);
     const std::vector<Segment> segments = elf->segments();
     std::vector<std::uint32_t> known;
     const auto add = [&](std::uint64_t offset, std::uint32_t number) {
@@ -365,12 +370,12 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     attach_named(named);
     attach_named(also);
     for (const std::uint32_t pid : pids) {
-        attach(corebox::libraries_of(pid, libraries_of(site)), pid);
+        attach(later.files.libraries(libraries_of(site), pid), pid);
         if (site.in_program)
             attach_to(cat("/proc/", pid, "/exe"), pid);
     }
     if (named.empty() && pids.empty()) {
-        attach(libraries_in_use(libraries_of(site)), 0);
+        attach(later.files.libraries(libraries_of(site)), 0);
         if (site.in_program && !session.command.empty())
             attach_to(session.command[0], 0);
     }

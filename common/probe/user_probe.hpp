@@ -49,7 +49,8 @@ struct UserSite {
 // has none: its calls have their arguments elsewhere. An IFUNC is followed to the code that these
 // processes call for it (all, if there are none). `arguments`: those of each place of a USDT probe.
 // `numbers`: which of the symbols each place is.
-std::vector<Point::Site> find_sites(const Object& object, const UserSite& site,
+std::vector<Point::Site> find_sites(const Object& object, const UserSite& site);
+std::vector<Point::Site> find_sites(KnownFiles& files, const Object& object, const UserSite& site,
                                     std::span<const std::uint32_t> pids = {},
                                     std::vector<usdt_site>* arguments = nullptr,
                                     std::vector<std::uint32_t>* numbers = nullptr);

@@ -145,6 +145,7 @@ void LaterFiles::look()
 {
     if (watch_ && !watch_->take([this](const MapWatch::Mapped& mapped) { look_at(mapped); }))
         look_everywhere();
+    files.forget();
 }
 
 std::size_t LaterFiles::places() const

@@ -7,7 +7,7 @@
 #include "abi/usdt.h"
 #include "kernel/cause.hpp"
 #include "session/map_watch.hpp"
-#include "symbols/user_files.hpp"
+#include "symbols/known_files.hpp"
 #include <functional>
 #include <memory>
 #include <optional>
@@ -69,6 +69,7 @@ public:
     bpf_map* usdt_sites = nullptr; // of the object that is being attached (bpf/usdt.bpf.h)
     std::vector<usdt_site> known_usdt_sites; // by number: what all takers have put there
     Obstacle obstacle{};                     // why a rung found nothing to attach to
+    KnownFiles files; // while something attaches
 
 private:
     struct Taker : FileTaker {

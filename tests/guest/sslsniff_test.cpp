@@ -55,6 +55,14 @@ struct Connection {
         fds[1] = ::accept(listener, nullptr, nullptr);
         ::close(listener);
     }
+    // Other tests wait until no connection is left.
+    ~Connection()
+    {
+        for (const int fd : fds)
+            ::close(fd);
+    }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
 };
 
 struct Expected {
@@ -216,7 +224,7 @@ TEST(Sslsniff, TextOptionsAndBadInput)
     const auto dump = lines(result.out);
     ASSERT_EQ(dump.size(), 7u) << result.out;
     EXPECT_EQ(dump[3], "    3031 3233 3435 3637 3839 6162 6364 6566  0123456789abcdef");
-    EXPECT_EQ(dump[4], "    0aff" + std::string(30, ' ') + "..");
+    EXPECT_EQ(dump[4], "    0aff" + std::string(37, ' ') + "..");
     EXPECT_EQ(run({"sslsniff", "-o", "-g", "-n"}).status, 1);
     EXPECT_EQ(run({"sslsniff", "--extra-lib", "tls:" + program}).status, 1);
     EXPECT_EQ(run({"sslsniff", "--extra-lib", "gnutls:/no/such"}).status, 2);
