@@ -93,7 +93,7 @@ TEST_P(SwapinRung, PagesAsTheKernelCountsThem)
     // Without what was kept, and with some more of the process.
     EXPECT_GE(row["in"], kPages - kKept / kPage);
     EXPECT_LE(row["in"], kPages + 200);
-    EXPECT_GE(row["out"], kPages);
+    EXPECT_GE(row["out"], kPages - 64); // some may be on a CPU's own list, which is not looked at
     EXPECT_LE(row["out"], kPages + 200);
     EXPECT_EQ(row["in_kib"], std::size_t(row["in"]) * kPage / 1024);
 }
