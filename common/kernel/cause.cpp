@@ -58,6 +58,10 @@ constexpr Words kWords[] = {
     {Cause::attach_refused, "attach: %"},
     {Cause::no_object, "found no library % in any process or in the library directories"},
     {Cause::no_symbol, "no symbol or USDT probe %"},
+    {Cause::no_watch,
+     "no process uses the library yet, and waiting for one requires CAP_SYS_ADMIN while "
+     "kernel.perf_event_paranoid is above 2",
+     "sysctl kernel.perf_event_paranoid=2"},
     {Cause::no_capability, "tracing requires %", kGrant},
     {Cause::user_namespace,
      "tracing requires % in the initial user namespace; this process is in another one",

@@ -48,6 +48,7 @@ enum class Cause : std::uint8_t {
     // for programs of users
     no_object,
     no_symbol,
+    no_watch,
     // against tracing as such
     no_capability,
     user_namespace,

@@ -297,8 +297,9 @@ Obstacle find_site_obstacle(const UserSite& site)
 {
     const auto objects = libraries_in_use(libraries_of(site));
     // One that nobody uses yet is waited for.
-    if (objects.empty() ||
-        std::ranges::any_of(objects, [&](const Object& o) { return !find_sites(o, site).empty(); }))
+    if (objects.empty())
+        return site.optional || MapWatch() ? Obstacle{} : Obstacle{Cause::no_watch};
+    if (std::ranges::any_of(objects, [&](const Object& o) { return !find_sites(o, site).empty(); }))
         return {};
     return find_obstacle(site, objects);
 }
@@ -384,9 +385,13 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
     errno = code;
     if (code == ENOENT)
         later.obstacle = find_obstacle(site, all);
+    if (code != ENOENT || !all.empty() || !named.empty())
+        return {};
     // Such a library may be used later.
-    if (code == ENOENT && all.empty() && later.watches())
+    if (later.watches())
         return links_elsewhere();
+    if (pids.empty())
+        later.obstacle = {Cause::no_watch};
     return {};
 }
 

@@ -540,6 +540,20 @@ std::string why_lacking(const Runtime& runtime, RuntimeEvent event, std::span<co
     return cat(file, " ", lack->reason, lack->hint.empty() ? "" : "; ", lack->hint);
 }
 
+Obstacle find_runtime_obstacle(const Facts& facts, RuntimeEvent event)
+{
+    Obstacle first;
+    for (const Runtime& runtime : kRuntimes)
+        for (const RuntimeProbe* probe : probes_of(runtime, event)) {
+            const Obstacle obstacle = facts.user_site ? facts.user_site(*probe->site) : Obstacle{};
+            if (!obstacle)
+                return {};
+            if (!first)
+                first = obstacle;
+        }
+    return first;
+}
+
 bool can_show(const Runtime& runtime, RuntimeEvent event, std::uint32_t pid)
 {
     return why_lacking(runtime, event, files_of(runtime, pid)).empty() &&

@@ -107,16 +107,22 @@ std::vector<bpf_link*> attach_runtimes(const Session& session, const bpf_program
                                        std::span<const Runtime* const> runtimes, RuntimeEvent event,
                                        UserWay way);
 
+// For doctor: why no runtime's event can be shown, nor waited for.
+Obstacle find_runtime_obstacle(const Facts& facts, RuntimeEvent event);
+
 namespace detail
 {
 
 template <auto Program, RuntimeEvent Event, class Options, UserWay Way>
 consteval Rung runtime_rung(std::string_view name, std::string_view blind)
 {
-    return rung<Program>(name, blind, [](const Session& session, const bpf_program* program) {
-        return attach_runtimes(session, program, session.options_as<Options>().runtimes, Event,
-                               Way);
-    });
+    return rung<Program>(
+        name, blind,
+        [](const Session& session, const bpf_program* program) {
+            return attach_runtimes(session, program, session.options_as<Options>().runtimes, Event,
+                                   Way);
+        },
+        [](const Facts& facts) { return find_runtime_obstacle(facts, Event); });
 }
 
 } // namespace detail

@@ -1039,9 +1039,11 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
                                       said.at("fix").get<std::string>() + "\n");
             return;
         }
-        EXPECT_EQ(result.err, tool + ": cannot observe " + cause.substr(3, colon - 3) +
-                                  " on this kernel: " + cause.substr(colon + 2) + "; " +
-                                  said.at("fix").get<std::string>() + "\n");
+        // What a run observes may be another thing than what doctor looked at first.
+        EXPECT_TRUE(result.err.starts_with(tool + ": cannot observe ")) << result.err;
+        EXPECT_TRUE(result.err.ends_with(" on this kernel: " + cause.substr(colon + 2) + "; " +
+                                         said.at("fix").get<std::string>() + "\n"))
+            << result.err << said;
     };
 
     const auto said = doctor(two);
@@ -1088,7 +1090,7 @@ TEST(Doctor, TwoCapabilitiesAndNoMore)
     EXPECT_TRUE(cannot_run(sampling.at("kvmexit"))) << sampling.at("kvmexit");
     const auto reading = change(sampling, three, "cap_dac_read_search");
     for (const auto& [tool, about] : reading)
-        EXPECT_FALSE(cannot_run(about)) << about;
+        EXPECT_EQ(cannot_run(about), cannot_run(said_of_all().at(tool))) << about;
     write_file(setting, before);
 }
 
