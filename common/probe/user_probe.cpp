@@ -375,8 +375,12 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
         if (site.in_program)
             attach_to(cat("/proc/", pid, "/exe"), pid);
     }
+    bool none_in_use =
+        false; // that a command's own program has none says nothing: it may start another
     if (named.empty() && pids.empty()) {
-        attach(later.files.libraries(libraries_of(site)), 0);
+        const auto& in_use = later.files.libraries(libraries_of(site));
+        none_in_use = in_use.empty();
+        attach(in_use, 0);
         if (site.in_program && !session.command.empty())
             attach_to(session.command[0], 0);
     }
@@ -384,8 +388,8 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
         return links_elsewhere();
     errno = code;
     if (code == ENOENT)
-        later.obstacle = find_obstacle(site, all);
-    if (code != ENOENT || !all.empty() || !named.empty())
+        later.obstacle = find_obstacle(site, none_in_use ? std::span<const Object>() : all);
+    if (code != ENOENT || !named.empty() || !(all.empty() || none_in_use))
         return {};
     // Such a library may be used later.
     if (later.watches())

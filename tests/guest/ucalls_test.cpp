@@ -237,6 +237,10 @@ TEST(Ucalls, Flood)
 
 TEST(Ucalls, TextAllProcessesAndBadInput)
 {
+    // A command that is no runtime itself, but may start one.
+    const Result waits = run({"javacalls", "--json", "--", "sh", "-c", "true"});
+    EXPECT_EQ(waits.status, 0);
+    EXPECT_NE(waits.err.find("waiting for one"), std::string::npos) << waits.err;
     for (const auto& [arguments, status, why] :
          std::vector<std::tuple<std::vector<std::string>, int, std::string>>{
              {{}, 1, "missing --language"},
