@@ -375,8 +375,8 @@ std::vector<bpf_link*> attach_user(const Session& session, const bpf_program* pr
         if (site.in_program)
             attach_to(cat("/proc/", pid, "/exe"), pid);
     }
-    bool none_in_use =
-        false; // that a command's own program has none says nothing: it may start another
+    // That a command's own program has none says nothing: it may start another.
+    bool none_in_use = false;
     if (named.empty() && pids.empty()) {
         const auto& in_use = later.files.libraries(libraries_of(site));
         none_in_use = in_use.empty();

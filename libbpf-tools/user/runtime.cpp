@@ -529,9 +529,10 @@ std::vector<const RuntimeProbe*> probes_of(const Runtime& runtime, RuntimeEvent 
 
 std::string why_lacking(const Runtime& runtime, RuntimeEvent event, std::span<const Object> objects)
 {
+    KnownFiles known; // each is asked for every probe
     for (const RuntimeProbe* probe : probes_of(runtime, event))
         for (const Object& object : objects)
-            if (!find_sites(object, *probe->site).empty())
+            if (!find_sites(known, object, *probe->site).empty())
                 return {};
     const auto lack = std::ranges::find(runtime.lacks, event, &RuntimeLack::event);
     const std::string file = objects.empty() ? std::string(runtime.name) : objects[0]->path;

@@ -94,10 +94,12 @@ bool has_files(const TlsOptions& options, TlsLibrary library)
 
 void check_files(const TlsOptions& options, const Session& session)
 {
+    KnownFiles known; // each file is asked for every function
     for (const TlsFile& file : options.files) {
         const Object object = find_named_object(session, file.path);
         if (std::ranges::none_of(kPlaced, [&](const Placed& placed) {
-                return placed.library == file.library && !find_sites(object, placed.site).empty();
+                return placed.library == file.library &&
+                       !find_sites(known, object, placed.site).empty();
             }))
             fail(cat("cannot attach to ", file.path),
                  cat("it has no function of ", kTlsLibraries[std::size_t(file.library)]),
